@@ -1,0 +1,3 @@
+//! The forebay binary.
+#![forbid(unsafe_code)]
+fn main() {}

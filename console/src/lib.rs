@@ -1,0 +1,2 @@
+//! HTTP for operators: metrics, health, live log levels.
+#![forbid(unsafe_code)]

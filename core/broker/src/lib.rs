@@ -1,0 +1,2 @@
+//! The front desk: authorise, route, place.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Segmented, checksummed, append-only files and their indexes.
+#![deny(unsafe_code)]

@@ -1,0 +1,14 @@
+//! The words of the broker: ids, numbers, requests, replies, limits; no behaviour.
+//!
+//! A number that means something has a type. Client offsets ([`Offset`]), Raft's numbers ([`LogIndex`]) and bytes
+//! in files ([`Position`]) never convert into each other.
+#![forbid(unsafe_code)]
+
+mod id;
+pub mod limits;
+mod number;
+
+pub use id::{GroupId, NodeId, PartitionId, ProducerEpoch, ProducerId, ShardId, TopicId, TopicName, TopicNameError};
+pub use number::{
+    BatchSequence, Count, LeaderEpoch, LogIndex, LogTime, Offset, Position, SlotNumber, Term, Timestamp,
+};

@@ -1,0 +1,29 @@
+//! Every limit has a name here; constant assertions tie related ones together.
+
+/// One mebibyte.
+pub const MIB: usize = 1024 * 1024;
+
+/// A payload above this is written as parts.
+pub const PART_BYTES_MAX: usize = MIB;
+/// Largest record batch or message, unless configured lower.
+pub const MESSAGE_BYTES_DEFAULT: usize = 16 * MIB;
+/// What `max_message_size` can be raised to.
+pub const MESSAGE_BYTES_CEILING: usize = 128 * MIB;
+/// What one turn of a shard takes from its mailbox.
+pub const TURN_BYTES_MAX: usize = MIB;
+/// A segment ends at this size...
+pub const SEGMENT_BYTES_MAX: u64 = 256 * MIB as u64;
+/// ...or at this many index entries.
+pub const SEGMENT_INDEX_ENTRIES_MAX: usize = 500_000;
+/// A checkpoint is due after this much log, which bounds what recovery replays.
+pub const CHECKPOINT_LOG_BYTES_MAX: u64 = 64 * MIB as u64;
+/// Topics of one namespace.
+pub const TOPICS_MAX: usize = 200_000;
+/// Partitions of one topic.
+pub const PARTITIONS_PER_TOPIC_MAX: u32 = 10_000;
+/// Partitions of the whole catalogue.
+pub const PARTITIONS_MAX: usize = 200_000;
+
+const _: () = assert!(MESSAGE_BYTES_DEFAULT <= MESSAGE_BYTES_CEILING);
+const _: () = assert!(PART_BYTES_MAX <= TURN_BYTES_MAX);
+const _: () = assert!(CHECKPOINT_LOG_BYTES_MAX < SEGMENT_BYTES_MAX);

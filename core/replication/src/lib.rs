@@ -1,0 +1,2 @@
+//! Raft over the commit log.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! One shard: mailbox, propose, flush, apply, deliver.
+#![forbid(unsafe_code)]

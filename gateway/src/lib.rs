@@ -1,0 +1,2 @@
+//! Listeners and the loop that drives any Session over a socket.
+#![forbid(unsafe_code)]

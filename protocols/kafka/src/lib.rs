@@ -1,0 +1,2 @@
+//! Kafka's wire protocol.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Puts a node together: configuration, registry, start, drain, stop.
+#![forbid(unsafe_code)]
