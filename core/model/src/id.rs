@@ -91,7 +91,11 @@ impl TopicName {
             _ => {}
         }
         let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-        if text.bytes().all(legal) { Ok(TopicName(text.into())) } else { Err(TopicNameError::IllegalCharacter) }
+        if text.bytes().all(legal) {
+            Ok(TopicName(text.into()))
+        } else {
+            Err(TopicNameError::IllegalCharacter)
+        }
     }
 
     /// The name as text.
@@ -112,7 +116,9 @@ impl fmt::Display for TopicNameError {
             TopicNameError::Empty => "a topic name cannot be empty",
             TopicNameError::TooLong => "a topic name has at most 249 characters",
             TopicNameError::Dots => "a topic name cannot be '.' or '..'",
-            TopicNameError::IllegalCharacter => "a topic name holds only ASCII letters, digits, '.', '_' and '-'",
+            TopicNameError::IllegalCharacter => {
+                "a topic name holds only ASCII letters, digits, '.', '_' and '-'"
+            }
         })
     }
 }

@@ -4,11 +4,26 @@
 //! in files ([`Position`]) never convert into each other.
 #![forbid(unsafe_code)]
 
+pub mod admin;
+pub mod fetch;
+pub mod group;
 mod id;
 pub mod limits;
 mod number;
+pub mod publish;
+mod refusal;
+mod request;
+mod topic;
 
-pub use id::{GroupId, NodeId, PartitionId, ProducerEpoch, ProducerId, ShardId, TopicId, TopicName, TopicNameError};
+pub use id::{
+    GroupId, NodeId, PartitionId, ProducerEpoch, ProducerId, ShardId, TopicId, TopicName, TopicNameError,
+};
 pub use number::{
     BatchSequence, Count, LeaderEpoch, LogIndex, LogTime, Offset, Position, SlotNumber, Term, Timestamp,
+};
+pub use refusal::Refusal;
+pub use request::{AllocateProducer, Reply, Request};
+pub use topic::{
+    ClusterView, FlushClass, NodeView, PartitionRef, PartitionView, TimestampType, TopicDefaults, TopicRef,
+    TopicSettings, TopicView,
 };

@@ -1,0 +1,304 @@
+//! Groups: consumers of one subscription, their generation and their committed offsets.
+
+use bytes::Bytes;
+
+use crate::{GroupId, LeaderEpoch, Offset, PartitionRef, Refusal, Timestamp};
+
+/// Everything asked of a group. All of it is served by the shard of hash(group id).
+#[derive(Clone, Debug)]
+pub enum GroupRequest {
+    /// Become or stay a member.
+    Join(JoinGroup),
+    /// Hand out (leader) or ask for (all others) the assignment.
+    Sync(SyncGroup),
+    /// Still here.
+    Heartbeat(MemberProof),
+    /// No longer here.
+    Leave(LeaveGroup),
+    /// Advance cursors.
+    CommitOffsets(CommitOffsets),
+    /// Read cursors.
+    FetchOffsets(FetchOffsets),
+    /// State and members.
+    Describe(GroupId),
+    /// Remove an empty group and its cursors.
+    Delete(GroupId),
+}
+
+impl GroupRequest {
+    /// The group that is asked.
+    pub fn group(&self) -> &GroupId {
+        match self {
+            GroupRequest::Join(r) => &r.group,
+            GroupRequest::Sync(r) => &r.proof.group,
+            GroupRequest::Heartbeat(r) => &r.group,
+            GroupRequest::Leave(r) => &r.group,
+            GroupRequest::CommitOffsets(r) => &r.group,
+            GroupRequest::FetchOffsets(r) => &r.group,
+            GroupRequest::Describe(group) | GroupRequest::Delete(group) => group,
+        }
+    }
+}
+
+/// Joins a group with client-side assignment.
+#[derive(Clone, Debug)]
+pub struct JoinGroup {
+    /// Which group.
+    pub group: GroupId,
+    /// The member's id; empty for a new one.
+    pub member: String,
+    /// A static member's name.
+    pub instance: Option<String>,
+    /// The client's own name, for people.
+    pub client: String,
+    /// The client's address, for people.
+    pub host: String,
+    /// What kind of group this is, such as `consumer`.
+    pub kind: String,
+    /// Assignment strategies with this member's metadata for each, most wanted first.
+    pub strategies: Vec<Strategy>,
+    /// Out after this many milliseconds without a heartbeat.
+    pub session_timeout_ms: u32,
+    /// Out if it does not join again within this many milliseconds of a rebalance.
+    pub rebalance_timeout_ms: u32,
+    /// Whether a new dynamic member is first given an id to come back with.
+    pub id_first: bool,
+    /// Why, for people.
+    pub reason: Option<String>,
+    /// Whether a known static leader may be told to skip assigning.
+    pub may_skip_assignment: bool,
+}
+
+/// One assignment strategy and a member's metadata for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Strategy {
+    /// Its name.
+    pub name: String,
+    /// Opaque to the broker.
+    pub metadata: Bytes,
+}
+
+/// A member of a fresh generation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Joined {
+    /// The generation.
+    pub generation: i32,
+    /// What kind of group this is.
+    pub kind: String,
+    /// The strategy chosen.
+    pub strategy: String,
+    /// Who assigns.
+    pub leader: String,
+    /// The asker's id.
+    pub member: String,
+    /// Whether the leader keeps the present assignment.
+    pub skip_assignment: bool,
+    /// For the leader: every member with its metadata.
+    pub members: Vec<JoinedMember>,
+}
+
+/// A member as its leader sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JoinedMember {
+    /// Its id.
+    pub member: String,
+    /// Its static name.
+    pub instance: Option<String>,
+    /// Its metadata for the chosen strategy.
+    pub metadata: Bytes,
+}
+
+/// Proof that the asker is a member of the present generation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberProof {
+    /// Which group.
+    pub group: GroupId,
+    /// Which generation.
+    pub generation: i32,
+    /// Which member.
+    pub member: String,
+    /// Its static name.
+    pub instance: Option<String>,
+}
+
+/// Hands out or asks for the assignment.
+#[derive(Clone, Debug)]
+pub struct SyncGroup {
+    /// Who asks.
+    pub proof: MemberProof,
+    /// The kind it believes in, if it says so.
+    pub kind: Option<String>,
+    /// The strategy it believes in, if it says so.
+    pub strategy: Option<String>,
+    /// From the leader: per member its assignment.
+    pub assignments: Vec<(String, Bytes)>,
+}
+
+/// One member's share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Synced {
+    /// The kind of group.
+    pub kind: String,
+    /// The strategy in force.
+    pub strategy: String,
+    /// Opaque to the broker.
+    pub assignment: Bytes,
+}
+
+/// Removes members.
+#[derive(Clone, Debug)]
+pub struct LeaveGroup {
+    /// Which group.
+    pub group: GroupId,
+    /// Who leaves: by id, or by static name with an empty id.
+    pub members: Vec<LeavingMember>,
+}
+
+/// One member that leaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeavingMember {
+    /// Its id; empty when only the static name is known.
+    pub member: String,
+    /// Its static name.
+    pub instance: Option<String>,
+    /// Why, for people.
+    pub reason: Option<String>,
+}
+
+/// Advances cursors.
+#[derive(Clone, Debug)]
+pub struct CommitOffsets {
+    /// Which group.
+    pub group: GroupId,
+    /// Who commits; generation -1 and no member: somebody outside the group's membership.
+    pub generation: i32,
+    /// The member's id or empty.
+    pub member: String,
+    /// Its static name.
+    pub instance: Option<String>,
+    /// What.
+    pub offsets: Vec<CommitOffset>,
+}
+
+/// One cursor to set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommitOffset {
+    /// Where.
+    pub partition: PartitionRef,
+    /// The next offset to read.
+    pub offset: Offset,
+    /// The epoch of the last record read.
+    pub leader_epoch: Option<LeaderEpoch>,
+    /// The client's own note.
+    pub metadata: String,
+}
+
+/// Reads cursors.
+#[derive(Clone, Debug)]
+pub struct FetchOffsets {
+    /// Which group.
+    pub group: GroupId,
+    /// Which partitions; `None` for all that have one.
+    pub partitions: Option<Vec<PartitionRef>>,
+}
+
+/// One cursor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchedOffset {
+    /// Where, as asked; by name when all were asked for.
+    pub partition: PartitionRef,
+    /// The cursor, `None` when nothing was committed.
+    pub cursor: Result<Option<Cursor>, Refusal>,
+}
+
+/// A committed cursor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// The next offset to read.
+    pub offset: Offset,
+    /// The epoch of the last record read.
+    pub leader_epoch: Option<LeaderEpoch>,
+    /// The client's own note.
+    pub metadata: String,
+    /// When it was committed.
+    pub committed_at: Timestamp,
+}
+
+/// Where a group stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupState {
+    /// No members; cursors may exist.
+    Empty,
+    /// Members are joining.
+    ExpectJoins,
+    /// The leader is assigning.
+    ExpectAssignment,
+    /// Everyone works.
+    Stable,
+    /// Unknown or deleted.
+    Dead,
+}
+
+/// A group with its members.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupView {
+    /// Its id.
+    pub group: GroupId,
+    /// Where it stands.
+    pub state: GroupState,
+    /// What kind of group it is; empty when nobody ever joined.
+    pub kind: String,
+    /// The strategy in force; empty when there is none.
+    pub strategy: String,
+    /// Its members.
+    pub members: Vec<MemberView>,
+}
+
+/// A member as operators see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberView {
+    /// Its id.
+    pub member: String,
+    /// Its static name.
+    pub instance: Option<String>,
+    /// The client's own name.
+    pub client: String,
+    /// Its address.
+    pub host: String,
+    /// Its metadata for the strategy in force.
+    pub metadata: Bytes,
+    /// Its share.
+    pub assignment: Bytes,
+}
+
+/// A group in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupListing {
+    /// Its id.
+    pub group: GroupId,
+    /// Where it stands.
+    pub state: GroupState,
+    /// What kind of group it is.
+    pub kind: String,
+}
+
+/// Answers of a group.
+#[derive(Clone, Debug)]
+pub enum GroupReply {
+    /// To [`GroupRequest::Join`].
+    Join(Result<Joined, Refusal>),
+    /// To [`GroupRequest::Sync`].
+    Sync(Result<Synced, Refusal>),
+    /// To [`GroupRequest::Heartbeat`].
+    Heartbeat(Result<(), Refusal>),
+    /// To [`GroupRequest::Leave`]: one answer per member, in order.
+    Leave(Result<Vec<(LeavingMember, Result<(), Refusal>)>, Refusal>),
+    /// To [`GroupRequest::CommitOffsets`]: one answer per offset, in order.
+    CommitOffsets(Vec<(PartitionRef, Result<(), Refusal>)>),
+    /// To [`GroupRequest::FetchOffsets`].
+    FetchOffsets(Result<Vec<FetchedOffset>, Refusal>),
+    /// To [`GroupRequest::Describe`].
+    Describe(Result<GroupView, Refusal>),
+    /// To [`GroupRequest::Delete`].
+    Delete(Result<(), Refusal>),
+}

@@ -1,0 +1,64 @@
+//! Publishing.
+
+use bytes::Bytes;
+
+use crate::{Offset, PartitionRef, Refusal, Timestamp};
+
+/// When a publish is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confirm {
+    /// Never; a refusal is still reported, so that the session can close the connection.
+    None,
+    /// When the leader has it as durable as its shard's class says.
+    Leader,
+    /// When a majority has.
+    Quorum,
+}
+
+/// What a payload is. The numbers are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum PayloadKind {
+    /// A record batch in the v2 layout, stored as it came.
+    RecordBatch = 1,
+    /// Our own batch of messages with raw foreign properties.
+    MessageBatch = 2,
+}
+
+/// Publishes to any number of partitions; each item is accepted or refused by itself.
+#[derive(Clone, Debug)]
+pub struct Publish {
+    /// What to append where. Items for one partition keep their order.
+    pub items: Vec<PublishItem>,
+    /// When to answer.
+    pub confirm: Confirm,
+    /// Answer `TimedOut` after this many milliseconds.
+    pub timeout_ms: u32,
+    /// Whether a topic that does not exist may be created with the defaults.
+    pub create_topics: bool,
+}
+
+/// One payload for one partition. The session has checked the payload's framing and checksum.
+#[derive(Clone, Debug)]
+pub struct PublishItem {
+    /// Where to.
+    pub partition: PartitionRef,
+    /// What it is.
+    pub kind: PayloadKind,
+    /// The batch, verbatim.
+    pub payload: Bytes,
+}
+
+/// The fate of one item.
+pub type Published = Result<Appended, Refusal>;
+
+/// Where an item was stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Offset of its first record.
+    pub base_offset: Offset,
+    /// The partition's first readable offset.
+    pub start_offset: Offset,
+    /// The append's time, where the topic uses it; else none.
+    pub append_time: Option<Timestamp>,
+}

@@ -1,0 +1,80 @@
+//! What protocols ask of the broker, and what it answers. Protocol-neutral: a new variant needs two protocols
+//! that want it, or an ADR.
+
+use crate::admin::{
+    CreatePartitions, CreateTopics, CreatedTopic, DeleteTopics, DeletedTopic, DescribeTopics, DescribedTopic,
+    GrownTopic,
+};
+use crate::fetch::{Fetch, Fetched, FindEpochEnds, FindOffsets, FoundEpochEnd, FoundOffset};
+use crate::group::{GroupListing, GroupReply, GroupRequest};
+use crate::publish::{Publish, Published};
+use crate::{ClusterView, NodeId, ProducerEpoch, ProducerId, Refusal, TopicDefaults};
+
+/// What a session asks.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// Append payloads.
+    Publish(Publish),
+    /// Read records.
+    Fetch(Fetch),
+    /// Look up offsets.
+    FindOffsets(FindOffsets),
+    /// Look up ends of epochs.
+    FindEpochEnds(FindEpochEnds),
+    /// Describe nodes and topics.
+    DescribeTopics(DescribeTopics),
+    /// The node's defaults for topics.
+    DescribeDefaults,
+    /// Create topics.
+    CreateTopics(CreateTopics),
+    /// Delete topics.
+    DeleteTopics(DeleteTopics),
+    /// Add partitions.
+    CreatePartitions(CreatePartitions),
+    /// A producer id, or the next epoch of one.
+    AllocateProducer(AllocateProducer),
+    /// Who serves this group.
+    FindGroup(crate::GroupId),
+    /// Something of one group.
+    Group(GroupRequest),
+    /// Every group this node leads.
+    ListGroups,
+}
+
+/// Asks for a producer id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AllocateProducer {
+    /// What the producer has now: its epoch is raised. `None` for a new one.
+    pub present: Option<(ProducerId, ProducerEpoch)>,
+}
+
+/// What the broker answers. Each variant belongs to the request of the same name.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// One per item, in order.
+    Publish(Vec<Published>),
+    /// One per item, in order.
+    Fetch(Vec<Fetched>),
+    /// One per item, in order.
+    FindOffsets(Vec<FoundOffset>),
+    /// One per item, in order.
+    FindEpochEnds(Vec<FoundEpochEnd>),
+    /// The cluster and one answer per topic.
+    DescribeTopics(ClusterView, Vec<DescribedTopic>),
+    /// The defaults.
+    DescribeDefaults(Box<TopicDefaults>, ClusterView),
+    /// One per topic, in order.
+    CreateTopics(Vec<CreatedTopic>),
+    /// One per topic, in order.
+    DeleteTopics(Vec<DeletedTopic>),
+    /// One per topic, in order.
+    CreatePartitions(Vec<GrownTopic>),
+    /// An id and an epoch that no other producer has.
+    AllocateProducer(Result<(ProducerId, ProducerEpoch), Refusal>),
+    /// The node, with the cluster to find its address in.
+    FindGroup(Result<NodeId, Refusal>, ClusterView),
+    /// From the group.
+    Group(GroupReply),
+    /// From every shard this node leads.
+    ListGroups(Result<Vec<GroupListing>, Refusal>),
+}

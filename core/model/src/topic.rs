@@ -1,0 +1,123 @@
+//! Topics and partitions as clients see and ask for them.
+
+use crate::{LeaderEpoch, NodeId, PartitionId, ShardId, TopicId, TopicName};
+
+/// A topic by either of its names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TopicRef {
+    /// By name.
+    Name(TopicName),
+    /// By id.
+    Id(TopicId),
+}
+
+/// One partition of a topic.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PartitionRef {
+    /// The topic.
+    pub topic: TopicRef,
+    /// The partition's number within it.
+    pub number: u32,
+}
+
+/// When a confirm leaves: the flush class of a topic, carried by the class of shard it is placed on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FlushClass {
+    /// After fdatasync.
+    #[default]
+    Sync,
+    /// After write; flushed in the background.
+    Async,
+}
+
+/// Whose timestamp a record carries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TimestampType {
+    /// The producer's.
+    #[default]
+    Create,
+    /// The log time of the append.
+    Append,
+}
+
+/// What was set on one topic; `None` means the node's default applies.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TopicSettings {
+    /// Records older than this many milliseconds may be dropped; `Some(None)` keeps them for ever.
+    pub retention_ms: Option<Option<u64>>,
+    /// The oldest records are dropped above this many bytes per partition; `Some(None)` has no bound.
+    pub retention_bytes: Option<Option<u64>>,
+    /// Largest batch in bytes.
+    pub message_bytes_max: Option<u32>,
+    /// Whose timestamp a record carries.
+    pub timestamp_type: Option<TimestampType>,
+    /// When a confirm leaves.
+    pub flush: Option<FlushClass>,
+}
+
+/// What applies to a topic that set nothing itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicDefaults {
+    /// See [`TopicSettings::retention_ms`].
+    pub retention_ms: Option<u64>,
+    /// See [`TopicSettings::retention_bytes`].
+    pub retention_bytes: Option<u64>,
+    /// See [`TopicSettings::message_bytes_max`].
+    pub message_bytes_max: u32,
+    /// See [`TopicSettings::timestamp_type`].
+    pub timestamp_type: TimestampType,
+    /// See [`TopicSettings::flush`].
+    pub flush: FlushClass,
+    /// Partitions of a topic created without a count.
+    pub partitions: u32,
+}
+
+/// A topic in the catalogue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicView {
+    /// Its name.
+    pub name: TopicName,
+    /// Its id for life.
+    pub id: TopicId,
+    /// What was set on it.
+    pub settings: TopicSettings,
+    /// Its partitions, by number from zero.
+    pub partitions: Vec<PartitionView>,
+}
+
+/// A partition in the catalogue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionView {
+    /// The never-reused id.
+    pub id: PartitionId,
+    /// Where it is written now.
+    pub shard: ShardId,
+    /// The shard's leader, if there is one.
+    pub leader: Option<NodeId>,
+    /// The epoch of that leader for this partition.
+    pub leader_epoch: LeaderEpoch,
+    /// Nodes that hold it.
+    pub replicas: Vec<NodeId>,
+}
+
+/// A node as clients reach it: the address advertised for the protocol that asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeView {
+    /// Its id.
+    pub id: NodeId,
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+}
+
+/// The cluster as one node knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterView {
+    /// The cluster's id, made when its first node was initialised.
+    pub id: String,
+    /// Nodes that can be reached.
+    pub nodes: Vec<NodeView>,
+    /// The leader of shard 0.
+    pub controller: Option<NodeId>,
+}
