@@ -11,8 +11,8 @@ pub const MESSAGE_BYTES_DEFAULT: usize = 16 * MIB;
 pub const MESSAGE_BYTES_CEILING: usize = 128 * MIB;
 /// What one turn of a shard takes from its mailbox.
 pub const TURN_BYTES_MAX: usize = MIB;
-/// A segment ends at this size...
-pub const SEGMENT_BYTES_MAX: u64 = 256 * MIB as u64;
+/// A segment ends at this size (ADR 0002: small enough that a checkpoint at each seal bounds the replay)...
+pub const SEGMENT_BYTES_MAX: u64 = 64 * MIB as u64;
 /// ...or at this many index entries.
 pub const SEGMENT_INDEX_ENTRIES_MAX: usize = 500_000;
 /// A checkpoint is due after this much log, which bounds what recovery replays.
@@ -26,4 +26,5 @@ pub const PARTITIONS_MAX: usize = 200_000;
 
 const _: () = assert!(MESSAGE_BYTES_DEFAULT <= MESSAGE_BYTES_CEILING);
 const _: () = assert!(PART_BYTES_MAX <= TURN_BYTES_MAX);
-const _: () = assert!(CHECKPOINT_LOG_BYTES_MAX < SEGMENT_BYTES_MAX);
+// Checkpoints are made when a segment is sealed, so replay is bounded by one segment.
+const _: () = assert!(SEGMENT_BYTES_MAX <= CHECKPOINT_LOG_BYTES_MAX);
