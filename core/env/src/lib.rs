@@ -8,6 +8,7 @@
 
 mod clock;
 mod disk;
+pub mod metrics;
 mod network;
 mod random;
 pub mod real;
