@@ -34,8 +34,6 @@ pub struct Publish {
     pub confirm: Confirm,
     /// Answer `TimedOut` after this many milliseconds.
     pub timeout_ms: u32,
-    /// Whether a topic that does not exist may be created with the defaults.
-    pub create_topics: bool,
 }
 
 /// One payload for one partition. The session has checked the payload's framing and checksum.
