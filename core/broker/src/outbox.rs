@@ -1,0 +1,50 @@
+//! The edge between the front desk and whoever owns the connections: requests in, batches of replies out.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use forebay_model::{Reply, Request};
+
+/// One connection of this process; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub u64);
+
+/// One reply on its way to its connection.
+#[derive(Clone, Debug)]
+pub struct Delivered {
+    /// Whose request it answers.
+    pub connection: ConnectionId,
+    /// Which request it answers: the token it was called with.
+    pub token: u64,
+    /// The answer.
+    pub reply: Reply,
+}
+
+/// Where the replies for one thread's connections go.
+pub trait Outbox: Send + Sync {
+    /// Takes a whole batch and wakes the owner of the connections once. Called from the threads of shards:
+    /// it must not block. A reply for a connection that is gone is dropped.
+    fn deliver(&self, batch: Vec<Delivered>);
+}
+
+/// What the front desk may know of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientInfo {
+    /// The name of the protocol it speaks.
+    pub protocol: &'static str,
+    /// The client's address.
+    pub peer: SocketAddr,
+    /// Our address that it connected to.
+    pub local: SocketAddr,
+}
+
+/// What the owner of a connection calls. Implementors hold cheap handles and answer through the outbox, also when
+/// they know the answer at once.
+pub trait FrontDesk: Send + Sync {
+    /// Announces a connection, before its first request; its replies go to `outbox`.
+    fn open(&self, connection: ConnectionId, outbox: Arc<dyn Outbox>, client: ClientInfo);
+    /// Carries out a request. Requests of a connection are carried out in the order of the calls; it never blocks.
+    fn call(&self, connection: ConnectionId, token: u64, request: Request);
+    /// Says that a connection is gone. What it published before stays in the queue; its waiting reads end.
+    fn close(&self, connection: ConnectionId);
+}
