@@ -1,2 +1,20 @@
-//! The stored batch layout: header, patch, iterate, keys, compression.
+//! The stored batch layouts, and nothing else knows them: header, patch, iterate, compression, re-encoding, and the
+//! pivot to a protocol-neutral message.
+//!
+//! A payload at rest is one of two kinds ([`PayloadKind`]): a record batch in the v2 layout, stored as its client
+//! sent it ([`batch`]), or a batch of messages with raw foreign properties.
 #![forbid(unsafe_code)]
+
+pub mod batch;
+pub mod limits;
+
+pub use forebay_model::publish::PayloadKind;
+
+/// The kind a stored number stands for; `None` where this version knows no such kind.
+pub fn payload_kind(number: u8) -> Option<PayloadKind> {
+    match number {
+        1 => Some(PayloadKind::RecordBatch),
+        2 => Some(PayloadKind::MessageBatch),
+        _ => None,
+    }
+}

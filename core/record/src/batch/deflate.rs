@@ -1,0 +1,56 @@
+//! Compression of a batch's records, with what other clients expect of each codec.
+
+use std::io::{self, Write};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
+
+use super::Codec;
+use super::inflate::{XERIAL_HEADER_BYTES, XERIAL_MAGIC};
+
+/// Input of one snappy block: what the Java clients use.
+const SNAPPY_BLOCK_BYTES: usize = 32 * 1024;
+/// Version and lowest compatible version in xerial's header.
+const XERIAL_VERSIONS: [u8; 8] = [0, 0, 0, 1, 0, 0, 0, 1];
+/// A zstd level in the middle of what its authors call fast.
+const ZSTD_LEVEL: i32 = 3;
+
+/// Appends `records`, compressed with `codec`, to `out`.
+pub(super) fn deflate(codec: Codec, records: &[u8], out: &mut Vec<u8>) {
+    let written = match codec {
+        Codec::None => out.write_all(records),
+        Codec::Gzip => gzip(records, out),
+        Codec::Snappy => snappy(records, out),
+        Codec::Lz4 => lz4(records, out),
+        Codec::Zstd => zstd::stream::copy_encode(records, out, ZSTD_LEVEL),
+    };
+    written.expect("writing to memory does not fail, and every input can be compressed");
+}
+
+fn gzip(records: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+    let mut encoder = GzEncoder::new(out, Compression::default());
+    encoder.write_all(records)?;
+    encoder.finish().map(drop)
+}
+
+fn snappy(records: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+    const { assert!(XERIAL_MAGIC.len() + XERIAL_VERSIONS.len() == XERIAL_HEADER_BYTES) };
+    out.extend_from_slice(XERIAL_MAGIC);
+    out.extend_from_slice(&XERIAL_VERSIONS);
+    let mut encoder = snap::raw::Encoder::new();
+    for block in records.chunks(SNAPPY_BLOCK_BYTES) {
+        let block = encoder.compress_vec(block).map_err(io::Error::other)?;
+        out.extend_from_slice(&(block.len() as u32).to_be_bytes());
+        out.extend_from_slice(&block);
+    }
+    Ok(())
+}
+
+/// Independent blocks of 64 KiB without checksums: the one form every Kafka client reads.
+fn lz4(records: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+    let info = FrameInfo::new().block_mode(BlockMode::Independent).block_size(BlockSize::Max64KB);
+    let mut encoder = FrameEncoder::with_frame_info(info, out);
+    encoder.write_all(records)?;
+    encoder.finish().map(drop).map_err(io::Error::other)
+}

@@ -1,0 +1,24 @@
+//! The record batch in the v2 layout (docs/formats/record-batch.md): 61 bytes of header, then records, perhaps
+//! compressed as one block.
+
+mod build;
+mod check;
+mod deflate;
+mod error;
+mod find;
+mod header;
+mod inflate;
+mod patch;
+mod records;
+mod split;
+mod varint;
+mod walk;
+
+pub use build::{BatchBuilder, NewRecord, Producer, recompress};
+pub use check::{CheckLimits, Depth, admit, check, verify};
+pub use error::{BatchError, Fault, RecordFault};
+pub use find::{first_at_max_timestamp, first_at_or_after};
+pub use header::{Attributes, BatchHeader, Codec, HEADER_BYTES};
+pub use patch::{set_append_time, set_max_timestamp, stamp, with_append_time};
+pub use records::{Header, Record, Records};
+pub use split::Batches;
