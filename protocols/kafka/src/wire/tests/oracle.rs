@@ -1,0 +1,199 @@
+//! Every message in every version, against an independent implementation (the crate `kafka-protocol`): what we write it
+//! reads, what it writes we read, the bytes are the same, and so are the names and values of the fields.
+
+use std::fmt::Debug;
+
+use bytes::{Bytes, BytesMut};
+use kafka_protocol::messages as theirs;
+use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Message};
+
+use super::sample::{Sample, Shape, Source};
+use crate::wire::api::ApiKey;
+use crate::wire::cursor::Cursor;
+use crate::wire::field::{Version, Wire};
+use crate::wire::header::{RequestHeader, encode_response_header};
+use crate::wire::messages::{self as ours, for_every_message};
+use crate::wire::text::Str;
+use crate::wire::writer::Writer;
+
+/// Versions that we decode and the oracle does not know: Produce from before it starts, ListOffsets from after it ends.
+fn beyond_oracle(api: ApiKey, version: i16) -> bool {
+    matches!((api, version), (ApiKey::Produce, ..3) | (ApiKey::ListOffsets, 11))
+}
+
+/// Fields of versions that the oracle has begun and we do not decode; they sit at their defaults.
+fn oracle_only(api: ApiKey, field: &str) -> bool {
+    match api {
+        ApiKey::OffsetCommit | ApiKey::OffsetFetch => {
+            field == "topic_id: 00000000-0000-0000-0000-000000000000"
+        }
+        ApiKey::InitProducerId => matches!(
+            field,
+            "enable_2_pc: false"
+                | "keep_prepared_txn: false"
+                | "ongoing_txn_producer_epoch: -1"
+                | "ongoing_txn_producer_id: -1"
+        ),
+        _ => false,
+    }
+}
+
+fn write<T: Wire>(value: &T, version: Version, extra_tag: Option<(u32, Bytes)>) -> Bytes {
+    let mut writer = Writer::new();
+    writer.extra_tag = extra_tag;
+    value.encode(&mut writer, version).expect("a sample fits its version");
+    writer.finish().into_bytes()
+}
+
+fn read<T: Wire>(bytes: &Bytes, version: Version) -> T {
+    let mut cursor = Cursor::new(bytes);
+    let value = T::decode(&mut cursor, version).expect("the oracle's bytes are right");
+    cursor.finish().expect("nothing is left over");
+    value
+}
+
+fn compare<Ours, Theirs>(api: ApiKey)
+where
+    Ours: Wire + Sample + PartialEq + Debug,
+    Theirs: Encodable + Decodable + Message + PartialEq + Debug,
+{
+    for number in api.api().decodes.clone() {
+        if beyond_oracle(api, number) {
+            assert!(
+                !(Theirs::VERSIONS.min..=Theirs::VERSIONS.max).contains(&number),
+                "the oracle knows it by now"
+            );
+            continue;
+        }
+        let version = api.version(number).expect("in range");
+        for shape in [Shape::Full, Shape::Null, Shape::Empty, Shape::Mixed] {
+            for seed in 0..12 {
+                let sample = Ours::sample(&mut Source::new(seed, shape), version);
+                let label = format!("{} {version:?} {shape:?} seed {seed}: {sample:?}", api.name());
+                for extra_tag in [None, Some((77_777, Bytes::from_static(b"from the future")))] {
+                    let written = write(&sample, version, extra_tag);
+                    let mut left = written.clone();
+                    let decoded =
+                        Theirs::decode(&mut left, number).unwrap_or_else(|e| panic!("{e} in {label}"));
+                    assert!(left.is_empty(), "the oracle reads all of {label}");
+                    let mut known = fields(&decoded);
+                    known.retain(|field| !oracle_only(api, field));
+                    assert_eq!(known, fields(&sample), "{label}");
+                    let mut encoded = BytesMut::new();
+                    decoded.encode(&mut encoded, number).unwrap_or_else(|e| panic!("{e} in {label}"));
+                    assert_eq!(encoded, written, "{label}");
+                    assert_eq!(read::<Ours>(&encoded.freeze(), version), sample);
+                }
+            }
+        }
+    }
+}
+
+/// The fields of a value as `name: value`, from its debug text: sorted, without type names, and with null the same as empty
+/// (which the bytes tell apart).
+fn fields(value: &impl Debug) -> Vec<String> {
+    let text = format!("{value:?}");
+    let mut flat = String::new();
+    let mut rest = text.as_str();
+    while let Some(c) = rest.chars().next() {
+        if let Some(unknown) = rest.strip_prefix("unknown_tagged_fields: ") {
+            rest = &unknown[unknown.find('}').expect("a map") + 1..];
+        } else if let Some(bytes) = rest.strip_prefix("b\"") {
+            let end = bytes.find('"').expect("samples hold letters");
+            flat += &format!("{end} bytes");
+            rest = &bytes[end + 1..];
+        } else if let Some(string) = rest.strip_prefix('"') {
+            let end = string.find('"').expect("samples hold letters");
+            flat += &rest[..end + 2];
+            rest = &string[end + 1..];
+        } else if c.is_alphanumeric() || c == '_' {
+            let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+            let (word, after) = rest.split_at(end);
+            let type_name = after.starts_with('(') || after.starts_with(" {");
+            flat += if type_name { "" } else { word };
+            rest = after;
+        } else {
+            match c {
+                '{' | '}' | '[' | ']' => flat.push(','),
+                '(' | ')' => {}
+                _ => flat.push(c),
+            }
+            rest = &rest[c.len_utf8()..];
+        }
+    }
+    let mut fields: Vec<String> = flat
+        .replace("None", "")
+        .replace("0 bytes", "")
+        .replace("\"\"", "")
+        .split(',')
+        .map(|field| field.trim().to_owned())
+        .filter(|field| !field.is_empty())
+        .collect();
+    fields.sort();
+    fields
+}
+
+macro_rules! oracle_tests {
+    ($($module:ident: $api:ident, $request:ident, $response:ident;)*) => {$(
+        mod $module {
+            use super::*;
+
+            #[test]
+            fn requests_agree_with_the_oracle() {
+                compare::<ours::$request, theirs::$request>(ApiKey::$api);
+            }
+
+            #[test]
+            fn responses_agree_with_the_oracle() {
+                compare::<ours::$response, theirs::$response>(ApiKey::$api);
+            }
+
+            #[test]
+            fn headers_agree_with_the_oracle() {
+                for version in ApiKey::$api.api().decodes.clone() {
+                    if beyond_oracle(ApiKey::$api, version) {
+                        continue;
+                    }
+                    request_headers_agree(ApiKey::$api, version, theirs::$request::header_version(version));
+                    response_headers_agree(ApiKey::$api, version, theirs::$response::header_version(version));
+                }
+            }
+        }
+    )*};
+}
+
+for_every_message!(oracle_tests);
+
+fn request_headers_agree(api: ApiKey, api_version: i16, header_version: i16) {
+    for client_id in [None, Some(""), Some("a client")] {
+        let header = theirs::RequestHeader::default()
+            .with_request_api_key(api.number())
+            .with_request_api_version(api_version)
+            .with_correlation_id(-7)
+            .with_client_id(client_id.map(Into::into));
+        let mut encoded = BytesMut::new();
+        header.encode(&mut encoded, header_version).expect("a header");
+        let encoded = encoded.freeze();
+        let mut cursor = Cursor::new(&encoded);
+        let decoded = RequestHeader::decode(&mut cursor).expect("the oracle's header is right");
+        cursor.finish().expect("nothing is left over");
+        assert_eq!(
+            decoded,
+            RequestHeader { api, api_version, correlation_id: -7, client_id: client_id.map(Str::from) }
+        );
+        let mut writer = Writer::new();
+        decoded.encode(&mut writer).expect("a short client id");
+        assert_eq!(writer.finish().into_bytes(), encoded);
+    }
+}
+
+fn response_headers_agree(api: ApiKey, api_version: i16, header_version: i16) {
+    let mut encoded = BytesMut::new();
+    theirs::ResponseHeader::default()
+        .with_correlation_id(9)
+        .encode(&mut encoded, header_version)
+        .expect("a header");
+    let mut writer = Writer::new();
+    encode_response_header(&mut writer, api, api_version, 9);
+    assert_eq!(writer.finish().into_bytes(), encoded.freeze());
+}
