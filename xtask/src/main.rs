@@ -6,6 +6,8 @@
 
 mod check;
 mod run;
+mod runtimes;
+mod suite;
 mod tally;
 mod tidy;
 
@@ -46,6 +48,18 @@ const COMMANDS: &[Command] = &[
         about: "arrows between crates, banned calls, documents",
         takes_arguments: false,
         run: |task| tidy::tidy(&task.root),
+    },
+    Command {
+        name: "test",
+        about: "check, then every client library against the release binary; `test NAME ...` runs those cases only",
+        takes_arguments: true,
+        run: |task| suite::test(&task.root, &task.args),
+    },
+    Command {
+        name: "kill9",
+        about: "kill -9 under load, over and over: `kill9 --rounds 200`",
+        takes_arguments: true,
+        run: |task| suite::kill9(&task.root, &task.args),
     },
 ];
 

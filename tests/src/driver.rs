@@ -1,0 +1,155 @@
+//! Running a client program and talking with it.
+//!
+//! A driver is started with the name of a case and finds the rest in its environment. It says what it likes on
+//! its output, and asks for a service by a line that starts with `@`; the answer is one line on its input:
+//!
+//! - `@kill9`: kill the broker as a crash would, and start it again. Answer: `ok`.
+//!
+//! It ends with 0 when the case passed. Anything else is a failure, and what it said is the reason.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Instant;
+
+use crate::case::{Context, Failure, Outcome};
+
+/// As much of a driver's output as a report needs.
+const LINES_KEPT: usize = 60;
+/// Lines waiting between the driver and us; a driver that says more waits.
+const LINES_WAITING: usize = 1024;
+
+/// Runs a case of a driver to its end. Returns what it said.
+pub fn run(context: &mut Context, mut command: Command, case: &str) -> Result<Vec<String>, Failure> {
+    command
+        .arg(case)
+        .env("BOOTSTRAP", context.broker().address().to_string())
+        .env("PREFIX", &context.prefix)
+        .env("WORK_DIR", &context.dir)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let program = command.get_program().to_string_lossy().into_owned();
+    let mut child = command.spawn().map_err(|why| Failure::new(format!("{program}: {why}")))?;
+    let mut said = Vec::new();
+    let outcome = converse(context, &mut child, &mut said);
+    if outcome.is_err() {
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+    outcome.map(|()| said.clone()).map_err(|failure| with_output(failure, &said))
+}
+
+fn with_output(failure: Failure, said: &[String]) -> Failure {
+    match failure {
+        Failure::Failed(why) => {
+            let tail = &said[said.len().saturating_sub(LINES_KEPT)..];
+            Failure::Failed(format!("{why}\n{}", tail.join("\n")))
+        }
+        skipped @ Failure::Skipped(_) => skipped,
+    }
+}
+
+fn converse(context: &mut Context, child: &mut Child, said: &mut Vec<String>) -> Outcome {
+    let mut input = child.stdin.take().expect("stdin was piped");
+    let lines = lines_of(child);
+    loop {
+        match lines.recv_timeout(context.left()) {
+            Ok(line) => match line.strip_prefix('@') {
+                Some(wish) => serve(context, wish, &mut input)?,
+                None => said.push(line),
+            },
+            Err(RecvTimeoutError::Timeout) => return Err(Failure::new("the case's time is up")),
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    drop(input);
+    let status = crate::broker::wait_for_exit(child, context.left())?;
+    crate::ensure!(status.success(), "the driver ended with {status}");
+    Ok(())
+}
+
+fn serve(context: &mut Context, wish: &str, input: &mut ChildStdin) -> Outcome {
+    match wish {
+        "kill9" => {
+            let recovery = context.broker().crash_and_recover()?;
+            context.remarks.push(format!("answered {} ms after its restart", recovery.as_millis()));
+        }
+        _ => return Err(Failure::new(format!("the driver asks for an unknown service, @{wish}"))),
+    }
+    // A driver that needs no answer may already be gone.
+    let _ = input.write_all(b"ok\n").and_then(|()| input.flush());
+    Ok(())
+}
+
+/// Both outputs of a child, line by line, until both are closed.
+fn lines_of(child: &mut Child) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::sync_channel(LINES_WAITING);
+    let out = child.stdout.take().expect("stdout was piped");
+    let err = child.stderr.take().expect("stderr was piped");
+    let also = sender.clone();
+    std::thread::spawn(move || pass_on(BufReader::new(out), &sender));
+    std::thread::spawn(move || pass_on(BufReader::new(err), &also));
+    receiver
+}
+
+fn pass_on(mut from: impl BufRead, to: &mpsc::SyncSender<String>) {
+    let mut line = Vec::new();
+    while let Ok(1..) = from.read_until(b'\n', &mut line) {
+        let text = String::from_utf8_lossy(&line).trim_end().to_string();
+        if to.send(text).is_err() {
+            return;
+        }
+        line.clear();
+    }
+}
+
+/// Runs a plain program to its end within the case's time and returns what it said on both outputs.
+pub fn output(context: &Context, command: &mut Command, input: &[u8]) -> Result<Said, Failure> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|why| Failure::new(format!("{program}: {why}")))?;
+    let mut stdin = child.stdin.take().expect("stdin was piped");
+    let mut stdout = child.stdout.take().expect("stdout was piped");
+    let mut stderr = child.stderr.take().expect("stderr was piped");
+    let input = input.to_vec();
+    // A program that does not want all its input closes it early; that is its right.
+    let writer = std::thread::spawn(move || {
+        let _ = stdin.write_all(&input);
+    });
+    let out = std::thread::spawn(move || read_all(&mut stdout));
+    let err = std::thread::spawn(move || read_all(&mut stderr));
+    let status = crate::broker::wait_for_exit(&mut child, context.left());
+    let _ = writer.join();
+    let out = out.join().unwrap_or_default();
+    let err = String::from_utf8_lossy(&err.join().unwrap_or_default()).into_owned();
+    let shown = || format!("{}\n{err}", String::from_utf8_lossy(&out));
+    match status {
+        Ok(status) if status.success() => Ok(Said { out, err }),
+        Ok(status) => Err(Failure::new(format!("{program} ended with {status}\n{}", shown()))),
+        Err(_) => Err(Failure::new(format!("{program}: the case's time is up\n{}", shown()))),
+    }
+}
+
+/// What a program said.
+pub struct Said {
+    /// On its standard output.
+    pub out: Vec<u8>,
+    /// On its standard error.
+    pub err: String,
+}
+
+fn read_all(from: &mut impl std::io::Read) -> Vec<u8> {
+    let mut all = Vec::new();
+    let _ = from.read_to_end(&mut all);
+    all
+}
+
+/// When a wait of this long would pass the deadline, the deadline.
+pub fn soonest(deadline: Instant, wait: std::time::Duration) -> Instant {
+    deadline.min(Instant::now() + wait)
+}

