@@ -7,3 +7,6 @@
 
 pub mod limits;
 pub mod wire;
+
+/// The stored batch and the broker's words, for clients that have this crate and no other of ours.
+pub use forebay_kit::{model, record};
