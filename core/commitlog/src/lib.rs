@@ -1,2 +1,68 @@
-//! Segmented, checksummed, append-only files and their indexes.
-#![deny(unsafe_code)]
+//! Segmented, checksummed, append-only files and their indexes. Stores bytes, understands none.
+//!
+//! The formats are in `docs/formats`; this page says who calls what, on which thread. Everything here is synchronous, and
+//! all I/O goes through `forebay_env::Disk`.
+//!
+//! # The shard's thread: the only writer
+//!
+//! 1. [`Log::open`] recovers the directory, or makes it, and flushes what it kept. [`HardStateFile::open`] comes after it.
+//! 2. [`BodyBuilder`] makes an entry's body, the bytes that Raft carries; [`Body::parse`] reads one, and must be called on
+//!    every body that comes from a peer before Raft steps it.
+//! 3. [`Log::append`] takes what a `Ready` says must be appended, and truncates first where it conflicts. When
+//!    [`Log::wants_seal`] says so, the leader proposes an [`EntryKind::Seal`].
+//! 4. [`Log::begin_flush`] makes a [`FlushJob`]; [`Log::flushed`] takes its answer; [`Log::durable_index`] moves.
+//!    [`Log::record_durable`] does the same and also records the durable index, after a second of idleness and at a stop.
+//! 5. Raft's storage is [`Log::entries`], [`Log::term`], [`Log::first_index`], [`Log::last_index`]: memory only.
+//!
+//! # The flusher's thread
+//!
+//! [`FlushJob::run`], then [`HardStateFile::save`]: entries before the hard state that mentions them.
+//!
+//! # Threads that may block
+//!
+//! [`Reader`], from [`Log::reader`]: [`Reader::read_entries`] for followers that fell behind and for replay,
+//! [`Reader::read_slot`] for consumers.
+//!
+//! # Failure
+//!
+//! The first failed write or flush, on whichever thread, fences the log: every later append and flush answers that same
+//! [`Fault`]. Reads go on.
+#![forbid(unsafe_code)]
+
+mod body;
+mod config;
+mod crc;
+mod cursor;
+mod durable;
+mod entry;
+mod fault;
+mod files;
+mod flush;
+mod hard_state;
+pub mod limits;
+mod lock;
+mod log;
+mod manifest;
+mod positions;
+mod reader;
+mod recover;
+mod scan;
+mod segment;
+mod slots;
+mod tail;
+mod terms;
+
+pub use body::{Body, BodyBuilder, BodyError, Slot, SlotKind};
+pub use config::LogConfig;
+pub use durable::Occasion;
+pub use entry::{Entry, EntryKind};
+pub use fault::{Corruption, Fault, IoFailure};
+pub use flush::{FlushDone, FlushJob};
+pub use hard_state::{CONF_BYTES_MAX, HardState, HardStateFile};
+pub use log::{AppendError, Appended, Log, Unavailable};
+pub use manifest::Manifest;
+pub use reader::{ReadError, Reader};
+pub use recover::{Cut, Recovered};
+pub use segment::SegmentId;
+pub use slots::Durability;
+pub use terms::Point;

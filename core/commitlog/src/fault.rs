@@ -1,0 +1,133 @@
+//! What can go wrong below the log, and whose fault it is: the medium's ([`IoFailure`]), or of whatever changed bytes
+//! that were durable ([`Corruption`]), or of an operator who starts an old binary on newer files
+//! ([`Fault::Unsupported`]).
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use forebay_env::{Disk, OpenMode};
+use forebay_model::Position;
+
+/// Bytes that were durable are not what was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Corruption {
+    /// The damaged file.
+    pub file: PathBuf,
+    /// Where the damaged piece begins, in bytes from the start of the file.
+    pub position: Position,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+/// The operating system refused.
+#[derive(Clone, Debug)]
+pub struct IoFailure {
+    /// The file or directory.
+    pub file: PathBuf,
+    /// What was tried, as a verb: `write`, `flush` ...
+    pub action: &'static str,
+    /// The system's own words.
+    pub source: Arc<io::Error>,
+}
+
+/// A failure of the medium or of its contents. Cheap to clone.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// The operating system refused.
+    Io(IoFailure),
+    /// The bytes are damaged.
+    Corrupt(Corruption),
+    /// The file has a version that this binary does not know.
+    Unsupported {
+        /// The file.
+        file: PathBuf,
+        /// Its version.
+        version: u16,
+    },
+}
+
+impl Fault {
+    pub(crate) fn io(action: &'static str, file: &Path) -> impl FnOnce(io::Error) -> Fault {
+        let file = file.to_path_buf();
+        move |source| Fault::Io(IoFailure { file, action, source: Arc::new(source) })
+    }
+
+    pub(crate) fn corrupt(file: &Path, position: u64, what: impl Into<String>) -> Fault {
+        Fault::Corrupt(Corruption {
+            file: file.to_path_buf(),
+            position: Position(position),
+            what: what.into(),
+        })
+    }
+}
+
+impl fmt::Display for Corruption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is damaged at position {}: {}", self.file.display(), self.position, self.what)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::Io(io) => write!(f, "cannot {} {}: {}", io.action, io.file.display(), io.source),
+            Fault::Corrupt(corruption) => corruption.fmt(f),
+            Fault::Unsupported { file, version } => {
+                write!(f, "{} has format version {version}, which this version does not know", file.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for Fault {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Fault::Io(io) => Some(&*io.source),
+            _ => None,
+        }
+    }
+}
+
+impl std::error::Error for Corruption {}
+
+/// The name of the mark that a fenced log leaves behind.
+pub(crate) const FENCED_NAME: &str = "fenced";
+
+/// Stops a log at its first failed write or flush, for the rest of the process.
+pub(crate) struct Fence {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    first: OnceLock<Fault>,
+}
+
+impl Fence {
+    pub(crate) fn new(disk: Arc<dyn Disk>, dir: &Path) -> Fence {
+        Fence { disk, dir: dir.to_path_buf(), first: OnceLock::new() }
+    }
+
+    /// The first fault, if there was one.
+    pub(crate) fn check(&self) -> Result<(), Fault> {
+        match self.first.get() {
+            Some(fault) => Err(fault.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// Records `fault` unless one came before it, and answers the first.
+    pub(crate) fn trip(&self, fault: Fault) -> Fault {
+        if self.first.set(fault).is_ok() {
+            // The mark tells the next open not to trust the page cache. When it cannot be made the disk refuses
+            // everything, and the next open meets that by itself.
+            let _ = self.disk.open(&self.dir.join(FENCED_NAME), OpenMode::CreateNew);
+        }
+        self.first.get().expect("a fault was just recorded").clone()
+    }
+
+    /// Runs a step that writes; its failure fences.
+    pub(crate) fn guard<T>(&self, step: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+        self.check()?;
+        step().map_err(|fault| self.trip(fault))
+    }
+}

@@ -1,0 +1,144 @@
+//! The files of one shard that count right now, shared by the writer and all readers. A reader works on the list it
+//! took: files stay readable through their handles whatever happens to their names.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use forebay_env::{Disk, File};
+use forebay_model::{LogIndex, ShardId};
+
+use crate::durable::DurableFile;
+use crate::fault::Fence;
+use crate::lock::lock;
+use crate::manifest::ManifestStore;
+use crate::positions::PositionTable;
+use crate::segment::SegmentId;
+use crate::tail::TailCache;
+
+/// One open segment.
+pub(crate) struct Segment {
+    pub(crate) id: SegmentId,
+    pub(crate) path: PathBuf,
+    pub(crate) file: Arc<dyn File>,
+    pub(crate) index: SegmentIndex,
+}
+
+/// Where the positions of a segment's entries are.
+pub(crate) enum SegmentIndex {
+    /// In memory: the segment is being written, or its sidecar is not there yet.
+    Memory(Mutex<MemoryIndex>),
+}
+
+/// The index of a segment without a sidecar.
+pub(crate) struct MemoryIndex {
+    pub(crate) table: PositionTable,
+    pub(crate) sealed: bool,
+}
+
+impl Segment {
+    /// The first entry at or behind `index` in this segment, and its position.
+    pub(crate) fn at_or_after(&self, index: LogIndex) -> Option<(LogIndex, u64)> {
+        match &self.index {
+            SegmentIndex::Memory(memory) => lock(memory).table.at_or_after(index),
+        }
+    }
+
+    /// The position of the entry `index`.
+    pub(crate) fn position(&self, index: LogIndex) -> Option<u64> {
+        match &self.index {
+            SegmentIndex::Memory(memory) => lock(memory).table.position(index),
+        }
+    }
+
+    /// Bytes of entries and header.
+    pub(crate) fn len(&self) -> u64 {
+        match &self.index {
+            SegmentIndex::Memory(memory) => lock(memory).table.end(),
+        }
+    }
+
+    /// Whether its Seal was appended.
+    pub(crate) fn is_sealed(&self) -> bool {
+        match &self.index {
+            SegmentIndex::Memory(memory) => lock(memory).sealed,
+        }
+    }
+}
+
+/// The segments at one moment, ascending.
+#[derive(Clone, Default)]
+pub(crate) struct View {
+    /// Rises when entries are truncated: a read that failed meanwhile is tried again, not reported as damage.
+    pub(crate) epoch: u64,
+    pub(crate) segments: Vec<Arc<Segment>>,
+}
+
+impl View {
+    /// The segment that holds `index`, if any does.
+    pub(crate) fn segment_of(&self, index: LogIndex) -> Option<&Arc<Segment>> {
+        self.segments[..self.behind(index)].last()
+    }
+
+    /// The segments from the one that holds `index` on.
+    pub(crate) fn segments_from(&self, index: LogIndex) -> &[Arc<Segment>] {
+        &self.segments[self.behind(index).saturating_sub(1)..]
+    }
+
+    fn behind(&self, index: LogIndex) -> usize {
+        self.segments.partition_point(|segment| segment.id.first <= index)
+    }
+}
+
+/// Everything about a shard's directory that more than one thread uses.
+pub(crate) struct Files {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) dir: PathBuf,
+    pub(crate) shard: ShardId,
+    pub(crate) salt: u64,
+    pub(crate) fence: Arc<Fence>,
+    pub(crate) durable: Arc<DurableFile>,
+    pub(crate) manifest: ManifestStore,
+    pub(crate) tail: Mutex<TailCache>,
+    view: Mutex<Arc<View>>,
+}
+
+impl Files {
+    #[allow(clippy::too_many_arguments, reason = "called once, where a shard is opened")]
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        dir: PathBuf,
+        shard: ShardId,
+        salt: u64,
+        fence: Arc<Fence>,
+        durable: DurableFile,
+        manifest: ManifestStore,
+        tail: TailCache,
+        segments: Vec<Arc<Segment>>,
+    ) -> Files {
+        let view = Mutex::new(Arc::new(View { epoch: 0, segments }));
+        Files {
+            disk,
+            dir,
+            shard,
+            salt,
+            fence,
+            durable: Arc::new(durable),
+            manifest,
+            tail: Mutex::new(tail),
+            view,
+        }
+    }
+
+    /// The segments as they are now.
+    pub(crate) fn view(&self) -> Arc<View> {
+        lock(&self.view).clone()
+    }
+
+    /// Replaces the list of segments by a changed one.
+    pub(crate) fn change_view(&self, change: impl FnOnce(&mut View)) {
+        let mut view = lock(&self.view);
+        let mut next = View::clone(&view);
+        change(&mut next);
+        *view = Arc::new(next);
+    }
+}

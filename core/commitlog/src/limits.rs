@@ -1,0 +1,17 @@
+//! The limits of the files; each one is part of its format's page in `docs/formats`.
+
+/// Longest body of one entry, in bytes.
+pub const ENTRY_BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Most slots of one entry.
+pub const ENTRY_SLOTS_MAX: usize = 65_536;
+/// A position inside a segment fits 32 bits.
+pub const SEGMENT_POSITION_MAX: u64 = u32::MAX as u64;
+/// What a scan reads at once, in bytes.
+pub const SCAN_WINDOW_BYTES: usize = 256 * 1024;
+/// The first read for one slot or entry: its header, its directory and, when small, all of it.
+pub const POINT_READ_BYTES: usize = 4096;
+/// Bodies up to this length are copied into the tail cache, so that a slice does not pin the network buffer it
+/// was cut from.
+pub const TAIL_COPY_BYTES_MAX: usize = 16 * 1024;
+/// Longest manifest, in bytes: about a million segments.
+pub const MANIFEST_BYTES_MAX: u64 = 32 * 1024 * 1024;

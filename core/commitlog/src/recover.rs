@@ -1,0 +1,464 @@
+//! Opens a shard's directory: makes it when it is new, removes what does not count, reads what does, cuts an unfinished
+//! write, reports corruption, and flushes what it kept. The rules are in `docs/formats/segment.md`.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use forebay_env::{Disk, File, OpenMode};
+use forebay_model::{LogIndex, Position, ShardId};
+
+use crate::config::LogConfig;
+use crate::durable::{DURABLE_NAME, DurableFile, DurableRecord};
+use crate::entry::EntryKind;
+use crate::fault::{FENCED_NAME, Fault, Fence};
+use crate::files::{Files, MemoryIndex, Segment, SegmentIndex};
+use crate::hard_state::{HARD_STATE_NAME, HardStateFile};
+use crate::lock::lock;
+use crate::manifest::{Manifest, ManifestStore, TMP_ENDING, remove_if_there};
+use crate::positions::PositionTable;
+use crate::scan::{Depth, LocalCheck, Scanner, Step, highest_durable};
+use crate::segment::{SEGMENT_HEADER_BYTES, SegmentId, check_header};
+use crate::tail::TailCache;
+use crate::terms::{Point, TermTable};
+
+/// What an open found and did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Whether there was no log before.
+    pub created: bool,
+    /// The end of the log.
+    pub last: Point,
+    /// The durable index on record: nothing at or below it was lost.
+    pub recorded: LogIndex,
+    /// Whether the last process said that it stops.
+    pub clean_stop: bool,
+    /// The unfinished write that was cut, if there was one.
+    pub cut: Option<Cut>,
+    /// Whether a fault of the last process made this open copy the tail into new files.
+    pub rewritten: bool,
+    /// The current checkpoint.
+    pub checkpoint: Option<Point>,
+    /// Entries that were read and checked.
+    pub entries_scanned: u64,
+    /// Bytes that were read and checked.
+    pub bytes_scanned: u64,
+    /// Segments that count.
+    pub segments: usize,
+}
+
+/// An unfinished write at the end of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// The file it was in.
+    pub file: PathBuf,
+    /// Where it began.
+    pub position: Position,
+    /// Bytes that were cut, later files included.
+    pub bytes: u64,
+    /// Why it was no whole entry.
+    pub what: String,
+}
+
+pub(crate) fn open(
+    disk: Arc<dyn Disk>,
+    dir: &Path,
+    config: &LogConfig,
+) -> Result<(Files, TermTable, Recovered), Fault> {
+    let (mut manifest, created) = match Manifest::load(&*disk, dir) {
+        Ok(Some(manifest)) => (manifest, false),
+        Ok(None) => (create(&*disk, dir, config)?, true),
+        Err(fault) => return Err(fault),
+    };
+    if manifest.shard != config.shard {
+        let what = format!("it belongs to shard {}, not to shard {}", manifest.shard, config.shard);
+        return Err(Fault::corrupt(&dir.join("manifest"), 0, what));
+    }
+    remove_debris(&*disk, dir, &manifest)?;
+    let (durable_file, record) = DurableFile::open(&*disk, dir)?;
+
+    let named = manifest.clone();
+    let mut recovery = Recovery::new(&*disk, dir, &named, record.index);
+    recovery.read_segments()?;
+    let cut = recovery.judge()?;
+    let rewritten = recovery.flush()?;
+    if rewritten {
+        // Its rename may be known to the cache only.
+        manifest.sequence += 1;
+        manifest.store(&*disk, dir)?;
+    }
+    let last = recovery.terms.last();
+    durable_file.record(DurableRecord { index: last.index, clean_stop: false }, durable_file.epoch())?;
+
+    let recovered = Recovered {
+        created,
+        last,
+        recorded: recovery.durable,
+        clean_stop: record.clean_stop,
+        cut,
+        rewritten,
+        checkpoint: manifest.checkpoint,
+        entries_scanned: recovery.entries_scanned,
+        bytes_scanned: recovery.bytes_scanned,
+        segments: recovery.segments.len(),
+    };
+    let Recovery { segments, terms, .. } = recovery;
+    let files = Files::new(
+        disk.clone(),
+        dir.to_path_buf(),
+        manifest.shard,
+        manifest.salt,
+        Arc::new(Fence::new(disk.clone(), dir)),
+        durable_file,
+        ManifestStore::new(disk, dir, manifest),
+        TailCache::new(config.tail_bytes_max),
+        segments,
+    );
+    Ok((files, terms, recovered))
+}
+
+/// Makes the files of a new log; the manifest comes last, so its presence says that all of them are there.
+fn create(disk: &dyn Disk, dir: &Path, config: &LogConfig) -> Result<Manifest, Fault> {
+    disk.create_dir_all(dir).map_err(Fault::io("create", dir))?;
+    for entry in disk.list(dir).map_err(Fault::io("list", dir))? {
+        if SegmentId::parse(config.shard, &entry.name, ".seg").is_some() {
+            return Err(Fault::corrupt(&dir.join("manifest"), 0, "there are segments, but no manifest"));
+        }
+    }
+    if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        disk.sync_dir(parent).map_err(Fault::io("flush", parent))?;
+    }
+    for name in [HARD_STATE_NAME, DURABLE_NAME] {
+        remove_if_there(disk, &dir.join(name))?;
+    }
+    HardStateFile::create(disk, dir, config.origin)?;
+    DurableFile::create(disk, dir, config.origin.index)?;
+    disk.sync_dir(dir).map_err(Fault::io("flush", dir))?;
+    let manifest = Manifest {
+        sequence: 1,
+        shard: config.shard,
+        salt: config.salt,
+        floor: config.origin,
+        tail_first: config.origin.index.next(),
+        checkpoint: None,
+        segments: Vec::new(),
+    };
+    manifest.store(disk, dir)?;
+    Ok(manifest)
+}
+
+/// Removes files of ours that do not count: half-written ones, and segments that the manifest no longer names.
+fn remove_debris(disk: &dyn Disk, dir: &Path, manifest: &Manifest) -> Result<(), Fault> {
+    for entry in disk.list(dir).map_err(Fault::io("list", dir))? {
+        let id = [".seg", ".idx"].iter().find_map(|end| SegmentId::parse(manifest.shard, &entry.name, end));
+        let debris = entry.name.ends_with(TMP_ENDING) || id.is_some_and(|id| !counts(manifest, id));
+        if debris && !entry.is_dir {
+            remove_if_there(disk, &dir.join(&entry.name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a segment found in the directory is part of the log.
+fn counts(manifest: &Manifest, id: SegmentId) -> bool {
+    if id.first >= manifest.tail_first { id.generation == 0 } else { manifest.segments.contains(&id) }
+}
+
+/// Where the chain of entries breaks.
+struct Break {
+    file: PathBuf,
+    position: u64,
+    what: String,
+    /// The segment it is in; `None` when a whole file is missing.
+    segment: Option<SegmentId>,
+}
+
+struct Recovery<'a> {
+    disk: &'a dyn Disk,
+    dir: &'a Path,
+    manifest: &'a Manifest,
+    shard: ShardId,
+    /// D: the highest durable index on record.
+    durable: LogIndex,
+    /// The last entry of the unbroken chain.
+    end: LogIndex,
+    terms: TermTable,
+    segments: Vec<Arc<Segment>>,
+    /// Files behind the break.
+    behind: Vec<SegmentId>,
+    broken: Option<Break>,
+    entries_scanned: u64,
+    bytes_scanned: u64,
+}
+
+impl<'a> Recovery<'a> {
+    fn new(disk: &'a dyn Disk, dir: &'a Path, manifest: &'a Manifest, recorded: LogIndex) -> Recovery<'a> {
+        // Listed segments, the floor and the current checkpoint were durable before the manifest named them.
+        let listed = manifest.tail_first.previous();
+        let named = listed.max(manifest.floor.index).max(manifest.checkpoint.unwrap_or_default().index);
+        Recovery {
+            disk,
+            dir,
+            manifest,
+            shard: manifest.shard,
+            durable: recorded.max(named),
+            end: listed,
+            terms: TermTable::new(manifest.floor),
+            segments: Vec::new(),
+            behind: Vec::new(),
+            broken: None,
+            entries_scanned: 0,
+            bytes_scanned: 0,
+        }
+    }
+
+    fn read_segments(&mut self) -> Result<(), Fault> {
+        let mut ids = self.manifest.segments.clone();
+        let tail_first = self.manifest.tail_first;
+        for entry in self.disk.list(self.dir).map_err(Fault::io("list", self.dir))? {
+            let id = SegmentId::parse(self.shard, &entry.name, ".seg");
+            ids.extend(id.filter(|id| id.first >= tail_first));
+        }
+        ids.sort();
+        for id in ids {
+            if self.broken.is_some() {
+                self.behind.push(id);
+            } else if id.first < tail_first {
+                self.read_listed(id)?;
+            } else {
+                self.read_tail(id)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A segment that the manifest names: complete and flushed, or damaged.
+    fn read_listed(&mut self, id: SegmentId) -> Result<(), Fault> {
+        self.scan(id)?;
+        match self.broken.take() {
+            Some(broken) => Err(Fault::corrupt(&broken.file, broken.position, broken.what)),
+            None => Ok(()),
+        }
+    }
+
+    fn read_tail(&mut self, id: SegmentId) -> Result<(), Fault> {
+        let expected = self.end.next();
+        let before = self.segments.last().filter(|before| before.id.first >= self.manifest.tail_first);
+        let broken = match before {
+            Some(before) if !before.is_sealed() => Some(Break {
+                file: before.path.clone(),
+                position: before.len(),
+                what: "the segment ends without a Seal, although another one follows".into(),
+                segment: Some(before.id),
+            }),
+            _ if id.first != expected => {
+                let missing = SegmentId { first: expected, ..id };
+                let file = self.dir.join(missing.file_name());
+                Some(Break { file, position: 0, what: "the segment is missing".into(), segment: None })
+            }
+            _ => None,
+        };
+        if broken.is_some() {
+            self.broken = broken;
+            self.behind.push(id);
+            return Ok(());
+        }
+        self.scan(id)
+    }
+
+    /// Reads every byte of a segment up to its end or its first bad entry.
+    fn scan(&mut self, id: SegmentId) -> Result<(), Fault> {
+        let path = self.dir.join(id.file_name());
+        let file = self.disk.open(&path, OpenMode::Write).map_err(Fault::io("open", &path))?;
+        let len = file.len().map_err(Fault::io("measure", &path))?;
+        let mut index = MemoryIndex { table: PositionTable::new(id.first), sealed: false };
+        let broken = match self.check_file_header(&*file, &path, id, len)? {
+            Some(what) => Some((0, what)),
+            None => self.scan_entries(&*file, &path, id, len, &mut index)?,
+        };
+        if let Some((position, what)) = broken {
+            self.broken = Some(Break { file: path.clone(), position, what, segment: Some(id) });
+        }
+        let index = SegmentIndex::Memory(Mutex::new(index));
+        self.segments.push(Arc::new(Segment { id, path, file, index }));
+        Ok(())
+    }
+
+    fn check_file_header(
+        &self,
+        file: &dyn File,
+        path: &Path,
+        id: SegmentId,
+        len: u64,
+    ) -> Result<Option<String>, Fault> {
+        let mut header = [0; SEGMENT_HEADER_BYTES as usize];
+        if len < SEGMENT_HEADER_BYTES {
+            return Ok(Some("the segment's header is cut short".into()));
+        }
+        file.read_exact_at(&mut header, 0).map_err(Fault::io("read", path))?;
+        match check_header(&header, id, path) {
+            Ok(()) => Ok(None),
+            Err(Fault::Corrupt(corruption)) => Ok(Some(corruption.what)),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    fn scan_entries(
+        &mut self,
+        file: &dyn File,
+        path: &Path,
+        id: SegmentId,
+        len: u64,
+        index: &mut MemoryIndex,
+    ) -> Result<Option<(u64, String)>, Fault> {
+        let salt = LocalCheck::Salt(self.manifest.salt);
+        let mut scanner = Scanner::new(file, path, id, salt, (SEGMENT_HEADER_BYTES, len), None);
+        loop {
+            let found = match scanner.step(Depth::Full)? {
+                Step::Entry(found) => found,
+                Step::Bad(what) => return Ok(Some((scanner.position(), what))),
+                Step::End => return Ok(None),
+            };
+            let header = found.header;
+            if index.sealed {
+                return Ok(Some((found.position, "an entry stands behind the Seal".into())));
+            }
+            if header.term < self.terms.last().term && header.index > self.terms.floor().index {
+                return Ok(Some((
+                    found.position,
+                    "the entry has a lower term than the one before it".into(),
+                )));
+            }
+            self.terms.extend(header.term, header.index);
+            self.end = self.end.max(header.index);
+            index.table.push(header.index, header.stored_len());
+            index.sealed = header.kind == EntryKind::Seal;
+            self.durable = self.durable.max(header.durable);
+            self.entries_scanned += 1;
+            self.bytes_scanned += header.stored_len();
+        }
+    }
+
+    /// Decides whether the break is an unfinished write, and cuts it, or corruption.
+    fn judge(&mut self) -> Result<Option<Cut>, Fault> {
+        self.look_behind_the_break()?;
+        let last = self.end;
+        let broken = match self.broken.take() {
+            Some(broken) => broken,
+            None if last >= self.durable => return Ok(None),
+            None => Break {
+                file: self.segments.last().map_or(self.dir.to_path_buf(), |segment| segment.path.clone()),
+                position: self.segments.last().map_or(0, |segment| segment.len()),
+                what: "the log ends here".into(),
+                segment: None,
+            },
+        };
+        if last < self.durable {
+            let what = format!(
+                "entry {} must be here, because everything up to {} was durable: {}",
+                last.next(),
+                self.durable,
+                broken.what
+            );
+            return Err(Fault::corrupt(&broken.file, broken.position, what));
+        }
+        self.cut(broken).map(Some)
+    }
+
+    /// Raises D by what survived behind the break: an entry there proves what was flushed before it was written.
+    fn look_behind_the_break(&mut self) -> Result<(), Fault> {
+        let Some(broken) = &self.broken else { return Ok(()) };
+        let mut ranges: Vec<(SegmentId, u64)> = self.behind.iter().map(|id| (*id, 0)).collect();
+        ranges.extend(broken.segment.map(|id| (id, broken.position)));
+        for (id, position) in ranges {
+            let path = self.dir.join(id.file_name());
+            let file = self.disk.open(&path, OpenMode::Read).map_err(Fault::io("open", &path))?;
+            let len = file.len().map_err(Fault::io("measure", &path))?;
+            let found = highest_durable(&*file, &path, id.first, self.manifest.salt, (position, len))?;
+            self.durable = self.durable.max(found.unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    /// Removes the unfinished write: files behind it, last first, then the rest of its own.
+    fn cut(&mut self, broken: Break) -> Result<Cut, Fault> {
+        let mut bytes = 0;
+        let mut removed = self.behind.clone();
+        // A file whose header was not finished has no entry: it goes as a whole.
+        let whole = broken.segment.filter(|_| broken.position < SEGMENT_HEADER_BYTES);
+        if let Some(id) = whole {
+            removed.push(id);
+            self.segments.pop();
+        }
+        removed.sort();
+        for id in removed.iter().rev() {
+            let path = self.dir.join(id.file_name());
+            let file = self.disk.open(&path, OpenMode::Read).map_err(Fault::io("open", &path))?;
+            bytes += file.len().map_err(Fault::io("measure", &path))?;
+            self.disk.remove_file(&path).map_err(Fault::io("remove", &path))?;
+        }
+        if !removed.is_empty() {
+            self.disk.sync_dir(self.dir).map_err(Fault::io("flush", self.dir))?;
+        }
+        if let (Some(_), None, Some(segment)) = (broken.segment, whole, self.segments.last()) {
+            let len = segment.file.len().map_err(Fault::io("measure", &segment.path))?;
+            bytes += len - broken.position;
+            segment.file.set_len(broken.position).map_err(Fault::io("cut", &segment.path))?;
+        }
+        Ok(Cut { file: broken.file, position: Position(broken.position), bytes, what: broken.what })
+    }
+
+    /// Puts everything that was scanned onto the medium: Raft takes what it is told at start for flushed. Answers
+    /// whether the files were copied, because the last process met a fault.
+    fn flush(&mut self) -> Result<bool, Fault> {
+        let mark = self.dir.join(FENCED_NAME);
+        let fenced = match self.disk.open(&mark, OpenMode::Read) {
+            Ok(_) => true,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+            Err(error) => return Err(Fault::io("open", &mark)(error)),
+        };
+        for at in 0..self.segments.len() {
+            if fenced {
+                self.segments[at] = Arc::new(copy_segment(self.disk, self.dir, &self.segments[at])?);
+            } else {
+                let segment = &self.segments[at];
+                segment.file.sync_data().map_err(Fault::io("flush", &segment.path))?;
+            }
+        }
+        self.disk.sync_dir(self.dir).map_err(Fault::io("flush", self.dir))?;
+        if fenced {
+            self.disk.remove_file(&mark).map_err(Fault::io("remove", &mark))?;
+            self.disk.sync_dir(self.dir).map_err(Fault::io("flush", self.dir))?;
+        }
+        Ok(fenced)
+    }
+}
+
+/// Copies a segment into a new file under the same name: its pages may be clean in the cache and not on the medium.
+fn copy_segment(disk: &dyn Disk, dir: &Path, segment: &Segment) -> Result<Segment, Fault> {
+    const PIECE_BYTES: u64 = 1024 * 1024;
+    let tmp = dir.join(segment.id.file_name() + TMP_ENDING);
+    let copy = disk.open(&tmp, OpenMode::CreateNew).map_err(Fault::io("create", &tmp))?;
+    let len = segment.len();
+    let mut at = 0;
+    let mut piece = Vec::new();
+    while at < len {
+        let take = PIECE_BYTES.min(len - at);
+        piece.resize(usize::try_from(take).expect("one piece"), 0);
+        segment.file.read_exact_at(&mut piece, at).map_err(Fault::io("read", &segment.path))?;
+        copy.write_at(&[&piece], at).map_err(Fault::io("write", &tmp))?;
+        at += take;
+    }
+    copy.sync_data().map_err(Fault::io("flush", &tmp))?;
+    disk.rename(&tmp, &segment.path).map_err(Fault::io("rename", &tmp))?;
+    let index = match &segment.index {
+        SegmentIndex::Memory(memory) => {
+            let mut memory = lock(memory);
+            let index = MemoryIndex {
+                table: std::mem::replace(&mut memory.table, PositionTable::new(segment.id.first)),
+                sealed: memory.sealed,
+            };
+            SegmentIndex::Memory(Mutex::new(index))
+        }
+    };
+    Ok(Segment { id: segment.id, path: segment.path.clone(), file: copy, index })
+}

@@ -1,0 +1,397 @@
+//! What the tests share: a disk in memory that loses and tears what was not flushed, and short ways to make entries.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use forebay_commitlog::{Body, BodyBuilder, Entry, EntryKind, Log, LogConfig, Recovered, SlotKind};
+use forebay_env::{DirEntry, Disk, DiskSpace, File, Lock, OpenMode};
+use forebay_model::{LogIndex, ShardId, Term};
+
+/// A write that was not flushed yet.
+#[derive(Clone)]
+enum Pending {
+    Write(u64, Vec<u8>),
+    SetLen(u64),
+}
+
+#[derive(Default)]
+struct Inode {
+    now: Vec<u8>,
+    flushed: Vec<u8>,
+    pending: Vec<Pending>,
+}
+
+impl Pending {
+    fn apply(&self, bytes: &mut Vec<u8>) {
+        match self {
+            Pending::Write(at, data) => {
+                let end = *at as usize + data.len();
+                if bytes.len() < end {
+                    bytes.resize(end, 0);
+                }
+                bytes[*at as usize..end].copy_from_slice(data);
+            }
+            Pending::SetLen(len) => bytes.resize(*len as usize, 0),
+        }
+    }
+}
+
+/// What the next operations of a kind do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fails {
+    Write,
+    Flush,
+    SyncDir,
+    Create,
+    Rename,
+    Remove,
+}
+
+#[derive(Default)]
+struct State {
+    inodes: Vec<Inode>,
+    names: BTreeMap<PathBuf, usize>,
+    flushed_names: BTreeMap<PathBuf, usize>,
+    fails: Option<(Fails, u64)>,
+    /// Names of the operations that changed something, in order.
+    trace: Vec<String>,
+}
+
+/// A disk in memory. Cheap to clone; clones share it.
+#[derive(Clone, Default)]
+pub struct MemDisk(Arc<Mutex<State>>);
+
+struct MemFile {
+    disk: MemDisk,
+    inode: usize,
+    name: String,
+    writable: bool,
+}
+
+fn eio() -> io::Error {
+    io::Error::other("the disk is broken")
+}
+
+/// A small generator: tests need variety, not quality.
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn roll(&mut self, below: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % below.max(1)
+    }
+}
+
+impl MemDisk {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+
+    pub fn arc(&self) -> Arc<dyn Disk> {
+        Arc::new(self.clone())
+    }
+
+    /// Lets the operation of this kind after `skip` others of its kind fail, and all later ones of the kind.
+    pub fn fail(&self, kind: Fails, skip: u64) {
+        self.state().fails = Some((kind, skip));
+    }
+
+    pub fn heal(&self) {
+        self.state().fails = None;
+    }
+
+    /// What changed since the last call, in order: "write NAME", "flush NAME", "sync-dir", "rename NAME" ...
+    pub fn take_trace(&self) -> Vec<String> {
+        std::mem::take(&mut self.state().trace)
+    }
+
+    pub fn bytes(&self, path: &Path) -> Vec<u8> {
+        let state = self.state();
+        state.inodes[state.names[path]].now.clone()
+    }
+
+    pub fn exists(&self, path: &Path) -> bool {
+        self.state().names.contains_key(path)
+    }
+
+    /// Replaces a file's contents, on the medium too.
+    pub fn put(&self, path: &Path, bytes: Vec<u8>) {
+        let mut state = self.state();
+        let inode = state.inodes.len();
+        state.inodes.push(Inode { now: bytes.clone(), flushed: bytes, pending: Vec::new() });
+        state.names.insert(path.to_path_buf(), inode);
+        state.flushed_names.insert(path.to_path_buf(), inode);
+    }
+
+    pub fn remove(&self, path: &Path) {
+        let mut state = self.state();
+        state.names.remove(path);
+        state.flushed_names.remove(path);
+    }
+
+    pub fn flip(&self, path: &Path, bit: usize) {
+        let mut bytes = self.bytes(path);
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        self.put(path, bytes);
+    }
+
+    /// Files in `dir` that end so, sorted.
+    pub fn names(&self, dir: &Path, ending: &str) -> Vec<PathBuf> {
+        let state = self.state();
+        let keep = |path: &&PathBuf| path.parent() == Some(dir) && path.to_string_lossy().ends_with(ending);
+        state.names.keys().filter(keep).cloned().collect()
+    }
+
+    /// A disk with the same contents that shares nothing with this one; everything on it is flushed.
+    pub fn copy(&self) -> MemDisk {
+        let copy = MemDisk::default();
+        let state = self.state();
+        for (path, inode) in &state.names {
+            copy.put(path, state.inodes[*inode].now.clone());
+        }
+        copy
+    }
+
+    /// What a power cut leaves: everything flushed, and of the rest what the dice say: writes may be lost, torn and
+    /// reordered between files, names may be lost one by one.
+    pub fn power_cut(&self, dice: &mut Dice) -> MemDisk {
+        let state = self.state();
+        let after = MemDisk::default();
+        let all: BTreeSet<&PathBuf> = state.names.keys().chain(state.flushed_names.keys()).collect();
+        let mode = dice.roll(4);
+        for path in all {
+            let (old, new) = (state.flushed_names.get(path), state.names.get(path));
+            let pick = if old == new || mode == 0 || (mode != 1 && dice.roll(2) == 0) { old } else { new };
+            let Some(inode) = pick else { continue };
+            let inode = &state.inodes[*inode];
+            let mut bytes = inode.flushed.clone();
+            for pending in &inode.pending {
+                match (mode, dice.roll(4)) {
+                    (0, _) | (2 | 3, 0) => {}
+                    (1, _) | (_, 1 | 2) => pending.apply(&mut bytes),
+                    _ => tear(pending, dice).apply(&mut bytes),
+                }
+            }
+            after.put(path, bytes);
+        }
+        after
+    }
+
+    fn step(&self, kind: Fails, what: String) -> io::Result<()> {
+        let mut state = self.state();
+        if let Some((fails, skip)) = &mut state.fails
+            && *fails == kind
+        {
+            if *skip == 0 {
+                return Err(eio());
+            }
+            *skip -= 1;
+        }
+        state.trace.push(what);
+        Ok(())
+    }
+}
+
+fn tear(pending: &Pending, dice: &mut Dice) -> Pending {
+    match pending {
+        Pending::Write(at, data) => {
+            let from = dice.roll(data.len() as u64 + 1) as usize;
+            match dice.roll(3) {
+                0 => Pending::Write(*at, data[..from].to_vec()),
+                1 => Pending::Write(*at + from as u64, data[from..].to_vec()),
+                _ => {
+                    let mut zeroed = data.clone();
+                    zeroed[..from].fill(0);
+                    Pending::Write(*at, zeroed)
+                }
+            }
+        }
+        Pending::SetLen(len) => Pending::SetLen(*len),
+    }
+}
+
+fn short(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+impl Disk for MemDisk {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
+        if mode == OpenMode::CreateNew {
+            self.step(Fails::Create, format!("create {}", short(path)))?;
+        }
+        let mut state = self.state();
+        let there = state.names.get(path).copied();
+        let inode = match (there, mode) {
+            (Some(_), OpenMode::CreateNew) => return Err(io::ErrorKind::AlreadyExists.into()),
+            (None, OpenMode::CreateNew) => {
+                let inode = state.inodes.len();
+                state.inodes.push(Inode::default());
+                state.names.insert(path.to_path_buf(), inode);
+                inode
+            }
+            (Some(inode), _) => inode,
+            (None, _) => return Err(io::ErrorKind::NotFound.into()),
+        };
+        let file = MemFile { disk: self.clone(), inode, name: short(path), writable: mode != OpenMode::Read };
+        Ok(Arc::new(file))
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
+        let state = self.state();
+        let mut out: BTreeMap<String, DirEntry> = BTreeMap::new();
+        for (path, inode) in &state.names {
+            let Ok(rest) = path.strip_prefix(dir) else { continue };
+            let mut parts = rest.components();
+            let Some(name) = parts.next().map(|part| part.as_os_str().to_string_lossy().into_owned()) else {
+                continue;
+            };
+            let is_dir = parts.next().is_some();
+            let len = if is_dir { 0 } else { state.inodes[*inode].now.len() as u64 };
+            out.insert(name.clone(), DirEntry { name, len, is_dir });
+        }
+        Ok(out.into_values().collect())
+    }
+
+    fn create_dir_all(&self, _: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.step(Fails::Rename, format!("rename {}", short(to)))?;
+        let mut state = self.state();
+        let inode = state.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
+        state.names.insert(to.to_path_buf(), inode);
+        Ok(())
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        if !self.exists(path) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        self.step(Fails::Remove, format!("remove {}", short(path)))?;
+        self.state().names.remove(path);
+        Ok(())
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.step(Fails::SyncDir, "sync-dir".into())?;
+        let mut state = self.state();
+        let mine = |path: &PathBuf| path.parent() == Some(dir);
+        let now: Vec<_> = state.names.iter().filter(|(p, _)| mine(p)).map(|(p, i)| (p.clone(), *i)).collect();
+        state.flushed_names.retain(|path, _| !mine(path));
+        state.flushed_names.extend(now);
+        Ok(())
+    }
+
+    fn space(&self, _: &Path) -> io::Result<DiskSpace> {
+        Ok(DiskSpace { total: 1 << 40, free: 1 << 39 })
+    }
+
+    fn lock(&self, _: &Path) -> io::Result<Box<dyn Lock>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+impl File for MemFile {
+    fn read_at(&self, buf: &mut [u8], position: u64) -> io::Result<usize> {
+        let state = self.disk.state();
+        let bytes = &state.inodes[self.inode].now;
+        let from = (position as usize).min(bytes.len());
+        let n = buf.len().min(bytes.len() - from);
+        buf[..n].copy_from_slice(&bytes[from..from + n]);
+        Ok(n)
+    }
+
+    fn write_at(&self, parts: &[&[u8]], position: u64) -> io::Result<()> {
+        assert!(self.writable, "{} was opened for reading", self.name);
+        self.disk.step(Fails::Write, format!("write {}", self.name))?;
+        let pending = Pending::Write(position, parts.concat());
+        let mut state = self.disk.state();
+        let inode = &mut state.inodes[self.inode];
+        pending.apply(&mut inode.now);
+        inode.pending.push(pending);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        assert!(self.writable, "{} was opened for reading", self.name);
+        self.disk.step(Fails::Write, format!("set-len {}", self.name))?;
+        let mut state = self.disk.state();
+        let inode = &mut state.inodes[self.inode];
+        inode.now.resize(len as usize, 0);
+        inode.pending.push(Pending::SetLen(len));
+        Ok(())
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.disk.state().inodes[self.inode].now.len() as u64)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.disk.step(Fails::Flush, format!("flush {}", self.name))?;
+        let mut state = self.disk.state();
+        let inode = &mut state.inodes[self.inode];
+        inode.flushed = inode.now.clone();
+        inode.pending.clear();
+        Ok(())
+    }
+}
+
+pub const SHARD: ShardId = ShardId(0);
+
+pub fn dir() -> PathBuf {
+    PathBuf::from("/data/shard-0000")
+}
+
+pub fn config() -> LogConfig {
+    LogConfig { tail_bytes_max: 0, ..LogConfig::new(SHARD, 0x5eed_5a17) }
+}
+
+pub fn open(disk: &MemDisk) -> (Log, Recovered) {
+    Log::open(disk.arc(), &dir(), config()).unwrap()
+}
+
+/// An entry whose slots' bytes say who they are.
+pub fn entry(term: u64, index: u64, slots: usize) -> Entry {
+    let mut body = BodyBuilder::new(slots, 0);
+    for slot in 0..slots {
+        body.push_slot(SlotKind(1), &[slot_text(term, index, slot).as_bytes()]).unwrap();
+    }
+    Entry { term: Term(term), index: LogIndex(index), kind: EntryKind::Normal, body: body.finish() }
+}
+
+pub fn slot_text(term: u64, index: u64, slot: usize) -> String {
+    format!("term {term} index {index} slot {slot}; ").repeat(1 + (index as usize + slot) % 4)
+}
+
+pub fn seal(term: u64, index: u64) -> Entry {
+    let body = Body::opaque(SlotKind(2), b"sealed").unwrap();
+    Entry { term: Term(term), index: LogIndex(index), kind: EntryKind::Seal, body }
+}
+
+/// Appends entries `range` of `term` with two slots each, one append per entry.
+pub fn fill(log: &mut Log, term: u64, range: std::ops::RangeInclusive<u64>) {
+    for index in range {
+        log.append(&[entry(term, index, 2)]).unwrap();
+    }
+}
+
+pub fn flush(log: &mut Log) {
+    if let Some(job) = log.begin_flush().unwrap() {
+        let done = job.run().unwrap();
+        log.flushed(done);
+    }
+}
+
+/// Everything that the log holds from `low` on, as (term, index).
+pub fn contents(log: &Log, low: u64) -> Vec<(u64, u64)> {
+    if log.last_index().0 < low {
+        return Vec::new();
+    }
+    let high = log.last_index().next();
+    let entries = log.reader().read_entries(LogIndex(low), high, u64::MAX).unwrap();
+    entries.iter().map(|entry| (entry.term.0, entry.index.0)).collect()
+}
