@@ -1,2 +1,38 @@
-//! The replicated state: catalogue, partitions, producers, groups; pure and deterministic.
+//! The replicated state of a shard: catalogue, partitions, producers, groups. Pure and deterministic: the same commands in
+//! the same order give the same state, the same answers and the same checkpoint bytes on every replica.
+//!
+//! [`decode_commands`] takes slot 0 of a committed entry apart, [`Machine::apply`] carries out each command and answers with an
+//! [`Outcome`]; what the world around must do stands in [`Effects`].
 #![forbid(unsafe_code)]
+
+mod catalog;
+mod checkpoint;
+pub mod codec;
+mod command;
+mod effects;
+pub mod fuzz;
+mod groups;
+pub mod limits;
+mod machine;
+mod partition;
+mod producers;
+mod retention;
+mod shared_map;
+pub mod table;
+mod view;
+
+pub use catalog::{Catalog, Topic, TopicPartition};
+pub use checkpoint::SectionKind;
+pub use codec::DecodeError;
+pub use command::{
+    AddPartitions, Append, Command, CreateTopic, MachineSettings, Member, Meta, OpenPartition,
+    PartitionSettings, ProducerStamp, SaveGeneration, SaveOffsets, SavedOffset, Which, decode_commands,
+    encode_commands,
+};
+pub use effects::{AppendedTo, DeadSlot, Effects, IndexEntry, Outcome};
+pub use groups::{CommittedOffset, Group, Groups, OffsetKey};
+pub use machine::{CATALOGUE_SHARD, Halt, MACHINE_VERSION_FIRST, MACHINE_VERSION_LATEST, Machine};
+pub use partition::{EpochStart, Extent, Partition};
+pub use producers::{Producer, ProducerKey, Producers, StoredBatch};
+pub use retention::{RunSummary, TrimDue, retention_due};
+pub use shared_map::SharedMap;

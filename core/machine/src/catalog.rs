@@ -1,0 +1,179 @@
+//! The catalogue: topics and where their partitions live. Replicated on shard 0, copied to every node.
+
+use std::sync::Arc;
+
+use forebay_model::limits::{PARTITIONS_MAX, PARTITIONS_PER_TOPIC_MAX, TOPICS_MAX};
+use forebay_model::{LogTime, PartitionId, Refusal, ShardId, TopicId, TopicName, TopicSettings};
+
+use crate::shared_map::SharedMap;
+use crate::{AddPartitions, CreateTopic};
+
+/// All topics at one version. A clone is a snapshot and costs two reference counts; see [`SharedMap`] for what a
+/// change behind a snapshot costs.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    version: u64,
+    by_name: SharedMap<TopicName, Arc<Topic>>,
+    by_id: SharedMap<TopicId, Arc<Topic>>,
+    partitions: usize,
+    next_partition: u64,
+}
+
+/// A topic of the catalogue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topic {
+    /// Its name.
+    pub name: TopicName,
+    /// Its id for life.
+    pub id: TopicId,
+    /// What was set on it.
+    pub settings: TopicSettings,
+    /// Its partitions, by number from zero.
+    pub partitions: Vec<TopicPartition>,
+    /// The version of the catalogue that changed it last.
+    pub version: u64,
+    /// When it was created.
+    pub created_at: LogTime,
+}
+
+/// A partition of a topic of the catalogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TopicPartition {
+    /// The never-reused id.
+    pub id: PartitionId,
+    /// Where it is written.
+    pub shard: ShardId,
+}
+
+impl Catalog {
+    /// Rises by one with every change.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// A topic by name.
+    pub fn topic(&self, name: &TopicName) -> Option<&Arc<Topic>> {
+        self.by_name.get(name)
+    }
+
+    /// A topic by id.
+    pub fn topic_by_id(&self, id: TopicId) -> Option<&Arc<Topic>> {
+        self.by_id.get(&id)
+    }
+
+    /// All topics by rising name.
+    pub fn topics(&self) -> impl Iterator<Item = &Arc<Topic>> {
+        self.by_name.iter().map(|(_, topic)| topic)
+    }
+
+    /// How many topics there are.
+    pub fn topics_len(&self) -> usize {
+        self.by_name.len()
+    }
+
+    /// How many partitions there are.
+    pub fn partitions_len(&self) -> usize {
+        self.partitions
+    }
+
+    /// The id that the next partition will get.
+    pub(crate) fn next_partition(&self) -> u64 {
+        self.next_partition
+    }
+
+    pub(crate) fn create(&mut self, create: CreateTopic, now: LogTime) -> Result<Arc<Topic>, Refusal> {
+        if self.by_name.get(&create.name).is_some() {
+            return Err(Refusal::TopicExists);
+        }
+        if create.id == TopicId::NONE {
+            return Err(Refusal::InvalidRequest("a topic cannot have the id of zeros".into()));
+        }
+        if self.by_id.get(&create.id).is_some() {
+            return Err(Refusal::InvalidRequest(format!("the topic id {} is taken", create.id)));
+        }
+        if self.by_name.len() >= TOPICS_MAX {
+            return Err(Refusal::LimitReached { limit: "TOPICS_MAX" });
+        }
+        self.check_partitions(0, &create.shards)?;
+        self.version += 1;
+        let partitions = self.allocate(&create.shards);
+        let topic = Topic {
+            name: create.name,
+            id: create.id,
+            settings: create.settings,
+            partitions,
+            version: self.version,
+            created_at: now,
+        };
+        Ok(self.put(topic))
+    }
+
+    pub(crate) fn delete(&mut self, id: TopicId) -> Result<Arc<Topic>, Refusal> {
+        let topic = self.by_id.remove(&id).ok_or(Refusal::UnknownTopicId)?;
+        self.by_name.remove(&topic.name);
+        self.partitions -= topic.partitions.len();
+        self.version += 1;
+        Ok(topic)
+    }
+
+    /// Returns the topic and the number of its first new partition.
+    pub(crate) fn grow(&mut self, grow: &AddPartitions) -> Result<(Arc<Topic>, u32), Refusal> {
+        let topic = self.by_id.get(&grow.id).ok_or(Refusal::UnknownTopicId)?;
+        let present = topic.partitions.len();
+        if present + grow.shards.len() != grow.total as usize {
+            return Err(Refusal::InvalidPartitionCount(format!(
+                "the topic has {present} partitions: {} more do not make {}",
+                grow.shards.len(),
+                grow.total
+            )));
+        }
+        self.check_partitions(present, &grow.shards)?;
+        let mut topic = Topic::clone(topic);
+        self.version += 1;
+        topic.version = self.version;
+        topic.partitions.extend(self.allocate(&grow.shards));
+        Ok((self.put(topic), present as u32))
+    }
+
+    fn check_partitions(&self, present: usize, added: &[ShardId]) -> Result<(), Refusal> {
+        let total = present + added.len();
+        if added.is_empty() || total > PARTITIONS_PER_TOPIC_MAX as usize {
+            return Err(Refusal::InvalidPartitionCount(format!(
+                "a topic has 1 to {PARTITIONS_PER_TOPIC_MAX} partitions and only gets more; asked for {total}, had {present}"
+            )));
+        }
+        if self.partitions + added.len() > PARTITIONS_MAX {
+            return Err(Refusal::LimitReached { limit: "PARTITIONS_MAX" });
+        }
+        Ok(())
+    }
+
+    fn allocate(&mut self, shards: &[ShardId]) -> Vec<TopicPartition> {
+        let first = self.next_partition;
+        self.next_partition += shards.len() as u64;
+        self.partitions += shards.len();
+        let ids = (first..).map(PartitionId);
+        ids.zip(shards).map(|(id, &shard)| TopicPartition { id, shard }).collect()
+    }
+
+    fn put(&mut self, topic: Topic) -> Arc<Topic> {
+        let topic = Arc::new(topic);
+        self.by_name.insert(topic.name.clone(), Arc::clone(&topic));
+        self.by_id.insert(topic.id, Arc::clone(&topic));
+        topic
+    }
+
+    /// Puts a catalogue together again; `None` when the parts contradict each other.
+    pub(crate) fn restore(version: u64, next_partition: u64, topics: Vec<Topic>) -> Option<Catalog> {
+        let mut catalog = Catalog { version, next_partition, ..Catalog::default() };
+        let count = topics.len();
+        for topic in topics {
+            if topic.version > version || topic.partitions.iter().any(|p| p.id.0 >= next_partition) {
+                return None;
+            }
+            catalog.partitions += topic.partitions.len();
+            catalog.put(topic);
+        }
+        (catalog.by_name.len() == count && catalog.by_id.len() == count).then_some(catalog)
+    }
+}

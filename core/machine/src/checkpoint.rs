@@ -1,0 +1,288 @@
+//! The whole state as bytes and back: see docs/formats/machine-checkpoint.md.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use forebay_model::{LeaderEpoch, LogIndex, LogTime, Offset, PartitionId, ShardId, Term, Timestamp};
+
+use crate::catalog::{Topic, TopicPartition};
+use crate::codec::{DecodeError, Reader, Writer};
+use crate::command::{decode, encode};
+use crate::limits::{DROPPED_PARTITIONS_MAX, EPOCHS_PER_PARTITION_MAX};
+use crate::machine::{Dropped, MACHINE_VERSION_FIRST, MACHINE_VERSION_LATEST};
+use crate::{Catalog, EpochStart, Extent, Groups, Machine, MachineSettings, Meta, Partition, Producers};
+
+type Read<T> = Result<T, DecodeError>;
+
+/// What a section of a checkpoint holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SectionKind(pub u32);
+
+impl SectionKind {
+    /// Versions, the place in the log, settings, counters.
+    pub const HEADER: SectionKind = SectionKind(1);
+    /// Topics.
+    pub const CATALOGUE: SectionKind = SectionKind(2);
+    /// Partitions of this shard.
+    pub const PARTITIONS: SectionKind = SectionKind(3);
+    /// Ids of partitions dropped lately.
+    pub const DROPPED: SectionKind = SectionKind(4);
+    /// Idempotent producers.
+    pub const PRODUCERS: SectionKind = SectionKind(5);
+    /// Groups.
+    pub const GROUPS: SectionKind = SectionKind(6);
+    /// Committed offsets.
+    pub const OFFSETS: SectionKind = SectionKind(7);
+}
+
+/// The format of every section, written at its beginning.
+const SECTION_FORMAT: u64 = 1;
+
+impl Machine {
+    /// The whole state, in sections by rising kind. Equal states give equal bytes.
+    pub fn encode_checkpoint(&self) -> Vec<(SectionKind, Bytes)> {
+        vec![
+            section(SectionKind::HEADER, |out| self.encode_header(out)),
+            section(SectionKind::CATALOGUE, |out| encode_catalog(&self.catalog, out)),
+            section(SectionKind::PARTITIONS, |out| {
+                out.list(self.partitions.values(), |out, partition| encode_partition(partition, out));
+            }),
+            section(SectionKind::DROPPED, |out| {
+                out.list(self.dropped.oldest_first(), |out, id| out.uint(id.0));
+            }),
+            section(SectionKind::PRODUCERS, |out| self.producers.encode(out)),
+            section(SectionKind::GROUPS, |out| self.groups.encode_groups(out)),
+            section(SectionKind::OFFSETS, |out| self.groups.encode_offsets(out)),
+        ]
+    }
+
+    /// Puts the state together again.
+    ///
+    /// # Errors
+    /// A section is missing, doubled, unknown or damaged, or was written by a newer machine.
+    pub fn decode_checkpoint(sections: &[(SectionKind, Bytes)]) -> Result<Machine, DecodeError> {
+        let mut left = Sections::new(sections)?;
+        let mut header = left.take(SectionKind::HEADER, "header")?;
+        let mut machine = decode_header(&mut header)?;
+        header.end("the header")?;
+        let mut input = left.take(SectionKind::CATALOGUE, "catalogue")?;
+        machine.catalog = decode_catalog(&mut input)?;
+        input.end("the catalogue")?;
+        let mut input = left.take(SectionKind::PARTITIONS, "partitions")?;
+        machine.partitions = decode_partitions(&mut input)?;
+        input.end("the partitions")?;
+        let mut input = left.take(SectionKind::DROPPED, "dropped")?;
+        machine.dropped = decode_dropped(&mut input)?;
+        input.end("the dropped partitions")?;
+        let mut input = left.take(SectionKind::PRODUCERS, "producers")?;
+        machine.producers = Producers::decode(&mut input)?;
+        input.end("the producers")?;
+        let mut groups = left.take(SectionKind::GROUPS, "groups")?;
+        let mut offsets = left.take(SectionKind::OFFSETS, "offsets")?;
+        machine.groups = Groups::decode(&mut groups, &mut offsets)?;
+        groups.end("the groups")?;
+        offsets.end("the offsets")?;
+        Ok(machine)
+    }
+
+    fn encode_header(&self, out: &mut Writer) {
+        out.uint(self.version);
+        out.uint(self.shard.0);
+        out.uint(self.applied.index.0);
+        out.uint(self.applied.term.0);
+        out.int(self.applied.time.0);
+        out.uint(self.settings.producer_expiry_ms);
+        out.uint(self.settings.offset_expiry_ms);
+        out.int(self.next_producer);
+    }
+}
+
+fn section(kind: SectionKind, write: impl FnOnce(&mut Writer)) -> (SectionKind, Bytes) {
+    let mut out = Writer::default();
+    out.uint(SECTION_FORMAT);
+    write(&mut out);
+    (kind, out.finish())
+}
+
+/// The sections of a checkpoint; each is there once, and no other is.
+struct Sections<'a>(BTreeMap<SectionKind, &'a Bytes>);
+
+impl<'a> Sections<'a> {
+    fn new(sections: &'a [(SectionKind, Bytes)]) -> Read<Sections<'a>> {
+        let by_kind: BTreeMap<_, _> = sections.iter().map(|(kind, bytes)| (*kind, bytes)).collect();
+        if by_kind.len() != sections.len() {
+            return Err(DecodeError::Section("of some kind"));
+        }
+        if let Some(kind) = by_kind.keys().find(|kind| **kind > SectionKind::OFFSETS) {
+            return Err(DecodeError::UnknownFormat { what: "a section", version: kind.0.into() });
+        }
+        Ok(Sections(by_kind))
+    }
+
+    fn take(&mut self, kind: SectionKind, name: &'static str) -> Read<Reader<'a>> {
+        let bytes = self.0.remove(&kind).ok_or(DecodeError::Section(name))?;
+        let mut input = Reader::new(bytes);
+        let version = input.uint("a section's format")?;
+        if version != SECTION_FORMAT {
+            return Err(DecodeError::UnknownFormat { what: name, version });
+        }
+        Ok(input)
+    }
+}
+
+fn decode_header(input: &mut Reader<'_>) -> Read<Machine> {
+    let version = input.narrow("the machine version")?;
+    if !(MACHINE_VERSION_FIRST..=MACHINE_VERSION_LATEST).contains(&version) {
+        return Err(DecodeError::UnknownFormat { what: "the machine", version: version.into() });
+    }
+    let mut machine = Machine::new(ShardId(input.narrow("the shard")?));
+    machine.version = version;
+    machine.applied = Meta {
+        index: LogIndex(input.uint("the index")?),
+        term: Term(input.uint("the term")?),
+        time: LogTime(input.int("the time")?),
+    };
+    machine.settings = MachineSettings {
+        producer_expiry_ms: input.uint("the producers' expiry")?,
+        offset_expiry_ms: input.uint("the offsets' expiry")?,
+    };
+    machine.next_producer = input.int("the next producer")?;
+    if machine.next_producer < 0 {
+        return Err(DecodeError::Invalid("the next producer"));
+    }
+    Ok(machine)
+}
+
+fn encode_catalog(catalog: &Catalog, out: &mut Writer) {
+    out.uint(catalog.version());
+    out.uint(catalog.next_partition());
+    out.len(catalog.topics_len());
+    for topic in catalog.topics() {
+        out.text(topic.name.as_str());
+        out.topic_id(topic.id);
+        encode::topic_settings(&topic.settings, out);
+        out.uint(topic.version);
+        out.int(topic.created_at.0);
+        out.list(topic.partitions.iter(), |out, partition| {
+            out.uint(partition.id.0);
+            out.uint(partition.shard.0);
+        });
+    }
+}
+
+fn decode_catalog(input: &mut Reader<'_>) -> Read<Catalog> {
+    let version = input.uint("the catalogue's version")?;
+    let next_partition = input.uint("the next partition")?;
+    let topics = input.list("the topics", |input| {
+        Ok(Topic {
+            name: decode::topic_name(input)?,
+            id: input.topic_id("a topic's id")?,
+            settings: decode::topic_settings(input)?,
+            version: input.uint("a topic's version")?,
+            created_at: LogTime(input.int("a log time")?),
+            partitions: input.list("a topic's partitions", |input| {
+                Ok(TopicPartition {
+                    id: PartitionId(input.uint("a partition")?),
+                    shard: ShardId(input.narrow("a shard")?),
+                })
+            })?,
+        })
+    })?;
+    Catalog::restore(version, next_partition, topics).ok_or(DecodeError::Invalid("the catalogue"))
+}
+
+fn encode_partition(partition: &Partition, out: &mut Writer) {
+    out.uint(partition.id.0);
+    out.topic_id(partition.topic);
+    out.uint(partition.number);
+    encode::partition_settings(&partition.settings, out);
+    out.uint(partition.catalogue_version);
+    out.list(partition.extents.iter(), |out, extent| {
+        out.uint(extent.first_offset.0);
+        out.uint(extent.shard.0);
+        out.uint(extent.first_index.0);
+        out.uint(extent.base_epoch.0);
+        out.uint(extent.opened_in.0);
+    });
+    out.uint(partition.start.0);
+    out.uint(partition.end.0);
+    out.list(partition.epochs.iter(), |out, epoch| {
+        out.uint(epoch.epoch.0);
+        out.uint(epoch.start.0);
+    });
+    out.uint(partition.bytes);
+    out.option(partition.newest, |out, (timestamp, offset)| {
+        out.int(timestamp.0);
+        out.uint(offset.0);
+    });
+}
+
+fn decode_partitions(input: &mut Reader<'_>) -> Read<BTreeMap<PartitionId, Partition>> {
+    let partitions = input.list("the partitions", decode_partition)?;
+    if !partitions.is_sorted_by(|a, b| a.id < b.id) {
+        return Err(DecodeError::Invalid("the order of partitions"));
+    }
+    Ok(partitions.into_iter().map(|partition| (partition.id, partition)).collect())
+}
+
+fn decode_partition(input: &mut Reader<'_>) -> Read<Partition> {
+    let partition = Partition {
+        id: PartitionId(input.uint("a partition")?),
+        topic: input.topic_id("a topic's id")?,
+        number: input.narrow("a partition's number")?,
+        settings: decode::partition_settings(input)?,
+        catalogue_version: input.uint("a catalogue version")?,
+        extents: input.list("extents", decode_extent)?,
+        start: Offset(input.uint("a start")?),
+        end: Offset(input.uint("an end")?),
+        epochs: input.list("epochs", |input| {
+            Ok(EpochStart {
+                epoch: LeaderEpoch(input.narrow("an epoch")?),
+                start: Offset(input.uint("an epoch's start")?),
+            })
+        })?,
+        bytes: input.uint("a partition's bytes")?,
+        newest: input.option("a newest record", |input| {
+            Ok((Timestamp(input.int("a timestamp")?), Offset(input.uint("an offset")?)))
+        })?,
+    };
+    let sound = !partition.extents.is_empty()
+        && partition.start <= partition.end
+        && partition.epochs.len() <= EPOCHS_PER_PARTITION_MAX
+        && partition.epochs.is_sorted_by(|a, b| a.epoch < b.epoch && a.start <= b.start);
+    if sound { Ok(partition) } else { Err(DecodeError::Invalid("a partition")) }
+}
+
+fn decode_extent(input: &mut Reader<'_>) -> Read<Extent> {
+    Ok(Extent {
+        first_offset: Offset(input.uint("an extent's offset")?),
+        shard: ShardId(input.narrow("an extent's shard")?),
+        first_index: LogIndex(input.uint("an extent's index")?),
+        base_epoch: LeaderEpoch(input.narrow("an extent's epoch")?),
+        opened_in: Term(input.uint("an extent's term")?),
+    })
+}
+
+fn decode_dropped(input: &mut Reader<'_>) -> Read<Dropped> {
+    let ids = input.list("dropped partitions", |input| Ok(PartitionId(input.uint("a partition")?)))?;
+    if ids.len() > DROPPED_PARTITIONS_MAX {
+        return Err(DecodeError::Invalid("dropped partitions"));
+    }
+    let mut dropped = Dropped::default();
+    let count = ids.len();
+    for id in ids {
+        dropped.insert(id);
+    }
+    if dropped.oldest_first().len() == count {
+        Ok(dropped)
+    } else {
+        Err(DecodeError::Invalid("dropped partitions"))
+    }
+}
+
+/// States are equal when their checkpoints are: for tests, it costs two encodings.
+impl PartialEq for Machine {
+    fn eq(&self, other: &Machine) -> bool {
+        self.encode_checkpoint() == other.encode_checkpoint()
+    }
+}

@@ -1,0 +1,298 @@
+//! What the log asks of the machine.
+
+pub(crate) mod decode;
+pub(crate) mod encode;
+
+use bytes::Bytes;
+use forebay_model::publish::PayloadKind;
+use forebay_model::{
+    BatchSequence, GroupId, LeaderEpoch, LogIndex, Offset, PartitionId, ProducerEpoch, ProducerId, ShardId,
+    SlotNumber, TimestampType, TopicId, TopicName, TopicSettings,
+};
+use forebay_model::{LogTime, Term, Timestamp};
+
+pub use decode::decode_commands;
+pub use encode::encode_commands;
+
+/// What comes with every command of an entry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Meta {
+    /// The entry.
+    pub index: LogIndex,
+    /// The term it was proposed in.
+    pub term: Term,
+    /// The log time its leader put in it.
+    pub time: LogTime,
+}
+
+/// A change of the replicated state. Numbers and layout: docs/formats/commands.md.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Adds a topic to the catalogue (shard 0).
+    CreateTopic(CreateTopic),
+    /// Removes a topic from the catalogue (shard 0).
+    DeleteTopic {
+        /// Which.
+        id: TopicId,
+    },
+    /// Adds partitions to a topic of the catalogue (shard 0).
+    AddPartitions(AddPartitions),
+    /// Gives out a block of producer ids (shard 0).
+    AllocateProducers {
+        /// How many: 1 to [`PRODUCERS_PER_BLOCK_MAX`](crate::limits::PRODUCERS_PER_BLOCK_MAX).
+        count: u32,
+    },
+    /// From here on commands mean what this machine version says.
+    SetMachineVersion {
+        /// The version.
+        version: u32,
+    },
+    /// Replaces this shard's settings.
+    Configure(MachineSettings),
+    /// Makes a partition of the catalogue writable on this shard, or renews its settings.
+    OpenPartition(OpenPartition),
+    /// Forgets a partition and its records.
+    DropPartition {
+        /// The catalogue without it.
+        catalogue_version: u64,
+        /// Which.
+        partition: PartitionId,
+    },
+    /// Appends one payload to partitions.
+    Append(Append),
+    /// Moves the start of a partition; records before it are gone.
+    Trim {
+        /// Which.
+        partition: PartitionId,
+        /// The first offset to keep.
+        start: Offset,
+        /// Bytes that lie between the present start and the new one, as the proposer's index says.
+        bytes: u64,
+    },
+    /// Carries only the log time of its entry, so that time-driven things happen on a silent shard.
+    AdvanceClock,
+    /// Replaces the members of a group.
+    SaveGeneration(SaveGeneration),
+    /// Sets cursors of a group; the coordinator has checked who asks.
+    CommitOffsets(SaveOffsets),
+    /// Removes an empty group and its cursors.
+    DeleteGroup {
+        /// Which.
+        group: GroupId,
+    },
+    /// Removes every cursor into deleted topics.
+    ForgetTopics {
+        /// Which: at most [`TOPICS_PER_FORGET_MAX`](crate::limits::TOPICS_PER_FORGET_MAX).
+        topics: Vec<TopicId>,
+    },
+}
+
+/// See [`Command::CreateTopic`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateTopic {
+    /// Its name.
+    pub name: TopicName,
+    /// Its id, drawn at random by the proposer.
+    pub id: TopicId,
+    /// What is set on it.
+    pub settings: TopicSettings,
+    /// Where each partition goes, by number from zero.
+    pub shards: Vec<ShardId>,
+}
+
+/// See [`Command::AddPartitions`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddPartitions {
+    /// Which topic.
+    pub id: TopicId,
+    /// Partitions in all: the present ones and one per shard named here, so that a retry adds nothing twice.
+    pub total: u32,
+    /// Where each new partition goes.
+    pub shards: Vec<ShardId>,
+}
+
+/// Durations that the state itself depends on; the same on every replica because they come through the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MachineSettings {
+    /// A producer silent for this many milliseconds of log time is forgotten.
+    pub producer_expiry_ms: u64,
+    /// A group empty and without a commit for this many milliseconds of log time is forgotten.
+    pub offset_expiry_ms: u64,
+}
+
+impl Default for MachineSettings {
+    fn default() -> MachineSettings {
+        MachineSettings {
+            producer_expiry_ms: crate::limits::PRODUCER_EXPIRY_MS_DEFAULT,
+            offset_expiry_ms: crate::limits::OFFSET_EXPIRY_MS_DEFAULT,
+        }
+    }
+}
+
+/// See [`Command::OpenPartition`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenPartition {
+    /// The catalogue that this comes from; settings of an older one never replace those of a newer one.
+    pub catalogue_version: u64,
+    /// The catalogue's never-reused id.
+    pub partition: PartitionId,
+    /// Its topic.
+    pub topic: TopicId,
+    /// Its number within the topic.
+    pub number: u32,
+    /// What applies to it on this shard.
+    pub settings: PartitionSettings,
+    /// Its leader epoch at opening.
+    pub base_epoch: LeaderEpoch,
+}
+
+/// What of a topic's settings a data shard needs, defaults filled in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartitionSettings {
+    /// Records older than this many milliseconds may be dropped; `None` keeps them for ever.
+    pub retention_ms: Option<u64>,
+    /// The oldest records are dropped above this many bytes; `None` has no bound.
+    pub retention_bytes: Option<u64>,
+    /// Largest payload in bytes.
+    pub message_bytes_max: u32,
+    /// Whose timestamp a record carries.
+    pub timestamp_type: TimestampType,
+}
+
+/// See [`Command::Append`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Append {
+    /// Where to; each target accepts or refuses by itself.
+    pub targets: Vec<(PartitionId, Which)>,
+    /// The payload's slot in this entry.
+    pub slot: SlotNumber,
+    /// What the payload is.
+    pub kind: PayloadKind,
+    /// Messages in it, 1 or more.
+    pub count: u32,
+    /// Its length in bytes.
+    pub bytes: u32,
+    /// The greatest timestamp in it; -1 when it has none.
+    pub max_timestamp: Timestamp,
+    /// The timestamp that readers see on all its messages, where the topic uses the time of the append.
+    pub append_time: Option<Timestamp>,
+    /// The idempotent producer that sent it.
+    pub producer: Option<ProducerStamp>,
+    /// The slots that hold a payload above [`PART_BYTES_MAX`](forebay_model::limits::PART_BYTES_MAX), in order;
+    /// empty when the payload lies in its own slot.
+    pub parts: Vec<(LogIndex, SlotNumber)>,
+}
+
+/// Which messages of a payload go to a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// All of them.
+    All,
+    /// Those whose bit is set, least significant bit first. Kept for routed messages; `apply` refuses it.
+    Some(Bytes),
+}
+
+/// What an idempotent producer writes on a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProducerStamp {
+    /// Who.
+    pub id: ProducerId,
+    /// Which instance of it.
+    pub epoch: ProducerEpoch,
+    /// The number of the batch's first message.
+    pub base_sequence: BatchSequence,
+}
+
+/// See [`Command::SaveGeneration`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SaveGeneration {
+    /// Which group; made if it does not exist.
+    pub group: GroupId,
+    /// The generation.
+    pub generation: i32,
+    /// What kind of group it is, such as `consumer`.
+    pub kind: String,
+    /// The strategy in force; empty without members.
+    pub strategy: String,
+    /// The member that assigns; empty without members.
+    pub leader: String,
+    /// Every member.
+    pub members: Vec<Member>,
+}
+
+/// A member of a group as it is replicated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its id.
+    pub id: String,
+    /// Its static name.
+    pub instance: Option<String>,
+    /// The client's own name.
+    pub client: String,
+    /// The client's address.
+    pub host: String,
+    /// See [`JoinGroup::session_timeout_ms`](forebay_model::group::JoinGroup::session_timeout_ms).
+    pub session_timeout_ms: u32,
+    /// See [`JoinGroup::rebalance_timeout_ms`](forebay_model::group::JoinGroup::rebalance_timeout_ms).
+    pub rebalance_timeout_ms: u32,
+    /// Its metadata for the strategy in force.
+    pub metadata: Bytes,
+    /// Its share.
+    pub assignment: Bytes,
+}
+
+/// See [`Command::CommitOffsets`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SaveOffsets {
+    /// Which group; made if it does not exist.
+    pub group: GroupId,
+    /// The cursors.
+    pub offsets: Vec<SavedOffset>,
+}
+
+/// One cursor to set. Its time of commit is the entry's log time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SavedOffset {
+    /// The topic, by id: names can change hands.
+    pub topic: TopicId,
+    /// The partition's number.
+    pub number: u32,
+    /// The next offset to read.
+    pub offset: Offset,
+    /// The epoch of the last record read.
+    pub leader_epoch: Option<LeaderEpoch>,
+    /// The client's own note.
+    pub metadata: String,
+}
+
+/// The numbers of commands. A number is never used again for something else.
+pub(crate) mod number {
+    pub(crate) const CREATE_TOPIC: u64 = 1;
+    pub(crate) const DELETE_TOPIC: u64 = 2;
+    pub(crate) const ADD_PARTITIONS: u64 = 3;
+    pub(crate) const ALLOCATE_PRODUCERS: u64 = 4;
+    pub(crate) const SET_MACHINE_VERSION: u64 = 5;
+    pub(crate) const CONFIGURE: u64 = 6;
+    pub(crate) const OPEN_PARTITION: u64 = 16;
+    pub(crate) const DROP_PARTITION: u64 = 17;
+    pub(crate) const APPEND: u64 = 18;
+    pub(crate) const TRIM: u64 = 19;
+    pub(crate) const ADVANCE_CLOCK: u64 = 20;
+    // 21 and 22: closing and opening extents. 23: dead offsets of compaction.
+    pub(crate) const SAVE_GENERATION: u64 = 32;
+    pub(crate) const COMMIT_OFFSETS: u64 = 33;
+    pub(crate) const DELETE_GROUP: u64 = 34;
+    pub(crate) const FORGET_TOPICS: u64 = 35;
+    // From 48: settling. From 64: relays. From 80: transactions. From 96: the schedule.
+}
+
+/// The bits of an append's flags.
+pub(crate) mod append_flag {
+    pub(crate) const APPEND_TIME: u8 = 1;
+    pub(crate) const PRODUCER: u8 = 2;
+    pub(crate) const PARTS: u8 = 4;
+    // 8: the earliest expiry of its messages.
+}
+
+/// The version of the layout of a list of commands.
+pub(crate) const COMMANDS_FORMAT: u8 = 1;

@@ -1,0 +1,256 @@
+//! Bytes into commands.
+
+use forebay_model::publish::PayloadKind;
+use forebay_model::{
+    BatchSequence, FlushClass, GroupId, LeaderEpoch, LogIndex, Offset, PartitionId, ProducerEpoch,
+    ProducerId, ShardId, SlotNumber, Timestamp, TimestampType, TopicName, TopicSettings,
+};
+
+use super::{
+    AddPartitions, Append, COMMANDS_FORMAT, Command, CreateTopic, MachineSettings, Member, OpenPartition,
+    PartitionSettings, ProducerStamp, SaveGeneration, SaveOffsets, SavedOffset, Which, append_flag, number,
+};
+use crate::codec::{DecodeError, Reader};
+
+type Read<T> = Result<T, DecodeError>;
+
+/// Decodes slot 0 of an entry. An error means that this binary must not go on with this log: see [`DecodeError`].
+/// Named limits are not checked here: a command that crosses one is refused by `apply`, it does not stop a shard.
+pub fn decode_commands(bytes: &[u8]) -> Result<Vec<Command>, DecodeError> {
+    let mut input = Reader::new(bytes);
+    let format = input.u8("the format of the commands")?;
+    if format != COMMANDS_FORMAT {
+        return Err(DecodeError::UnknownFormat { what: "the list of commands", version: format.into() });
+    }
+    let commands = input.list("the commands", |input| {
+        let number = input.uint("the number of a command")?;
+        let mut body = Reader::new(input.slice("a command")?);
+        let command = decode_body(number, &mut body)?;
+        body.end("a command")?;
+        Ok(command)
+    })?;
+    input.end("the commands")?;
+    Ok(commands)
+}
+
+fn decode_body(number: u64, input: &mut Reader<'_>) -> Read<Command> {
+    Ok(match number {
+        number::CREATE_TOPIC => Command::CreateTopic(create_topic(input)?),
+        number::DELETE_TOPIC => Command::DeleteTopic { id: input.topic_id("a topic's id")? },
+        number::ADD_PARTITIONS => Command::AddPartitions(AddPartitions {
+            id: input.topic_id("a topic's id")?,
+            total: input.narrow("a count of partitions")?,
+            shards: shards(input)?,
+        }),
+        number::ALLOCATE_PRODUCERS => {
+            Command::AllocateProducers { count: input.narrow("a count of producers")? }
+        }
+        number::SET_MACHINE_VERSION => {
+            Command::SetMachineVersion { version: input.narrow("a machine version")? }
+        }
+        number::CONFIGURE => Command::Configure(MachineSettings {
+            producer_expiry_ms: input.uint("the producers' expiry")?,
+            offset_expiry_ms: input.uint("the offsets' expiry")?,
+        }),
+        number::OPEN_PARTITION => Command::OpenPartition(open_partition(input)?),
+        number::DROP_PARTITION => Command::DropPartition {
+            catalogue_version: input.uint("a catalogue version")?,
+            partition: PartitionId(input.uint("a partition")?),
+        },
+        number::APPEND => Command::Append(append(input)?),
+        number::TRIM => Command::Trim {
+            partition: PartitionId(input.uint("a partition")?),
+            start: Offset(input.uint("an offset")?),
+            bytes: input.uint("trimmed bytes")?,
+        },
+        number::ADVANCE_CLOCK => Command::AdvanceClock,
+        number::SAVE_GENERATION => Command::SaveGeneration(save_generation(input)?),
+        number::COMMIT_OFFSETS => Command::CommitOffsets(SaveOffsets {
+            group: group_id(input)?,
+            offsets: input.list("offsets of a group", saved_offset)?,
+        }),
+        number::DELETE_GROUP => Command::DeleteGroup { group: group_id(input)? },
+        number::FORGET_TOPICS => Command::ForgetTopics {
+            topics: input.list("forgotten topics", |input| input.topic_id("a topic's id"))?,
+        },
+        unknown => return Err(DecodeError::UnknownCommand(unknown)),
+    })
+}
+
+fn create_topic(input: &mut Reader<'_>) -> Read<CreateTopic> {
+    Ok(CreateTopic {
+        name: topic_name(input)?,
+        id: input.topic_id("a topic's id")?,
+        settings: topic_settings(input)?,
+        shards: shards(input)?,
+    })
+}
+
+/// Shared with the checkpoint.
+pub(crate) fn topic_name(input: &mut Reader<'_>) -> Read<TopicName> {
+    let text = input.text("a topic's name")?;
+    TopicName::parse(text).map_err(|_| DecodeError::Invalid("a topic's name"))
+}
+
+fn shards(input: &mut Reader<'_>) -> Read<Vec<ShardId>> {
+    input.list("the shards of a topic", |input| Ok(ShardId(input.narrow("a shard")?)))
+}
+
+/// Shared with the checkpoint.
+pub(crate) fn topic_settings(input: &mut Reader<'_>) -> Read<TopicSettings> {
+    Ok(TopicSettings {
+        retention_ms: inherited(input)?,
+        retention_bytes: inherited(input)?,
+        message_bytes_max: input.option("a size limit", |input| input.narrow("a size limit"))?,
+        timestamp_type: input.option("a timestamp type", timestamp_type)?,
+        flush: input.option("a flush class", |input| match input.u8("a flush class")? {
+            0 => Ok(FlushClass::Sync),
+            1 => Ok(FlushClass::Async),
+            _ => Err(DecodeError::Invalid("a flush class")),
+        })?,
+    })
+}
+
+fn inherited(input: &mut Reader<'_>) -> Read<Option<Option<u64>>> {
+    match input.u8("a retention")? {
+        0 => Ok(None),
+        1 => Ok(Some(None)),
+        2 => Ok(Some(Some(input.uint("a retention")?))),
+        _ => Err(DecodeError::Invalid("a retention")),
+    }
+}
+
+fn timestamp_type(input: &mut Reader<'_>) -> Read<TimestampType> {
+    match input.u8("a timestamp type")? {
+        0 => Ok(TimestampType::Create),
+        1 => Ok(TimestampType::Append),
+        _ => Err(DecodeError::Invalid("a timestamp type")),
+    }
+}
+
+/// Shared with the checkpoint.
+pub(crate) fn partition_settings(input: &mut Reader<'_>) -> Read<PartitionSettings> {
+    Ok(PartitionSettings {
+        retention_ms: input.option("a retention", |input| input.uint("a retention"))?,
+        retention_bytes: input.option("a retention", |input| input.uint("a retention"))?,
+        message_bytes_max: input.narrow("a size limit")?,
+        timestamp_type: timestamp_type(input)?,
+    })
+}
+
+fn open_partition(input: &mut Reader<'_>) -> Read<OpenPartition> {
+    Ok(OpenPartition {
+        catalogue_version: input.uint("a catalogue version")?,
+        partition: PartitionId(input.uint("a partition")?),
+        topic: input.topic_id("a topic's id")?,
+        number: input.narrow("a partition's number")?,
+        settings: partition_settings(input)?,
+        base_epoch: LeaderEpoch(input.narrow("a leader epoch")?),
+    })
+}
+
+fn append(input: &mut Reader<'_>) -> Read<Append> {
+    let flags = input.u8("an append's flags")?;
+    if flags & !(append_flag::APPEND_TIME | append_flag::PRODUCER | append_flag::PARTS) != 0 {
+        return Err(DecodeError::Invalid("an append's flags"));
+    }
+    let kind = match input.u8("a payload's kind")? {
+        1 => PayloadKind::RecordBatch,
+        2 => PayloadKind::MessageBatch,
+        _ => return Err(DecodeError::Invalid("a payload's kind")),
+    };
+    let mut append = Append {
+        targets: Vec::new(),
+        slot: SlotNumber(input.narrow("a slot")?),
+        kind,
+        count: input.narrow("a count of messages")?,
+        bytes: input.narrow("a payload's length")?,
+        max_timestamp: Timestamp(input.int("a timestamp")?),
+        append_time: None,
+        producer: None,
+        parts: Vec::new(),
+    };
+    append.targets = input.list("an append's targets", target)?;
+    if flags & append_flag::APPEND_TIME != 0 {
+        append.append_time = Some(Timestamp(input.int("a timestamp")?));
+    }
+    if flags & append_flag::PRODUCER != 0 {
+        append.producer = Some(producer_stamp(input)?);
+    }
+    if flags & append_flag::PARTS != 0 {
+        append.parts = input.list("an append's parts", |input| {
+            Ok((LogIndex(input.uint("a log index")?), SlotNumber(input.narrow("a slot")?)))
+        })?;
+    }
+    Ok(append)
+}
+
+fn target(input: &mut Reader<'_>) -> Read<(PartitionId, Which)> {
+    let partition = PartitionId(input.uint("a partition")?);
+    let which = match input.u8("an append's target")? {
+        0 => Which::All,
+        1 => Which::Some(input.bytes("a bitmap")?),
+        _ => return Err(DecodeError::Invalid("an append's target")),
+    };
+    Ok((partition, which))
+}
+
+fn producer_stamp(input: &mut Reader<'_>) -> Read<ProducerStamp> {
+    let id = ProducerId(input.int("a producer's id")?);
+    let epoch = i16::try_from(input.int("a producer's epoch")?)
+        .map_err(|_| DecodeError::Invalid("a producer's epoch"))?;
+    let sequence = i32::try_from(input.int("a producer's sequence")?)
+        .map_err(|_| DecodeError::Invalid("a producer's sequence"))?;
+    Ok(ProducerStamp { id, epoch: ProducerEpoch(epoch), base_sequence: BatchSequence(sequence) })
+}
+
+/// Shared with the checkpoint.
+pub(crate) fn group_id(input: &mut Reader<'_>) -> Read<GroupId> {
+    Ok(GroupId(input.text("a group's id")?.into()))
+}
+
+fn save_generation(input: &mut Reader<'_>) -> Read<SaveGeneration> {
+    Ok(SaveGeneration {
+        group: group_id(input)?,
+        generation: generation(input)?,
+        kind: group_text(input)?,
+        strategy: group_text(input)?,
+        leader: group_text(input)?,
+        members: input.list("a group's members", member)?,
+    })
+}
+
+/// Shared with the checkpoint.
+pub(crate) fn generation(input: &mut Reader<'_>) -> Read<i32> {
+    i32::try_from(input.int("a generation")?).map_err(|_| DecodeError::Invalid("a generation"))
+}
+
+/// Shared with the checkpoint.
+pub(crate) fn group_text(input: &mut Reader<'_>) -> Read<String> {
+    Ok(input.text("a text of a group")?.to_owned())
+}
+
+/// Shared with the checkpoint.
+pub(crate) fn member(input: &mut Reader<'_>) -> Read<Member> {
+    Ok(Member {
+        id: group_text(input)?,
+        instance: input.option("a static name", group_text)?,
+        client: group_text(input)?,
+        host: group_text(input)?,
+        session_timeout_ms: input.narrow("a session timeout")?,
+        rebalance_timeout_ms: input.narrow("a rebalance timeout")?,
+        metadata: input.bytes("a member's metadata")?,
+        assignment: input.bytes("a member's assignment")?,
+    })
+}
+
+fn saved_offset(input: &mut Reader<'_>) -> Read<SavedOffset> {
+    Ok(SavedOffset {
+        topic: input.topic_id("a topic's id")?,
+        number: input.narrow("a partition's number")?,
+        offset: Offset(input.uint("an offset")?),
+        leader_epoch: input
+            .option("a leader epoch", |input| Ok(LeaderEpoch(input.narrow("a leader epoch")?)))?,
+        metadata: input.text("an offset's metadata")?.to_owned(),
+    })
+}

@@ -1,0 +1,221 @@
+//! Commands into bytes.
+
+use bytes::Bytes;
+use forebay_model::{ShardId, TimestampType, TopicSettings};
+
+use super::{
+    AddPartitions, Append, COMMANDS_FORMAT, Command, CreateTopic, Member, OpenPartition, PartitionSettings,
+    SaveGeneration, SaveOffsets, SavedOffset, Which, append_flag, number,
+};
+use crate::codec::Writer;
+
+/// Encodes the commands of one turn for slot 0 of an entry.
+pub fn encode_commands(commands: &[Command]) -> Bytes {
+    let mut out = Writer::with_capacity(16 + commands.len() * 64);
+    let mut body = Writer::default();
+    out.u8(COMMANDS_FORMAT);
+    out.list(commands.iter(), |out, command| {
+        body.clear();
+        out.uint(encode_body(command, &mut body));
+        out.bytes(body.as_slice());
+    });
+    out.finish()
+}
+
+/// Writes the body and says which number the command has.
+fn encode_body(command: &Command, out: &mut Writer) -> u64 {
+    match command {
+        Command::CreateTopic(c) => create_topic(c, out),
+        Command::DeleteTopic { id } => {
+            out.topic_id(*id);
+            number::DELETE_TOPIC
+        }
+        Command::AddPartitions(c) => add_partitions(c, out),
+        Command::AllocateProducers { count } => {
+            out.uint(*count);
+            number::ALLOCATE_PRODUCERS
+        }
+        Command::SetMachineVersion { version } => {
+            out.uint(*version);
+            number::SET_MACHINE_VERSION
+        }
+        Command::Configure(settings) => {
+            out.uint(settings.producer_expiry_ms);
+            out.uint(settings.offset_expiry_ms);
+            number::CONFIGURE
+        }
+        Command::OpenPartition(c) => open_partition(c, out),
+        Command::DropPartition { catalogue_version, partition } => {
+            out.uint(*catalogue_version);
+            out.uint(partition.0);
+            number::DROP_PARTITION
+        }
+        Command::Append(c) => append(c, out),
+        Command::Trim { partition, start, bytes } => {
+            out.uint(partition.0);
+            out.uint(start.0);
+            out.uint(*bytes);
+            number::TRIM
+        }
+        Command::AdvanceClock => number::ADVANCE_CLOCK,
+        Command::SaveGeneration(c) => save_generation(c, out),
+        Command::CommitOffsets(c) => save_offsets(c, out),
+        Command::DeleteGroup { group } => {
+            out.text(&group.0);
+            number::DELETE_GROUP
+        }
+        Command::ForgetTopics { topics } => {
+            out.list(topics.iter(), |out, topic| out.topic_id(*topic));
+            number::FORGET_TOPICS
+        }
+    }
+}
+
+fn create_topic(c: &CreateTopic, out: &mut Writer) -> u64 {
+    out.text(c.name.as_str());
+    out.topic_id(c.id);
+    topic_settings(&c.settings, out);
+    shards(&c.shards, out);
+    number::CREATE_TOPIC
+}
+
+fn add_partitions(c: &AddPartitions, out: &mut Writer) -> u64 {
+    out.topic_id(c.id);
+    out.uint(c.total);
+    shards(&c.shards, out);
+    number::ADD_PARTITIONS
+}
+
+fn shards(shards: &[ShardId], out: &mut Writer) {
+    out.list(shards.iter(), |out, shard| out.uint(shard.0));
+}
+
+/// Shared with the checkpoint.
+pub(crate) fn topic_settings(settings: &TopicSettings, out: &mut Writer) {
+    inherited(settings.retention_ms, out);
+    inherited(settings.retention_bytes, out);
+    out.option(settings.message_bytes_max, |out, bytes| out.uint(bytes));
+    out.option(settings.timestamp_type, |out, kind| out.u8(timestamp_type(kind)));
+    out.option(settings.flush, |out, class| {
+        out.u8(match class {
+            forebay_model::FlushClass::Sync => 0,
+            forebay_model::FlushClass::Async => 1,
+        });
+    });
+}
+
+fn inherited(value: Option<Option<u64>>, out: &mut Writer) {
+    match value {
+        None => out.u8(0),
+        Some(None) => out.u8(1),
+        Some(Some(value)) => {
+            out.u8(2);
+            out.uint(value);
+        }
+    }
+}
+
+fn timestamp_type(kind: TimestampType) -> u8 {
+    match kind {
+        TimestampType::Create => 0,
+        TimestampType::Append => 1,
+    }
+}
+
+/// Shared with the checkpoint.
+pub(crate) fn partition_settings(settings: &PartitionSettings, out: &mut Writer) {
+    out.option(settings.retention_ms, |out, ms| out.uint(ms));
+    out.option(settings.retention_bytes, |out, bytes| out.uint(bytes));
+    out.uint(settings.message_bytes_max);
+    out.u8(timestamp_type(settings.timestamp_type));
+}
+
+fn open_partition(c: &OpenPartition, out: &mut Writer) -> u64 {
+    out.uint(c.catalogue_version);
+    out.uint(c.partition.0);
+    out.topic_id(c.topic);
+    out.uint(c.number);
+    partition_settings(&c.settings, out);
+    out.uint(c.base_epoch.0);
+    number::OPEN_PARTITION
+}
+
+fn append(c: &Append, out: &mut Writer) -> u64 {
+    let mut flags = 0;
+    if c.append_time.is_some() {
+        flags |= append_flag::APPEND_TIME;
+    }
+    if c.producer.is_some() {
+        flags |= append_flag::PRODUCER;
+    }
+    if !c.parts.is_empty() {
+        flags |= append_flag::PARTS;
+    }
+    out.u8(flags);
+    out.u8(c.kind as u8);
+    out.uint(c.slot.0);
+    out.uint(c.count);
+    out.uint(c.bytes);
+    out.int(c.max_timestamp.0);
+    out.list(c.targets.iter(), |out, (partition, which)| {
+        out.uint(partition.0);
+        match which {
+            Which::All => out.u8(0),
+            Which::Some(bitmap) => {
+                out.u8(1);
+                out.bytes(bitmap);
+            }
+        }
+    });
+    if let Some(time) = c.append_time {
+        out.int(time.0);
+    }
+    if let Some(stamp) = c.producer {
+        out.int(stamp.id.0);
+        out.int(stamp.epoch.0.into());
+        out.int(stamp.base_sequence.0.into());
+    }
+    if !c.parts.is_empty() {
+        out.list(c.parts.iter(), |out, (index, slot)| {
+            out.uint(index.0);
+            out.uint(slot.0);
+        });
+    }
+    number::APPEND
+}
+
+fn save_generation(c: &SaveGeneration, out: &mut Writer) -> u64 {
+    out.text(&c.group.0);
+    out.int(c.generation.into());
+    out.text(&c.kind);
+    out.text(&c.strategy);
+    out.text(&c.leader);
+    out.list(c.members.iter(), |out, m| member(m, out));
+    number::SAVE_GENERATION
+}
+
+/// Shared with the checkpoint.
+pub(crate) fn member(m: &Member, out: &mut Writer) {
+    out.text(&m.id);
+    out.option(m.instance.as_deref(), |out, name| out.text(name));
+    out.text(&m.client);
+    out.text(&m.host);
+    out.uint(m.session_timeout_ms);
+    out.uint(m.rebalance_timeout_ms);
+    out.bytes(&m.metadata);
+    out.bytes(&m.assignment);
+}
+
+fn save_offsets(c: &SaveOffsets, out: &mut Writer) -> u64 {
+    out.text(&c.group.0);
+    out.list(c.offsets.iter(), |out, offset| saved_offset(offset, out));
+    number::COMMIT_OFFSETS
+}
+
+fn saved_offset(offset: &SavedOffset, out: &mut Writer) {
+    out.topic_id(offset.topic);
+    out.uint(offset.number);
+    out.uint(offset.offset.0);
+    out.option(offset.leader_epoch, |out, epoch| out.uint(epoch.0));
+    out.text(&offset.metadata);
+}

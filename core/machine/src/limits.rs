@@ -1,0 +1,64 @@
+//! Limits of the replicated state. Every replica must use the same numbers: a change of one of them is a change of
+//! the machine version.
+
+use forebay_model::limits::{
+    MESSAGE_BYTES_CEILING, MIB, PART_BYTES_MAX, PARTITIONS_MAX, PARTITIONS_PER_TOPIC_MAX,
+};
+
+/// Slots that one payload can be spread over.
+pub const PARTS_PER_APPEND_MAX: usize = MESSAGE_BYTES_CEILING / PART_BYTES_MAX + 1;
+/// Partitions that one append can name.
+pub const TARGETS_PER_APPEND_MAX: usize = 10_000;
+/// Producer ids of one [`AllocateProducers`](crate::AllocateProducers).
+pub const PRODUCERS_PER_BLOCK_MAX: u32 = 100_000;
+
+/// Ids of dropped partitions that a shard remembers, so that a late [`OpenPartition`](crate::OpenPartition) cannot
+/// revive one.
+pub const DROPPED_PARTITIONS_MAX: usize = 16_384;
+/// Leader epochs with records that a partition remembers; the oldest goes first.
+pub const EPOCHS_PER_PARTITION_MAX: usize = 64;
+
+/// Batches that a producer's state remembers, as many as clients keep in flight.
+pub const BATCHES_PER_PRODUCER_MAX: usize = 5;
+/// Producers with state on one shard, counted once per partition they write to; the one silent longest goes first.
+pub const PRODUCERS_PER_SHARD_MAX: usize = 200_000;
+/// Bytes of all producers' state on one shard; the one silent longest goes first.
+pub const PRODUCERS_BYTES_MAX: usize = 64 * MIB;
+/// A silent producer is forgotten after this many milliseconds of log time, unless configured otherwise: 7 days.
+pub const PRODUCER_EXPIRY_MS_DEFAULT: u64 = 7 * 24 * 3_600_000;
+/// Silent producers forgotten by one command at most.
+pub const PRODUCERS_EXPIRED_PER_COMMAND_MAX: usize = 64;
+
+/// Groups of one shard.
+pub const GROUPS_PER_SHARD_MAX: usize = 100_000;
+/// Bytes of all groups' members on one shard.
+pub const GROUPS_BYTES_MAX: usize = 256 * MIB;
+/// Members of one group.
+pub const MEMBERS_PER_GROUP_MAX: usize = 10_000;
+/// Bytes of one group's members: ids, metadata and assignments.
+pub const GROUP_BYTES_MAX: usize = 8 * MIB;
+/// Bytes of a group's id.
+pub const GROUP_ID_BYTES_MAX: usize = 4_096;
+/// Committed offsets of one group.
+pub const OFFSETS_PER_GROUP_MAX: usize = 100_000;
+/// Committed offsets of one shard.
+pub const OFFSETS_PER_SHARD_MAX: usize = 2_000_000;
+/// Bytes of all committed offsets of one shard.
+pub const OFFSETS_BYTES_MAX: usize = 512 * MIB;
+/// Bytes of a client's note beside a committed offset.
+pub const OFFSET_METADATA_BYTES_MAX: usize = 4_096;
+/// An empty group is forgotten after this many milliseconds of log time without a commit, unless configured
+/// otherwise: 7 days.
+pub const OFFSET_EXPIRY_MS_DEFAULT: u64 = 7 * 24 * 3_600_000;
+/// Empty groups forgotten by one command at most.
+pub const GROUPS_EXPIRED_PER_COMMAND_MAX: usize = 4;
+/// Topics of one [`ForgetTopics`](crate::ForgetTopics).
+pub const TOPICS_PER_FORGET_MAX: usize = 10_000;
+
+/// The greatest offset a record can have: clients read offsets as signed numbers.
+pub const OFFSET_MAX: u64 = i64::MAX as u64;
+/// The greatest leader epoch: clients read epochs as signed numbers.
+pub const LEADER_EPOCH_MAX: u32 = i32::MAX as u32;
+
+const _: () = assert!(PARTITIONS_PER_TOPIC_MAX as usize <= PARTITIONS_MAX);
+const _: () = assert!(OFFSETS_PER_GROUP_MAX <= OFFSETS_PER_SHARD_MAX);

@@ -1,0 +1,352 @@
+//! Applying commands.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
+
+use forebay_model::limits::PARTITIONS_MAX;
+use forebay_model::{Count, LogTime, PartitionId, ProducerId, Refusal, ShardId};
+
+use crate::limits::{
+    DROPPED_PARTITIONS_MAX, PARTS_PER_APPEND_MAX, PRODUCERS_PER_BLOCK_MAX, TARGETS_PER_APPEND_MAX,
+};
+use crate::producers::{Judgement, StoredBatch};
+use crate::{
+    Append, AppendedTo, Catalog, Command, DeadSlot, Effects, Groups, IndexEntry, MachineSettings, Meta,
+    OpenPartition, Outcome, Partition, Producers, Which,
+};
+
+/// The machine version that a new log begins with.
+pub const MACHINE_VERSION_FIRST: u32 = 1;
+/// The newest machine version that this binary can apply.
+pub const MACHINE_VERSION_LATEST: u32 = 1;
+/// The shard whose log holds the catalogue.
+pub const CATALOGUE_SHARD: ShardId = ShardId(0);
+
+/// The replicated state of one shard. The same commands in the same order give the same state and the same answers
+/// everywhere: it reads no clock, draws nothing at random, and never waits.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    pub(crate) shard: ShardId,
+    pub(crate) version: u32,
+    pub(crate) applied: Meta,
+    pub(crate) settings: MachineSettings,
+    pub(crate) catalog: Catalog,
+    pub(crate) next_producer: i64,
+    pub(crate) partitions: BTreeMap<PartitionId, Partition>,
+    pub(crate) dropped: Dropped,
+    pub(crate) producers: Producers,
+    pub(crate) groups: Groups,
+}
+
+/// Why a replica cannot go on with its log. The state is unchanged; the shard has to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Halt {
+    /// From here on the log means something that this binary does not know: it has to be upgraded.
+    UnknownMachineVersion {
+        /// The version asked for.
+        version: u32,
+    },
+}
+
+impl fmt::Display for Halt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Halt::UnknownMachineVersion { version } = self;
+        write!(
+            f,
+            "the log goes on with machine version {version}, and this binary knows none above {MACHINE_VERSION_LATEST}"
+        )
+    }
+}
+
+impl std::error::Error for Halt {}
+
+impl Machine {
+    /// The state before the first entry.
+    pub fn new(shard: ShardId) -> Machine {
+        Machine {
+            shard,
+            version: MACHINE_VERSION_FIRST,
+            applied: Meta::default(),
+            settings: MachineSettings::default(),
+            catalog: Catalog::default(),
+            next_producer: 0,
+            partitions: BTreeMap::new(),
+            dropped: Dropped::default(),
+            producers: Producers::default(),
+            groups: Groups::default(),
+        }
+    }
+
+    /// Applies one committed command. Commands come in log order; those of one entry share their `meta`. A fact that
+    /// every replica must act on is added to `effects`.
+    ///
+    /// # Errors
+    /// [`Halt`]: this binary must not apply anything more of this log.
+    ///
+    /// # Panics
+    /// When index or term fall: the caller applied something twice or out of order.
+    pub fn apply(&mut self, meta: Meta, command: Command, effects: &mut Effects) -> Result<Outcome, Halt> {
+        assert!(meta.index >= self.applied.index, "entries are applied in log order");
+        assert!(meta.term >= self.applied.term, "terms never fall along a log");
+        if let Command::SetMachineVersion { version } = command
+            && version > MACHINE_VERSION_LATEST
+        {
+            return Err(Halt::UnknownMachineVersion { version });
+        }
+        let meta = self.advance(meta, effects);
+        Ok(self.carry_out(&meta, command, effects).unwrap_or_else(Outcome::Refused))
+    }
+
+    /// Takes over the entry's place and time; time never falls, whatever a leader wrote.
+    fn advance(&mut self, meta: Meta, effects: &mut Effects) -> Meta {
+        let before = self.applied.time;
+        self.applied = Meta { time: meta.time.max(before), ..meta };
+        if self.applied.time > before {
+            self.producers.expire(self.producers_oldest());
+            self.groups.expire(self.ago(self.settings.offset_expiry_ms), &mut effects.expired_groups);
+        }
+        self.applied
+    }
+
+    /// Producers last heard then or before count as forgotten.
+    fn producers_oldest(&self) -> LogTime {
+        self.ago(self.settings.producer_expiry_ms)
+    }
+
+    fn ago(&self, ms: u64) -> LogTime {
+        LogTime(self.applied.time.0.saturating_sub_unsigned(ms))
+    }
+
+    fn carry_out(
+        &mut self,
+        meta: &Meta,
+        command: Command,
+        effects: &mut Effects,
+    ) -> Result<Outcome, Refusal> {
+        if command.is_of_catalogue() && self.shard != CATALOGUE_SHARD {
+            return Err(Refusal::InvalidRequest("the catalogue is on shard 0".into()));
+        }
+        let catalogue_before = self.catalog.version();
+        let outcome = match command {
+            Command::CreateTopic(create) => self.catalog.create(create, meta.time).map(Outcome::TopicCreated),
+            Command::DeleteTopic { id } => self.catalog.delete(id).map(Outcome::TopicDeleted),
+            Command::AddPartitions(grow) => self
+                .catalog
+                .grow(&grow)
+                .map(|(topic, first_number)| Outcome::PartitionsAdded { topic, first_number }),
+            Command::AllocateProducers { count } => self.allocate_producers(count),
+            Command::SetMachineVersion { version } => self.set_version(version),
+            Command::Configure(settings) => {
+                self.settings = settings;
+                Ok(Outcome::Done)
+            }
+            Command::OpenPartition(open) => self.open_partition(meta, &open, effects),
+            Command::DropPartition { partition, .. } => self.drop_partition(partition, effects),
+            Command::Append(append) => self.append(meta, append, effects),
+            Command::Trim { partition, start, bytes } => {
+                let state = self.partitions.get_mut(&partition).ok_or(Refusal::UnknownPartition)?;
+                if state.trim(start, bytes)? {
+                    effects.trimmed.push((partition, start));
+                }
+                Ok(Outcome::Trimmed { start: state.start })
+            }
+            Command::AdvanceClock => Ok(Outcome::Done),
+            Command::SaveGeneration(save) => self.groups.save(save, meta.time).map(|()| Outcome::Done),
+            Command::CommitOffsets(save) => {
+                Ok(Outcome::OffsetsCommitted(self.groups.commit(save, meta.time)))
+            }
+            Command::DeleteGroup { group } => self.groups.delete(&group).map(|()| Outcome::Done),
+            Command::ForgetTopics { topics } => self.groups.forget_topics(&topics).map(|()| Outcome::Done),
+        };
+        if self.catalog.version() != catalogue_before {
+            effects.catalogue_version = Some(self.catalog.version());
+        }
+        outcome
+    }
+
+    fn allocate_producers(&mut self, count: u32) -> Result<Outcome, Refusal> {
+        if count == 0 || count > PRODUCERS_PER_BLOCK_MAX {
+            return Err(Refusal::LimitReached { limit: "PRODUCERS_PER_BLOCK_MAX" });
+        }
+        let first = self.next_producer;
+        self.next_producer =
+            first.checked_add(count.into()).ok_or(Refusal::LimitReached { limit: "producer ids" })?;
+        Ok(Outcome::ProducersAllocated { first: ProducerId(first), count: Count(count.into()) })
+    }
+
+    fn set_version(&mut self, version: u32) -> Result<Outcome, Refusal> {
+        if version <= self.version {
+            let present = self.version;
+            return Err(Refusal::InvalidRequest(format!("the machine version is {present} already")));
+        }
+        self.version = version;
+        Ok(Outcome::Done)
+    }
+
+    fn open_partition(
+        &mut self,
+        meta: &Meta,
+        open: &OpenPartition,
+        effects: &mut Effects,
+    ) -> Result<Outcome, Refusal> {
+        if let Some(present) = self.partitions.get_mut(&open.partition) {
+            if (present.topic, present.number) != (open.topic, open.number) {
+                return Err(Refusal::InvalidRequest("this id belongs to another partition".into()));
+            }
+            if open.catalogue_version >= present.catalogue_version {
+                present.catalogue_version = open.catalogue_version;
+                present.settings = open.settings;
+            }
+            return Ok(Outcome::Opened);
+        }
+        if self.dropped.contains(open.partition) {
+            return Err(Refusal::UnknownPartition);
+        }
+        if self.partitions.len() >= PARTITIONS_MAX {
+            return Err(Refusal::LimitReached { limit: "PARTITIONS_MAX" });
+        }
+        self.partitions.insert(open.partition, Partition::open(open, self.shard, meta));
+        effects.opened.push(open.partition);
+        Ok(Outcome::Opened)
+    }
+
+    /// Remembers the id in any case: the command that would open it may come later.
+    fn drop_partition(&mut self, id: PartitionId, effects: &mut Effects) -> Result<Outcome, Refusal> {
+        self.dropped.insert(id);
+        if self.partitions.remove(&id).is_some() {
+            self.producers.forget(id);
+            effects.dropped.push(id);
+        }
+        Ok(Outcome::Done)
+    }
+
+    fn append(&mut self, meta: &Meta, append: Append, effects: &mut Effects) -> Result<Outcome, Refusal> {
+        let indexed_before = effects.indexed.len();
+        let outcome = check_append(&append).map(|()| {
+            let targets = append.targets.iter();
+            let results = targets.map(|(id, which)| self.append_to(meta, *id, which, &append, effects));
+            Outcome::Appended(results.collect())
+        });
+        if effects.indexed.len() == indexed_before {
+            let Append { slot, bytes, parts, .. } = append;
+            effects.dead.push(DeadSlot { log_index: meta.index, slot, bytes, parts });
+        }
+        outcome
+    }
+
+    fn append_to(
+        &mut self,
+        meta: &Meta,
+        id: PartitionId,
+        which: &Which,
+        append: &Append,
+        effects: &mut Effects,
+    ) -> Result<AppendedTo, Refusal> {
+        if let Which::Some(_) = which {
+            return Err(Refusal::Unsupported("a part of a payload cannot be routed yet"));
+        }
+        let oldest = self.producers_oldest();
+        let partition = self.partitions.get_mut(&id).ok_or(Refusal::UnknownPartition)?;
+        if append.bytes > partition.settings.message_bytes_max {
+            return Err(Refusal::TooLarge { limit: partition.settings.message_bytes_max.into() });
+        }
+        let start_offset = partition.start;
+        if let Some(stamp) = &append.producer {
+            match self.producers.judge(id, stamp, append.count, oldest) {
+                Judgement::Fresh => {}
+                Judgement::Refused(refusal) => return Err(refusal),
+                Judgement::Duplicate(StoredBatch { base_offset, append_time, .. }) => {
+                    let duplicate = true;
+                    return Ok(AppendedTo {
+                        partition: id,
+                        base_offset,
+                        start_offset,
+                        append_time,
+                        duplicate,
+                    });
+                }
+            }
+        }
+        let base_offset = partition.room_for(append.count)?;
+        let max_timestamp = append.append_time.unwrap_or(append.max_timestamp);
+        partition.append(append.count, append.bytes, max_timestamp, meta.term);
+        let append_time = append.append_time;
+        if let Some(stamp) = &append.producer {
+            let base_sequence = stamp.base_sequence;
+            let batch = StoredBatch { base_sequence, count: append.count, base_offset, append_time };
+            self.producers.remember(id, stamp, batch, meta.time, oldest);
+        }
+        effects.appended.push(id);
+        effects.indexed.push(IndexEntry {
+            partition: id,
+            first_offset: base_offset,
+            count: append.count,
+            log_index: meta.index,
+            slot: append.slot,
+            first_position: 0,
+            bytes: append.bytes,
+            max_timestamp,
+            earliest_expiry: None,
+            parts: append.parts.clone(),
+        });
+        Ok(AppendedTo { partition: id, base_offset, start_offset, append_time, duplicate: false })
+    }
+}
+
+impl Command {
+    /// Whether only shard 0 may carry it out.
+    pub fn is_of_catalogue(&self) -> bool {
+        matches!(
+            self,
+            Command::CreateTopic(_)
+                | Command::DeleteTopic { .. }
+                | Command::AddPartitions(_)
+                | Command::AllocateProducers { .. }
+        )
+    }
+}
+
+fn check_append(append: &Append) -> Result<(), Refusal> {
+    if append.count == 0 || append.count > i32::MAX as u32 {
+        return Err(Refusal::InvalidPayload("a payload has 1 to 2147483647 messages".into()));
+    }
+    if append.targets.is_empty() {
+        return Err(Refusal::InvalidRequest("an append without a target".into()));
+    }
+    if append.targets.len() > TARGETS_PER_APPEND_MAX {
+        return Err(Refusal::LimitReached { limit: "TARGETS_PER_APPEND_MAX" });
+    }
+    if append.parts.len() > PARTS_PER_APPEND_MAX {
+        return Err(Refusal::LimitReached { limit: "PARTS_PER_APPEND_MAX" });
+    }
+    Ok(())
+}
+
+/// The last dropped partitions.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Dropped {
+    oldest_first: VecDeque<PartitionId>,
+    set: BTreeSet<PartitionId>,
+}
+
+impl Dropped {
+    pub(crate) fn contains(&self, id: PartitionId) -> bool {
+        self.set.contains(&id)
+    }
+
+    pub(crate) fn insert(&mut self, id: PartitionId) {
+        if !self.set.insert(id) {
+            return;
+        }
+        self.oldest_first.push_back(id);
+        if self.oldest_first.len() > DROPPED_PARTITIONS_MAX
+            && let Some(oldest) = self.oldest_first.pop_front()
+        {
+            self.set.remove(&oldest);
+        }
+    }
+
+    pub(crate) fn oldest_first(&self) -> impl ExactSizeIterator<Item = &PartitionId> {
+        self.oldest_first.iter()
+    }
+}

@@ -1,0 +1,170 @@
+//! A partition on the shard that writes it.
+
+use forebay_model::fetch::EpochEnd;
+use forebay_model::{LeaderEpoch, LogIndex, Offset, PartitionId, Refusal, ShardId, Term, Timestamp, TopicId};
+
+use crate::limits::{EPOCHS_PER_PARTITION_MAX, LEADER_EPOCH_MAX, OFFSET_MAX};
+use crate::{Meta, OpenPartition, PartitionSettings};
+
+/// The replicated state of one partition. Its size does not depend on how many records it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partition {
+    /// The catalogue's never-reused id.
+    pub id: PartitionId,
+    /// Its topic.
+    pub topic: TopicId,
+    /// Its number within the topic.
+    pub number: u32,
+    /// What applies to it.
+    pub settings: PartitionSettings,
+    /// The catalogue that the settings come from.
+    pub catalogue_version: u64,
+    /// Where its offsets lie, oldest first; only the last is written. Never empty.
+    pub extents: Vec<Extent>,
+    /// The first readable offset.
+    pub start: Offset,
+    /// The offset that the next record gets.
+    pub end: Offset,
+    /// The first offset of each epoch that has records, oldest first.
+    pub epochs: Vec<EpochStart>,
+    /// About how many bytes its payloads between start and end take: exact but for what trims estimate.
+    pub bytes: u64,
+    /// The greatest timestamp in it and the first offset of the payload that has it; `None` when there is none, or
+    /// when that payload was trimmed: the index knows.
+    pub newest: Option<(Timestamp, Offset)>,
+}
+
+/// A range of offsets that was written on one shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// Its first offset.
+    pub first_offset: Offset,
+    /// Which shard.
+    pub shard: ShardId,
+    /// The entry of that shard which opened it.
+    pub first_index: LogIndex,
+    /// The leader epoch at opening...
+    pub base_epoch: LeaderEpoch,
+    /// ...in this term.
+    pub opened_in: Term,
+}
+
+/// Where the records of an epoch begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EpochStart {
+    /// The epoch.
+    pub epoch: LeaderEpoch,
+    /// The offset of its first record that is known.
+    pub start: Offset,
+}
+
+impl Partition {
+    pub(crate) fn open(open: &OpenPartition, shard: ShardId, meta: &Meta) -> Partition {
+        let extent = Extent {
+            first_offset: Offset(0),
+            shard,
+            first_index: meta.index,
+            base_epoch: open.base_epoch,
+            opened_in: meta.term,
+        };
+        Partition {
+            id: open.partition,
+            topic: open.topic,
+            number: open.number,
+            settings: open.settings,
+            catalogue_version: open.catalogue_version,
+            extents: vec![extent],
+            start: Offset(0),
+            end: Offset(0),
+            epochs: Vec::new(),
+            bytes: 0,
+            newest: None,
+        }
+    }
+
+    /// The extent that is written.
+    pub fn extent(&self) -> &Extent {
+        self.extents.last().expect("a partition is opened with an extent and never loses its last")
+    }
+
+    /// The leader epoch in a term of this shard. Never falls, because terms never do.
+    pub fn leader_epoch(&self, term: Term) -> LeaderEpoch {
+        let extent = self.extent();
+        let raised = term.0.saturating_sub(extent.opened_in.0).min(LEADER_EPOCH_MAX.into()) as u32;
+        LeaderEpoch(extent.base_epoch.0.saturating_add(raised).min(LEADER_EPOCH_MAX))
+    }
+
+    /// Everything before this offset is applied: all there is.
+    pub fn high_watermark(&self) -> Offset {
+        self.end
+    }
+
+    /// Everything before this offset belongs to no open transaction: all there is, as long as there are none.
+    pub fn last_stable_offset(&self) -> Offset {
+        self.end
+    }
+
+    /// Where the greatest epoch not above `epoch` ends, or `None` when `epoch` is above the one of `term`. For an epoch
+    /// older than all that are remembered: itself, ending where the oldest remembered one begins.
+    pub fn epoch_end(&self, epoch: LeaderEpoch, term: Term) -> Option<EpochEnd> {
+        if epoch > self.leader_epoch(term) {
+            return None;
+        }
+        let above = self.epochs.partition_point(|e| e.epoch <= epoch);
+        let end = self.epochs.get(above).map_or(self.end, |next| next.start);
+        let epoch = if above == 0 { epoch } else { self.epochs[above - 1].epoch };
+        Some(EpochEnd { epoch, end })
+    }
+
+    /// The epoch in which the record at `offset` was appended; `None` outside of what is there or remembered.
+    pub fn epoch_at(&self, offset: Offset) -> Option<LeaderEpoch> {
+        let above = self.epochs.partition_point(|e| e.start <= offset);
+        let present = (self.start..self.end).contains(&offset);
+        (present && above > 0).then(|| self.epochs[above - 1].epoch)
+    }
+
+    /// Offsets for `count` more messages; the first of them.
+    pub(crate) fn room_for(&self, count: u32) -> Result<Offset, Refusal> {
+        match self.end.checked_add(count.into()) {
+            Some(end) if end.0 <= OFFSET_MAX => Ok(self.end),
+            _ => Err(Refusal::LimitReached { limit: "OFFSET_MAX" }),
+        }
+    }
+
+    /// Takes a payload in at the end.
+    pub(crate) fn append(&mut self, count: u32, bytes: u32, max_timestamp: Timestamp, term: Term) {
+        let first = self.end;
+        let epoch = self.leader_epoch(term);
+        if self.epochs.last().is_none_or(|last| last.epoch < epoch) {
+            if self.epochs.len() == EPOCHS_PER_PARTITION_MAX {
+                self.epochs.remove(0);
+            }
+            self.epochs.push(EpochStart { epoch, start: first });
+        }
+        self.end = Offset(first.0 + u64::from(count));
+        self.bytes += u64::from(bytes);
+        if max_timestamp.0 >= 0 && self.newest.is_none_or(|(newest, _)| max_timestamp > newest) {
+            self.newest = Some((max_timestamp, first));
+        }
+    }
+
+    /// Moves the start; true when it moved.
+    pub(crate) fn trim(&mut self, start: Offset, bytes: u64) -> Result<bool, Refusal> {
+        if start > self.end {
+            return Err(Refusal::OffsetOutOfRange { start: self.start, end: self.end });
+        }
+        if start <= self.start {
+            return Ok(false);
+        }
+        self.start = start;
+        self.bytes = if start == self.end { 0 } else { self.bytes.saturating_sub(bytes) };
+        // A payload that straddles the new start may be forgotten here too: the index knows better.
+        self.newest = self.newest.filter(|(_, first)| *first >= start);
+        let gone = self.epochs.partition_point(|e| e.start <= start).saturating_sub(1);
+        self.epochs.drain(..gone);
+        if let Some(oldest) = self.epochs.first_mut() {
+            oldest.start = oldest.start.max(start);
+        }
+        Ok(true)
+    }
+}

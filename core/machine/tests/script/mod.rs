@@ -1,0 +1,454 @@
+//! The interpreter of scripts.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::str::FromStr;
+
+use bytes::Bytes;
+use forebay_machine::*;
+use forebay_model::publish::PayloadKind;
+use forebay_model::*;
+
+/// One command of a script.
+pub struct Block {
+    /// Lines before it that are blank or begin with `#`.
+    pub comment: String,
+    /// The command.
+    pub input: String,
+}
+
+/// Takes a script apart; the expected output is left out.
+pub fn blocks(text: &str) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let mut comment = String::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if line.is_empty() || line.starts_with('#') {
+            comment.push_str(line);
+            comment.push('\n');
+            continue;
+        }
+        assert_eq!(lines.next(), Some("----"), "behind {line:?}");
+        let mut output = lines.clone();
+        for line in output.by_ref() {
+            if line.is_empty() {
+                break;
+            }
+        }
+        lines = output;
+        blocks.push(Block { comment: std::mem::take(&mut comment), input: line.to_owned() });
+    }
+    blocks
+}
+
+/// Plays commands on a machine.
+pub struct Interpreter {
+    machine: Machine,
+    meta: Meta,
+}
+
+impl Default for Interpreter {
+    fn default() -> Interpreter {
+        let meta = Meta { index: LogIndex(10), term: Term(1), time: LogTime(1_000) };
+        Interpreter { machine: Machine::new(ShardId(0)), meta }
+    }
+}
+
+/// The words of a command: `verb word name=value ...`.
+struct Words<'a> {
+    plain: Vec<&'a str>,
+    named: BTreeMap<&'a str, &'a str>,
+}
+
+impl<'a> Words<'a> {
+    fn parse(line: &'a str) -> Words<'a> {
+        let mut words = Words { plain: Vec::new(), named: BTreeMap::new() };
+        for word in line.split_whitespace() {
+            match word.split_once('=') {
+                Some((name, value)) => {
+                    words.named.insert(name, value);
+                }
+                None => words.plain.push(word),
+            }
+        }
+        words
+    }
+
+    fn find<T: FromStr>(&self, name: &str) -> Option<T> {
+        let value = self.named.get(name)?;
+        Some(value.parse().unwrap_or_else(|_| panic!("{name}={value}")))
+    }
+
+    fn get<T: FromStr>(&self, name: &str) -> T {
+        self.find(name).unwrap_or_else(|| panic!("{name}= is missing"))
+    }
+
+    fn or<T: FromStr>(&self, name: &str, default: T) -> T {
+        self.find(name).unwrap_or(default)
+    }
+
+    fn list<T: FromStr>(&self, name: &str) -> Vec<T> {
+        let text: String = self.get(name);
+        let parse = |item: &str| item.parse().unwrap_or_else(|_| panic!("{name}={text}"));
+        text.split(',').filter(|item| !item.is_empty()).map(parse).collect()
+    }
+}
+
+fn topic_id(number: u8) -> TopicId {
+    TopicId([number; 16])
+}
+
+impl Interpreter {
+    /// Plays one command; the text of everything that came of it.
+    pub fn run(&mut self, line: &str) -> String {
+        let words = Words::parse(line);
+        let mut out = String::new();
+        match words.plain[0] {
+            "shard" => self.machine = Machine::new(ShardId(words.plain[1].parse().unwrap())),
+            "term" => self.meta.term = Term(words.plain[1].parse().unwrap()),
+            "time" => self.meta.time = LogTime(words.plain[1].parse().unwrap()),
+            "restart" => self.restart(),
+            "partition" => self.show_partition(&words, &mut out),
+            "epoch-end" => self.show_epoch_end(&words, &mut out),
+            "producers" => self.show_producers(&words, &mut out),
+            "topics" => self.show_topics(&mut out),
+            "groups" => self.show_groups(&mut out),
+            "offsets" => self.show_offsets(&words, &mut out),
+            "retention" => self.show_retention(&words, &mut out),
+            _ => self.apply(parse_command(&words), &mut out),
+        }
+        if out.is_empty() { "ok\n".to_owned() } else { out }
+    }
+
+    fn restart(&mut self) {
+        let checkpoint = self.machine.encode_checkpoint();
+        self.machine = Machine::decode_checkpoint(&checkpoint).unwrap();
+        assert_eq!(self.machine.encode_checkpoint(), checkpoint);
+    }
+
+    fn apply(&mut self, command: Command, out: &mut String) {
+        // Every command takes the way through its bytes.
+        let bytes = encode_commands(std::slice::from_ref(&command));
+        let mut decoded = decode_commands(&bytes).unwrap();
+        assert_eq!(decoded, [command]);
+        self.meta.index = self.meta.index.next();
+        let mut effects = Effects::default();
+        match self.machine.apply(self.meta, decoded.remove(0), &mut effects) {
+            Ok(outcome) => show_outcome(&outcome, out),
+            Err(halt) => writeln!(out, "HALT {halt}").unwrap(),
+        }
+        show_effects(&effects, out);
+    }
+
+    fn show_partition(&self, words: &Words<'_>, out: &mut String) {
+        let id = PartitionId(words.plain[1].parse().unwrap());
+        let Some(p) = self.machine.partition(id) else {
+            writeln!(out, "none").unwrap();
+            return;
+        };
+        let epochs: Vec<String> = p.epochs.iter().map(|e| format!("{}@{}", e.epoch, e.start)).collect();
+        let newest = p.newest.map_or("none".into(), |(time, offset)| format!("{time}@{offset}"));
+        writeln!(
+            out,
+            "{}..{} bytes {} newest {newest} epoch {} epochs [{}] catalogue v{}",
+            p.start,
+            p.end,
+            p.bytes,
+            p.leader_epoch(self.meta.term),
+            epochs.join(" "),
+            p.catalogue_version,
+        )
+        .unwrap();
+    }
+
+    fn show_epoch_end(&self, words: &Words<'_>, out: &mut String) {
+        let p = self.machine.partition(PartitionId(words.plain[1].parse().unwrap())).unwrap();
+        let epoch = LeaderEpoch(words.get("epoch"));
+        match p.epoch_end(epoch, self.meta.term) {
+            Some(end) => writeln!(out, "epoch {} ends at {}", end.epoch, end.end).unwrap(),
+            None => writeln!(out, "none").unwrap(),
+        }
+    }
+
+    fn show_producers(&self, words: &Words<'_>, out: &mut String) {
+        let partition = PartitionId(words.plain[1].parse().unwrap());
+        for (id, producer) in self.machine.producers().of(partition) {
+            let batches: Vec<String> = producer
+                .batches
+                .iter()
+                .map(|b| format!("{}+{}@{}", b.base_sequence, b.count, b.base_offset))
+                .collect();
+            writeln!(
+                out,
+                "producer {id} epoch {} next {} known {} seen {} [{}]",
+                producer.epoch,
+                producer.next_sequence(),
+                producer.known,
+                producer.seen_at,
+                batches.join(" ")
+            )
+            .unwrap();
+        }
+    }
+
+    fn show_topics(&self, out: &mut String) {
+        let catalog = self.machine.catalog();
+        writeln!(out, "v{} partitions {}", catalog.version(), catalog.partitions_len()).unwrap();
+        for topic in catalog.topics() {
+            writeln!(out, "{}", topic_text(topic)).unwrap();
+        }
+    }
+
+    fn show_groups(&self, out: &mut String) {
+        for (id, group) in self.machine.groups().iter() {
+            let members: Vec<&str> = group.members.iter().map(|m| m.id.as_str()).collect();
+            writeln!(
+                out,
+                "{id} kind '{}' generation {} strategy '{}' leader '{}' members [{}] offsets {} active {}",
+                group.kind,
+                group.generation,
+                group.strategy,
+                group.leader,
+                members.join(" "),
+                group.offsets_len(),
+                group.active_at
+            )
+            .unwrap();
+        }
+    }
+
+    fn show_offsets(&self, words: &Words<'_>, out: &mut String) {
+        for (topic, number, offset) in self.machine.groups().offsets(&GroupId(words.plain[1].into())) {
+            let epoch = offset.leader_epoch.map_or("none".into(), |epoch| epoch.to_string());
+            writeln!(
+                out,
+                "topic {} partition {number}: {} epoch {epoch} '{}' at {}",
+                topic.0[0], offset.offset, offset.metadata, offset.committed_at
+            )
+            .unwrap();
+        }
+    }
+
+    /// `runs=END:TIMESTAMP:BYTES,...`
+    fn show_retention(&self, words: &Words<'_>, out: &mut String) {
+        let p = self.machine.partition(PartitionId(words.plain[1].parse().unwrap())).unwrap();
+        let runs: Vec<String> = words.list("runs");
+        let runs = runs.iter().map(|run| {
+            let numbers: Vec<i64> = run.split(':').map(|n| n.parse().unwrap()).collect();
+            RunSummary {
+                end: Offset(numbers[0] as u64),
+                max_timestamp: Timestamp(numbers[1]),
+                appended_by: numbers.get(3).map(|time| LogTime(*time)),
+                bytes: numbers[2] as u64,
+            }
+        });
+        match retention_due(p, self.meta.time, runs) {
+            Some(due) => writeln!(out, "trim to {} frees {}", due.start, due.bytes).unwrap(),
+            None => writeln!(out, "nothing").unwrap(),
+        }
+    }
+}
+
+fn topic_text(topic: &Topic) -> String {
+    let place = |p: &TopicPartition| format!("{}@{}", p.id, p.shard);
+    let places: Vec<String> = topic.partitions.iter().map(place).collect();
+    format!("{} id {} v{} partitions [{}]", topic.name, topic.id.0[0], topic.version, places.join(" "))
+}
+
+fn show_outcome(outcome: &Outcome, out: &mut String) {
+    let text = match outcome {
+        Outcome::Done => "done".to_owned(),
+        Outcome::Refused(refusal) => format!("refused {}: {refusal}", refusal.name()),
+        Outcome::TopicCreated(topic) => format!("created {}", topic_text(topic)),
+        Outcome::TopicDeleted(topic) => format!("deleted {}", topic_text(topic)),
+        Outcome::PartitionsAdded { topic, first_number } => {
+            format!("grown from {first_number}: {}", topic_text(topic))
+        }
+        Outcome::ProducersAllocated { first, count } => format!("producers {first}+{count}"),
+        Outcome::Opened => "opened".to_owned(),
+        Outcome::Appended(results) => results.iter().map(target_text).collect::<Vec<_>>().join("\n"),
+        Outcome::Trimmed { start } => format!("trimmed to {start}"),
+        Outcome::OffsetsCommitted(results) => {
+            let text = |result: &Result<(), Refusal>| match result {
+                Ok(()) => "committed".to_owned(),
+                Err(refusal) => format!("refused {}", refusal.name()),
+            };
+            results.iter().map(text).collect::<Vec<_>>().join("\n")
+        }
+    };
+    writeln!(out, "{text}").unwrap();
+}
+
+fn target_text(result: &Result<AppendedTo, Refusal>) -> String {
+    match result {
+        Ok(to) => {
+            let duplicate = if to.duplicate { " duplicate" } else { "" };
+            let time = to.append_time.map_or(String::new(), |time| format!(" time {time}"));
+            format!(
+                "appended p{} at {} start {}{time}{duplicate}",
+                to.partition, to.base_offset, to.start_offset
+            )
+        }
+        Err(refusal) => format!("refused {}: {refusal}", refusal.name()),
+    }
+}
+
+fn show_effects(effects: &Effects, out: &mut String) {
+    for e in &effects.indexed {
+        writeln!(
+            out,
+            "  index p{} {}+{} at {}/{} bytes {} newest {}{}",
+            e.partition,
+            e.first_offset,
+            e.count,
+            e.log_index,
+            e.slot,
+            e.bytes,
+            e.max_timestamp,
+            parts_text(&e.parts)
+        )
+        .unwrap();
+    }
+    for d in &effects.dead {
+        writeln!(out, "  dead {}/{} bytes {}{}", d.log_index, d.slot, d.bytes, parts_text(&d.parts)).unwrap();
+    }
+    for id in &effects.opened {
+        writeln!(out, "  opened p{id}").unwrap();
+    }
+    for id in &effects.dropped {
+        writeln!(out, "  dropped p{id}").unwrap();
+    }
+    for (id, start) in &effects.trimmed {
+        writeln!(out, "  trimmed p{id} to {start}").unwrap();
+    }
+    for id in &effects.appended {
+        writeln!(out, "  wake p{id}").unwrap();
+    }
+    for group in &effects.expired_groups {
+        writeln!(out, "  expired group {group}").unwrap();
+    }
+    if let Some(version) = effects.catalogue_version {
+        writeln!(out, "  catalogue v{version}").unwrap();
+    }
+}
+
+fn parts_text(parts: &[(LogIndex, SlotNumber)]) -> String {
+    let text = |(index, slot): &(LogIndex, SlotNumber)| format!(" {index}/{slot}");
+    if parts.is_empty() {
+        String::new()
+    } else {
+        " parts".to_owned() + &parts.iter().map(text).collect::<String>()
+    }
+}
+
+fn parse_command(words: &Words<'_>) -> Command {
+    let partition = |place: usize| PartitionId(words.plain[place].parse().unwrap());
+    let group = || GroupId(words.plain[1].into());
+    let topics = |name| words.list(name).into_iter().map(topic_id).collect();
+    let shards = |name| words.list(name).into_iter().map(ShardId).collect();
+    match words.plain[0] {
+        "create-topic" => Command::CreateTopic(CreateTopic {
+            name: TopicName::parse(words.plain[1]).unwrap(),
+            id: topic_id(words.get("id")),
+            settings: TopicSettings::default(),
+            shards: shards("shards"),
+        }),
+        "delete-topic" => Command::DeleteTopic { id: topic_id(words.get("id")) },
+        "add-partitions" => Command::AddPartitions(AddPartitions {
+            id: topic_id(words.get("id")),
+            total: words.get("total"),
+            shards: shards("shards"),
+        }),
+        "allocate-producers" => Command::AllocateProducers { count: words.get("count") },
+        "set-machine-version" => Command::SetMachineVersion { version: words.get("version") },
+        "configure" => Command::Configure(MachineSettings {
+            producer_expiry_ms: words.get("producers"),
+            offset_expiry_ms: words.get("offsets"),
+        }),
+        "open" => Command::OpenPartition(OpenPartition {
+            catalogue_version: words.or("v", 1),
+            partition: partition(1),
+            topic: topic_id(words.or("topic", 1)),
+            number: words.or("number", 0),
+            settings: PartitionSettings {
+                retention_ms: words.find("retention-ms"),
+                retention_bytes: words.find("retention-bytes"),
+                message_bytes_max: words.or("max", 1_000),
+                timestamp_type: TimestampType::Create,
+            },
+            base_epoch: LeaderEpoch(words.or("base-epoch", 0)),
+        }),
+        "drop" => Command::DropPartition { catalogue_version: words.or("v", 1), partition: partition(1) },
+        "append" => Command::Append(parse_append(words)),
+        "trim" => Command::Trim {
+            partition: partition(1),
+            start: Offset(words.get("start")),
+            bytes: words.or("bytes", 0),
+        },
+        "advance-clock" => Command::AdvanceClock,
+        "save-generation" => Command::SaveGeneration(SaveGeneration {
+            group: group(),
+            generation: words.get("generation"),
+            kind: words.or("kind", "consumer".into()),
+            strategy: words.or("strategy", "range".into()),
+            leader: words.or("leader", String::new()),
+            members: words.list("members").into_iter().map(member).collect(),
+        }),
+        "commit" => Command::CommitOffsets(SaveOffsets {
+            group: group(),
+            offsets: vec![SavedOffset {
+                topic: topic_id(words.get("topic")),
+                number: words.or("partition", 0),
+                offset: Offset(words.get("offset")),
+                leader_epoch: words.find("epoch").map(LeaderEpoch),
+                metadata: "m".repeat(words.or("metadata", 0)),
+            }],
+        }),
+        "delete-group" => Command::DeleteGroup { group: group() },
+        "forget-topics" => Command::ForgetTopics { topics: topics("ids") },
+        verb => panic!("unknown verb {verb}"),
+    }
+}
+
+/// `append P[,P...] count=N [bytes=N] [timestamp=N] [append-time=N] [pid=N epoch=N seq=N] [parts=I/S,...] [bitmap=yes]`
+fn parse_append(words: &Words<'_>) -> Append {
+    let which = || match words.find::<String>("bitmap") {
+        Some(_) => Which::Some(Bytes::from_static(&[1])),
+        None => Which::All,
+    };
+    let targets = words.plain[1].split(',').map(|p| (PartitionId(p.parse().unwrap()), which()));
+    let parts = |part: String| {
+        let (index, slot) = part.split_once('/').unwrap();
+        (LogIndex(index.parse().unwrap()), SlotNumber(slot.parse().unwrap()))
+    };
+    Append {
+        targets: targets.collect(),
+        slot: SlotNumber(words.or("slot", 1)),
+        kind: PayloadKind::RecordBatch,
+        count: words.or("count", 1),
+        bytes: words.or("bytes", 100),
+        max_timestamp: Timestamp(words.or("timestamp", -1)),
+        append_time: words.find("append-time").map(Timestamp),
+        producer: words.find("pid").map(|id| ProducerStamp {
+            id: ProducerId(id),
+            epoch: ProducerEpoch(words.or("epoch", 0)),
+            base_sequence: BatchSequence(words.get("seq")),
+        }),
+        parts: words
+            .find::<String>("parts")
+            .map_or(Vec::new(), |_| words.list("parts").into_iter().map(parts).collect()),
+    }
+}
+
+fn member(id: String) -> Member {
+    Member {
+        client: format!("{id}-client"),
+        host: "/127.0.0.1".into(),
+        instance: None,
+        session_timeout_ms: 10_000,
+        rebalance_timeout_ms: 60_000,
+        metadata: Bytes::from_static(b"topics"),
+        assignment: Bytes::copy_from_slice(id.as_bytes()),
+        id,
+    }
+}
