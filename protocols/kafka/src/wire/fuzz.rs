@@ -4,6 +4,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::api::ApiKey;
+use super::consumer_protocol::{Assignment, Subscription, VERSION_LAST};
 use super::cursor::Cursor;
 use super::frame::{FrameError, Framing};
 use super::header::{RequestHead, RequestHeader};
@@ -45,6 +46,22 @@ pub fn fuzz_response(data: &[u8]) {
         response.to_frame(api_version.into(), correlation_id).expect("what was read can be written");
     let again = AnyResponse::read(&mut Cursor::new(&body(written)), api, api_version.into());
     assert_eq!(again, Ok((correlation_id, response)));
+}
+
+/// Takes `data` for a consumer's subscription, and for its share.
+///
+/// # Panics
+/// When what was read cannot be written, or reads differently then.
+pub fn fuzz_consumer_protocol(data: &[u8]) {
+    let bytes = Bytes::copy_from_slice(data);
+    if let Ok(subscription) = Subscription::read(&bytes) {
+        let written = subscription.to_bytes(VERSION_LAST).expect("what was read can be written");
+        assert_eq!(Subscription::read(&written), Ok(subscription));
+    }
+    if let Ok(share) = Assignment::read(&bytes) {
+        let written = share.to_bytes(VERSION_LAST).expect("what was read can be written");
+        assert_eq!(Assignment::read(&written), Ok(share));
+    }
 }
 
 /// Takes `data` for a stream and cuts it into frames with a limit of 64 KiB, as it arrives whole and byte by byte.

@@ -7,6 +7,7 @@
 //! | [`api`] | every API key: served versions, or why it is refused |
 //! | [`messages`] | one file per API: its request and response as field lists with version ranges |
 //! | [`error_code`] | Kafka's error numbers |
+//! | [`consumer_protocol`] | what consumers tell each other inside group messages |
 //! | [`cursor`], [`writer`], [`field`] | reading, writing, and the types of fields |
 //! | [`fuzz`] | entry points for fuzzers |
 //!
@@ -14,6 +15,7 @@
 //! ([`crate::limits`]) first. Strings, byte fields and records are slices of the frame and keep it alive. Nesting is as deep as the schema, which has no recursion.
 
 pub mod api;
+pub mod consumer_protocol;
 pub mod cursor;
 pub mod error;
 pub mod error_code;
