@@ -5,6 +5,7 @@ use std::fmt;
 use std::ops::Range;
 
 use super::field::{Form, Version};
+use super::messages::api_versions::ApiVersion;
 
 /// One row of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -272,6 +273,17 @@ impl Api {
             Standing::Refused(_) => None,
         }
     }
+}
+
+/// What an ApiVersions reply lists: exactly the APIs that are served.
+#[must_use]
+pub fn advertised() -> Vec<ApiVersion> {
+    APIS.iter()
+        .filter_map(|api| {
+            let (min_version, max_version) = api.advertised()?;
+            Some(ApiVersion { api_key: api.key.number(), min_version, max_version })
+        })
+        .collect()
 }
 
 impl Refusal {

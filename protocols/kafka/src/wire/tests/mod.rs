@@ -1,4 +1,8 @@
 //! The codec against an independent one, against itself, and against hostile bytes.
 
+mod cost;
+mod hostile;
 mod oracle;
+mod round_trip;
 pub(crate) mod sample;
+mod table;
