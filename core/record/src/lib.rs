@@ -2,11 +2,15 @@
 //! pivot to a protocol-neutral message.
 //!
 //! A payload at rest is one of two kinds ([`PayloadKind`]): a record batch in the v2 layout, stored as its client
-//! sent it ([`batch`]), or a batch of messages with raw foreign properties.
+//! sent it ([`batch`]), or a batch of messages with raw foreign properties ([`message_batch`]). Whoever speaks another
+//! protocol than the writer reads a [`message`].
 #![forbid(unsafe_code)]
 
 pub mod batch;
+pub mod fuzz;
 pub mod limits;
+pub mod message;
+pub mod message_batch;
 
 pub use forebay_model::publish::PayloadKind;
 

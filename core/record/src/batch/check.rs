@@ -46,10 +46,10 @@ pub fn verify(payload: &[u8]) -> Result<BatchHeader, BatchError> {
 /// A client without a producer id may write anything for its epoch and sequence: some leave them zero, some -1.
 pub fn check(payload: &[u8], limits: &CheckLimits) -> Result<BatchHeader, BatchError> {
     let header = BatchHeader::peek(payload)?;
-    if header.encoded_len > limits.batch_bytes_max {
-        return Err(BatchError::TooLarge { bytes: header.encoded_len, limit: limits.batch_bytes_max });
-    }
     exact(&header, payload)?;
+    if payload.len() > limits.batch_bytes_max {
+        return Err(BatchError::TooLarge { bytes: payload.len(), limit: limits.batch_bytes_max });
+    }
     crc(&header, payload)?;
     attributes(&header)?;
     counts(&header, limits)?;

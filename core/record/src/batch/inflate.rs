@@ -16,15 +16,14 @@ pub(super) const XERIAL_HEADER_BYTES: usize = 16;
 /// The LZ4 frame format's magic. The legacy format, which has another, was never part of the v2 layout.
 const LZ4_MAGIC: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
 
-/// Largest window, as a power of two, that a zstd frame may ask for; the format's own recommendation for decoders
-/// that do not know their input is 23, encoders at their highest level use 27.
+/// Largest window, as a power of two, that a zstd frame may ask for. Encoders at their highest level ask for it
+/// however little they write, so the bound on the output cannot be one on the window; memory that a window asks for
+/// is used only as far as output goes.
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
-/// Smallest window the library can be limited to.
-const ZSTD_WINDOW_LOG_MIN: u32 = 10;
 
 /// The records section of a compressed batch as a stream that ends in an error once more than the limit came out of
-/// it. Holds a window (zstd) or a block (snappy, lz4) at a time; a window is at most the limit rounded up to a power
-/// of two, an lz4 block pair 12 MiB.
+/// it. Holds a window (zstd) or a block (snappy, lz4) at a time: of a window no more than came out, of snappy at most the
+/// limit, of lz4 at most 13 MiB.
 pub(super) struct Inflate<'a> {
     stream: BufReader<Bounded<'a>>,
     codec: Codec,
@@ -116,7 +115,7 @@ impl<'a> Stream<'a> {
             Codec::Lz4 => return Err(invalid("not an LZ4 frame")),
             Codec::Zstd => {
                 let mut decoder = zstd::stream::read::Decoder::with_buffer(section)?;
-                decoder.window_log_max(window_log(limit))?;
+                decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
                 Stream::Zstd(decoder)
             }
         })
@@ -144,12 +143,6 @@ impl Read for Stream<'_> {
             Stream::Zstd(decoder) => decoder.read(out),
         }
     }
-}
-
-/// The smallest window that lets every frame of at most `limit` bytes through.
-fn window_log(limit: usize) -> u32 {
-    let log = usize::BITS - limit.max(1).leading_zeros();
-    log.clamp(ZSTD_WINDOW_LOG_MIN, ZSTD_WINDOW_LOG_MAX)
 }
 
 /// Snappy has blocks and no stream: blocks in xerial's framing, or a single raw one.

@@ -1,0 +1,115 @@
+//! Batches of another implementation mean the same here, and ours there.
+
+mod common;
+
+use bytes::{Bytes, BytesMut};
+use common::*;
+use forebay_model::{BatchSequence, ProducerEpoch, ProducerId, Timestamp};
+use forebay_record::batch::{self, BatchBuilder, Codec, Header, NewRecord, Producer};
+use kafka_protocol::indexmap::IndexMap;
+use kafka_protocol::protocol::StrBytes;
+use kafka_protocol::records::{
+    Compression, Record, RecordBatchDecoder, RecordBatchEncoder, RecordEncodeOptions, TimestampType,
+};
+use proptest::prelude::*;
+
+fn compression(codec: Codec) -> Compression {
+    match codec {
+        Codec::None => Compression::None,
+        Codec::Gzip => Compression::Gzip,
+        Codec::Snappy => Compression::Snappy,
+        Codec::Lz4 => Compression::Lz4,
+        Codec::Zstd => Compression::Zstd,
+    }
+}
+
+/// The oracle keeps headers in a map: of equal names the last one wins, so only names that differ are compared.
+fn without_repeated_names(mut records: Vec<NewRecord>) -> Vec<NewRecord> {
+    for record in &mut records {
+        let mut seen = Vec::new();
+        record.headers.retain(|h| {
+            let new = !seen.contains(&h.key);
+            seen.push(h.key.clone());
+            new
+        });
+    }
+    records
+}
+
+fn theirs(index: usize, record: &NewRecord, producer: Producer) -> Record {
+    let headers =
+        record.headers.iter().map(|h| (StrBytes::try_from(h.key.clone()).unwrap(), h.value.clone()));
+    Record {
+        transactional: false,
+        control: false,
+        delete_horizon: false,
+        partition_leader_epoch: -1,
+        producer_id: producer.id.0,
+        producer_epoch: producer.epoch.0,
+        timestamp_type: TimestampType::Creation,
+        offset: index as i64,
+        sequence: producer.base_sequence.0 + index as i32,
+        timestamp: record.timestamp.0,
+        key: record.key.clone(),
+        value: record.value.clone(),
+        headers: headers.collect::<IndexMap<_, _>>(),
+    }
+}
+
+fn ours(record: Record) -> NewRecord {
+    let headers = record.headers.into_iter().map(|(key, value)| Header { key: key.into_bytes(), value });
+    NewRecord {
+        timestamp: Timestamp(record.timestamp),
+        key: record.key,
+        value: record.value,
+        headers: headers.collect(),
+    }
+}
+
+fn producer() -> Producer {
+    Producer { id: ProducerId(9), epoch: ProducerEpoch(3), base_sequence: BatchSequence(100) }
+}
+
+fn encode(codec: Codec, records: &[NewRecord]) -> Bytes {
+    let theirs: Vec<_> = records.iter().enumerate().map(|(i, r)| theirs(i, r, producer())).collect();
+    let options = RecordEncodeOptions { version: 2, compression: compression(codec) };
+    let mut out = BytesMut::new();
+    RecordBatchEncoder::encode(&mut out, theirs.iter(), &options).unwrap();
+    out.freeze()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_they_write_we_admit_and_read(codec in codec(), records in records()) {
+        let records = without_repeated_names(records);
+        let payload = encode(codec, &records);
+        let (header, stored) = batch::admit(payload, &LIMITS).unwrap();
+        prop_assert_eq!(header.codec, codec);
+        prop_assert_eq!(header.record_count as usize, records.len());
+        prop_assert_eq!(header.producer(), Some((ProducerId(9), ProducerEpoch(3), BatchSequence(100))));
+        prop_assert_eq!(read(&stored), records);
+    }
+
+    #[test]
+    fn what_we_write_they_read(codec in codec(), records in records()) {
+        let records = without_repeated_names(records);
+        let mut builder = BatchBuilder::new(codec, 16 * MIB).producer(producer());
+        for record in &records {
+            builder.push(record).unwrap();
+        }
+        let set = RecordBatchDecoder::decode(&mut builder.build().unwrap()).unwrap();
+        prop_assert_eq!(set.compression, compression(codec));
+        let sequences: Vec<_> = set.records.iter().map(|r| r.sequence).collect();
+        prop_assert_eq!(sequences, (100..100 + records.len() as i32).collect::<Vec<_>>());
+        prop_assert_eq!(set.records.into_iter().map(ours).collect::<Vec<_>>(), records);
+    }
+
+    #[test]
+    fn a_patched_batch_has_the_crc_they_compute(records in records(), codec in codec(), time in 0..i64::MAX) {
+        let stored = batch::with_append_time(&build(codec, &records), Timestamp(time)).unwrap();
+        let set = RecordBatchDecoder::decode(&mut stored.clone()).unwrap();
+        prop_assert!(set.records.iter().all(|r| r.timestamp_type == TimestampType::LogAppend));
+    }
+}
