@@ -1,0 +1,164 @@
+//! Flushes and cold reads: begun here, run on other threads, at most one flush at a time. What is appended while one runs
+//! is covered by the next: that is the group commit.
+
+use forebay_commitlog::{Durability, Entry, Fault, FlushDone, HardState, Occasion, ReadError};
+use forebay_env::IoClass;
+use forebay_model::LogIndex;
+
+use crate::config::{ASYNC_FLUSH_BYTES, ASYNC_FLUSH_DELAY, IDLE_RECORD_DELAY, ShardClass};
+use crate::identity::Life;
+use crate::job::{self, Done};
+use crate::output::{Fence, Output};
+use crate::replica::{Closing, Replica};
+
+impl Replica {
+    pub(crate) fn note_written(&mut self, bytes: u64) {
+        self.background.unflushed_bytes += bytes;
+        self.background.unflushed_since.get_or_insert(self.now);
+        self.background.appended_at = Some(self.now);
+        self.background.idle_recorded = false;
+    }
+
+    /// Begins a flush when something waits for one.
+    pub(crate) fn start_flush(&mut self) {
+        if self.fence.is_some() || self.persist.is_flushing() {
+            return;
+        }
+        let result = if self.closing == Closing::Asked {
+            self.flush_to_stop()
+        } else if self.persist.wants_flush() || self.commit_must_be_saved() || self.is_async_flush_due() {
+            self.flush_appended()
+        } else if self.is_idle_record_due() {
+            self.flush_to_record()
+        } else {
+            Ok(())
+        };
+        if let Err(fault) = result {
+            self.fence(Fence::Storage(fault));
+        }
+    }
+
+    fn commit_must_be_saved(&self) -> bool {
+        self.hard.commit_wanted > self.hard.saved.commit
+    }
+
+    fn is_async_flush_due(&self) -> bool {
+        let background = &self.background;
+        self.config.class == ShardClass::Async
+            && background.unflushed_since.is_some_and(|since| {
+                background.unflushed_bytes >= ASYNC_FLUSH_BYTES || self.now.since(since) >= ASYNC_FLUSH_DELAY
+            })
+    }
+
+    fn is_idle_record_due(&self) -> bool {
+        let appended = self.background.appended_at;
+        !self.background.idle_recorded && appended.is_some_and(|at| self.now.since(at) >= IDLE_RECORD_DELAY)
+    }
+
+    fn flush_appended(&mut self) -> Result<(), Fault> {
+        let job = self.log_mut().begin_flush()?;
+        self.spawn_flush(job, self.changed_hard_state());
+        Ok(())
+    }
+
+    /// Nothing was written for a while: the end of the log is recorded, so that later damage to it is told from a torn
+    /// write.
+    fn flush_to_record(&mut self) -> Result<(), Fault> {
+        self.background.idle_recorded = true;
+        if let Some(job) = self.log_mut().record_durable(Occasion::Idle)? {
+            self.spawn_flush(Some(job), self.changed_hard_state());
+        }
+        Ok(())
+    }
+
+    fn flush_to_stop(&mut self) -> Result<(), Fault> {
+        self.closing = Closing::Recording;
+        let job = self.log_mut().record_durable(Occasion::CleanStop)?;
+        self.identity.life = Life::Stopped;
+        self.hard.now.conf = self.identity.encode();
+        self.spawn_flush(job, Some(self.hard.now.clone()));
+        Ok(())
+    }
+
+    /// The hard state, when what is saved of it would mislead a restart.
+    fn changed_hard_state(&self) -> Option<HardState> {
+        let (now, saved) = (&self.hard.now, &self.hard.saved);
+        let changed = now.term != saved.term || now.vote != saved.vote || self.commit_must_be_saved();
+        changed.then(|| now.clone())
+    }
+
+    /// Entries first, then the hard state that may speak of them.
+    fn spawn_flush(&mut self, log: Option<forebay_commitlog::FlushJob>, hard: Option<HardState>) {
+        self.persist.begin();
+        self.background.unflushed_bytes = 0;
+        self.background.unflushed_since = None;
+        if let Some(hard) = &hard {
+            self.hard.saved = hard.clone();
+        }
+        let hard_file = self.hard_file.clone();
+        job::spawn(&self.env, &self.post, IoClass::Flush, move || {
+            let flush = || {
+                let done = log.map(|job| job.run()).transpose()?;
+                if let Some(hard) = hard {
+                    hard_file.save(&hard, Durability::Flushed)?;
+                }
+                Ok(done)
+            };
+            Done::Flushed(flush())
+        });
+    }
+
+    pub(crate) fn flush_ended(&mut self, result: Result<Option<FlushDone>, Fault>) {
+        match result {
+            Ok(_) if self.fence.is_some() => {}
+            Ok(done) => {
+                if let Some(done) = done {
+                    self.log_mut().flushed(done);
+                }
+                self.persist.flushed();
+                if self.closing == Closing::Recording {
+                    self.closing = Closing::Done;
+                    self.outputs.push_back(Output::Closed);
+                }
+            }
+            Err(fault) => self.fence(Fence::Storage(fault)),
+        }
+    }
+
+    /// Begins a clean stop: what is appended is flushed and recorded as all there is. Nothing is proposed, sent or voted
+    /// from now on; keep calling `poll` and `complete` until [`Output::Closed`].
+    /// A fenced replica has nothing to record and is closed at once.
+    pub fn close(&mut self) {
+        if self.closing != Closing::No {
+            return;
+        }
+        self.closing = Closing::Asked;
+        if self.fence.is_some() {
+            self.closing = Closing::Done;
+            self.outputs.push_back(Output::Closed);
+        }
+    }
+
+    pub(crate) fn start_cold_reads(&mut self) {
+        while self.fence.is_none()
+            && let Some(read) = self.node.store().begin_cold_read()
+        {
+            let reader = self.reader();
+            job::spawn(&self.env, &self.post, IoClass::Read, move || Done::ColdRead {
+                low: read.low,
+                result: reader.read_entries(read.low, read.high, read.bytes_max),
+            });
+        }
+    }
+
+    pub(crate) fn cold_read_ended(&mut self, low: LogIndex, result: Result<Vec<Entry>, ReadError>) {
+        let entries = match result {
+            Ok(entries) => entries,
+            Err(ReadError::Fault(fault)) => return self.fence(Fence::Storage(fault)),
+            // The log changed meanwhile; Raft asks again when it still wants something.
+            Err(ReadError::NoEntry(_) | ReadError::NoSlot(..)) => Vec::new(),
+        };
+        let waiters = self.node.store().end_cold_read(low, entries);
+        self.entries_arrived(waiters);
+    }
+}

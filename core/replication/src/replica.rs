@@ -1,0 +1,356 @@
+//! One replica of one shard's log: Raft, the log, and what waits between them.
+//!
+//! A state machine without a thread: the shard's thread calls in, and takes what there is to know from [`Replica::poll`].
+//! Blocking work runs elsewhere and comes back as a [`Completion`]. With the same inputs in the same order it does the
+//! same; its only draw from the world is one random number at open.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use forebay_commitlog::{EntryKind, HardState, HardStateFile, Log, Reader};
+use forebay_env::{Env, Monotonic};
+use forebay_model::{LogIndex, NodeId, Term};
+use raft::eraftpb::{ConfState, Message, MessageType};
+use raft::{RawNode, StateRole};
+
+use crate::conf::Membership;
+use crate::config::{ReplicaConfig, TICK, TICKS_AT_ONCE_MAX, UNAPPLIED_BYTES_MAX};
+use crate::election::timeout_ticks;
+use crate::entry::raft_entry;
+use crate::identity::Identity;
+use crate::job::{Completion, Done, Post};
+use crate::output::{Dropped, Fence, LeaderReady, Output, ReadToken, Role};
+use crate::peer::PeerId;
+use crate::persist::Persist;
+use crate::reads::Reads;
+use crate::store::Store;
+
+/// One replica of one shard's log. See the module's words on how it is driven.
+pub struct Replica {
+    pub(crate) env: Env,
+    pub(crate) dir: PathBuf,
+    pub(crate) config: ReplicaConfig,
+    pub(crate) post: Post,
+    /// Drawn at open: seeds elections and tells this life's questions from an earlier one's.
+    pub(crate) life: u64,
+    pub(crate) node: RawNode<Store>,
+    pub(crate) fence: Option<Fence>,
+    pub(crate) outputs: VecDeque<Output>,
+    pub(crate) now: Monotonic,
+    pub(crate) ticked: Option<Monotonic>,
+
+    pub(crate) identity: Identity,
+    pub(crate) hard_file: Arc<HardStateFile>,
+    pub(crate) hard: Hard,
+    pub(crate) persist: Persist,
+    pub(crate) background: Background,
+    pub(crate) closing: Closing,
+
+    pub(crate) role: Role,
+    /// The first entry of this leader's own term.
+    pub(crate) own_first: Option<(Term, LogIndex)>,
+    pub(crate) reads: Reads,
+    /// Configurations by the index that made them current, from that of the newest checkpoint on.
+    pub(crate) confs: BTreeMap<LogIndex, ConfState>,
+
+    /// Replayed up to here before this replica may call an election: the commit on record at open.
+    pub(crate) replay_to: LogIndex,
+    pub(crate) handed: LogIndex,
+    pub(crate) applied: LogIndex,
+    pub(crate) unapplied: VecDeque<(LogIndex, u64)>,
+    pub(crate) unapplied_bytes: u64,
+}
+
+/// The hard state as it is and as it was saved.
+#[derive(Default)]
+pub(crate) struct Hard {
+    pub(crate) now: HardState,
+    /// What a flush under way or the file has of term, vote and commit.
+    pub(crate) saved: HardState,
+    /// A commit that must be on the medium although no term or vote changed: it changed the membership.
+    pub(crate) commit_wanted: LogIndex,
+}
+
+/// What an async shard, or an idle one, flushes on its own.
+#[derive(Default)]
+pub(crate) struct Background {
+    pub(crate) unflushed_bytes: u64,
+    pub(crate) unflushed_since: Option<Monotonic>,
+    pub(crate) appended_at: Option<Monotonic>,
+    pub(crate) idle_recorded: bool,
+}
+
+/// How far a clean stop is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closing {
+    No,
+    Asked,
+    Recording,
+    Done,
+}
+
+impl Replica {
+    /// Proposes `entries` as one batch; they are in the log, in this order and next to each other, or none is. The answer
+    /// is the term they were proposed in; they have the indexes up to [`Replica::last_index`]. It is no promise: another
+    /// leader may replace them, so a waiter is answered by term *and* index of what is committed.
+    ///
+    /// # Panics
+    /// When there is no entry, or one that is neither `Normal` nor `Seal`, or a `Normal` one without slots.
+    pub fn propose(&mut self, entries: Vec<(EntryKind, Bytes)>) -> Result<Term, Dropped> {
+        assert!(!entries.is_empty(), "a proposal has at least one entry");
+        self.check_leader()?;
+        if self.unapplied_bytes > UNAPPLIED_BYTES_MAX {
+            return Err(Dropped::Full);
+        }
+        let mut message = Message::default();
+        message.set_msg_type(MessageType::MsgPropose);
+        message.from = self.config.peer.raft();
+        let entries: Vec<_> = entries.into_iter().map(|(kind, body)| proposal(kind, body)).collect();
+        message.set_entries(entries.into());
+        match self.with_raft(|node| node.step(message)) {
+            Some(Ok(())) => Ok(Term(self.node.raft.term)),
+            Some(Err(_)) => Err(Dropped::Full),
+            None => Err(Dropped::Fenced),
+        }
+    }
+
+    /// Why this replica takes no proposal now, if it takes none.
+    pub(crate) fn check_leader(&self) -> Result<(), Dropped> {
+        match self.role() {
+            _ if self.fence.is_some() => Err(Dropped::Fenced),
+            _ if self.closing != Closing::No => Err(Dropped::NotReady),
+            Role::Leader { ready: LeaderReady::Yes, .. } if self.node.raft.lead_transferee.is_none() => {
+                Ok(())
+            }
+            Role::Leader { .. } => Err(Dropped::NotReady),
+            Role::Follower { leader } => Err(Dropped::NotLeader(leader)),
+            Role::Candidate => Err(Dropped::NotLeader(None)),
+        }
+    }
+
+    /// Lets time pass. Called at least every [`TICK`]; more often is free.
+    pub fn tick(&mut self, now: Monotonic) {
+        self.now = self.now.max(now);
+        let ticked = *self.ticked.get_or_insert(now);
+        let due = now.since(ticked).as_nanos() / TICK.as_nanos();
+        if due > u128::from(TICKS_AT_ONCE_MAX) {
+            self.ticked = Some(now);
+        } else {
+            self.ticked = Some(ticked + TICK * due as u32);
+        }
+        for _ in 0..due.min(u128::from(TICKS_AT_ONCE_MAX)) {
+            // An election before the replay is over would read everything that is left of it into memory at once.
+            if self.is_replayed() && self.closing == Closing::No {
+                self.with_raft(|node| node.tick());
+            }
+            self.reads.tick();
+        }
+    }
+
+    /// Takes the result of a background job, as it was posted.
+    pub fn complete(&mut self, now: Monotonic, done: Completion) {
+        self.now = self.now.max(now);
+        match done.0 {
+            Done::Flushed(result) => self.flush_ended(result),
+            Done::ColdRead { low, result } => self.cold_read_ended(low, result),
+            Done::Lost => self.fence(Fence::JobLost),
+        }
+    }
+
+    /// The next thing the shard has to know; call until `None` after every other call. Does the work: writes, sends, begins
+    /// flushes.
+    pub fn poll(&mut self) -> Option<Output> {
+        if self.outputs.is_empty() && self.fence.is_none() {
+            self.work();
+        }
+        self.outputs.pop_front()
+    }
+
+    /// Reports that the state machine applied everything up to `index`.
+    ///
+    /// # Panics
+    /// When `index` was never handed out.
+    pub fn applied(&mut self, index: LogIndex) {
+        assert!(
+            index <= self.handed,
+            "entry {index} was reported applied, but only {} was handed out",
+            self.handed
+        );
+        if index <= self.applied {
+            return;
+        }
+        self.applied = index;
+        while let Some((_, bytes)) = self.unapplied.pop_front_if(|(last, _)| *last <= index) {
+            self.unapplied_bytes -= bytes;
+        }
+        self.with_raft(|node| node.advance_apply_to(index.0));
+        self.note_role();
+    }
+
+    /// Asks for a linearizable read: when the token comes back as [`Output::ReadReady`], the applied state shows everything
+    /// that was confirmed before this call. A token may stay unanswered as long as there is no leader.
+    pub fn read_index(&mut self) -> ReadToken {
+        self.reads.give()
+    }
+
+    /// What this replica is to its group, as of now (an [`Output::Role`] may still be waiting).
+    #[must_use]
+    pub fn role(&self) -> Role {
+        let raft = &self.node.raft;
+        match raft.state {
+            StateRole::Leader => Role::Leader { term: Term(raft.term), ready: self.leader_ready() },
+            StateRole::Follower => Role::Follower { leader: self.leader() },
+            StateRole::Candidate | StateRole::PreCandidate => Role::Candidate,
+        }
+    }
+
+    fn leader(&self) -> Option<NodeId> {
+        PeerId::from_raft(self.node.raft.leader_id).map(PeerId::node)
+    }
+
+    fn leader_ready(&self) -> LeaderReady {
+        match self.own_first {
+            Some((term, index)) if term.0 == self.node.raft.term && index <= self.applied => LeaderReady::Yes,
+            _ => LeaderReady::NotYet,
+        }
+    }
+
+    /// Says a changed role, once.
+    pub(crate) fn note_role(&mut self) {
+        let role = self.role();
+        if role == self.role || self.fence.is_some() {
+            return;
+        }
+        if !matches!(role, Role::Leader { .. }) {
+            // Whoever led or was led asked a leader that is no more.
+            self.reads.ask_again();
+        }
+        self.role = role;
+        self.outputs.push_back(Output::Role(role));
+    }
+
+    /// Who belongs to the group, as of the entries handed out.
+    #[must_use]
+    pub fn membership(&self) -> Membership {
+        Membership::of(&self.conf())
+    }
+
+    pub(crate) fn conf(&self) -> ConfState {
+        self.confs.last_key_value().map(|(_, conf)| conf.clone()).unwrap_or_default()
+    }
+
+    /// Who this replica is.
+    #[must_use]
+    pub fn peer(&self) -> PeerId {
+        self.config.peer
+    }
+
+    /// The last entry, proposed or received; not yet in the log before the next [`Replica::poll`].
+    #[must_use]
+    pub fn last_index(&self) -> LogIndex {
+        LogIndex(self.node.raft.raft_log.last_index())
+    }
+
+    /// The last entry known to be committed.
+    #[must_use]
+    pub fn committed_index(&self) -> LogIndex {
+        LogIndex(self.node.raft.raft_log.committed)
+    }
+
+    /// The last entry reported applied.
+    #[must_use]
+    pub fn applied_index(&self) -> LogIndex {
+        self.applied
+    }
+
+    /// Whether the shard should propose a `Seal` now: it leads, and the segment has reached its size.
+    #[must_use]
+    pub fn wants_seal(&self) -> bool {
+        self.check_leader().is_ok() && self.last_index() == self.log().last_index() && self.log().wants_seal()
+    }
+
+    /// A handle for reading the log on other threads.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        self.log().reader()
+    }
+
+    /// The log.
+    #[must_use]
+    pub fn log(&self) -> &Log {
+        &self.node.store().log
+    }
+
+    /// The log, for what concerns neither Raft nor its files' order: cache bounds, space.
+    pub fn log_mut(&mut self) -> &mut Log {
+        &mut self.node.mut_store().log
+    }
+
+    /// Why the replica is fenced, if it is.
+    #[must_use]
+    pub fn fenced(&self) -> Option<&Fence> {
+        self.fence.as_ref()
+    }
+
+    /// Whether everything known to be committed at open has been applied again.
+    #[must_use]
+    pub fn is_replayed(&self) -> bool {
+        self.applied >= self.replay_to
+    }
+
+    /// Runs one call of the library. A panic of it fences, and it is never called again: its state is broken.
+    pub(crate) fn with_raft<T>(&mut self, call: impl FnOnce(&mut RawNode<Store>) -> T) -> Option<T> {
+        if self.fence.is_some() {
+            return None;
+        }
+        let node = &mut self.node;
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            let result = call(node);
+            // The library may have drawn a timeout of its own.
+            let ticks = timeout_ticks(self.life, self.config.peer.raft(), node.raft.term);
+            node.raft.set_randomized_election_timeout(ticks);
+            result
+        }));
+        match result {
+            Ok(result) => Some(result),
+            Err(panic) => {
+                let words = panic_words(&*panic);
+                let fence = match self.node.store().take_fault() {
+                    Some(fault) => Fence::Storage(fault),
+                    None => Fence::Raft(words),
+                };
+                self.fence(fence);
+                None
+            }
+        }
+    }
+
+    /// Stops for good. What waits to be told is dropped with it: nothing is confirmed after a fence.
+    pub(crate) fn fence(&mut self, fence: Fence) {
+        if self.fence.is_some() {
+            return;
+        }
+        tracing::error!(shard = self.config.shard.0, peer = %self.config.peer, "the shard is fenced: {fence}");
+        self.outputs.clear();
+        self.outputs.push_back(Output::Fenced(fence.clone()));
+        self.fence = Some(fence);
+    }
+}
+
+fn proposal(kind: EntryKind, body: Bytes) -> raft::eraftpb::Entry {
+    match kind {
+        EntryKind::Normal => assert!(!body.is_empty(), "a Normal entry has slots"),
+        EntryKind::Seal => {}
+        EntryKind::Noop | EntryKind::ConfChange => panic!("{kind:?} entries are Raft's own"),
+    }
+    // Raft gives the term and the index.
+    raft_entry(kind, 0, 0, body)
+}
+
+pub(crate) fn panic_words(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no words").to_owned()
+}

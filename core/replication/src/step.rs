@@ -1,0 +1,93 @@
+//! What peers send, checked before Raft sees it: the library takes its messages from itself for granted, and a message that
+//! breaks its assumptions would fence this replica for a fault of another.
+
+use bytes::Bytes;
+use forebay_env::Monotonic;
+use raft::eraftpb::{Message, MessageType};
+
+use crate::entry;
+use crate::message::{Envelope, PeerMessage};
+use crate::replica::{Closing, Replica};
+use crate::wire;
+
+impl Replica {
+    /// Takes one frame from a peer, as its `env.network.send` got it. A frame that is no message, or is for somebody else, is
+    /// dropped with a line in the log: peers repeat what matters.
+    pub fn step(&mut self, now: Monotonic, frame: Bytes) {
+        self.now = self.now.max(now);
+        if self.fence.is_some() || self.closing != Closing::No {
+            return;
+        }
+        let envelope = match wire::decode(&frame) {
+            Ok(envelope) => envelope,
+            Err(error) => {
+                tracing::warn!(shard = self.config.shard.0, "a peer's message is dropped: {error}");
+                return;
+            }
+        };
+        if envelope.to != self.config.peer {
+            tracing::debug!(shard = self.config.shard.0, to = %envelope.to, "a message for another life is dropped");
+            return;
+        }
+        let Envelope { from, message, .. } = envelope;
+        match message {
+            PeerMessage::Raft(mut message) => {
+                message.from = from.raft();
+                message.to = self.config.peer.raft();
+                self.step_raft(message);
+            }
+            PeerMessage::Offer(_)
+            | PeerMessage::Fetch(_)
+            | PeerMessage::Chunk(_)
+            | PeerMessage::Staged(_)
+            | PeerMessage::Abandon(..) => {}
+        }
+    }
+
+    fn step_raft(&mut self, message: Message) {
+        if let Err(reason) = self.admit(&message) {
+            let kind = message.get_msg_type();
+            tracing::warn!(shard = self.config.shard.0, from = message.from, "{kind:?} is dropped: {reason}");
+            return;
+        }
+        // Errors are remarks: a peer that is no longer one, a proposal that is not ours to take.
+        let _ = self.with_raft(|node| node.step(message));
+        self.note_role();
+    }
+
+    fn admit(&self, message: &Message) -> Result<(), &'static str> {
+        let kind = message.get_msg_type();
+        let termless = kind == MessageType::MsgReadIndex;
+        if (message.term == 0) != termless {
+            return Err("its term is missing, or out of place");
+        }
+        match kind {
+            // Only the library's own followers forward these, and ours never do.
+            MessageType::MsgPropose | MessageType::MsgTransferLeader => Err("nobody forwards it"),
+            MessageType::MsgAppend => check_append(message),
+            MessageType::MsgReadIndex | MessageType::MsgReadIndexResp if message.entries.len() != 1 => {
+                Err("it carries no question")
+            }
+            MessageType::MsgTimeoutNow if !self.is_replayed() => Err("the log is not replayed yet"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The entries of an append follow its position and each other, and the log can store them.
+fn check_append(message: &Message) -> Result<(), &'static str> {
+    let (mut index, mut term) = (message.index, message.log_term);
+    for entry in &message.entries {
+        if index.checked_add(1) != Some(entry.index) {
+            return Err("its entries have a gap");
+        }
+        if entry.term < term || entry.term > message.term {
+            return Err("its entries' terms are out of order");
+        }
+        if entry::check(entry).is_err() {
+            return Err("an entry's body is damaged");
+        }
+        (index, term) = (entry.index, entry.term);
+    }
+    Ok(())
+}
