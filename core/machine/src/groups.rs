@@ -408,3 +408,66 @@ impl Stored for CommittedOffset {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offset(number: u32) -> SavedOffset {
+        let metadata = String::new();
+        SavedOffset { topic: TopicId([1; 16]), number, offset: Offset(1), leader_epoch: None, metadata }
+    }
+
+    #[test]
+    fn a_group_has_a_bounded_number_of_offsets_and_keeps_those_it_has() {
+        let mut groups = Groups::default();
+        let group = GroupId("g".into());
+        let all = SaveOffsets {
+            group: group.clone(),
+            offsets: (0..OFFSETS_PER_GROUP_MAX as u32).map(offset).collect(),
+        };
+        assert!(groups.commit(all, LogTime(1)).iter().all(Result::is_ok));
+        let offsets = vec![offset(OFFSETS_PER_GROUP_MAX as u32), offset(7)];
+        let results = groups.commit(SaveOffsets { group: group.clone(), offsets }, LogTime(2));
+        let full = Refusal::LimitReached { limit: "OFFSETS_PER_GROUP_MAX" };
+        assert_eq!(results, [Err(full), Ok(())]);
+        assert_eq!(groups.get(&group).unwrap().offsets_len(), OFFSETS_PER_GROUP_MAX);
+        groups.forget_topics(&[TopicId([1; 16])]).unwrap();
+        assert_eq!(groups.get(&group).unwrap().offsets_len(), 0);
+        assert_eq!(groups.offsets.bytes(), 0);
+    }
+
+    #[test]
+    fn a_group_has_bounded_bytes() {
+        let mut groups = Groups::default();
+        let member = Member {
+            id: "m".into(),
+            instance: None,
+            client: String::new(),
+            host: String::new(),
+            session_timeout_ms: 1,
+            rebalance_timeout_ms: 1,
+            metadata: vec![0; GROUP_BYTES_MAX].into(),
+            assignment: bytes::Bytes::new(),
+        };
+        let group = GroupId("g".into());
+        let save = |members| SaveGeneration {
+            group: group.clone(),
+            generation: 1,
+            kind: String::new(),
+            strategy: String::new(),
+            leader: String::new(),
+            members,
+        };
+        assert_eq!(groups.save(save(vec![member.clone()]), LogTime(1)), Err(Refusal::GroupFull));
+        assert!(groups.is_empty());
+        let small = Member { metadata: bytes::Bytes::new(), ..member };
+        assert_eq!(groups.save(save(vec![small.clone()]), LogTime(1)), Ok(()));
+        let many = vec![small; MEMBERS_PER_GROUP_MAX + 1];
+        assert_eq!(groups.save(save(many), LogTime(1)), Err(Refusal::GroupFull));
+        assert_eq!(groups.save(save(vec![]), LogTime(1)), Ok(()));
+        assert_eq!(groups.delete(&group), Ok(()));
+        assert_eq!(groups.groups.bytes(), 0);
+        assert!(groups.idle.is_empty());
+    }
+}

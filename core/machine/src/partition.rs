@@ -142,7 +142,7 @@ impl Partition {
             self.epochs.push(EpochStart { epoch, start: first });
         }
         self.end = Offset(first.0 + u64::from(count));
-        self.bytes += u64::from(bytes);
+        self.bytes = self.bytes.saturating_add(bytes.into());
         if max_timestamp.0 >= 0 && self.newest.is_none_or(|(newest, _)| max_timestamp > newest) {
             self.newest = Some((max_timestamp, first));
         }

@@ -115,7 +115,7 @@ impl Producer {
         }
         self.batches.push(batch);
         // Half the number space: farther back, the past cannot be told from the future.
-        self.known = (self.known + u64::from(batch.count)).min(SEQUENCES / 2);
+        self.known = self.known.saturating_add(batch.count.into()).min(SEQUENCES / 2);
     }
 }
 
@@ -147,11 +147,15 @@ const LIMIT: TableLimit = TableLimit {
 
 impl Default for Producers {
     fn default() -> Producers {
-        Producers { table: Table::new(LIMIT), by_touch: BTreeMap::new(), next_touch: 0 }
+        Producers::with_limit(LIMIT)
     }
 }
 
 impl Producers {
+    fn with_limit(limit: TableLimit) -> Producers {
+        Producers { table: Table::new(limit), by_touch: BTreeMap::new(), next_touch: 0 }
+    }
+
     /// What is known of one producer at one partition.
     pub fn get(&self, partition: PartitionId, producer: ProducerId) -> Option<&Producer> {
         self.table.get(&(partition, producer))
@@ -342,4 +346,52 @@ fn stored_batch(input: &mut Reader<'_>) -> Result<StoredBatch, DecodeError> {
         base_offset: Offset(input.uint("an offset")?),
         append_time: input.option("a timestamp", |input| Ok(Timestamp(input.int("a timestamp")?)))?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEVER: LogTime = LogTime(i64::MIN);
+
+    fn write(producers: &mut Producers, id: i64, sequence: i32, now: i64) {
+        let partition = PartitionId(1);
+        let base_sequence = BatchSequence(sequence);
+        let stamp = ProducerStamp { id: ProducerId(id), epoch: ProducerEpoch(0), base_sequence };
+        let batch = StoredBatch { base_sequence, count: 1, base_offset: Offset(0), append_time: None };
+        assert_eq!(producers.judge(partition, &stamp, 1, NEVER), Judgement::Fresh);
+        producers.remember(partition, &stamp, batch, LogTime(now), NEVER);
+    }
+
+    #[test]
+    fn the_producer_silent_longest_makes_room() {
+        let mut producers = Producers::with_limit(TableLimit { entries: 3, ..LIMIT });
+        for id in 0..3 {
+            write(&mut producers, id, 0, 0);
+        }
+        write(&mut producers, 0, 1, 0);
+        write(&mut producers, 9, 0, 0);
+        let left: Vec<i64> = producers.of(PartitionId(1)).map(|(id, _)| id.0).collect();
+        assert_eq!(left, [0, 2, 9]);
+        assert_eq!(producers.by_touch.len(), 3);
+    }
+
+    #[test]
+    fn many_that_expire_at_once_go_in_steps_and_are_forgotten_at_once() {
+        let mut producers = Producers::default();
+        let many = PRODUCERS_EXPIRED_PER_COMMAND_MAX as i64 + 5;
+        for id in 0..many {
+            write(&mut producers, id, 0, 10);
+        }
+        producers.expire(LogTime(9));
+        assert_eq!(producers.len(), many as usize);
+        producers.expire(LogTime(10));
+        assert_eq!(producers.len(), 5);
+        // The five that are still there are not believed any more.
+        let base_sequence = BatchSequence(70);
+        let stamp = ProducerStamp { id: ProducerId(many - 1), epoch: ProducerEpoch(0), base_sequence };
+        assert_eq!(producers.judge(PartitionId(1), &stamp, 1, LogTime(10)), Judgement::Fresh);
+        let refused = Judgement::Refused(Refusal::OutOfOrderSequence);
+        assert_eq!(producers.judge(PartitionId(1), &stamp, 1, LogTime(9)), refused);
+    }
 }

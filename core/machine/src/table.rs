@@ -147,3 +147,87 @@ impl<K: Ord + Clone + Stored, V: Stored> Table<K, V> {
         Ok(table)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Stored for u64 {
+        fn bytes(&self) -> usize {
+            8
+        }
+
+        fn encode(&self, out: &mut Writer) {
+            out.uint(*self);
+        }
+
+        fn decode(input: &mut Reader<'_>) -> Result<u64, DecodeError> {
+            input.uint("a number")
+        }
+    }
+
+    impl Stored for String {
+        fn bytes(&self) -> usize {
+            self.len()
+        }
+
+        fn encode(&self, out: &mut Writer) {
+            out.text(self);
+        }
+
+        fn decode(input: &mut Reader<'_>) -> Result<String, DecodeError> {
+            Ok(input.text("a text")?.to_owned())
+        }
+    }
+
+    const LIMIT: TableLimit = TableLimit { name: "TEST_MAX", entries: 20, bytes: 300 };
+    const FULL: Refusal = Refusal::LimitReached { limit: "TEST_MAX" };
+
+    #[test]
+    fn bytes_are_counted_through_every_change() {
+        let mut table: Table<u64, String> = Table::new(LIMIT);
+        let mut x = 1u64;
+        for _ in 0..5_000 {
+            x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let (key, length) = ((x >> 40) % 30, (x >> 50) as usize % 25);
+            match (x >> 33) % 4 {
+                0 => drop(table.remove(&key)),
+                1 => drop(table.update(&key, |value| value.truncate(length))),
+                _ => drop(table.insert(key, "x".repeat(length))),
+            }
+            let counted: usize = table.iter().map(|(key, value)| key.bytes() + value.bytes()).sum();
+            assert_eq!(table.bytes(), counted);
+            assert!(table.len() <= LIMIT.entries && table.bytes() <= LIMIT.bytes);
+        }
+        let mut out = Writer::default();
+        table.encode(&mut out);
+        let bytes = out.finish();
+        let again = Table::<u64, String>::decode(LIMIT, &mut Reader::new(&bytes)).unwrap();
+        assert_eq!(again.bytes(), table.bytes());
+        assert!(again.iter().eq(table.iter()));
+    }
+
+    #[test]
+    fn a_full_table_refuses_to_grow_and_changes_nothing() {
+        let mut table: Table<u64, String> = Table::new(TableLimit { entries: 2, ..LIMIT });
+        table.insert(1, "one".into()).unwrap();
+        table.insert(2, "two".into()).unwrap();
+        assert_eq!(table.insert(3, String::new()), Err(FULL));
+        assert_eq!(table.insert(1, "x".repeat(290)), Err(FULL));
+        assert_eq!(table.get(&1), Some(&"one".to_owned()));
+        assert_eq!(table.insert(1, "uno".into()), Ok(Some("one".into())));
+        assert!(table.prefetch([&1, &7]).is_empty());
+    }
+
+    #[test]
+    fn keys_out_of_order_are_no_table() {
+        let mut out = Writer::default();
+        out.list([2u64, 1].iter(), |out, key| {
+            out.uint(*key);
+            out.text("");
+        });
+        let bytes = out.finish();
+        let decoded = Table::<u64, String>::decode(LIMIT, &mut Reader::new(&bytes));
+        assert_eq!(decoded.err(), Some(DecodeError::Invalid("the order of a table's keys")));
+    }
+}

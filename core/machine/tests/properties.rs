@@ -1,0 +1,319 @@
+//! What holds for every sequence of commands.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use forebay_machine::*;
+use forebay_model::publish::PayloadKind;
+use forebay_model::*;
+use proptest::prelude::*;
+
+/// One entry: how far time and term go on, and its commands.
+type Entry = (i64, u64, Vec<Command>);
+
+fn partition() -> impl Strategy<Value = PartitionId> {
+    (0..6u64).prop_map(PartitionId)
+}
+
+fn topic() -> impl Strategy<Value = TopicId> {
+    (0..4u8).prop_map(|n| TopicId([n; 16]))
+}
+
+fn group() -> impl Strategy<Value = GroupId> {
+    prop::sample::select(vec!["", "a", "b", "c"]).prop_map(|name| GroupId(name.into()))
+}
+
+fn shards() -> impl Strategy<Value = Vec<ShardId>> {
+    prop::collection::vec((0..3u32).prop_map(ShardId), 0..4)
+}
+
+fn topic_settings() -> impl Strategy<Value = TopicSettings> {
+    let flush = prop::option::of(prop::sample::select(vec![FlushClass::Sync, FlushClass::Async]));
+    let kept = || prop::option::of(prop::option::of(any::<u64>()));
+    (kept(), kept(), prop::option::of(any::<u32>()), prop::option::of(timestamp_type()), flush).prop_map(
+        |(retention_ms, retention_bytes, message_bytes_max, timestamp_type, flush)| TopicSettings {
+            retention_ms,
+            retention_bytes,
+            message_bytes_max,
+            timestamp_type,
+            flush,
+        },
+    )
+}
+
+fn timestamp_type() -> impl Strategy<Value = TimestampType> {
+    prop::sample::select(vec![TimestampType::Create, TimestampType::Append])
+}
+
+fn open() -> impl Strategy<Value = OpenPartition> {
+    let settings =
+        (prop::option::of(any::<u64>()), prop::option::of(any::<u64>()), 50..200u32, timestamp_type());
+    let settings = settings.prop_map(|(retention_ms, retention_bytes, message_bytes_max, timestamp_type)| {
+        PartitionSettings { retention_ms, retention_bytes, message_bytes_max, timestamp_type }
+    });
+    (0..5u64, partition(), topic(), settings, 0..3u32).prop_map(
+        |(catalogue_version, partition, topic, settings, base_epoch)| OpenPartition {
+            catalogue_version,
+            partition,
+            topic,
+            number: partition.0 as u32,
+            settings,
+            base_epoch: LeaderEpoch(base_epoch),
+        },
+    )
+}
+
+fn append() -> impl Strategy<Value = Append> {
+    let which = prop_oneof![
+        20 => Just(Which::All),
+        1 => prop::collection::vec(any::<u8>(), 0..4).prop_map(|b| Which::Some(Bytes::from(b))),
+    ];
+    let producer = (0..3i64, 0..3i16, 0..12i32).prop_map(|(id, epoch, sequence)| ProducerStamp {
+        id: ProducerId(id),
+        epoch: ProducerEpoch(epoch),
+        base_sequence: BatchSequence(sequence),
+    });
+    let parts =
+        prop::collection::vec((any::<u64>().prop_map(LogIndex), any::<u32>().prop_map(SlotNumber)), 0..3);
+    (
+        prop::collection::vec((partition(), which), 1..3),
+        any::<u32>().prop_map(SlotNumber),
+        prop::sample::select(vec![PayloadKind::RecordBatch, PayloadKind::MessageBatch]),
+        0..4u32,
+        0..150u32,
+        (-1..5_000i64).prop_map(Timestamp),
+        prop::option::of((0..5_000i64).prop_map(Timestamp)),
+        prop::option::of(producer),
+        parts,
+    )
+        .prop_map(|(targets, slot, kind, count, bytes, max_timestamp, append_time, producer, parts)| {
+            Append { targets, slot, kind, count, bytes, max_timestamp, append_time, producer, parts }
+        })
+}
+
+fn member() -> impl Strategy<Value = Member> {
+    ("[a-c]", prop::option::of("[x-z]"), any::<u32>(), any::<u32>(), prop::collection::vec(any::<u8>(), 0..9))
+        .prop_map(|(id, instance, session_timeout_ms, rebalance_timeout_ms, bytes)| Member {
+            id,
+            instance,
+            client: "client".into(),
+            host: "host".into(),
+            session_timeout_ms,
+            rebalance_timeout_ms,
+            metadata: Bytes::from(bytes.clone()),
+            assignment: Bytes::from(bytes),
+        })
+}
+
+fn save_generation() -> impl Strategy<Value = SaveGeneration> {
+    (group(), 0..4i32, "[a-c]?", prop::collection::vec(member(), 0..3)).prop_map(
+        |(group, generation, leader, members)| SaveGeneration {
+            group,
+            generation,
+            kind: "consumer".into(),
+            strategy: "range".into(),
+            leader,
+            members,
+        },
+    )
+}
+
+fn save_offsets() -> impl Strategy<Value = SaveOffsets> {
+    let offset = (topic(), 0..3u32, any::<u64>(), prop::option::of(any::<u32>()), 0..5_000usize).prop_map(
+        |(topic, number, offset, epoch, metadata)| SavedOffset {
+            topic,
+            number,
+            offset: Offset(offset),
+            leader_epoch: epoch.map(LeaderEpoch),
+            metadata: "m".repeat(metadata),
+        },
+    );
+    (group(), prop::collection::vec(offset, 0..4)).prop_map(|(group, offsets)| SaveOffsets { group, offsets })
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    let name = || prop::sample::select(vec!["a", "b", "c"]).prop_map(|name| TopicName::parse(name).unwrap());
+    prop_oneof![
+        2 => (name(), topic(), topic_settings(), shards()).prop_map(|(name, id, settings, shards)| {
+            Command::CreateTopic(CreateTopic { name, id, settings, shards })
+        }),
+        1 => topic().prop_map(|id| Command::DeleteTopic { id }),
+        1 => (topic(), 0..9u32, shards()).prop_map(|(id, total, shards)| {
+            Command::AddPartitions(AddPartitions { id, total, shards })
+        }),
+        1 => (0..9u32).prop_map(|count| Command::AllocateProducers { count }),
+        1 => (0..2u32).prop_map(|version| Command::SetMachineVersion { version }),
+        1 => (500..9_000u64, 500..9_000u64).prop_map(|(producer_expiry_ms, offset_expiry_ms)| {
+            Command::Configure(MachineSettings { producer_expiry_ms, offset_expiry_ms })
+        }),
+        4 => open().prop_map(Command::OpenPartition),
+        1 => (0..5u64, partition()).prop_map(|(catalogue_version, partition)| {
+            Command::DropPartition { catalogue_version, partition }
+        }),
+        20 => append().prop_map(Command::Append),
+        3 => (partition(), 0..40u64, 0..100u64).prop_map(|(partition, start, bytes)| {
+            Command::Trim { partition, start: Offset(start), bytes }
+        }),
+        1 => Just(Command::AdvanceClock),
+        3 => save_generation().prop_map(Command::SaveGeneration),
+        4 => save_offsets().prop_map(Command::CommitOffsets),
+        1 => group().prop_map(|group| Command::DeleteGroup { group }),
+        1 => prop::collection::vec(topic(), 0..3).prop_map(|topics| Command::ForgetTopics { topics }),
+    ]
+}
+
+fn entries() -> impl Strategy<Value = Vec<Entry>> {
+    let entry = (-50..400i64, 0..2u64, prop::collection::vec(command(), 0..6));
+    prop::collection::vec(entry, 0..40)
+}
+
+/// The place of every entry in the log.
+fn metas(entries: &[Entry]) -> Vec<Meta> {
+    let mut meta = Meta { index: LogIndex(5), term: Term(1), time: LogTime(1_000) };
+    let place = |(time, term, _): &Entry| {
+        meta.index = meta.index.next();
+        meta.term.0 += u64::from(*term > 0 && meta.index.0.is_multiple_of(7));
+        meta.time.0 += time;
+        meta
+    };
+    entries.iter().map(place).collect()
+}
+
+fn play(machine: &mut Machine, entries: &[Entry], metas: &[Meta], effects: &mut Effects) -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    for ((_, _, commands), meta) in entries.iter().zip(metas) {
+        for command in commands {
+            outcomes.push(machine.apply(*meta, command.clone(), effects).unwrap());
+        }
+    }
+    outcomes
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+
+    #[test]
+    fn commands_survive_the_trip_through_their_bytes(commands in prop::collection::vec(command(), 0..20)) {
+        let bytes = encode_commands(&commands);
+        prop_assert_eq!(decode_commands(&bytes).unwrap(), commands);
+        // Every shorter string is refused: nothing is ever half decoded.
+        for end in 0..bytes.len() {
+            prop_assert!(decode_commands(&bytes[..end]).is_err());
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_and_the_rest_is_as_good_as_everything(entries in entries(), cut in 0..40usize) {
+        let metas = metas(&entries);
+        let cut = cut.min(entries.len());
+        let mut whole = Machine::new(ShardId(0));
+        let mut whole_effects = Effects::default();
+        let whole_outcomes = play(&mut whole, &entries, &metas, &mut whole_effects);
+
+        let mut first = Machine::new(ShardId(0));
+        let mut effects = Effects::default();
+        let mut outcomes = play(&mut first, &entries[..cut], &metas[..cut], &mut effects);
+        let mut second = Machine::decode_checkpoint(&first.encode_checkpoint()).unwrap();
+        prop_assert_eq!(second.encode_checkpoint(), first.encode_checkpoint());
+        outcomes.extend(play(&mut second, &entries[cut..], &metas[cut..], &mut effects));
+        prop_assert_eq!(outcomes, whole_outcomes);
+        prop_assert_eq!(effects, whole_effects);
+        prop_assert_eq!(second.encode_checkpoint(), whole.encode_checkpoint());
+    }
+
+    #[test]
+    fn offsets_are_dense_and_ends_agree(entries in entries()) {
+        let mut machine = Machine::new(ShardId(0));
+        let mut effects = Effects::default();
+        play(&mut machine, &entries, &metas(&entries), &mut effects);
+        let mut ends: BTreeMap<PartitionId, u64> = BTreeMap::new();
+        for entry in &effects.indexed {
+            let end = ends.entry(entry.partition).or_default();
+            prop_assert_eq!(entry.first_offset.0, *end);
+            *end += u64::from(entry.count);
+        }
+        for partition in machine.partitions() {
+            prop_assert_eq!(partition.end.0, ends.get(&partition.id).copied().unwrap_or(0));
+            prop_assert!(partition.start <= partition.end);
+            prop_assert!(partition.epochs.is_sorted_by(|a, b| a.epoch < b.epoch && a.start < b.start));
+        }
+    }
+
+    #[test]
+    fn every_append_is_indexed_or_dead(entries in entries()) {
+        let mut machine = Machine::new(ShardId(0));
+        for ((_, _, commands), meta) in entries.iter().zip(metas(&entries)) {
+            for command in commands {
+                let mut effects = Effects::default();
+                machine.apply(meta, command.clone(), &mut effects).unwrap();
+                let appended = matches!(command, Command::Append(_));
+                prop_assert_eq!(effects.dead.len(), usize::from(appended && effects.indexed.is_empty()));
+                prop_assert!(appended || effects.indexed.is_empty());
+                prop_assert_eq!(effects.indexed.len(), effects.appended.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_sequence_is_stored_once(appends in prop::collection::vec(append(), 0..120)) {
+        let mut machine = Machine::new(ShardId(0));
+        let meta = Meta { index: LogIndex(5), term: Term(1), time: LogTime(1_000) };
+        let mut effects = Effects::default();
+        for id in 0..6 {
+            let settings = PartitionSettings {
+                retention_ms: None,
+                retention_bytes: None,
+                message_bytes_max: 100,
+                timestamp_type: TimestampType::Create,
+            };
+            let open = OpenPartition {
+                catalogue_version: 1,
+                partition: PartitionId(id),
+                topic: TopicId([1; 16]),
+                number: id as u32,
+                settings,
+                base_epoch: LeaderEpoch(0),
+            };
+            machine.apply(meta, Command::OpenPartition(open), &mut effects).unwrap();
+        }
+        let mut stored: BTreeMap<(PartitionId, ProducerId, ProducerEpoch), BTreeSet<i32>> = BTreeMap::new();
+        for append in appends {
+            let (stamp, count) = (append.producer, append.count as i32);
+            let Outcome::Appended(results) =
+                machine.apply(meta, Command::Append(append), &mut effects).unwrap() else { continue };
+            let Some(stamp) = stamp else { continue };
+            for to in results.iter().flatten() {
+                let seen = stored.entry((to.partition, stamp.id, stamp.epoch)).or_default();
+                for sequence in stamp.base_sequence.0..stamp.base_sequence.0 + count {
+                    prop_assert_eq!(seen.insert(sequence), !to.duplicate, "sequence {}", sequence);
+                }
+                let (first, last) = (*seen.first().unwrap(), *seen.last().unwrap());
+                prop_assert_eq!((last - first + 1) as usize, seen.len(), "a gap was let through");
+            }
+        }
+    }
+
+    #[test]
+    fn hostile_bytes_do_no_harm(mut bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        forebay_machine::fuzz::checkpoint(&bytes);
+        forebay_machine::fuzz::commands(&bytes);
+        // Past the format version, so that the commands themselves are reached.
+        bytes.splice(0..0, [1, 3]);
+        forebay_machine::fuzz::commands(&bytes);
+    }
+
+    #[test]
+    fn damaged_bytes_do_no_harm(entries in entries(), place in any::<prop::sample::Index>(), bit in 0..8u8) {
+        let mut machine = Machine::new(ShardId(0));
+        play(&mut machine, &entries, &metas(&entries), &mut Effects::default());
+        let mut checkpoint = forebay_machine::fuzz::join(&machine.encode_checkpoint());
+        let at = place.index(checkpoint.len());
+        checkpoint[at] ^= 1 << bit;
+        forebay_machine::fuzz::checkpoint(&checkpoint);
+        let commands: Vec<Command> = entries.into_iter().flat_map(|(_, _, commands)| commands).collect();
+        let mut bytes = encode_commands(&commands).to_vec();
+        let at = place.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        forebay_machine::fuzz::commands(&bytes);
+    }
+}
