@@ -2,6 +2,7 @@
 //! took: files stay readable through their handles whatever happens to their names.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use forebay_env::{Disk, File};
@@ -84,6 +85,15 @@ impl View {
         &self.segments[self.behind(index).saturating_sub(1)..]
     }
 
+    /// The first segment without a sidecar that ends at or below `index`.
+    pub(crate) fn first_without_sidecar(&self, index: LogIndex) -> Option<SegmentId> {
+        let ends = self.segments.iter().skip(1).map(|next| next.id.first.previous());
+        let mut whole = self.segments.iter().zip(ends).take_while(|(_, end)| *end <= index);
+        whole
+            .find(|(segment, _)| matches!(segment.index, SegmentIndex::Memory(_)))
+            .map(|(segment, _)| segment.id)
+    }
+
     fn behind(&self, index: LogIndex) -> usize {
         self.segments.partition_point(|segment| segment.id.first <= index)
     }
@@ -100,6 +110,8 @@ pub(crate) struct Files {
     pub(crate) manifest: ManifestStore,
     pub(crate) tail: Mutex<TailCache>,
     view: Mutex<Arc<View>>,
+    /// What `Log::durable_index` says, for threads that must not run ahead of it.
+    durable_index: AtomicU64,
 }
 
 impl Files {
@@ -126,7 +138,17 @@ impl Files {
             manifest,
             tail: Mutex::new(tail),
             view,
+            durable_index: AtomicU64::new(0),
         }
+    }
+
+    /// Everything up to here is on the medium.
+    pub(crate) fn durable_index(&self) -> LogIndex {
+        LogIndex(self.durable_index.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn set_durable_index(&self, index: LogIndex) {
+        self.durable_index.store(index.0, Ordering::Release);
     }
 
     /// The segments as they are now.

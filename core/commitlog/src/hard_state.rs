@@ -1,14 +1,14 @@
 //! Raft's hard state: term, vote, commit and the configuration that goes with them. Format: `docs/formats/hard-state.md`.
 
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use forebay_env::Disk;
 use forebay_model::{LogIndex, Term};
 
 use crate::cursor::Cursor;
-use crate::fault::Fault;
+use crate::fault::{Fault, Fence};
 use crate::lock::lock;
 use crate::slots::{Durability, RECORD_BYTES_MAX, TwoSlots};
 use crate::terms::Point;
@@ -35,6 +35,7 @@ pub struct HardState {
 /// The open file. Saves may come from any one thread at a time; they are serialised.
 pub struct HardStateFile {
     slots: Mutex<TwoSlots>,
+    fence: Option<Arc<Fence>>,
 }
 
 impl HardStateFile {
@@ -44,20 +45,30 @@ impl HardStateFile {
         Ok(())
     }
 
-    /// Opens the file of a shard's directory, which `Log::open` has made, and answers the state on record, flushed.
+    /// Opens the file of a shard's directory, which `Log::open` has made, and answers the state on record, flushed. For
+    /// tools; a running shard uses `Log::open_hard_state`, which shares the log's fence.
     pub fn open(disk: &dyn Disk, dir: &Path) -> Result<(HardStateFile, HardState), Fault> {
         let path = dir.join(HARD_STATE_NAME);
         let (mut slots, record) = TwoSlots::open(disk, &path, HARD_STATE_MAGIC)?;
         let state = decode(&record, &path)?;
         slots.save(&record, Durability::Flushed)?;
-        Ok((HardStateFile { slots: Mutex::new(slots) }, state))
+        Ok((HardStateFile { slots: Mutex::new(slots), fence: None }, state))
+    }
+
+    pub(crate) fn with_fence(mut self, fence: Arc<Fence>) -> HardStateFile {
+        self.fence = Some(fence);
+        self
     }
 
     /// Replaces the state. A changed term or vote must be `Flushed` before anybody hears of it. Blocks. After an error
-    /// every later save answers the same error.
+    /// every later save answers the same error, and so does the log it belongs to.
     pub fn save(&self, state: &HardState, durability: Durability) -> Result<(), Fault> {
         assert!(state.conf.len() <= CONF_BYTES_MAX, "a configuration has a bounded number of voters");
-        lock(&self.slots).save(&encode(state), durability)
+        let save = || lock(&self.slots).save(&encode(state), durability);
+        match &self.fence {
+            Some(fence) => fence.guard(save),
+            None => save(),
+        }
     }
 }
 

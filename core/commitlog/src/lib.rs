@@ -5,7 +5,8 @@
 //!
 //! # The shard's thread: the only writer
 //!
-//! 1. [`Log::open`] recovers the directory, or makes it, and flushes what it kept. [`HardStateFile::open`] comes after it.
+//! 1. [`Log::open`] recovers the directory, or makes it, and flushes what it kept. Then
+//!    [`Log::open_hard_state`], which shares its fence.
 //! 2. [`BodyBuilder`] makes an entry's body, the bytes that Raft carries; [`Body::parse`] reads one, and must be called on
 //!    every body that comes from a peer before Raft steps it.
 //! 3. [`Log::append`] takes what a `Ready` says must be appended, and truncates first where it conflicts. When
@@ -23,6 +24,10 @@
 //! [`Reader`], from [`Log::reader`]: [`Reader::read_entries`] for followers that fell behind and for replay,
 //! [`Reader::read_slot`] for consumers.
 //!
+//! [`Keeper`], from [`Log::keeper`]: [`Keeper::write_checkpoint`] from a consistent copy of the state, then
+//! [`Keeper::adopt`]; at start [`Keeper::load_checkpoint`]. The shard raises the floor ([`Log::raise_floor`]) when the
+//! checkpoint is adopted and the followers do not need the older entries.
+//!
 //! # Failure
 //!
 //! The first failed write or flush, on whichever thread, fences the log: every later append and flush answers that same
@@ -30,6 +35,7 @@
 #![forbid(unsafe_code)]
 
 mod body;
+mod checkpoint;
 mod config;
 mod crc;
 mod cursor;
@@ -39,6 +45,7 @@ mod fault;
 mod files;
 mod flush;
 mod hard_state;
+mod keeper;
 pub mod limits;
 mod lock;
 mod log;
@@ -53,12 +60,14 @@ mod tail;
 mod terms;
 
 pub use body::{Body, BodyBuilder, BodyError, Slot, SlotKind};
+pub use checkpoint::{Checkpoint, CheckpointFile, CheckpointMeta, Section, Written, checkpoint_name};
 pub use config::LogConfig;
 pub use durable::Occasion;
 pub use entry::{Entry, EntryKind};
 pub use fault::{Corruption, Fault, IoFailure};
 pub use flush::{FlushDone, FlushJob};
 pub use hard_state::{CONF_BYTES_MAX, HardState, HardStateFile};
+pub use keeper::{AdoptError, Keeper, load_latest};
 pub use log::{AppendError, Appended, Log, Unavailable};
 pub use manifest::Manifest;
 pub use reader::{ReadError, Reader};

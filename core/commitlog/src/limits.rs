@@ -15,3 +15,5 @@ pub const POINT_READ_BYTES: usize = 4096;
 pub const TAIL_COPY_BYTES_MAX: usize = 16 * 1024;
 /// Longest manifest, in bytes: about a million segments.
 pub const MANIFEST_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// Most sections of a checkpoint.
+pub const CHECKPOINT_SECTIONS_MAX: usize = 4096;

@@ -14,6 +14,8 @@ use crate::entry::{Entry, EntryHeader, EntryKind, HEADER_BYTES, Place};
 use crate::fault::Fault;
 use crate::files::{Files, MemoryIndex, Segment, SegmentIndex};
 use crate::flush::{FlushDone, FlushJob, Note};
+use crate::hard_state::{HardState, HardStateFile};
+use crate::keeper::Keeper;
 use crate::limits::SEGMENT_POSITION_MAX;
 use crate::lock::lock;
 use crate::positions::PositionTable;
@@ -117,7 +119,6 @@ pub struct Log {
     config: LogConfig,
     terms: TermTable,
     active: Option<Active>,
-    durable: LogIndex,
     recorded: LogIndex,
     dirty: Vec<Arc<Segment>>,
     dir_dirty: bool,
@@ -135,7 +136,6 @@ impl Log {
         let mut log = Log {
             files,
             config,
-            durable: terms.last().index,
             recorded: terms.last().index,
             terms,
             active: None,
@@ -144,14 +144,28 @@ impl Log {
             in_flight: None,
             serial: 0,
         };
+        log.files.set_durable_index(log.last_index());
         log.active = last.map(|segment| log.activate(segment));
         Ok((log, recovered))
+    }
+
+    /// Opens the hard state that belongs to this log. A failed save fences the log, and a fenced log saves nothing.
+    pub fn open_hard_state(&self) -> Result<(HardStateFile, HardState), Fault> {
+        let files = &self.files;
+        let (file, state) = files.fence.guard(|| HardStateFile::open(&*files.disk, &files.dir))?;
+        Ok((file.with_fence(files.fence.clone()), state))
     }
 
     /// A handle for reading on other threads.
     #[must_use]
     pub fn reader(&self) -> Reader {
         Reader::new(self.files.clone())
+    }
+
+    /// A handle for housekeeping on other threads.
+    #[must_use]
+    pub fn keeper(&self) -> Keeper {
+        Keeper::new(self.files.clone())
     }
 
     /// The shard of this log.
@@ -203,7 +217,7 @@ impl Log {
     /// Everything up to here is on the medium.
     #[must_use]
     pub fn durable_index(&self) -> LogIndex {
-        self.durable
+        self.files.durable_index()
     }
 
     /// Changes the bound of the tail cache, in bytes: its share of the node's memory.
@@ -290,7 +304,7 @@ impl Log {
     pub fn flushed(&mut self, done: FlushDone) {
         let in_flight = self.in_flight.take().expect("one flush at a time, reported once");
         assert_eq!(in_flight.serial, done.serial, "the flush under way is the one reported");
-        self.durable = self.durable.max(done.up_to.min(in_flight.cap));
+        self.files.set_durable_index(self.durable_index().max(done.up_to.min(in_flight.cap)));
     }
 
     fn flush_job(&mut self, note: Option<Note>) -> FlushJob {
@@ -369,7 +383,7 @@ impl Log {
         }
         let active = self.active.as_mut().expect("just made");
         let bytes: u64 = entries.iter().map(Entry::stored_len).sum();
-        let headers = headers(entries, bodies, active, self.files.salt, self.durable);
+        let headers = headers(entries, bodies, active, self.files.salt, self.files.durable_index());
         let mut parts: Vec<&[u8]> = Vec::with_capacity(2 * entries.len());
         for (header, entry) in headers.iter().zip(entries) {
             parts.push(header);
@@ -468,7 +482,7 @@ impl Log {
         });
         self.terms.truncate(index);
         self.dirty.retain(|dirty| dirty.id.first < index);
-        self.durable = self.durable.min(index.previous());
+        self.files.set_durable_index(self.durable_index().min(index.previous()));
         self.recorded = self.recorded.min(index.previous());
         if let Some(in_flight) = &mut self.in_flight {
             in_flight.cap = in_flight.cap.min(index.previous());

@@ -13,6 +13,7 @@ use crate::entry::EntryKind;
 use crate::fault::{FENCED_NAME, Fault, Fence};
 use crate::files::{Files, MemoryIndex, Segment, SegmentIndex};
 use crate::hard_state::{HARD_STATE_NAME, HardStateFile};
+use crate::keeper::is_stale_checkpoint;
 use crate::lock::lock;
 use crate::manifest::{Manifest, ManifestStore, TMP_ENDING, remove_if_there};
 use crate::positions::PositionTable;
@@ -150,7 +151,9 @@ fn create(disk: &dyn Disk, dir: &Path, config: &LogConfig) -> Result<Manifest, F
 fn remove_debris(disk: &dyn Disk, dir: &Path, manifest: &Manifest) -> Result<(), Fault> {
     for entry in disk.list(dir).map_err(Fault::io("list", dir))? {
         let id = [".seg", ".idx"].iter().find_map(|end| SegmentId::parse(manifest.shard, &entry.name, end));
-        let debris = entry.name.ends_with(TMP_ENDING) || id.is_some_and(|id| !counts(manifest, id));
+        let debris = entry.name.ends_with(TMP_ENDING)
+            || id.is_some_and(|id| !counts(manifest, id))
+            || is_stale_checkpoint(&entry.name, manifest);
         if debris && !entry.is_dir {
             remove_if_there(disk, &dir.join(&entry.name))?;
         }
