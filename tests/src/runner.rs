@@ -65,12 +65,11 @@ fn run_suite(plan: &Plan, suite: &Suite, counts: &Mutex<Counts>) {
         let foreign = suite.broker == BrokerUse::OwnForebay && !matches!(plan.kind, Kind::Forebay { .. });
         foreign.then(|| "it tests what only Forebay promises".to_string())
     });
+    if let Some(why) = unable {
+        return skip_suite(counts, suite, &why);
+    }
     let mut shared: Option<Broker> = None;
     for case in &suite.cases {
-        if let Some(why) = &unable {
-            report(counts, suite, case, Duration::ZERO, Err(Failure::Skipped(why.clone())), &[]);
-            continue;
-        }
         let start = Instant::now();
         let mut remarks = Vec::new();
         let outcome = prepare(plan, suite, &mut shared)
@@ -85,6 +84,14 @@ fn run_suite(plan: &Plan, suite: &Suite, counts: &Mutex<Counts>) {
         };
         report(counts, suite, case, start.elapsed(), outcome, &remarks);
     }
+}
+
+fn skip_suite(counts: &Mutex<Counts>, suite: &Suite, why: &str) {
+    let mut counts = counts.lock().expect("no thread panics holding the counts");
+    let cases = suite.cases.len();
+    counts.skipped += cases as u64;
+    counts.notes.push(format!("skipped: {}, {cases} cases: {why}", suite.name));
+    println!("skipped  {}, {cases} cases: {why}", suite.name);
 }
 
 fn prepare(plan: &Plan, suite: &Suite, shared: &mut Option<Broker>) -> Outcome {

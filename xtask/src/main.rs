@@ -50,6 +50,12 @@ const COMMANDS: &[Command] = &[
         run: |task| tidy::tidy(&task.root),
     },
     Command {
+        name: "setup",
+        about: "what the client libraries need, into target/runtimes; `test` does it by itself",
+        takes_arguments: false,
+        run: |task| Ok(runtimes::set_up(&task.root)),
+    },
+    Command {
         name: "test",
         about: "check, then every client library against the release binary; `test NAME ...` runs those cases only",
         takes_arguments: true,

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::run::{command, step};
 use crate::tally::Tally;
 
-/// One runtime: its name, the programs it needs on the machine, the manifests it is made from, and how.
+/// One runtime: its name, the programs it needs on the machine, the files and folders it is made from, and how.
 struct Runtime {
     name: &'static str,
     programs: &'static [&'static str],
@@ -17,12 +17,20 @@ struct Runtime {
     make: fn(&Place) -> bool,
 }
 
-const RUNTIMES: &[Runtime] = &[Runtime {
-    name: "python",
-    programs: &["python3"],
-    manifests: &["requirements.txt", "data.txt"],
-    make: make_python,
-}];
+const RUNTIMES: &[Runtime] = &[
+    Runtime {
+        name: "python",
+        programs: &["python3"],
+        manifests: &["requirements.txt", "data.txt"],
+        make: make_python,
+    },
+    Runtime {
+        name: "java",
+        programs: &["java", "javac", "mvn"],
+        manifests: &["pom.xml", "src"],
+        make: make_java,
+    },
+];
 
 /// Where a runtime comes from, and where it goes.
 struct Place {
@@ -67,14 +75,30 @@ fn set_up_one(runtime: &Runtime, place: &Place) -> Result<(), String> {
     fs::write(file("ready"), made_from).map_err(|why| why.to_string())
 }
 
-/// The manifests' text: a runtime is made again when it changes.
+/// The text of all it is made from: a runtime is made again when that changes.
 fn made_from(runtime: &Runtime, place: &Place) -> Result<String, String> {
     let mut all = String::new();
     for manifest in runtime.manifests {
         let path = place.clients.join(manifest);
-        all += &fs::read_to_string(&path).map_err(|why| format!("{}: {why}", path.display()))?;
+        for file in files_under(&path).map_err(|why| format!("{}: {why}", path.display()))? {
+            let text = fs::read_to_string(&file).map_err(|why| format!("{}: {why}", file.display()))?;
+            all += &format!("--- {}\n{text}", file.display());
+        }
     }
     Ok(all)
+}
+
+/// The file itself, or the files directly in a folder, in the order of their names.
+fn files_under(path: &Path) -> std::io::Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_path_buf()]);
+    }
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path)? {
+        files.push(entry?.path());
+    }
+    files.sort();
+    Ok(files)
 }
 
 fn is_installed(program: &str) -> bool {
@@ -102,5 +126,26 @@ fn make_python(place: &Place) -> bool {
         ("client libraries", with(&["-r", "requirements.txt"])),
         ("building tools", with(&["setuptools==80.9.0", "wheel==0.45.1"])),
         ("data", with(&["--no-deps", "--no-build-isolation", "-r", "data.txt"])),
+    ])
+}
+
+fn make_java(place: &Place) -> bool {
+    let libs = place.made.join("libs");
+    let classes = place.made.join("classes");
+    for dir in [&libs, &classes] {
+        // What an earlier version left behind must not stay on the class path.
+        let _ = fs::remove_dir_all(dir);
+    }
+    let output = format!("-DoutputDirectory={}", libs.display());
+    let path = format!("{}/*", libs.display());
+    let Ok(sources) = files_under(&place.clients.join("src")) else { return false };
+    let compile = ["--release", "17", "-cp", &path, "-d", text(&classes)];
+    let words: Vec<&str> = compile.into_iter().chain(sources.iter().map(|s| text(s))).collect();
+    all(vec![
+        (
+            "Kafka's jars",
+            command(&place.clients, "mvn", &["-B", "-q", "dependency:copy-dependencies", &output]),
+        ),
+        ("drivers", command(&place.clients, "javac", &words)),
     ])
 }

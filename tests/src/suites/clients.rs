@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::broker;
 use crate::case::{BrokerUse, Case, Suite};
 use crate::driver;
 use crate::runtime::{Runtime, Runtimes, clients};
@@ -67,6 +68,7 @@ const STORIES: &[Story] = &[
 /// One suite per library.
 pub fn suites() -> Vec<Suite> {
     vec![
+        suite("java", &[Runtime::Java], &[], |runtimes| java(&runtimes.class_path(), "Stories")),
         suite("python-kafka", &[Runtime::Python], &[], |runtimes| {
             python(runtimes, &clients().join("python/kafka_python.py"))
         }),
@@ -94,6 +96,14 @@ fn suite(
         })
         .collect();
     Suite { name, needs, broker: BrokerUse::Shared, cases }
+}
+
+/// A Java program, told to start quickly rather than to run for days.
+fn java(class_path: &str, class: &str) -> Command {
+    let words = broker::java(class_path, class);
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]);
+    command
 }
 
 fn python(runtimes: &Runtimes, script: &Path) -> Command {
