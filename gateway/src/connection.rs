@@ -337,7 +337,7 @@ impl Connection {
 
     /// Leaves the front desk, says goodbye to the client, and gives everything back.
     async fn close(mut self, end: &End) {
-        self.seat.close_desk();
+        self.seat.leave();
         self.outgoing = Outgoing::default();
         self.memory.hold(0, 0);
         if end.lingers() {

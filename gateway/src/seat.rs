@@ -18,13 +18,20 @@ pub(crate) struct Seat {
     pub mailbox: Rc<Mailbox>,
     pub worker: Rc<Local>,
     at_desk: bool,
+    has_left: bool,
 }
 
 impl Seat {
     pub(crate) fn take(worker: &Rc<Local>, spoken: Spoken) -> Seat {
         let id = worker.shared.next_connection();
-        let seat =
-            Seat { id, spoken, mailbox: worker.register(id), worker: Rc::clone(worker), at_desk: false };
+        let seat = Seat {
+            id,
+            spoken,
+            mailbox: worker.register(id),
+            worker: Rc::clone(worker),
+            at_desk: false,
+            has_left: false,
+        };
         seat.counts().accepted.increment();
         seat.counts().open.add(1);
         seat
@@ -44,9 +51,13 @@ impl Seat {
         self.shared().desk.open(self.id, Arc::clone(&self.worker.inbox) as _, client);
     }
 
-    /// Says at the front desk that the connection is gone; once.
-    pub(crate) fn close_desk(&mut self) {
-        if std::mem::take(&mut self.at_desk) {
+    /// The client is gone: it is no longer counted, and the front desk hears of it. Once.
+    pub(crate) fn leave(&mut self) {
+        if std::mem::replace(&mut self.has_left, true) {
+            return;
+        }
+        self.counts().open.add(-1);
+        if self.at_desk {
             let closed = guarded(|| self.shared().desk.close(self.id));
             if let Err(end) = closed {
                 tracing::error!(connection = self.id.0, detail = end.detail(), "the front desk panicked");
@@ -57,8 +68,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.close_desk();
-        self.counts().open.add(-1);
+        self.leave();
         self.worker.deregister(self.id);
     }
 }
