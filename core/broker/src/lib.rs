@@ -1,6 +1,27 @@
-//! The front desk: authorise, route, place.
+//! The front desk: resolves names, places work on shards, puts their answers together into replies.
+//!
+//! A session's [`Request`](forebay_model::Request) becomes work for one or more shards; the shards' answers become
+//! one [`Reply`](forebay_model::Reply). Nothing here is durable and nothing here knows a protocol.
 #![forbid(unsafe_code)]
 
+mod broker;
+mod call;
+mod fetch;
+mod groups;
+mod guard;
+mod metrics;
 mod outbox;
+mod place;
+mod producers;
+mod provision;
+mod publish;
+mod refuse;
+mod shards;
+mod topics;
 
+pub use broker::{Broker, BrokerConfig};
+pub use call::Ticket;
+pub use guard::{DiskGuard, GuardState};
+pub use metrics::BrokerMetrics;
 pub use outbox::{ClientInfo, ConnectionId, Delivered, FrontDesk, Outbox};
+pub use shards::ShardHandle;

@@ -1,2 +1,41 @@
-//! One shard: mailbox, propose, flush, apply, deliver.
+//! One shard: a Raft group, its log, its machine, and the one thread of work that serves them.
+//!
+//! [`Shard::turn`] does everything; [`Mailbox`] is how other threads reach it; [`Board`] is what it says of itself.
 #![forbid(unsafe_code)]
+
+mod apply;
+mod archive;
+mod big;
+mod board;
+mod checkpoint;
+mod cold;
+mod draft;
+pub mod entry;
+mod group;
+mod hot;
+mod index;
+mod log_clock;
+mod mailbox;
+mod metrics;
+mod pending;
+mod provision;
+mod read;
+mod refuse_group;
+mod sealed;
+mod shard;
+mod stamp;
+mod waiting;
+mod work;
+mod write;
+
+pub use board::{Board, ShardStatus};
+pub use checkpoint::RestoreError;
+pub use cold::ColdDone;
+pub use log_clock::StepPolicy;
+pub use mailbox::{MAILBOX_ITEMS_MAX, MAILBOX_READS_MAX, Mailbox, Source, Taken, Wake};
+pub use metrics::ShardMetrics;
+pub use refuse_group::refuse_group;
+pub use shard::{Done, Hooks, NextTurn, Shard, ShardConfig, ShardMailbox, ShardOpenError, TICK};
+pub use work::{
+    Answer, Append, FetchItemWork, FetchWork, FindEpochEndWork, FindOffsetWork, Proposed, Read, Work,
+};

@@ -1,0 +1,395 @@
+//! The front desk: takes requests from connections, resolves names, places work on shards, puts answers together.
+//!
+//! It holds no state of its own that matters: the catalogue is a copy that shard 0 publishes, everything else is
+//! open requests. Its methods run on the threads of gateways (calls) and of shards (answers); no lock is held while
+//! another one is taken, except a call's own.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use forebay_env::{Env, Monotonic};
+use forebay_machine::Catalog;
+use forebay_model::{ClusterView, NodeId, NodeView, Refusal, Reply, Request, TopicDefaults};
+use forebay_shard::{Answer, Read, Source, Work};
+
+use crate::call::{Asker, Call, Gather, Next, Step, Ticket};
+use crate::guard::DiskGuard;
+use crate::metrics::BrokerMetrics;
+use crate::outbox::{ClientInfo, ConnectionId, Delivered, FrontDesk, Outbox};
+use crate::producers::ProducerBlock;
+use crate::provision::Provisioning;
+use crate::shards::{ShardHandle, Shards, leader_of};
+
+/// What the front desk needs to know of its node.
+#[derive(Clone, Debug)]
+pub struct BrokerConfig {
+    /// This node.
+    pub node: NodeId,
+    /// Every node of the cluster that holds replicas; this one included.
+    pub nodes: Vec<NodeId>,
+    /// The cluster's id.
+    pub cluster: String,
+    /// Per protocol the address to tell clients; without one they are told the address they came to.
+    pub advertised: BTreeMap<String, (String, u16)>,
+    /// What applies to topics that set nothing.
+    pub defaults: TopicDefaults,
+    /// Whether a client may create a topic by asking for it.
+    pub auto_create: bool,
+}
+
+/// The front desk of one node. Cheap to clone.
+#[derive(Clone)]
+pub struct Broker {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) config: BrokerConfig,
+    pub(crate) env: Env,
+    pub(crate) shards: Shards,
+    pub(crate) catalogue: RwLock<Arc<Catalog>>,
+    pub(crate) provisioning: Mutex<Provisioning>,
+    pub(crate) producers: Mutex<ProducerBlock>,
+    pub(crate) guard: Arc<DiskGuard>,
+    pub(crate) metrics: BrokerMetrics,
+    connections: RwLock<BTreeMap<ConnectionId, Arc<Connection>>>,
+    next_fetch: AtomicU64,
+    pub(crate) next_place: AtomicU64,
+    stopping: AtomicBool,
+}
+
+struct Connection {
+    outbox: Arc<dyn Outbox>,
+    client: ClientInfo,
+    /// Requests that may wait long and must end with the connection, by token.
+    waiting: Mutex<BTreeMap<u64, Arc<Call>>>,
+}
+
+/// How current the local catalogue is known to be when a name is not in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Currency {
+    /// Nobody has asked yet.
+    Unknown,
+    /// A barrier has confirmed it.
+    Confirmed,
+}
+
+impl Broker {
+    /// A front desk over `shards`.
+    pub fn new(config: BrokerConfig, env: Env, shards: Vec<ShardHandle>, guard: Arc<DiskGuard>) -> Broker {
+        let inner = Inner {
+            config,
+            env,
+            shards: Shards::new(shards),
+            catalogue: RwLock::default(),
+            provisioning: Mutex::default(),
+            producers: Mutex::default(),
+            guard,
+            metrics: BrokerMetrics::default(),
+            connections: RwLock::default(),
+            next_fetch: AtomicU64::new(1),
+            next_place: AtomicU64::new(0),
+            stopping: AtomicBool::new(false),
+        };
+        Broker { inner: Arc::new(inner) }
+    }
+
+    /// Takes the answers of one turn of a shard; called on its thread.
+    pub fn answers(&self, batch: Vec<(Ticket, Answer)>) {
+        let mut replies = Replies::default();
+        for (ticket, answer) in batch {
+            self.inner.answer(&ticket, answer, &mut replies);
+        }
+        replies.deliver();
+    }
+
+    /// Takes a new version of the catalogue from shard 0 and tells every shard.
+    pub fn catalogue_changed(&self, catalogue: Arc<Catalog>) {
+        *self.inner.catalogue.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&catalogue);
+        for shard in self.inner.shards.all() {
+            shard.board.wish(Arc::clone(&catalogue));
+            shard.mailbox.notify();
+        }
+        self.provisioned();
+    }
+
+    /// Looks again at what creations wait for; called when a shard has caught up with the catalogue.
+    pub fn provisioned(&self) {
+        let mut replies = Replies::default();
+        self.inner.finish_provisioned(&mut replies);
+        replies.deliver();
+    }
+
+    /// Ends what has waited too long.
+    pub fn tick(&self, now: Monotonic) {
+        let mut replies = Replies::default();
+        self.inner.expire_provisioning(now, &mut replies);
+        replies.deliver();
+    }
+
+    /// Takes no new requests from here on.
+    pub fn stop(&self) {
+        self.inner.stopping.store(true, Ordering::Release);
+    }
+
+    /// The catalogue as this node knows it.
+    pub fn catalogue(&self) -> Arc<Catalog> {
+        self.inner.catalogue()
+    }
+
+    /// The shards of this node.
+    pub fn shards(&self) -> &[ShardHandle] {
+        self.inner.shards.all()
+    }
+
+    /// What the front desk counts.
+    pub fn metrics(&self) -> &BrokerMetrics {
+        &self.inner.metrics
+    }
+
+    /// The disk guard.
+    pub fn guard(&self) -> &DiskGuard {
+        &self.inner.guard
+    }
+}
+
+impl FrontDesk for Broker {
+    fn open(&self, connection: ConnectionId, outbox: Arc<dyn Outbox>, client: ClientInfo) {
+        let opened = Arc::new(Connection { outbox, client, waiting: Mutex::default() });
+        self.inner.connections_mut().insert(connection, opened);
+    }
+
+    fn call(&self, connection: ConnectionId, token: u64, request: Request) {
+        let Some(known) = self.inner.connection(connection) else { return };
+        let asker = Asker {
+            connection,
+            token,
+            outbox: Arc::clone(&known.outbox),
+            protocol: known.client.protocol,
+            local: known.client.local,
+        };
+        let mut replies = Replies::default();
+        self.inner.call(asker, request, Currency::Unknown, &mut replies);
+        replies.deliver();
+    }
+
+    fn close(&self, connection: ConnectionId) {
+        let Some(closed) = self.inner.connections_mut().remove(&connection) else { return };
+        let waiting = std::mem::take(&mut *lock(&closed.waiting));
+        for call in waiting.into_values() {
+            self.inner.end_fetches(call.open_fetches());
+        }
+    }
+}
+
+impl Inner {
+    /// Carries out one request.
+    pub(crate) fn call(&self, asker: Asker, request: Request, currency: Currency, replies: &mut Replies) {
+        if self.stopping.load(Ordering::Acquire) && changes_something(&request) {
+            let reply = crate::refuse::reply(&request, &Refusal::ShuttingDown, self, &asker);
+            return replies.push(&asker, reply);
+        }
+        match request {
+            Request::Publish(publish) => self.publish(asker, publish, currency, replies),
+            Request::Fetch(fetch) => self.fetch(asker, fetch, currency, replies),
+            Request::FindOffsets(find) => self.find_offsets(asker, find, currency, replies),
+            Request::FindEpochEnds(find) => self.find_epoch_ends(asker, find, currency, replies),
+            Request::DescribeTopics(describe) => self.describe_topics(asker, describe, currency, replies),
+            Request::DescribeDefaults => {
+                let reply =
+                    Reply::DescribeDefaults(Box::new(self.config.defaults.clone()), self.cluster(&asker));
+                replies.push(&asker, reply);
+            }
+            Request::CreateTopics(create) => self.create_topics(asker, create, replies),
+            Request::DeleteTopics(delete) => self.delete_topics(asker, delete, currency, replies),
+            Request::CreatePartitions(create) => self.create_partitions(asker, create, currency, replies),
+            Request::AllocateProducer(_) => self.allocate_producer(asker, replies),
+            Request::FindGroup(group) => self.find_group(asker, &group, replies),
+            Request::Group(group) => self.group(asker, group, replies),
+            Request::ListGroups => self.list_groups(asker, replies),
+        }
+    }
+
+    /// Takes the answer to one part of a request.
+    pub(crate) fn answer(&self, ticket: &Ticket, answer: Answer, replies: &mut Replies) {
+        match ticket.call.answer(ticket.part, answer) {
+            Next::Wait => {}
+            Next::EndFetches(open) => self.end_fetches(open),
+            Next::Reply(reply) => self.finish(&ticket.call.asker, reply, replies),
+            Next::NameOffsets(found) => {
+                let reply = self.name_offsets(found);
+                self.finish(&ticket.call.asker, reply, replies);
+            }
+            Next::Continue(step, answer) => {
+                self.go_on(ticket.call.asker.clone(), step, answer, replies);
+            }
+        }
+    }
+
+    fn go_on(&self, asker: Asker, step: Step, answer: Answer, replies: &mut Replies) {
+        match step {
+            Step::Describe(describe) => match barrier_refusal(&answer) {
+                None => self.describe_topics(asker, describe, Currency::Confirmed, replies),
+                Some(refusal) => self.refuse(&asker, &Request::DescribeTopics(describe), &refusal, replies),
+            },
+            Step::Unresolved(request) => match barrier_refusal(&answer) {
+                None => self.call(asker, *request, Currency::Confirmed, replies),
+                Some(refusal) => self.refuse(&asker, &request, &refusal, replies),
+            },
+            Step::Create(create) => self.created(asker, create, answer, replies),
+            Step::Delete(delete, names, refused) => {
+                self.deleted(asker, delete, names, refused, answer, replies);
+            }
+            Step::Grow(grow, refused) => self.grown(asker, grow, refused, answer, replies),
+            Step::Producers => self.producers_allocated(asker, answer, replies),
+        }
+    }
+
+    pub(crate) fn refuse(&self, asker: &Asker, request: &Request, refusal: &Refusal, replies: &mut Replies) {
+        let reply = crate::refuse::reply(request, refusal, self, asker);
+        self.finish(asker, reply, replies);
+    }
+
+    /// Sends the final reply of a call.
+    pub(crate) fn finish(&self, asker: &Asker, reply: Reply, replies: &mut Replies) {
+        self.metrics.count_refusals(&reply);
+        if matches!(reply, Reply::Fetch(_))
+            && let Some(connection) = self.connection(asker.connection)
+        {
+            lock(&connection.waiting).remove(&asker.token);
+        }
+        replies.push(asker, reply);
+    }
+
+    /// Repeats `request` after a barrier has made the local catalogue current.
+    pub(crate) fn after_barrier(&self, asker: Asker, step: Step, replies: &mut Replies) {
+        let call = Call::new(asker, Gather::Step(step));
+        let read = Read::Barrier(Ticket { call, part: 0 });
+        self.post_read(self.shards.catalogue(), read, replies);
+    }
+
+    /// Remembers a fetch that may wait, so that it ends with its connection.
+    pub(crate) fn remember_waiting(&self, call: &Arc<Call>) {
+        if let Some(connection) = self.connection(call.asker.connection) {
+            lock(&connection.waiting).insert(call.asker.token, Arc::clone(call));
+        }
+    }
+
+    pub(crate) fn post_read(&self, shard: &ShardHandle, read: Read<Ticket>, replies: &mut Replies) {
+        if let Err(read) = shard.mailbox.post_read(read) {
+            if let Some((ticket, answer)) = read.refuse(&Refusal::Busy) {
+                self.answer(&ticket, answer, replies);
+            }
+        }
+    }
+
+    pub(crate) fn post_work(
+        &self,
+        shard: &ShardHandle,
+        from: ConnectionId,
+        bytes: usize,
+        work: Work<Ticket>,
+        replies: &mut Replies,
+    ) {
+        if let Err(work) = shard.mailbox.post_work(Source(from.0), bytes, work) {
+            let (ticket, answer) = work.refuse(&Refusal::Busy);
+            self.answer(&ticket, answer, replies);
+        }
+    }
+
+    pub(crate) fn end_fetches(&self, open: Vec<(usize, u64)>) {
+        for (shard, number) in open {
+            // A full mailbox only means that the fetch ends at its deadline instead.
+            let _ = self.shards.at(shard).mailbox.post_read(Read::EndFetch(number));
+        }
+    }
+
+    pub(crate) fn fetch_number(&self) -> u64 {
+        self.next_fetch.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn catalogue(&self) -> Arc<Catalog> {
+        Arc::clone(&self.catalogue.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The cluster as this asker should see it.
+    pub(crate) fn cluster(&self, asker: &Asker) -> ClusterView {
+        let (host, port) = match self.config.advertised.get(asker.protocol) {
+            Some((host, port)) => (host.clone(), *port),
+            None => (plain_host(asker.local), asker.local.port()),
+        };
+        ClusterView {
+            id: self.config.cluster.clone(),
+            nodes: vec![NodeView { id: self.config.node, host, port }],
+            controller: leader_of(self.shards.catalogue()).0,
+        }
+    }
+
+    fn connection(&self, id: ConnectionId) -> Option<Arc<Connection>> {
+        self.connections.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    fn connections_mut(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<ConnectionId, Arc<Connection>>> {
+        self.connections.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a request writes; a stopping node takes none of those.
+fn changes_something(request: &Request) -> bool {
+    match request {
+        Request::Publish(_)
+        | Request::CreateTopics(_)
+        | Request::DeleteTopics(_)
+        | Request::CreatePartitions(_)
+        | Request::AllocateProducer(_) => true,
+        Request::Fetch(_)
+        | Request::FindOffsets(_)
+        | Request::FindEpochEnds(_)
+        | Request::DescribeTopics(_)
+        | Request::DescribeDefaults
+        | Request::FindGroup(_)
+        | Request::Group(_)
+        | Request::ListGroups => false,
+    }
+}
+
+fn barrier_refusal(answer: &Answer) -> Option<Refusal> {
+    match answer {
+        Answer::Barrier(Ok(())) => None,
+        Answer::Barrier(Err(refusal)) => Some(refusal.clone()),
+        other => panic!("a barrier was asked for, not {other:?}"),
+    }
+}
+
+fn plain_host(address: SocketAddr) -> String {
+    address.ip().to_canonical().to_string()
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Replies on their way out, one batch per outbox.
+#[derive(Default)]
+pub(crate) struct Replies {
+    batches: Vec<(Arc<dyn Outbox>, Vec<Delivered>)>,
+}
+
+impl Replies {
+    pub(crate) fn push(&mut self, asker: &Asker, reply: Reply) {
+        let delivered = Delivered { connection: asker.connection, token: asker.token, reply };
+        let same = |(outbox, _): &&mut (Arc<dyn Outbox>, Vec<Delivered>)| Arc::ptr_eq(outbox, &asker.outbox);
+        match self.batches.iter_mut().find(same) {
+            Some((_, batch)) => batch.push(delivered),
+            None => self.batches.push((Arc::clone(&asker.outbox), vec![delivered])),
+        }
+    }
+
+    fn deliver(self) {
+        for (outbox, batch) in self.batches {
+            outbox.deliver(batch);
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! An open request and the answers that it still waits for. Parts of one request may be served by several shards;
+//! the last answer completes it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use forebay_model::admin::{CreatePartitions, CreateTopics, DeleteTopics, DescribeTopics};
+use forebay_model::fetch::{FetchRefusal, Fetched, FoundEpochEnd, FoundOffset};
+use forebay_model::group::{FetchedOffset, GroupListing, GroupReply};
+use forebay_model::publish::Published;
+use forebay_model::{PartitionRef, Refusal, Reply, TopicId, TopicName};
+use forebay_shard::Answer;
+
+use crate::outbox::{ConnectionId, Outbox};
+
+/// Whom a finished request is answered to.
+#[derive(Clone)]
+pub(crate) struct Asker {
+    pub(crate) connection: ConnectionId,
+    pub(crate) token: u64,
+    pub(crate) outbox: Arc<dyn Outbox>,
+    pub(crate) protocol: &'static str,
+    pub(crate) local: std::net::SocketAddr,
+}
+
+/// One part of an open request: what a shard gives back with its answer.
+#[derive(Clone)]
+pub struct Ticket {
+    pub(crate) call: Arc<Call>,
+    pub(crate) part: usize,
+}
+
+impl std::fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}/{}#{}", self.call.asker.connection, self.call.asker.token, self.part)
+    }
+}
+
+/// An open request.
+pub(crate) struct Call {
+    pub(crate) asker: Asker,
+    gather: Mutex<Gather>,
+}
+
+/// What has been answered so far.
+pub(crate) enum Gather {
+    /// One slot per item.
+    Publish(Slots<Published>),
+    /// One slot per item; a part covers the items of one shard.
+    Fetch(FetchGather),
+    /// One slot per item; a part covers the items of one shard.
+    FindOffsets(Slots<FoundOffset>, Parts),
+    /// One slot per item; a part covers the items of one shard.
+    FindEpochEnds(Slots<FoundEpochEnd>, Parts),
+    /// The one answer of a group.
+    Group(GroupGather),
+    /// One part per shard.
+    ListGroups(Vec<GroupListing>, usize),
+    /// A step of a longer request; the front desk goes on with it when the part is answered.
+    Step(Step),
+    /// Answered.
+    Done,
+}
+
+/// Which items a part covers.
+pub(crate) type Parts = Vec<Vec<usize>>;
+
+/// The items of a fetch and the parts that are still open.
+pub(crate) struct FetchGather {
+    pub(crate) slots: Slots<Fetched>,
+    pub(crate) parts: Parts,
+    /// Per part: its shard and the fetch's number there, until it has answered.
+    pub(crate) open: Vec<Option<(usize, u64)>>,
+    pub(crate) bytes_min: u64,
+    pub(crate) bytes: u64,
+}
+
+/// What of a group's answer has to be put back into the asker's words.
+pub(crate) enum GroupGather {
+    /// Nothing.
+    Plain,
+    /// The answers for the offsets that reached the group go to these places.
+    Commit { asked: Vec<(PartitionRef, Option<Refusal>)> },
+    /// Cursors come by id and leave as they were asked for.
+    Offsets { asked: Option<Vec<(PartitionRef, Option<Refusal>)>> },
+}
+
+/// A request that takes more than one step.
+pub(crate) enum Step {
+    /// Waits for the barrier that makes the local catalogue current.
+    Describe(DescribeTopics),
+    /// Waits for the barrier before saying that a topic to read or write does not exist.
+    Unresolved(Box<forebay_model::Request>),
+    /// Waits for shard 0 to create.
+    Create(CreateStep),
+    /// Waits for shard 0 to delete.
+    Delete(DeleteTopics, Vec<Option<(TopicName, TopicId)>>, Vec<Option<Refusal>>),
+    /// Waits for shard 0 to add partitions.
+    Grow(CreatePartitions, Vec<Option<Refusal>>),
+    /// Waits for a block of producer ids.
+    Producers,
+}
+
+/// A creation under way.
+pub(crate) struct CreateStep {
+    pub(crate) topics: CreateTopics,
+    /// Refused before anything was proposed, by position.
+    pub(crate) refused: Vec<Option<Refusal>>,
+    /// The description that asked for it, if it is an automatic one.
+    pub(crate) describe: Option<DescribeTopics>,
+}
+
+/// One slot per item; counts what is missing.
+pub(crate) struct Slots<V> {
+    values: Vec<Option<V>>,
+    missing: usize,
+}
+
+impl<V> Slots<V> {
+    pub(crate) fn new(len: usize) -> Slots<V> {
+        Slots { values: (0..len).map(|_| None).collect(), missing: len }
+    }
+
+    pub(crate) fn set(&mut self, at: usize, value: V) {
+        let slot = &mut self.values[at];
+        assert!(slot.is_none(), "an item is answered once");
+        *slot = Some(value);
+        self.missing -= 1;
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        self.missing == 0
+    }
+
+    pub(crate) fn take(&mut self) -> Vec<V> {
+        assert!(self.is_complete(), "taken when complete");
+        let values = std::mem::take(&mut self.values);
+        values.into_iter().map(|value| value.expect("complete")).collect()
+    }
+}
+
+/// What has to happen after a part was answered.
+pub(crate) enum Next {
+    /// Other parts are open.
+    Wait,
+    /// Other parts are open, and these waiting fetches (shard, number) should end now.
+    EndFetches(Vec<(usize, u64)>),
+    /// Everything is answered.
+    Reply(Reply),
+    /// The step is done; go on.
+    Continue(Step, Answer),
+    /// A complete cursor list by id that must be put into names.
+    NameOffsets(Vec<FetchedOffset>),
+}
+
+impl Call {
+    pub(crate) fn new(asker: Asker, gather: Gather) -> Arc<Call> {
+        Arc::new(Call { asker, gather: Mutex::new(gather) })
+    }
+
+    /// Takes the answer for one part.
+    pub(crate) fn answer(&self, part: usize, answer: Answer) -> Next {
+        let mut gather = self.gather.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = gather.answer(part, answer);
+        if matches!(next, Next::Reply(_) | Next::Continue(..) | Next::NameOffsets(_)) {
+            *gather = Gather::Done;
+        }
+        next
+    }
+
+    /// The fetches (shard, number) that still wait, for a connection that is gone.
+    pub(crate) fn open_fetches(&self) -> Vec<(usize, u64)> {
+        match &*self.gather.lock().unwrap_or_else(PoisonError::into_inner) {
+            Gather::Fetch(fetch) => fetch.open.iter().flatten().copied().collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Gather {
+    fn answer(&mut self, part: usize, answer: Answer) -> Next {
+        match (&mut *self, answer) {
+            (Gather::Publish(slots), Answer::Published(published)) => {
+                slots.set(part, published);
+                complete(slots, Reply::Publish)
+            }
+            (Gather::Fetch(fetch), Answer::Fetched(items)) => fetch.answer(part, items),
+            (Gather::FindOffsets(slots, parts), Answer::FoundOffsets(found)) => {
+                spread(slots, &parts[part], found);
+                complete(slots, Reply::FindOffsets)
+            }
+            (Gather::FindEpochEnds(slots, parts), Answer::FoundEpochEnds(found)) => {
+                spread(slots, &parts[part], found);
+                complete(slots, Reply::FindEpochEnds)
+            }
+            (Gather::Group(group), Answer::Group(reply)) => group.answer(reply),
+            (Gather::ListGroups(listed, open), Answer::Groups(more)) => {
+                // A shard that is led elsewhere has no groups here.
+                listed.extend(more.unwrap_or_default());
+                *open -= 1;
+                if *open > 0 {
+                    Next::Wait
+                } else {
+                    Next::Reply(Reply::ListGroups(Ok(std::mem::take(listed))))
+                }
+            }
+            (Gather::Step(_), answer) => match std::mem::replace(self, Gather::Done) {
+                Gather::Step(step) => Next::Continue(step, answer),
+                _ => unreachable!("just matched"),
+            },
+            (Gather::Done, _) => Next::Wait,
+            (_, answer) => panic!("a shard answered another question: {answer:?}"),
+        }
+    }
+}
+
+fn spread<V>(slots: &mut Slots<V>, items: &[usize], values: Vec<V>) {
+    assert_eq!(items.len(), values.len(), "a shard answers every item");
+    for (at, value) in items.iter().zip(values) {
+        slots.set(*at, value);
+    }
+}
+
+fn complete<V>(slots: &mut Slots<V>, reply: impl FnOnce(Vec<V>) -> Reply) -> Next {
+    if slots.is_complete() { Next::Reply(reply(slots.take())) } else { Next::Wait }
+}
+
+impl FetchGather {
+    fn answer(&mut self, part: usize, items: Vec<Fetched>) -> Next {
+        self.open[part] = None;
+        let urgent = items.iter().any(Result::is_err);
+        self.bytes += items.iter().flatten().map(|records| records.bytes() as u64).sum::<u64>();
+        spread(&mut self.slots, &self.parts[part], items);
+        if self.slots.is_complete() {
+            return Next::Reply(Reply::Fetch(self.slots.take()));
+        }
+        // One shard has enough, or a refusal that the reader should hear now: the others answer with what they have.
+        if urgent || self.bytes >= self.bytes_min {
+            Next::EndFetches(self.open.iter().flatten().copied().collect())
+        } else {
+            Next::Wait
+        }
+    }
+}
+
+impl GroupGather {
+    fn answer(&mut self, reply: GroupReply) -> Next {
+        let reply = match (self, reply) {
+            (GroupGather::Commit { asked }, GroupReply::CommitOffsets(done)) => {
+                GroupReply::CommitOffsets(merge_commits(std::mem::take(asked), done))
+            }
+            (GroupGather::Offsets { asked: Some(asked) }, GroupReply::FetchOffsets(Ok(found))) => {
+                GroupReply::FetchOffsets(Ok(merge_cursors(std::mem::take(asked), found)))
+            }
+            (GroupGather::Offsets { asked: None }, GroupReply::FetchOffsets(Ok(found))) => {
+                return Next::NameOffsets(found);
+            }
+            (_, reply) => reply,
+        };
+        Next::Reply(Reply::Group(reply))
+    }
+}
+
+/// Puts the group's answers between those that never reached it.
+fn merge_commits(
+    asked: Vec<(PartitionRef, Option<Refusal>)>,
+    done: Vec<(PartitionRef, Result<(), Refusal>)>,
+) -> Vec<(PartitionRef, Result<(), Refusal>)> {
+    let mut done = done.into_iter();
+    let answer = |(partition, refused): (PartitionRef, Option<Refusal>)| {
+        let result = match refused {
+            Some(refusal) => Err(refusal),
+            None => done.next().map_or(Err(Refusal::Unknown), |(_, result)| result),
+        };
+        (partition, result)
+    };
+    asked.into_iter().map(answer).collect()
+}
+
+/// Puts the group's cursors between those that never reached it.
+fn merge_cursors(
+    asked: Vec<(PartitionRef, Option<Refusal>)>,
+    found: Vec<FetchedOffset>,
+) -> Vec<FetchedOffset> {
+    let mut found = found.into_iter();
+    let answer = |(partition, refused): (PartitionRef, Option<Refusal>)| {
+        let cursor = match refused {
+            Some(refusal) => Err(refusal),
+            None => found.next().map_or(Ok(None), |found| found.cursor),
+        };
+        FetchedOffset { partition, cursor }
+    };
+    asked.into_iter().map(answer).collect()
+}
+
+/// A fetch item that could not be placed.
+pub(crate) fn unreadable(refusal: Refusal) -> Fetched {
+    Err(FetchRefusal { refusal })
+}

@@ -1,0 +1,104 @@
+//! Groups: one shard serves each. Cursors are kept by topic id; names are put in and taken out here.
+
+use forebay_model::group::{CommitOffsets, FetchOffsets, FetchedOffset, GroupReply, GroupRequest};
+use forebay_model::{GroupId, PartitionRef, Refusal, Reply, TopicRef};
+use forebay_shard::Work;
+
+use crate::broker::{Inner, Replies};
+use crate::call::{Asker, Call, Gather, GroupGather, Ticket};
+use crate::place;
+use crate::shards::leader_of;
+
+impl Inner {
+    pub(crate) fn find_group(&self, asker: Asker, group: &GroupId, replies: &mut Replies) {
+        let found = match leader_of(self.shards.of_group(&group.0)).0 {
+            Some(node) => Ok(node),
+            None => Err(Refusal::NotLeader { leader: None }),
+        };
+        let cluster = self.cluster(&asker);
+        self.finish(&asker, Reply::FindGroup(found, cluster), replies);
+    }
+
+    pub(crate) fn group(&self, asker: Asker, request: GroupRequest, replies: &mut Replies) {
+        let (request, gather) = match request {
+            GroupRequest::CommitOffsets(commit) => self.commit_by_id(commit),
+            GroupRequest::FetchOffsets(fetch) => self.fetch_by_id(fetch),
+            request => (request, GroupGather::Plain),
+        };
+        let shard = self.shards.of_group(&request.group().0);
+        let from = asker.connection;
+        let bytes = group_bytes(&request);
+        let call = Call::new(asker, Gather::Group(gather));
+        self.post_work(shard, from, bytes, Work::Group(Ticket { call, part: 0 }, request), replies);
+    }
+
+    fn commit_by_id(&self, mut commit: CommitOffsets) -> (GroupRequest, GroupGather) {
+        let asked = self.resolve(commit.offsets.iter().map(|offset| &offset.partition));
+        let mut known = asked.iter();
+        commit.offsets.retain_mut(|offset| match known.next() {
+            Some((_, Ok(by_id))) => {
+                offset.partition = by_id.clone();
+                true
+            }
+            _ => false,
+        });
+        (GroupRequest::CommitOffsets(commit), GroupGather::Commit { asked: refusals(asked) })
+    }
+
+    fn fetch_by_id(&self, mut fetch: FetchOffsets) -> (GroupRequest, GroupGather) {
+        let Some(partitions) = fetch.partitions.take() else {
+            return (GroupRequest::FetchOffsets(fetch), GroupGather::Offsets { asked: None });
+        };
+        let asked = self.resolve(partitions.iter());
+        fetch.partitions = Some(asked.iter().filter_map(|(_, by_id)| by_id.clone().ok()).collect());
+        let asked = refusals(asked);
+        (GroupRequest::FetchOffsets(fetch), GroupGather::Offsets { asked: Some(asked) })
+    }
+
+    /// Each partition as asked, and by topic id if it exists.
+    fn resolve<'a>(
+        &self,
+        partitions: impl Iterator<Item = &'a PartitionRef>,
+    ) -> Vec<(PartitionRef, Result<PartitionRef, Refusal>)> {
+        let catalogue = self.catalogue();
+        let resolve = |partition: &PartitionRef| {
+            let by_id = place::partition(&catalogue, &self.config.defaults, partition)
+                .map(|placed| PartitionRef { topic: TopicRef::Id(placed.topic), number: placed.number });
+            (partition.clone(), by_id)
+        };
+        partitions.map(resolve).collect()
+    }
+
+    /// A list of all cursors by name; cursors of deleted topics are left out.
+    pub(crate) fn name_offsets(&self, found: Vec<FetchedOffset>) -> Reply {
+        let catalogue = self.catalogue();
+        let named = found.into_iter().filter_map(|mut found| {
+            let topic = place::topic(&catalogue, &found.partition.topic).ok()?;
+            found.partition.topic = TopicRef::Name(topic.name.clone());
+            Some(found)
+        });
+        Reply::Group(GroupReply::FetchOffsets(Ok(named.collect())))
+    }
+}
+
+fn refusals(
+    resolved: Vec<(PartitionRef, Result<PartitionRef, Refusal>)>,
+) -> Vec<(PartitionRef, Option<Refusal>)> {
+    resolved.into_iter().map(|(asked, by_id)| (asked, by_id.err())).collect()
+}
+
+/// What a request weighs in a mailbox.
+fn group_bytes(request: &GroupRequest) -> usize {
+    match request {
+        GroupRequest::Join(join) => join.strategies.iter().map(|s| s.name.len() + s.metadata.len()).sum(),
+        GroupRequest::Sync(sync) => sync.assignments.iter().map(|(id, share)| id.len() + share.len()).sum(),
+        GroupRequest::CommitOffsets(commit) => {
+            commit.offsets.iter().map(|offset| 48 + offset.metadata.len()).sum()
+        }
+        GroupRequest::Heartbeat(_)
+        | GroupRequest::Leave(_)
+        | GroupRequest::FetchOffsets(_)
+        | GroupRequest::Describe(_)
+        | GroupRequest::Delete(_) => 0,
+    }
+}

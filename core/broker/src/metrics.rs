@@ -1,0 +1,103 @@
+//! What the front desk counts: what came in, and what was refused and why.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use forebay_env::metrics::Counter;
+use forebay_model::group::GroupReply;
+use forebay_model::{Refusal, Reply};
+
+use crate::broker::lock;
+
+/// Counters of the front desk.
+#[derive(Debug, Default)]
+pub struct BrokerMetrics {
+    /// Payloads accepted for placing.
+    pub payloads_in: Counter,
+    /// Bytes of those payloads.
+    pub payload_bytes_in: Counter,
+    /// Bytes of records handed out to readers.
+    pub record_bytes_out: Counter,
+    /// Refusals by [`Refusal::name`]; their number is bounded by the variants.
+    refusals: Mutex<BTreeMap<&'static str, u64>>,
+}
+
+impl BrokerMetrics {
+    pub(crate) fn published(&self, bytes: usize) {
+        self.payloads_in.increment();
+        self.payload_bytes_in.add(bytes as u64);
+    }
+
+    /// How often each reason was given.
+    pub fn refusals(&self) -> Vec<(&'static str, u64)> {
+        lock(&self.refusals).iter().map(|(name, count)| (*name, *count)).collect()
+    }
+
+    fn count(&self, refusal: &Refusal) {
+        *lock(&self.refusals).entry(refusal.name()).or_default() += 1;
+    }
+
+    /// Counts what a reply says on its way out.
+    pub(crate) fn count_refusals(&self, reply: &Reply) {
+        match reply {
+            Reply::Publish(items) => {
+                items.iter().filter_map(|i| i.as_ref().err()).for_each(|r| self.count(r))
+            }
+            Reply::Fetch(items) => {
+                for item in items {
+                    match item {
+                        Ok(records) => self.record_bytes_out.add(records.bytes() as u64),
+                        Err(refused) => self.count(&refused.refusal),
+                    }
+                }
+            }
+            Reply::FindOffsets(items) => {
+                items.iter().filter_map(|i| i.as_ref().err()).for_each(|r| self.count(r))
+            }
+            Reply::FindEpochEnds(items) => {
+                items.iter().filter_map(|i| i.as_ref().err()).for_each(|r| self.count(r));
+            }
+            Reply::DescribeTopics(_, topics) => {
+                topics.iter().filter_map(|t| t.topic.as_ref().err()).for_each(|r| self.count(r));
+            }
+            Reply::CreateTopics(topics) => {
+                topics.iter().filter_map(|t| t.topic.as_ref().err()).for_each(|r| self.count(r));
+            }
+            Reply::DeleteTopics(topics) => {
+                topics.iter().filter_map(|t| t.result.as_ref().err()).for_each(|r| self.count(r));
+            }
+            Reply::CreatePartitions(topics) => {
+                topics.iter().filter_map(|t| t.result.as_ref().err()).for_each(|r| self.count(r));
+            }
+            Reply::AllocateProducer(Err(refusal)) | Reply::FindGroup(Err(refusal), _) => self.count(refusal),
+            Reply::ListGroups(Err(refusal)) => self.count(refusal),
+            Reply::Group(reply) => self.count_group(reply),
+            Reply::AllocateProducer(Ok(_))
+            | Reply::FindGroup(Ok(_), _)
+            | Reply::ListGroups(Ok(_))
+            | Reply::DescribeDefaults(..) => {}
+        }
+    }
+
+    fn count_group(&self, reply: &GroupReply) {
+        match reply {
+            GroupReply::Join(Err(refusal))
+            | GroupReply::Sync(Err(refusal))
+            | GroupReply::Heartbeat(Err(refusal))
+            | GroupReply::Leave(Err(refusal))
+            | GroupReply::FetchOffsets(Err(refusal))
+            | GroupReply::Describe(Err(refusal))
+            | GroupReply::Delete(Err(refusal)) => self.count(refusal),
+            GroupReply::CommitOffsets(items) => {
+                items.iter().filter_map(|(_, r)| r.as_ref().err()).for_each(|r| self.count(r));
+            }
+            GroupReply::Join(Ok(_))
+            | GroupReply::Sync(Ok(_))
+            | GroupReply::Heartbeat(Ok(()))
+            | GroupReply::Leave(Ok(_))
+            | GroupReply::FetchOffsets(Ok(_))
+            | GroupReply::Describe(Ok(_))
+            | GroupReply::Delete(Ok(())) => {}
+        }
+    }
+}

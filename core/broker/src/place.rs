@@ -1,0 +1,54 @@
+//! From names to partitions on shards.
+
+use forebay_machine::{Catalog, Topic};
+use forebay_model::{
+    FlushClass, PartitionId, PartitionRef, Refusal, ShardId, TopicDefaults, TopicId, TopicRef,
+};
+
+use std::sync::Arc;
+
+/// A partition and where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Placed {
+    pub(crate) id: PartitionId,
+    pub(crate) shard: ShardId,
+    pub(crate) topic: TopicId,
+    pub(crate) number: u32,
+    pub(crate) message_bytes_max: u32,
+}
+
+/// Finds a topic; the refusal says which kind of name was wrong.
+pub(crate) fn topic<'a>(catalogue: &'a Catalog, topic: &TopicRef) -> Result<&'a Arc<Topic>, Refusal> {
+    match topic {
+        TopicRef::Name(name) => catalogue.topic(name).ok_or(Refusal::UnknownTopic),
+        TopicRef::Id(id) => catalogue.topic_by_id(*id).ok_or(Refusal::UnknownTopicId),
+    }
+}
+
+/// Finds a partition.
+pub(crate) fn partition(
+    catalogue: &Catalog,
+    defaults: &TopicDefaults,
+    partition: &PartitionRef,
+) -> Result<Placed, Refusal> {
+    let topic = topic(catalogue, &partition.topic)?;
+    let number = partition.number as usize;
+    let placed = topic.partitions.get(number).ok_or(Refusal::UnknownPartition)?;
+    Ok(Placed {
+        id: placed.id,
+        shard: placed.shard,
+        topic: topic.id,
+        number: partition.number,
+        message_bytes_max: topic.settings.message_bytes_max.unwrap_or(defaults.message_bytes_max),
+    })
+}
+
+/// Whether a refusal may only mean that the local copy of the catalogue is behind.
+pub(crate) fn may_be_stale(refusal: &Refusal) -> bool {
+    matches!(refusal, Refusal::UnknownTopic | Refusal::UnknownTopicId | Refusal::UnknownPartition)
+}
+
+/// The flush class of a topic.
+pub(crate) fn class(topic: &forebay_model::TopicSettings, defaults: &TopicDefaults) -> FlushClass {
+    topic.flush.unwrap_or(defaults.flush)
+}

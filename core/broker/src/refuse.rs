@@ -1,0 +1,51 @@
+//! The reply that refuses a whole request: every item of it with the same reason.
+
+use forebay_model::admin::{CreatedTopic, DeletedTopic, DescribedTopic, GrownTopic, TopicSelection};
+use forebay_model::group::{GroupReply, GroupRequest};
+use forebay_model::{Refusal, Reply, Request};
+
+use crate::broker::Inner;
+use crate::call::{Asker, unreadable};
+
+pub(crate) fn reply(request: &Request, refusal: &Refusal, desk: &Inner, asker: &Asker) -> Reply {
+    let no = || refusal.clone();
+    match request {
+        Request::Publish(r) => Reply::Publish(r.items.iter().map(|_| Err(no())).collect()),
+        Request::Fetch(r) => Reply::Fetch(r.items.iter().map(|_| unreadable(no())).collect()),
+        Request::FindOffsets(r) => Reply::FindOffsets(r.items.iter().map(|_| Err(no())).collect()),
+        Request::FindEpochEnds(r) => Reply::FindEpochEnds(r.items.iter().map(|_| Err(no())).collect()),
+        Request::DescribeTopics(r) => {
+            let asked = match &r.topics {
+                TopicSelection::All => Vec::new(),
+                TopicSelection::These(topics) => topics.clone(),
+            };
+            let described = asked.into_iter().map(|asked| DescribedTopic { asked, topic: Err(no()) });
+            Reply::DescribeTopics(desk.cluster(asker), described.collect())
+        }
+        Request::DescribeDefaults => {
+            Reply::DescribeDefaults(Box::new(desk.config.defaults.clone()), desk.cluster(asker))
+        }
+        Request::CreateTopics(r) => {
+            let refused = |name: &String| CreatedTopic { name: name.clone(), topic: Err(no()) };
+            Reply::CreateTopics(r.topics.iter().map(|topic| refused(&topic.name)).collect())
+        }
+        Request::DeleteTopics(r) => {
+            let refused =
+                r.topics.iter().map(|asked| DeletedTopic { asked: asked.clone(), result: Err(no()) });
+            Reply::DeleteTopics(refused.collect())
+        }
+        Request::CreatePartitions(r) => {
+            let refused =
+                r.topics.iter().map(|topic| GrownTopic { name: topic.name.clone(), result: Err(no()) });
+            Reply::CreatePartitions(refused.collect())
+        }
+        Request::AllocateProducer(_) => Reply::AllocateProducer(Err(no())),
+        Request::FindGroup(_) => Reply::FindGroup(Err(no()), desk.cluster(asker)),
+        Request::Group(r) => Reply::Group(group(r, refusal)),
+        Request::ListGroups => Reply::ListGroups(Err(no())),
+    }
+}
+
+fn group(request: &GroupRequest, refusal: &Refusal) -> GroupReply {
+    forebay_shard::refuse_group(request, refusal)
+}

@@ -1,0 +1,175 @@
+//! Applying what is committed: the machine's answers go to those who asked, its facts into the index.
+
+use bytes::Bytes;
+use forebay_commitlog::{Body, EntryKind};
+use forebay_machine::{Meta, Outcome, decode_commands};
+use forebay_model::publish::Appended;
+use forebay_model::{Refusal, SlotNumber};
+use forebay_replication::{Checkpoint, Committed};
+
+use crate::entry::{SLOT_PAYLOAD, SLOT_TURN, TurnHeader};
+use crate::pending::{Askers, Asking, Own};
+use crate::shard::Shard;
+use crate::work::{Answer, Proposed};
+
+impl<T: Clone + Send + 'static> Shard<T> {
+    pub(crate) fn apply_all(&mut self, entries: Vec<Committed>) {
+        for entry in entries {
+            if self.fenced.is_some() {
+                return;
+            }
+            let index = entry.index;
+            match entry.kind {
+                EntryKind::Normal => self.apply_turn(&entry),
+                EntryKind::Seal => self.apply_seal(&entry),
+                EntryKind::Noop | EntryKind::ConfChange => {}
+            }
+            if self.fenced.is_none() {
+                self.applied = index;
+                self.replica.applied(index);
+            }
+        }
+        self.publish_catalogue();
+    }
+
+    fn apply_turn(&mut self, entry: &Committed) {
+        let turn = match decode_turn(&entry.body) {
+            Ok(turn) => turn,
+            Err(why) => return self.fence(format!("entry {}: {why}", entry.index)),
+        };
+        let (header, commands) = turn;
+        let meta = Meta { index: entry.index, term: entry.term, time: header.time };
+        let mut outcomes = Vec::with_capacity(commands.len());
+        self.effects.clear();
+        for command in commands {
+            match self.machine.apply(meta, command, &mut self.effects) {
+                Ok(outcome) => outcomes.push(outcome),
+                Err(halt) => return self.fence(format!("entry {}: {halt}", entry.index)),
+            }
+        }
+        self.metrics.applied.increment();
+        self.take_effects(&entry.body);
+        if header.proposer == self.proposer
+            && let Some(askers) = self.pending.take(header.number)
+        {
+            self.answer_askers(entry, askers, outcomes);
+        }
+    }
+
+    /// Carries out what applying meant for this replica.
+    fn take_effects(&mut self, body: &Body) {
+        let mut effects = std::mem::take(&mut self.effects);
+        for entry in effects.indexed.drain(..) {
+            self.metrics.records_in.add(u64::from(entry.count));
+            self.metrics.bytes_in.add(u64::from(entry.bytes));
+            if let Some(payload) = payload(body, entry.slot) {
+                self.hot.insert(entry.clone(), payload);
+            }
+            self.index.push(entry);
+        }
+        for partition in effects.dropped.drain(..) {
+            self.index.forget(partition);
+            self.grown.push(partition);
+        }
+        self.grown.append(&mut effects.appended);
+        self.effects = effects;
+    }
+
+    fn answer_askers(&mut self, entry: &Committed, askers: Askers<T>, outcomes: Vec<Outcome>) {
+        let mut outcomes = outcomes.into_iter();
+        for (count, asking) in askers {
+            let mut own: Vec<Outcome> = outcomes.by_ref().take(count).collect();
+            match asking {
+                Asking::Shard(own_kind) => self.own_applied(own_kind, &own),
+                Asking::Append(ticket, _) => {
+                    let outcome = own.pop().expect("an append is one command");
+                    self.answers.push((ticket, Answer::Published(published(outcome))));
+                }
+                Asking::Propose(ticket) => {
+                    let catalogue_version = self.machine.catalog().version();
+                    let proposed = Proposed { outcomes: own, catalogue_version };
+                    self.answers.push((ticket, Answer::Outcomes(Ok(proposed))));
+                }
+                Asking::Group(key) => self.group_applied(key, own),
+                Asking::Part(source, slot, bytes) => self.part_applied(source, entry.index, slot, bytes),
+            }
+        }
+    }
+
+    fn own_applied(&mut self, own: Own, outcomes: &[Outcome]) {
+        if own == Own::Provision {
+            self.provisioning = false;
+        }
+        for outcome in outcomes {
+            if let Outcome::Refused(refusal) = outcome {
+                tracing::warn!(shard = self.config.id.0, ?own, %refusal, "a command of the shard was refused");
+            }
+        }
+    }
+
+    pub(crate) fn refuse_askers(&mut self, askers: Askers<T>, refusal: &Refusal) {
+        for (_, asking) in askers {
+            self.refuse_asking(asking, refusal);
+        }
+    }
+
+    pub(crate) fn refuse_asking(&mut self, asking: Asking<T>, refusal: &Refusal) {
+        match asking {
+            Asking::Shard(own) => {
+                if own == Own::Provision {
+                    self.provisioning = false;
+                }
+            }
+            Asking::Append(ticket, _) => self.answers.push((ticket, Answer::Published(Err(refusal.clone())))),
+            Asking::Propose(ticket) => self.answers.push((ticket, Answer::Outcomes(Err(refusal.clone())))),
+            Asking::Group(key) => self.group_refused(key, refusal),
+            // Its payload is refused as a whole when the shard gives up.
+            Asking::Part(..) => {}
+        }
+    }
+
+    /// Starts again from another replica's checkpoint.
+    pub(crate) fn install(&mut self, checkpoint: &Checkpoint) {
+        match crate::checkpoint::restore(self.config.id, checkpoint) {
+            Ok(machine) => {
+                self.machine = machine;
+                self.index.clear();
+                self.hot.clear();
+                self.applied = checkpoint.index;
+                self.replica.applied(checkpoint.index);
+                self.publish_catalogue();
+            }
+            Err(error) => self.fence(format!("the checkpoint at {}: {error}", checkpoint.index)),
+        }
+    }
+}
+
+/// The header and the commands of a turn.
+fn decode_turn(body: &Body) -> Result<(TurnHeader, Vec<forebay_machine::Command>), String> {
+    let slot = body.slot(SlotNumber(0)).filter(|slot| slot.kind == SLOT_TURN);
+    let slot = slot.ok_or("an entry without a turn")?;
+    let (header, commands) = TurnHeader::decode(&slot.bytes).map_err(|malformed| malformed.0)?;
+    let commands = decode_commands(&commands).map_err(|error| error.to_string())?;
+    Ok((header, commands))
+}
+
+/// A payload that lies in the entry itself.
+fn payload(body: &Body, slot: SlotNumber) -> Option<Bytes> {
+    body.slot(slot).filter(|slot| slot.kind == SLOT_PAYLOAD).map(|slot| slot.bytes)
+}
+
+/// What an append's outcome means to its producer.
+fn published(outcome: Outcome) -> Result<Appended, Refusal> {
+    match outcome {
+        Outcome::Appended(targets) => {
+            let target = targets.into_iter().next().expect("an append names a target");
+            target.map(|to| Appended {
+                base_offset: to.base_offset,
+                start_offset: to.start_offset,
+                append_time: to.append_time,
+            })
+        }
+        Outcome::Refused(refusal) => Err(refusal),
+        other => panic!("an append was applied, not {other:?}"),
+    }
+}

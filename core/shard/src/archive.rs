@@ -1,0 +1,232 @@
+//! Reading what is no longer in memory: sealed segments by their sidecars, payloads by their slots. All of it blocks, so
+//! all of it runs on I/O threads, on a consistent picture taken on the shard's thread.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use forebay_commitlog::{ReadError, Reader};
+use forebay_machine::IndexEntry;
+use forebay_model::fetch::{FetchedRecords, OffsetAt};
+use forebay_model::limits::PART_BYTES_MAX;
+use forebay_model::{LeaderEpoch, Offset, PartitionId, Timestamp, TopicId};
+use forebay_record::batch;
+
+use crate::entry::decode_parts;
+use crate::sealed::SealedIndex;
+use crate::stamp::Pieces;
+
+/// Why records could not be read.
+#[derive(Debug)]
+pub(crate) enum ArchiveError {
+    /// The log could not be read; the fault names file and position.
+    Log(ReadError),
+    /// What was read is not what the index says.
+    Damaged(String),
+}
+
+impl std::fmt::Display for ArchiveError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ArchiveError::Log(error) => error.fmt(f),
+            ArchiveError::Damaged(what) => f.write_str(what),
+        }
+    }
+}
+
+impl From<ReadError> for ArchiveError {
+    fn from(error: ReadError) -> ArchiveError {
+        ArchiveError::Log(error)
+    }
+}
+
+/// What a job needs to read the records of one shard.
+#[derive(Clone)]
+pub(crate) struct Archive {
+    pub(crate) reader: Reader,
+    pub(crate) sealed: SealedIndex,
+}
+
+/// One partition to read, as it was when the job was made.
+pub(crate) struct ReadPlan {
+    pub(crate) partition: PartitionId,
+    pub(crate) topic: TopicId,
+    pub(crate) offset: Offset,
+    /// Records before this offset may be handed out.
+    pub(crate) bound: Offset,
+    pub(crate) start: Offset,
+    pub(crate) high_watermark: Offset,
+    pub(crate) last_stable_offset: Offset,
+    pub(crate) bytes_max: u64,
+    /// The entries in memory from `offset` on, as far as they may be needed.
+    pub(crate) in_memory: Vec<IndexEntry>,
+    /// First offset of each epoch, oldest first.
+    pub(crate) epochs: Arc<[(Offset, LeaderEpoch)]>,
+}
+
+impl ReadPlan {
+    /// The epoch of the record at `offset`.
+    pub(crate) fn epoch_at(&self, offset: Offset) -> LeaderEpoch {
+        let at = self.epochs.partition_point(|(first, _)| *first <= offset);
+        self.epochs.get(at.saturating_sub(1)).map_or(LeaderEpoch(0), |(_, epoch)| *epoch)
+    }
+
+    pub(crate) fn records(&self, pieces: Vec<Bytes>) -> FetchedRecords {
+        FetchedRecords {
+            topic: self.topic,
+            start_offset: self.start,
+            high_watermark: self.high_watermark,
+            last_stable_offset: self.last_stable_offset,
+            records: pieces,
+        }
+    }
+}
+
+/// Walks the entries of one partition: first those in sidecars, then those in memory.
+struct Walk<'a> {
+    archive: &'a Archive,
+    plan: &'a ReadPlan,
+    next: Offset,
+    sealed: std::vec::IntoIter<IndexEntry>,
+    sealed_done: bool,
+}
+
+/// A compressed batch may inflate to this much when a timestamp is looked up in it.
+const INFLATED_BYTES_MAX: usize = 2 * forebay_model::limits::MESSAGE_BYTES_CEILING;
+/// Entries taken from a sidecar at once.
+const SIDECAR_ENTRIES: usize = 256;
+
+impl<'a> Walk<'a> {
+    fn new(archive: &'a Archive, plan: &'a ReadPlan, from: Offset) -> Walk<'a> {
+        Walk { archive, plan, next: from, sealed: Vec::new().into_iter(), sealed_done: false }
+    }
+
+    fn next(&mut self) -> Result<Option<IndexEntry>, ArchiveError> {
+        loop {
+            let entry = match self.sealed.next() {
+                Some(entry) => Some(entry),
+                None if self.sealed_done => self.from_memory(),
+                None => {
+                    let more =
+                        self.archive.sealed.entries(self.plan.partition, self.next, SIDECAR_ENTRIES)?;
+                    self.sealed_done = more.is_empty();
+                    self.sealed = more.into_iter();
+                    continue;
+                }
+            };
+            let Some(entry) = entry else { return Ok(None) };
+            let end = Offset(entry.first_offset.0 + u64::from(entry.count));
+            if end <= self.next {
+                continue;
+            }
+            self.next = end;
+            return Ok(Some(entry).filter(|entry| entry.first_offset < self.plan.bound));
+        }
+    }
+
+    fn from_memory(&self) -> Option<IndexEntry> {
+        let entries = &self.plan.in_memory;
+        let at =
+            entries.partition_point(|entry| entry.first_offset.0 + u64::from(entry.count) <= self.next.0);
+        entries.get(at).cloned()
+    }
+}
+
+impl Archive {
+    /// Reads whole batches from `plan.offset` on, within `bytes_max`; the first one is always read when `first_always`.
+    pub(crate) fn read(
+        &self,
+        plan: &ReadPlan,
+        bytes_max: u64,
+        first_always: bool,
+    ) -> Result<FetchedRecords, ArchiveError> {
+        let mut pieces = Pieces::new();
+        let mut walk = Walk::new(self, plan, plan.offset);
+        let limit = plan.bytes_max.min(bytes_max);
+        while let Some(entry) = walk.next()? {
+            let fits = pieces.len() as u64 + u64::from(entry.bytes) <= limit;
+            let first = pieces.is_empty() && first_always;
+            if !fits && !first {
+                break;
+            }
+            for payload in self.payload(&entry)? {
+                pieces.push_raw(payload);
+            }
+            let epoch = plan.epoch_at(entry.first_offset);
+            pieces
+                .stamp_last(entry.bytes as usize, entry.first_offset, epoch)
+                .map_err(ArchiveError::Damaged)?;
+        }
+        Ok(plan.records(pieces.finish()))
+    }
+
+    /// The payload of an entry, in pieces.
+    fn payload(&self, entry: &IndexEntry) -> Result<Vec<Bytes>, ArchiveError> {
+        let slot = self.reader.read_slot(entry.log_index, entry.slot, None)?;
+        if entry.bytes as usize <= PART_BYTES_MAX {
+            return Ok(vec![slot]);
+        }
+        let parts = decode_parts(&slot).map_err(|malformed| ArchiveError::Damaged(malformed.0.into()))?;
+        let read = |part: &crate::entry::PartRef| self.reader.read_slot(part.index, part.slot, None);
+        Ok(parts.iter().map(read).collect::<Result<_, _>>()?)
+    }
+
+    /// The payload of an entry in one piece.
+    fn whole_payload(&self, entry: &IndexEntry) -> Result<Bytes, ArchiveError> {
+        let mut pieces = self.payload(entry)?;
+        if pieces.len() == 1 {
+            return Ok(pieces.remove(0));
+        }
+        let mut whole = BytesMut::with_capacity(entry.bytes as usize);
+        pieces.iter().for_each(|piece| whole.extend_from_slice(piece));
+        Ok(whole.freeze())
+    }
+
+    /// The first record at or after `target`.
+    pub(crate) fn at_or_after(
+        &self,
+        plan: &ReadPlan,
+        target: Timestamp,
+    ) -> Result<Option<OffsetAt>, ArchiveError> {
+        let mut walk = Walk::new(self, plan, plan.start);
+        while let Some(entry) = walk.next()? {
+            if entry.max_timestamp < target {
+                continue;
+            }
+            let payload = self.whole_payload(&entry)?;
+            let found = batch::first_at_or_after(&payload, target, INFLATED_BYTES_MAX);
+            let Some((delta, timestamp)) = found.map_err(|error| damaged(&entry, &error))? else { continue };
+            let offset = Offset(entry.first_offset.0 + u64::from(delta));
+            if offset < plan.start || offset >= plan.bound {
+                continue;
+            }
+            let leader_epoch = Some(plan.epoch_at(offset));
+            return Ok(Some(OffsetAt { offset, timestamp: Some(timestamp), leader_epoch }));
+        }
+        Ok(None)
+    }
+
+    /// The first record with the greatest timestamp.
+    pub(crate) fn max_timestamp(&self, plan: &ReadPlan) -> Result<Option<OffsetAt>, ArchiveError> {
+        let mut best: Option<IndexEntry> = None;
+        let mut walk = Walk::new(self, plan, plan.start);
+        while let Some(entry) = walk.next()? {
+            if best.as_ref().is_none_or(|best| entry.max_timestamp > best.max_timestamp) {
+                best = Some(entry);
+            }
+        }
+        let Some(entry) = best.filter(|entry| entry.max_timestamp.0 >= 0) else { return Ok(None) };
+        let payload = self.whole_payload(&entry)?;
+        let found = batch::first_at_max_timestamp(&payload, INFLATED_BYTES_MAX)
+            .map_err(|error| damaged(&entry, &error))?;
+        let at = found.map(|(delta, timestamp)| {
+            let offset = Offset(entry.first_offset.0 + u64::from(delta));
+            OffsetAt { offset, timestamp: Some(timestamp), leader_epoch: Some(plan.epoch_at(offset)) }
+        });
+        Ok(at)
+    }
+}
+
+fn damaged(entry: &IndexEntry, error: &dyn std::fmt::Display) -> ArchiveError {
+    let (partition, offset, index) = (entry.partition, entry.first_offset, entry.log_index);
+    ArchiveError::Damaged(format!("partition {partition} offset {offset} (entry {index}): {error}"))
+}

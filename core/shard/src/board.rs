@@ -1,0 +1,65 @@
+//! What a shard says of itself to the threads around it, and the catalogue that it is wished to serve.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use forebay_machine::Catalog;
+use forebay_model::{NodeId, Term};
+
+/// Where a shard stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ShardStatus {
+    /// Who leads it, once that leader serves.
+    pub leader: Option<NodeId>,
+    /// The newest term that is known.
+    pub term: Term,
+    /// Whether this node leads it and serves.
+    pub leads: bool,
+    /// Why it serves nothing any more.
+    pub fenced: Option<String>,
+    /// Whether time-driven deletion is held because the clock stepped.
+    pub clock_held: bool,
+}
+
+/// The notice board of one shard.
+#[derive(Default)]
+pub struct Board {
+    status: Mutex<ShardStatus>,
+    provisioned: AtomicU64,
+    wish: Mutex<Option<Arc<Catalog>>>,
+}
+
+impl Board {
+    /// Where the shard stands.
+    pub fn status(&self) -> ShardStatus {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Replaces the status; says whether it changed.
+    pub(crate) fn set_status(&self, status: &ShardStatus) -> bool {
+        let mut present = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        if *present == *status {
+            return false;
+        }
+        present.clone_from(status);
+        true
+    }
+
+    /// The version of the catalogue that the shard's partitions agree with.
+    pub fn provisioned(&self) -> u64 {
+        self.provisioned.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_provisioned(&self, version: u64) {
+        self.provisioned.store(version, Ordering::Release);
+    }
+
+    /// Asks the shard to serve what `catalogue` places on it. Notify its mailbox afterwards.
+    pub fn wish(&self, catalogue: Arc<Catalog>) {
+        *self.wish.lock().unwrap_or_else(PoisonError::into_inner) = Some(catalogue);
+    }
+
+    pub(crate) fn take_wish(&self) -> Option<Arc<Catalog>> {
+        self.wish.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}

@@ -1,0 +1,163 @@
+//! Where the records of a partition lie: the entries of the segment that is being written, in memory; those of sealed
+//! segments are in sidecars on disk and belong to [`crate::archive`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use forebay_machine::IndexEntry;
+use forebay_model::{LogIndex, Offset, PartitionId};
+
+/// The entries of one stretch of the log, by partition and offset.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stretch {
+    entries: BTreeMap<PartitionId, Vec<IndexEntry>>,
+    len: usize,
+}
+
+impl Stretch {
+    pub(crate) fn push(&mut self, entry: IndexEntry) {
+        let entries = self.entries.entry(entry.partition).or_default();
+        debug_assert!(
+            entries.last().is_none_or(|last| last.first_offset < entry.first_offset),
+            "offsets rise"
+        );
+        entries.push(entry);
+        self.len += 1;
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The entries of `partition` from the one that holds `offset` on.
+    pub(crate) fn from(&self, partition: PartitionId, offset: Offset) -> &[IndexEntry] {
+        let Some(entries) = self.entries.get(&partition) else { return &[] };
+        let at = entries.partition_point(|entry| entry.first_offset.0 + u64::from(entry.count) <= offset.0);
+        &entries[at..]
+    }
+
+    pub(crate) fn forget(&mut self, partition: PartitionId) {
+        if let Some(entries) = self.entries.remove(&partition) {
+            self.len -= entries.len();
+        }
+    }
+
+    /// All entries, by partition and offset.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &IndexEntry> {
+        self.entries.values().flatten()
+    }
+
+    /// The first offset of each partition that has entries here.
+    pub(crate) fn firsts(&self) -> impl Iterator<Item = (PartitionId, Offset)> {
+        self.entries.iter().filter_map(|(id, entries)| Some((*id, entries.first()?.first_offset)))
+    }
+}
+
+/// The entries in memory: of the active segment, and of sealed ones whose sidecars are not written yet.
+#[derive(Default)]
+pub(crate) struct Index {
+    active: Stretch,
+    /// Oldest first, with the index of the seal that ended each.
+    frozen: Vec<(LogIndex, Arc<Stretch>)>,
+}
+
+impl Index {
+    pub(crate) fn push(&mut self, entry: IndexEntry) {
+        self.active.push(entry);
+    }
+
+    pub(crate) fn active_len(&self) -> usize {
+        self.active.len()
+    }
+
+    /// Ends the active stretch at a seal.
+    pub(crate) fn freeze(&mut self, seal: LogIndex) -> Arc<Stretch> {
+        let stretch = Arc::new(std::mem::take(&mut self.active));
+        self.frozen.push((seal, Arc::clone(&stretch)));
+        stretch
+    }
+
+    /// Forgets the stretch up to `seal`, whose sidecar is durable now.
+    pub(crate) fn written(&mut self, seal: LogIndex) {
+        self.frozen.retain(|(index, _)| *index > seal);
+    }
+
+    pub(crate) fn forget(&mut self, partition: PartitionId) {
+        // Frozen stretches are shared with a writer; the reader finds no such partition anyway.
+        self.active.forget(partition);
+    }
+
+    /// Bytes from `offset` on that are known here, counted until `enough`.
+    pub(crate) fn bytes_from(&self, partition: PartitionId, offset: Offset, end: Offset, enough: u64) -> u64 {
+        let mut bytes = 0;
+        for entry in self.from(partition, offset) {
+            if entry.first_offset >= end || bytes >= enough {
+                break;
+            }
+            bytes += u64::from(entry.bytes);
+        }
+        bytes
+    }
+
+    /// Whether `offset` lies in memory, so that the archive need not be asked.
+    pub(crate) fn covers(&self, partition: PartitionId, offset: Offset) -> bool {
+        self.from(partition, offset).next().is_some_and(|entry| entry.first_offset <= offset)
+    }
+
+    /// The entries of `partition` from the one that holds `offset` on, or from the first one in memory.
+    pub(crate) fn from(&self, partition: PartitionId, offset: Offset) -> impl Iterator<Item = &IndexEntry> {
+        let frozen = self.frozen.iter().flat_map(move |(_, stretch)| stretch.from(partition, offset));
+        frozen.chain(self.active.from(partition, offset))
+    }
+
+    /// The oldest entry in memory of `partition`.
+    pub(crate) fn first(&self, partition: PartitionId) -> Option<&IndexEntry> {
+        self.from(partition, Offset(0)).next()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Index::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use forebay_model::{SlotNumber, Timestamp};
+
+    fn entry(partition: u64, first: u64, count: u32, index: u64) -> IndexEntry {
+        IndexEntry {
+            partition: PartitionId(partition),
+            first_offset: Offset(first),
+            count,
+            log_index: LogIndex(index),
+            slot: SlotNumber(1),
+            first_position: 0,
+            bytes: 100,
+            max_timestamp: Timestamp(-1),
+            earliest_expiry: None,
+            parts: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn entries_are_found_across_frozen_and_active_stretches() {
+        let mut index = Index::default();
+        index.push(entry(1, 0, 10, 6));
+        index.push(entry(2, 0, 1, 7));
+        index.freeze(LogIndex(8));
+        index.push(entry(1, 10, 5, 9));
+        let firsts = |offset| {
+            let found = index.from(PartitionId(1), Offset(offset));
+            found.map(|entry| entry.first_offset.0).collect::<Vec<_>>()
+        };
+        assert_eq!(firsts(0), [0, 10]);
+        assert_eq!(firsts(9), [0, 10]);
+        assert_eq!(firsts(10), [10]);
+        assert_eq!(firsts(15), [0u64; 0]);
+        assert!(index.covers(PartitionId(1), Offset(3)));
+        index.written(LogIndex(8));
+        assert!(!index.covers(PartitionId(1), Offset(3)));
+        assert_eq!(index.bytes_from(PartitionId(1), Offset(3), Offset(15), u64::MAX), 100);
+    }
+}

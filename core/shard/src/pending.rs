@@ -1,0 +1,88 @@
+//! What was proposed and is not applied yet: who waits for which command of which turn.
+
+use std::collections::BTreeMap;
+
+use forebay_env::Monotonic;
+use forebay_model::{Refusal, SlotNumber};
+
+use crate::mailbox::Source;
+use crate::work::Answer;
+
+/// Who asked for some of a turn's commands.
+#[derive(Debug)]
+pub(crate) enum Asking<T> {
+    /// The shard itself.
+    Shard(Own),
+    /// A publish, with its deadline.
+    Append(T, Monotonic),
+    /// Commands of the catalogue.
+    Propose(T),
+    /// The coordinator of groups.
+    Group(u64),
+    /// A part of a big payload, in this slot.
+    Part(Source, SlotNumber, u32),
+}
+
+/// What the shard proposes by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Own {
+    /// Opening and dropping partitions as the catalogue says.
+    Provision,
+    /// Retention.
+    Trim,
+    /// Settings of the machine, the log's time.
+    Housekeeping,
+}
+
+/// The askers of one turn's commands, in order; each asked for so many.
+pub(crate) type Askers<T> = Vec<(usize, Asking<T>)>;
+
+/// Turns under way, by number.
+pub(crate) struct Pending<T> {
+    turns: BTreeMap<u64, Askers<T>>,
+}
+
+impl<T> Pending<T> {
+    pub(crate) fn new() -> Pending<T> {
+        Pending { turns: BTreeMap::new() }
+    }
+
+    pub(crate) fn insert(&mut self, turn: u64, askers: Askers<T>) {
+        self.turns.insert(turn, askers);
+    }
+
+    pub(crate) fn take(&mut self, turn: u64) -> Option<Askers<T>> {
+        self.turns.remove(&turn)
+    }
+
+    /// Takes everybody out.
+    pub(crate) fn take_all(&mut self) -> Vec<Asking<T>> {
+        let turns = std::mem::take(&mut self.turns);
+        turns.into_values().flatten().map(|(_, asking)| asking).collect()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.turns.len()
+    }
+
+    /// Answers the publishes that have waited too long; their turns stay under way.
+    pub(crate) fn expire(&mut self, now: Monotonic, answers: &mut Vec<(T, Answer)>) {
+        for asking in self.turns.values_mut().flatten().map(|(_, asking)| asking) {
+            if !matches!(asking, Asking::Append(_, deadline) if *deadline <= now) {
+                continue;
+            }
+            if let Asking::Append(ticket, _) = std::mem::replace(asking, Asking::Shard(Own::Housekeeping)) {
+                answers.push((ticket, Answer::Published(Err(Refusal::TimedOut))));
+            }
+        }
+    }
+
+    /// The first deadline of a publish under way.
+    pub(crate) fn next_deadline(&self) -> Option<Monotonic> {
+        let deadlines = self.turns.values().flatten().filter_map(|(_, asking)| match asking {
+            Asking::Append(_, deadline) => Some(*deadline),
+            _ => None,
+        });
+        deadlines.min()
+    }
+}

@@ -1,0 +1,105 @@
+//! Keeping a shard's partitions in step with the catalogue. What a data shard needs of it reaches it as commands in its
+//! own log; the leader proposes what is missing and drops what is gone.
+
+use std::collections::BTreeSet;
+
+use forebay_env::Monotonic;
+use forebay_machine::{Catalog, Command, OpenPartition, PartitionSettings, Topic};
+use forebay_model::{LeaderEpoch, PartitionId, Term, TopicDefaults};
+
+use crate::pending::{Asking, Own};
+use crate::shard::Shard;
+
+/// Partitions opened or dropped by one turn.
+const PROVISION_COMMANDS_MAX: usize = 2048;
+
+impl<T: Clone + Send + 'static> Shard<T> {
+    pub(crate) fn provision(&mut self, _now: Monotonic) {
+        if let Some(wish) = self.board.take_wish() {
+            self.wish = Some(wish);
+        }
+        let Some(wish) = &self.wish else { return };
+        if self.provisioning || self.fenced.is_some() {
+            return;
+        }
+        let commands = self.missing(wish);
+        if commands.is_empty() {
+            let version = wish.version();
+            self.wish = None;
+            self.board.set_provisioned(version);
+            (self.hooks.noticed)();
+        } else if self.leads() && self.stalled.is_none() {
+            self.provisioning = true;
+            self.draft.push_all(commands, Asking::Shard(Own::Provision));
+        }
+    }
+
+    /// What has to change so that this shard holds what the catalogue places on it.
+    fn missing(&self, catalogue: &Catalog) -> Vec<Command> {
+        let mut commands = Vec::new();
+        let mut wanted = BTreeSet::new();
+        for topic in catalogue.topics() {
+            for (number, partition) in (0u32..).zip(&topic.partitions) {
+                if partition.shard != self.config.id {
+                    continue;
+                }
+                wanted.insert(partition.id);
+                let command = open(topic, number, partition.id, self.term, &self.config.defaults);
+                if self.is_missing(&command) && commands.len() < PROVISION_COMMANDS_MAX {
+                    commands.push(Command::OpenPartition(command));
+                }
+            }
+        }
+        let gone = self.machine.partitions().map(|partition| partition.id).filter(|id| !wanted.contains(id));
+        let room = PROVISION_COMMANDS_MAX - commands.len();
+        let catalogue_version = catalogue.version();
+        commands
+            .extend(gone.take(room).map(|partition| Command::DropPartition { catalogue_version, partition }));
+        let known: BTreeSet<_> = catalogue.topics().map(|topic| topic.id).collect();
+        let groups = self.machine.groups();
+        let forgotten: BTreeSet<_> = groups
+            .iter()
+            .flat_map(|(group, _)| groups.offsets(group))
+            .map(|(topic, _, _)| topic)
+            .filter(|topic| !known.contains(topic))
+            .take(forebay_machine::limits::TOPICS_PER_FORGET_MAX)
+            .collect();
+        if !forgotten.is_empty() {
+            commands.push(Command::ForgetTopics { topics: forgotten.into_iter().collect() });
+        }
+        commands
+    }
+
+    fn is_missing(&self, wanted: &OpenPartition) -> bool {
+        match self.machine.partition(wanted.partition) {
+            None => !self.machine.was_dropped(wanted.partition),
+            Some(present) => {
+                present.settings != wanted.settings && present.catalogue_version <= wanted.catalogue_version
+            }
+        }
+    }
+}
+
+fn open(
+    topic: &Topic,
+    number: u32,
+    partition: PartitionId,
+    term: Term,
+    defaults: &TopicDefaults,
+) -> OpenPartition {
+    let set = &topic.settings;
+    OpenPartition {
+        catalogue_version: topic.version,
+        partition,
+        topic: topic.id,
+        number,
+        settings: PartitionSettings {
+            retention_ms: set.retention_ms.unwrap_or(defaults.retention_ms),
+            retention_bytes: set.retention_bytes.unwrap_or(defaults.retention_bytes),
+            message_bytes_max: set.message_bytes_max.unwrap_or(defaults.message_bytes_max),
+            timestamp_type: set.timestamp_type.unwrap_or(defaults.timestamp_type),
+        },
+        // The base of an extent is the term at its opening: then base + (term - term at opening) is the term.
+        base_epoch: LeaderEpoch(u32::try_from(term.0).unwrap_or(u32::MAX)),
+    }
+}

@@ -1,0 +1,268 @@
+//! Reads: fetches from memory or through a job, look-ups, barriers.
+
+use std::sync::Arc;
+
+use forebay_env::Monotonic;
+use forebay_machine::Partition;
+use forebay_model::fetch::{
+    EpochEnd, FetchRefusal, Fetched, FetchedRecords, FoundEpochEnd, Isolation, OffsetAt, OffsetTarget,
+};
+use forebay_model::{LeaderEpoch, Offset, PartitionId, Refusal};
+
+use crate::archive::ReadPlan;
+use crate::cold::{ColdFetch, ColdLookup};
+use crate::shard::Shard;
+use crate::stamp::Pieces;
+use crate::work::{Answer, FetchItemWork, FetchWork, FindEpochEndWork, FindOffsetWork, Read};
+
+/// Waiting fetches of one shard; above it a fetch is answered at once with what there is.
+const FETCHES_WAITING_MAX: usize = 100_000;
+
+/// Whether a fetch may wait for more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// It may.
+    Wait,
+    /// Answer with what there is.
+    Now,
+}
+
+impl<T: Clone + Send + 'static> Shard<T> {
+    pub(crate) fn read(&mut self, now: Monotonic, read: Read<T>) {
+        if let Read::EndFetch(number) = read {
+            if let Some(fetch) = self.waiting.take(number) {
+                self.fetch(now, fetch, Patience::Now);
+            }
+            return;
+        }
+        if let Read::Barrier(ticket) = read {
+            return self.barrier(ticket);
+        }
+        if !self.leads() {
+            let refusal = self.not_leading();
+            self.answers.extend(read.refuse(&refusal));
+            return;
+        }
+        match read {
+            Read::Fetch(fetch) => self.fetch(now, fetch, Patience::Wait),
+            Read::FindOffsets(ticket, items, isolation) => self.find_offsets(ticket, &items, isolation),
+            Read::FindEpochEnds(ticket, items) => {
+                let found = items.iter().map(|item| self.epoch_end(item)).collect();
+                self.answers.push((ticket, Answer::FoundEpochEnds(found)));
+            }
+            Read::ListGroups(ticket) => self.list_groups(ticket),
+            Read::Barrier(_) | Read::EndFetch(_) => unreachable!("served above"),
+        }
+    }
+
+    fn barrier(&mut self, ticket: T) {
+        if self.fenced.is_some() {
+            return self.answers.push((ticket, Answer::Barrier(Err(Refusal::Storage))));
+        }
+        let token = self.replica.read_index();
+        self.barriers.entry(token).or_default().push(ticket);
+    }
+
+    /// Wakes the fetches that wait for what was applied, and those whose time is up.
+    pub(crate) fn wake_readers(&mut self, now: Monotonic) {
+        for partition in std::mem::take(&mut self.grown) {
+            for fetch in self.waiting.wake(partition) {
+                self.fetch(now, fetch, Patience::Wait);
+            }
+        }
+        for fetch in self.waiting.due(now) {
+            self.fetch(now, fetch, Patience::Now);
+        }
+    }
+
+    fn fetch(&mut self, now: Monotonic, fetch: FetchWork<T>, patience: Patience) {
+        let plans: Vec<_> = fetch.items.iter().map(|item| self.plan(item, fetch.isolation)).collect();
+        let patient = patience == Patience::Wait
+            && fetch.deadline > now
+            && plans.iter().all(Result::is_ok)
+            && self.waiting.len() < FETCHES_WAITING_MAX;
+        if patient && !self.has_enough(&fetch, &plans) {
+            return self.waiting.park(fetch);
+        }
+        match self.fetch_hot(&fetch, &plans) {
+            Some(fetched) => self.answers.push((fetch.ticket, Answer::Fetched(fetched))),
+            None => self.fetch_cold(fetch, plans),
+        }
+    }
+
+    fn has_enough(&self, fetch: &FetchWork<T>, plans: &[Result<ReadPlan, Refusal>]) -> bool {
+        let mut bytes = 0;
+        for plan in plans.iter().flatten().filter(|plan| plan.offset < plan.bound) {
+            if !self.index.covers(plan.partition, plan.offset) {
+                // On disk lies more than anybody waits for, or at least something worth handing out.
+                return true;
+            }
+            bytes += self.index.bytes_from(plan.partition, plan.offset, plan.bound, fetch.bytes_min);
+            if bytes >= fetch.bytes_min.max(1) {
+                return true;
+            }
+        }
+        fetch.bytes_min == 0
+    }
+
+    /// Answers from memory; `None` when something has to be read from a file.
+    fn fetch_hot(&self, fetch: &FetchWork<T>, plans: &[Result<ReadPlan, Refusal>]) -> Option<Vec<Fetched>> {
+        let mut left = fetch.bytes_max;
+        let mut first = true;
+        let mut fetched = Vec::with_capacity(plans.len());
+        for plan in plans {
+            let records = match plan {
+                Err(refusal) => Err(FetchRefusal { refusal: refusal.clone() }),
+                Ok(plan) => {
+                    let records = self.hot_records(plan, left, first)?;
+                    let bytes = records.bytes() as u64;
+                    left = left.saturating_sub(bytes);
+                    first &= bytes == 0;
+                    Ok(records)
+                }
+            };
+            fetched.push(records);
+        }
+        Some(fetched)
+    }
+
+    fn hot_records(&self, plan: &ReadPlan, bytes_left: u64, first_always: bool) -> Option<FetchedRecords> {
+        let mut pieces = Pieces::new();
+        if plan.offset >= plan.bound {
+            return Some(plan.records(Vec::new()));
+        }
+        self.hot.holding(plan.partition, plan.offset)?;
+        let limit = plan.bytes_max.min(bytes_left);
+        let mut next = plan.offset;
+        for (entry, payload) in self.hot.from(plan.partition, plan.offset) {
+            // A hole in memory: what is here before it is an answer already.
+            if entry.first_offset > next && !pieces.is_empty() || entry.first_offset >= plan.bound {
+                break;
+            }
+            let fits = pieces.len() as u64 + u64::from(entry.bytes) <= limit;
+            if !fits && !(pieces.is_empty() && first_always) {
+                break;
+            }
+            pieces.push_raw(payload.clone());
+            let epoch = plan.epoch_at(entry.first_offset);
+            pieces.stamp_last(payload.len(), entry.first_offset, epoch).ok()?;
+            next = Offset(entry.first_offset.0 + u64::from(entry.count));
+        }
+        Some(plan.records(pieces.finish()))
+    }
+
+    fn fetch_cold(&mut self, fetch: FetchWork<T>, plans: Vec<Result<ReadPlan, Refusal>>) {
+        let bytes_max = fetch.bytes_max;
+        let with_memory = |plan: Result<ReadPlan, Refusal>| {
+            let mut plan = plan?;
+            plan.in_memory =
+                self.entries_in_memory(plan.partition, plan.offset, plan.bytes_max.min(bytes_max));
+            Ok(plan)
+        };
+        let plans = plans.into_iter().map(with_memory).collect();
+        self.start_cold_fetch(ColdFetch { ticket: fetch.ticket, plans, bytes_max });
+    }
+
+    /// The entries in memory that a read of `bytes` from `offset` on may need.
+    fn entries_in_memory(
+        &self,
+        partition: PartitionId,
+        offset: Offset,
+        bytes: u64,
+    ) -> Vec<forebay_machine::IndexEntry> {
+        let mut left = i64::try_from(bytes).unwrap_or(i64::MAX);
+        let enough = |entry: &&forebay_machine::IndexEntry| {
+            let wanted = left > 0;
+            left -= i64::from(entry.bytes);
+            wanted
+        };
+        // One more than fits: the first batch is read whole whatever its size.
+        self.index.from(partition, offset).take_while(enough).cloned().collect()
+    }
+
+    fn partition(&self, id: PartitionId, epoch: Option<LeaderEpoch>) -> Result<&Partition, Refusal> {
+        let partition = self.machine.partition(id).ok_or(Refusal::UnknownPartition)?;
+        let present = partition.leader_epoch(self.term);
+        match epoch {
+            Some(epoch) if epoch < present => Err(Refusal::FencedLeaderEpoch),
+            Some(epoch) if epoch > present => Err(Refusal::UnknownLeaderEpoch),
+            _ => Ok(partition),
+        }
+    }
+
+    fn plan(&self, item: &FetchItemWork, isolation: Isolation) -> Result<ReadPlan, Refusal> {
+        let partition = self.partition(item.partition, item.leader_epoch)?;
+        let plan = self.plan_from(partition, item.offset, isolation, item.bytes_max);
+        if item.offset < partition.start || item.offset > partition.end {
+            return Err(Refusal::OffsetOutOfRange { start: partition.start, end: partition.end });
+        }
+        Ok(plan)
+    }
+
+    fn plan_from(
+        &self,
+        partition: &Partition,
+        offset: Offset,
+        isolation: Isolation,
+        bytes_max: u64,
+    ) -> ReadPlan {
+        let epochs: Arc<[_]> = partition.epochs.iter().map(|epoch| (epoch.start, epoch.epoch)).collect();
+        ReadPlan {
+            partition: partition.id,
+            topic: partition.topic,
+            offset,
+            bound: bound(partition, isolation),
+            start: partition.start,
+            high_watermark: partition.high_watermark(),
+            last_stable_offset: partition.last_stable_offset(),
+            bytes_max,
+            in_memory: Vec::new(),
+            epochs,
+        }
+    }
+
+    fn find_offsets(&mut self, ticket: T, items: &[FindOffsetWork], isolation: Isolation) {
+        let mut found = Vec::with_capacity(items.len());
+        let mut cold = Vec::new();
+        for (at, item) in items.iter().enumerate() {
+            let answer = match self.partition(item.partition, item.leader_epoch) {
+                Err(refusal) => Err(refusal),
+                Ok(partition) => match item.target {
+                    OffsetTarget::Earliest => Ok(Some(plain(partition, partition.start))),
+                    OffsetTarget::Latest => Ok(Some(plain(partition, bound(partition, isolation)))),
+                    OffsetTarget::AtOrAfter(_) | OffsetTarget::MaxTimestamp => {
+                        let mut plan = self.plan_from(partition, partition.start, isolation, u64::MAX);
+                        plan.in_memory = self.index.from(partition.id, partition.start).cloned().collect();
+                        cold.push((at, plan, item.target));
+                        Ok(None)
+                    }
+                },
+            };
+            found.push(answer);
+        }
+        if cold.is_empty() {
+            return self.answers.push((ticket, Answer::FoundOffsets(found)));
+        }
+        self.start_cold_lookup(ColdLookup { ticket, found, lookups: cold });
+    }
+
+    fn epoch_end(&self, item: &FindEpochEndWork) -> FoundEpochEnd {
+        let partition = self.partition(item.partition, item.leader_epoch)?;
+        let end: Option<EpochEnd> = partition.epoch_end(item.epoch, self.term);
+        Ok(end)
+    }
+}
+
+/// Records before this offset are visible.
+fn bound(partition: &Partition, isolation: Isolation) -> Offset {
+    match isolation {
+        Isolation::Uncommitted => partition.high_watermark(),
+        Isolation::Committed => partition.last_stable_offset(),
+    }
+}
+
+fn plain(partition: &Partition, offset: Offset) -> OffsetAt {
+    let last = Offset(offset.0.saturating_sub(1));
+    let epoch = partition.epoch_at(offset).or_else(|| partition.epoch_at(last));
+    OffsetAt { offset, timestamp: None, leader_epoch: epoch }
+}

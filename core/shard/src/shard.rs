@@ -1,0 +1,464 @@
+//! One shard at work: takes what its mailbox holds, proposes it as one entry, applies what is committed, answers.
+//!
+//! ```text
+//!   mailbox --> turn --> draft --> replica (write, flush, replicate) --> committed --> machine --> answers
+//!                 \--> reads --> hot payloads, or a job on an I/O thread ------------------------^
+//! ```
+//! A turn never blocks on a flush and never reads a cold file. It is a plain function: whoever owns the shard calls
+//! [`Shard::turn`] when the mailbox wakes it or the returned deadline comes. `T` is the ticket of an asker.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use forebay_env::{Env, Monotonic};
+use forebay_machine::{Catalog, Effects, Machine};
+use forebay_model::{LogIndex, LogTime, NodeId, PartitionId, Refusal, ShardId, Term, TopicDefaults};
+use forebay_replication::{
+    LeaderReady, OpenError, Output, ReadToken, Recovered, Replica, ReplicaConfig, Role,
+};
+
+use crate::archive::Archive;
+use crate::big::BigAppend;
+use crate::board::{Board, ShardStatus};
+use crate::cold::ColdDone;
+use crate::draft::Draft;
+use crate::hot::HotCache;
+use crate::index::Index;
+use crate::log_clock::{LogClock, StepPolicy};
+use crate::mailbox::{Mailbox, Source};
+use crate::metrics::ShardMetrics;
+use crate::pending::{Askers, Pending};
+use crate::sealed::SealedIndex;
+use crate::waiting::WaitingFetches;
+use crate::work::{Answer, Read, Work};
+
+/// The longest a shard sleeps: Raft's clock ticks this often.
+pub const TICK: Duration = Duration::from_millis(50);
+
+/// What is posted to a shard by jobs it started.
+pub enum Done<T> {
+    /// For the replica.
+    Replica(forebay_replication::Completion),
+    /// A cold read.
+    Cold(ColdDone<T>),
+}
+
+/// The mailbox of a shard.
+pub type ShardMailbox<T> = Mailbox<Work<T>, Read<T>, Done<T>>;
+
+/// What a shard is told when it is opened.
+#[derive(Clone, Debug)]
+pub struct ShardConfig {
+    /// Its id.
+    pub id: ShardId,
+    /// The node it runs on.
+    pub node: NodeId,
+    /// What its replica is told.
+    pub replica: ReplicaConfig,
+    /// Memory for payloads that were applied last, in bytes.
+    pub hot_bytes_max: usize,
+    /// Log time believes no step above this.
+    pub clock_step_max: Duration,
+    /// How a step comes to be believed.
+    pub clock_policy: StepPolicy,
+    /// What applies to topics that set nothing.
+    pub defaults: TopicDefaults,
+    /// How often retention looks at every partition.
+    pub retention_interval: Duration,
+}
+
+/// What a shard calls, on its own thread.
+pub struct Hooks<T> {
+    /// Takes the answers of a turn.
+    pub answers: Box<dyn Fn(Vec<(T, Answer)>) + Send>,
+    /// The catalogue has a new version (shard 0).
+    pub catalogue: Box<dyn Fn(Arc<Catalog>) + Send>,
+    /// The board says something new.
+    pub noticed: Box<dyn Fn() + Send>,
+}
+
+/// When the shard wants its next turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NextTurn {
+    /// At once: work is left.
+    Now,
+    /// At this time, or when the mailbox wakes it.
+    At(Monotonic),
+    /// Never: it is closed.
+    Never,
+}
+
+/// Why a shard was not opened.
+#[derive(Debug)]
+pub enum ShardOpenError {
+    /// Its replica was not.
+    Replica(OpenError),
+    /// Its checkpoint makes no sense.
+    Checkpoint(crate::checkpoint::RestoreError),
+}
+
+impl std::fmt::Display for ShardOpenError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ShardOpenError::Replica(error) => error.fmt(f),
+            ShardOpenError::Checkpoint(error) => write!(f, "its checkpoint: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ShardOpenError {}
+
+/// One shard.
+pub struct Shard<T> {
+    pub(crate) env: Env,
+    pub(crate) config: ShardConfig,
+    pub(crate) mailbox: Arc<ShardMailbox<T>>,
+    pub(crate) board: Arc<Board>,
+    pub(crate) hooks: Hooks<T>,
+    pub(crate) metrics: Arc<ShardMetrics>,
+    pub(crate) replica: Replica,
+    pub(crate) machine: Machine,
+    pub(crate) effects: Effects,
+    pub(crate) role: Role,
+    pub(crate) term: Term,
+    pub(crate) fenced: Option<String>,
+    /// Only while leading.
+    pub(crate) clock: Option<LogClock>,
+    pub(crate) index: Index,
+    pub(crate) hot: HotCache,
+    pub(crate) archive: Archive,
+    pub(crate) draft: Draft<T>,
+    /// A finished turn that the replica could not take yet.
+    pub(crate) stalled: Option<Turn<T>>,
+    pub(crate) proposer: u64,
+    pub(crate) turn_number: u64,
+    pub(crate) pending: Pending<T>,
+    pub(crate) big: BTreeMap<Source, BigAppend<T>>,
+    pub(crate) waiting: WaitingFetches<T>,
+    pub(crate) barriers: BTreeMap<ReadToken, Vec<T>>,
+    pub(crate) wish: Option<Arc<Catalog>>,
+    pub(crate) provisioning: bool,
+    pub(crate) answers: Vec<(T, Answer)>,
+    pub(crate) catalogue_version: u64,
+    pub(crate) grown: Vec<PartitionId>,
+    pub(crate) applied: LogIndex,
+    /// A seal is under way.
+    pub(crate) sealing: bool,
+    closed: bool,
+}
+
+/// A turn ready to be proposed.
+pub(crate) struct Turn<T> {
+    pub(crate) number: u64,
+    pub(crate) body: bytes::Bytes,
+    pub(crate) askers: Askers<T>,
+}
+
+impl<T: Clone + Send + 'static> Shard<T> {
+    /// Opens the shard in `dir` and replays what its checkpoint does not hold.
+    pub fn open(
+        env: Env,
+        dir: PathBuf,
+        config: ShardConfig,
+        mailbox: Arc<ShardMailbox<T>>,
+        board: Arc<Board>,
+        hooks: Hooks<T>,
+        metrics: Arc<ShardMetrics>,
+    ) -> Result<(Shard<T>, Recovered), ShardOpenError> {
+        let poster = Arc::clone(&mailbox);
+        let post = Arc::new(move |done| poster.post_completion(Done::Replica(done)));
+        let (replica, mut recovered) =
+            Replica::open(&env, dir, config.replica.clone(), post).map_err(ShardOpenError::Replica)?;
+        let machine = match recovered.checkpoint.take() {
+            Some(checkpoint) => {
+                crate::checkpoint::restore(config.id, &checkpoint).map_err(ShardOpenError::Checkpoint)?
+            }
+            None => Machine::new(config.id),
+        };
+        let archive = Archive { reader: replica.reader(), sealed: SealedIndex::default() };
+        let proposer = env.random.next_u64();
+        let mut shard = Shard {
+            hot: HotCache::new(config.hot_bytes_max),
+            env,
+            config,
+            mailbox,
+            board,
+            hooks,
+            metrics,
+            replica,
+            machine,
+            effects: Effects::default(),
+            role: Role::Follower { leader: None },
+            term: Term(0),
+            fenced: None,
+            clock: None,
+            index: Index::default(),
+            archive,
+            draft: Draft::new(),
+            stalled: None,
+            proposer,
+            turn_number: 0,
+            pending: Pending::new(),
+            big: BTreeMap::new(),
+            waiting: WaitingFetches::new(),
+            barriers: BTreeMap::new(),
+            wish: None,
+            provisioning: false,
+            answers: Vec::new(),
+            catalogue_version: 0,
+            grown: Vec::new(),
+            applied: LogIndex(0),
+            sealing: false,
+            closed: false,
+        };
+        shard.publish_catalogue();
+        Ok((shard, recovered))
+    }
+
+    /// Does what is to be done now.
+    pub fn turn(&mut self) -> NextTurn {
+        let now = self.env.clock.monotonic();
+        let room = if self.stalled.is_some() { 0 } else { forebay_model::limits::TURN_BYTES_MAX };
+        let taken = self.mailbox.take(room);
+        for done in taken.completions {
+            self.complete(now, done);
+        }
+        self.replica.tick(now);
+        self.pump(now);
+        self.provision(now);
+        for read in taken.reads {
+            self.read(now, read);
+        }
+        self.work_all(now, taken.work);
+        self.write_parts();
+        self.propose(now);
+        self.pump(now);
+        self.wake_readers(now);
+        self.pending.expire(now, &mut self.answers);
+        self.notice();
+        self.deliver();
+        self.next_turn(now, taken.more)
+    }
+
+    /// Begins to end the shard in good order: everybody who waits is answered, everything written is flushed and
+    /// recorded as such. Turns go on until one returns [`NextTurn::Never`].
+    pub fn close(&mut self) {
+        self.abandon(&Refusal::ShuttingDown);
+        self.deliver();
+        self.replica.close();
+    }
+
+    fn next_turn(&self, now: Monotonic, more: bool) -> NextTurn {
+        if self.fenced.is_some() {
+            // It still wakes to refuse what comes in.
+            return NextTurn::At(now + Duration::from_secs(1));
+        }
+        if self.closed {
+            return NextTurn::Never;
+        }
+        if more && self.stalled.is_none() {
+            return NextTurn::Now;
+        }
+        let deadlines = [self.waiting.next_deadline(), self.pending.next_deadline()];
+        let tick = now + TICK;
+        NextTurn::At(deadlines.into_iter().flatten().fold(tick, Monotonic::min))
+    }
+
+    fn complete(&mut self, now: Monotonic, done: Done<T>) {
+        match done {
+            Done::Replica(done) => self.replica.complete(now, done),
+            Done::Cold(done) => self.cold_done(done),
+        }
+    }
+
+    /// Takes everything that the replica has to say.
+    fn pump(&mut self, now: Monotonic) {
+        while let Some(output) = self.replica.poll() {
+            match output {
+                Output::Committed(entries) => self.apply_all(entries),
+                Output::Role(role) => self.change_role(now, role),
+                Output::Install(checkpoint) => self.install(&checkpoint),
+                Output::ReadReady(token) => self.pass_barrier(token),
+                Output::Membership(_) => {}
+                Output::Closed => self.closed = true,
+                Output::Fenced(fence) => self.fence(fence.to_string()),
+            }
+        }
+    }
+
+    fn change_role(&mut self, now: Monotonic, role: Role) {
+        let led = self.leads();
+        self.role = role;
+        match role {
+            Role::Leader { term, ready: LeaderReady::Yes } => {
+                self.term = term;
+                if !led {
+                    self.start_leading(now);
+                }
+            }
+            Role::Leader { term, ready: LeaderReady::NotYet } => self.term = term,
+            Role::Follower { .. } | Role::Candidate => {}
+        }
+        if led && !self.leads() {
+            self.clock = None;
+            self.sealing = false;
+            self.abandon(&Refusal::Unknown);
+        }
+    }
+
+    fn start_leading(&mut self, now: Monotonic) {
+        let clock = &self.env.clock;
+        let last = self.machine.applied().time;
+        let (step, policy) = (self.config.clock_step_max, self.config.clock_policy);
+        self.clock = Some(LogClock::begin(last, now, clock.wall(), step, policy));
+        self.provisioning = false;
+        tracing::info!(shard = self.config.id.0, term = self.term.0, "leads");
+    }
+
+    /// Whether this replica leads and serves.
+    pub(crate) fn leads(&self) -> bool {
+        self.fenced.is_none() && matches!(self.role, Role::Leader { ready: LeaderReady::Yes, .. })
+    }
+
+    /// The refusal of somebody who came to a shard that does not lead.
+    pub(crate) fn not_leading(&self) -> Refusal {
+        if self.fenced.is_some() {
+            return Refusal::Storage;
+        }
+        match self.role {
+            Role::Leader { .. } => Refusal::Loading,
+            Role::Follower { leader } => Refusal::NotLeader { leader },
+            Role::Candidate => Refusal::NotLeader { leader: None },
+        }
+    }
+
+    /// The leader's log time now.
+    pub(crate) fn log_time(&mut self, now: Monotonic) -> LogTime {
+        let wall = self.env.clock.wall();
+        let last = self.machine.applied().time;
+        self.clock.as_mut().map_or(last, |clock| clock.advance(now, wall))
+    }
+
+    fn propose(&mut self, now: Monotonic) {
+        if self.stalled.is_none() && !self.draft.is_empty() {
+            let time = self.log_time(now);
+            self.turn_number += 1;
+            match self.draft.finish(time, self.proposer, self.turn_number) {
+                Ok((body, askers)) => self.stalled = Some(Turn { number: self.turn_number, body, askers }),
+                Err(error) => panic!("a turn keeps the limits of an entry: {error}"),
+            }
+        }
+        let Some(turn) = self.stalled.take() else { return };
+        self.propose_turn(turn);
+        self.seal_if_due();
+    }
+
+    fn propose_turn(&mut self, turn: Turn<T>) {
+        use forebay_replication::Dropped;
+        let entry = (forebay_commitlog::EntryKind::Normal, turn.body.clone());
+        match self.replica.propose(vec![entry]) {
+            Ok(_) => self.pending.insert(turn.number, turn.askers),
+            Err(Dropped::Full | Dropped::NotReady) => self.stalled = Some(turn),
+            Err(Dropped::NotLeader(_) | Dropped::Fenced) => {
+                let refusal = self.not_leading();
+                self.refuse_askers(turn.askers, &refusal);
+            }
+        }
+    }
+
+    fn seal_if_due(&mut self) {
+        let entries_max = forebay_model::limits::SEGMENT_INDEX_ENTRIES_MAX;
+        let due = self.replica.wants_seal() || self.index.active_len() >= entries_max;
+        if self.leads() && due && !self.sealing {
+            // A refused seal is proposed again next turn.
+            let seal = (forebay_commitlog::EntryKind::Seal, bytes::Bytes::new());
+            self.sealing = self.replica.propose(vec![seal]).is_ok();
+        }
+    }
+
+    pub(crate) fn fence(&mut self, why: String) {
+        if self.fenced.is_some() {
+            return;
+        }
+        tracing::error!(
+            shard = self.config.id.0,
+            why,
+            "storage failed: this shard is fenced and confirms nothing more until the node is repaired and restarted"
+        );
+        self.fenced = Some(why);
+        self.metrics.fenced.set(1);
+        self.abandon(&Refusal::Storage);
+    }
+
+    /// Answers everybody who waits for something that this replica cannot finish.
+    pub(crate) fn abandon(&mut self, refusal: &Refusal) {
+        for asking in self.pending.take_all() {
+            self.refuse_asking(asking, refusal);
+        }
+        let mut askers = self.draft.abandon();
+        askers.extend(self.stalled.take().into_iter().flat_map(|turn| turn.askers));
+        // What never reached the log has certainly not happened.
+        let certain = if *refusal == Refusal::Unknown { self.not_leading() } else { refusal.clone() };
+        self.refuse_askers(askers, &certain);
+        for (source, big) in std::mem::take(&mut self.big) {
+            let (ticket, behind) = big.give_up();
+            self.answers.push((ticket, Answer::Published(Err(certain.clone()))));
+            self.answers.extend(behind.into_iter().map(|work| work.refuse(&certain)));
+            self.mailbox.release(source);
+        }
+        for fetch in self.waiting.take_all() {
+            self.answers.push(fetch.refuse(&certain));
+        }
+        for ticket in std::mem::take(&mut self.barriers).into_values().flatten() {
+            self.answers.push((ticket, Answer::Barrier(Err(certain.clone()))));
+        }
+    }
+
+    fn pass_barrier(&mut self, token: ReadToken) {
+        let later = self.barriers.split_off(&ReadToken(token.0 + 1));
+        for ticket in std::mem::replace(&mut self.barriers, later).into_values().flatten() {
+            self.answers.push((ticket, Answer::Barrier(Ok(()))));
+        }
+    }
+
+    /// Writes on the board what changed.
+    fn notice(&mut self) {
+        let leader = match self.role {
+            Role::Leader { ready: LeaderReady::Yes, .. } => Some(self.config.node),
+            Role::Leader { .. } | Role::Candidate => None,
+            Role::Follower { leader } => leader,
+        };
+        let status = ShardStatus {
+            leader: leader.filter(|_| self.fenced.is_none()),
+            term: self.term,
+            leads: self.leads(),
+            fenced: self.fenced.clone(),
+            clock_held: self.clock.as_ref().is_some_and(|clock| !clock.deletes()),
+        };
+        if self.board.set_status(&status) {
+            (self.hooks.noticed)();
+        }
+    }
+
+    fn deliver(&mut self) {
+        if !self.answers.is_empty() {
+            (self.hooks.answers)(std::mem::take(&mut self.answers));
+        }
+    }
+
+    /// Hands the catalogue to the front desk if it has a new version.
+    pub(crate) fn publish_catalogue(&mut self) {
+        let version = self.machine.catalog().version();
+        if self.config.id == ShardId(0) && version != self.catalogue_version {
+            self.catalogue_version = version;
+            (self.hooks.catalogue)(Arc::new(self.machine.catalog().clone()));
+        }
+    }
+
+    /// The state, for tests and checkers.
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+}

@@ -1,0 +1,181 @@
+//! What a shard is asked to do and what it answers. Partitions are named by their ids here: the front desk has
+//! resolved topics already.
+
+use bytes::Bytes;
+use forebay_env::Monotonic;
+use forebay_machine::{Command, Outcome};
+use forebay_model::fetch::{FetchRefusal, Fetched, FoundEpochEnd, FoundOffset, Isolation, OffsetTarget};
+use forebay_model::group::{GroupListing, GroupReply, GroupRequest};
+use forebay_model::publish::{Confirm, PayloadKind, Published};
+use forebay_model::{LeaderEpoch, Offset, PartitionId, Refusal, TopicId};
+
+use crate::refuse_group;
+
+/// Work that is ordered per source and may go through the log. `T` is the asker's ticket, given back with the answer.
+#[derive(Debug)]
+pub enum Work<T> {
+    /// Append a payload to a partition.
+    Append(Append<T>),
+    /// Apply commands of the catalogue; answered when applied.
+    Propose(T, Vec<Command>),
+    /// Something of a group led here.
+    Group(T, GroupRequest),
+}
+
+/// One payload to append.
+#[derive(Debug)]
+pub struct Append<T> {
+    /// Whom to answer.
+    pub ticket: T,
+    /// Where to.
+    pub partition: PartitionId,
+    /// What it is.
+    pub kind: PayloadKind,
+    /// The batch, verbatim, already checked.
+    pub payload: Bytes,
+    /// When to answer.
+    pub confirm: Confirm,
+    /// Answer `TimedOut` at this time; the payload may be stored all the same.
+    pub deadline: Monotonic,
+}
+
+/// Work that reads and never goes through the log.
+#[derive(Debug)]
+pub enum Read<T> {
+    /// Read records, waiting for them.
+    Fetch(FetchWork<T>),
+    /// Look up offsets.
+    FindOffsets(T, Vec<FindOffsetWork>, Isolation),
+    /// Look up ends of epochs.
+    FindEpochEnds(T, Vec<FindEpochEndWork>),
+    /// Every group led here.
+    ListGroups(T),
+    /// Answer when everything that was confirmed before is applied here.
+    Barrier(T),
+    /// Answer a waiting fetch of this number now, with what there is.
+    EndFetch(u64),
+}
+
+/// A fetch from the partitions of one shard.
+#[derive(Debug)]
+pub struct FetchWork<T> {
+    /// Whom to answer.
+    pub ticket: T,
+    /// A number unique among open fetches, for [`Read::EndFetch`].
+    pub number: u64,
+    /// What to read; earlier items are filled first.
+    pub items: Vec<FetchItemWork>,
+    /// Answer as soon as this much is there...
+    pub bytes_min: u64,
+    /// ...never with more (one whole batch is always allowed)...
+    pub bytes_max: u64,
+    /// ...or at this time.
+    pub deadline: Monotonic,
+    /// Which records are visible.
+    pub isolation: Isolation,
+}
+
+/// One partition of a fetch.
+#[derive(Clone, Copy, Debug)]
+pub struct FetchItemWork {
+    /// Where from.
+    pub partition: PartitionId,
+    /// Its topic, for the answer.
+    pub topic: TopicId,
+    /// First offset wanted.
+    pub offset: Offset,
+    /// Upper bound in bytes.
+    pub bytes_max: u64,
+    /// The epoch the reader believes in.
+    pub leader_epoch: Option<LeaderEpoch>,
+}
+
+/// One look-up.
+#[derive(Clone, Copy, Debug)]
+pub struct FindOffsetWork {
+    /// Where.
+    pub partition: PartitionId,
+    /// What.
+    pub target: OffsetTarget,
+    /// The epoch the reader believes in.
+    pub leader_epoch: Option<LeaderEpoch>,
+}
+
+/// One look-up of the end of an epoch.
+#[derive(Clone, Copy, Debug)]
+pub struct FindEpochEndWork {
+    /// Where.
+    pub partition: PartitionId,
+    /// Whose end.
+    pub epoch: LeaderEpoch,
+    /// The epoch the reader believes in.
+    pub leader_epoch: Option<LeaderEpoch>,
+}
+
+/// What a shard answers.
+#[derive(Debug)]
+pub enum Answer {
+    /// To [`Work::Append`].
+    Published(Published),
+    /// To [`Work::Propose`].
+    Outcomes(Result<Proposed, Refusal>),
+    /// To [`Work::Group`].
+    Group(GroupReply),
+    /// To [`Read::Fetch`]: one per item.
+    Fetched(Vec<Fetched>),
+    /// To [`Read::FindOffsets`]: one per item.
+    FoundOffsets(Vec<FoundOffset>),
+    /// To [`Read::FindEpochEnds`]: one per item.
+    FoundEpochEnds(Vec<FoundEpochEnd>),
+    /// To [`Read::ListGroups`].
+    Groups(Result<Vec<GroupListing>, Refusal>),
+    /// To [`Read::Barrier`].
+    Barrier(Result<(), Refusal>),
+}
+
+/// What became of proposed commands.
+#[derive(Debug)]
+pub struct Proposed {
+    /// One per command, in order.
+    pub outcomes: Vec<Outcome>,
+    /// The version of the catalogue after them.
+    pub catalogue_version: u64,
+}
+
+impl<T> Work<T> {
+    /// The answer that refuses it.
+    pub fn refuse(self, refusal: &Refusal) -> (T, Answer) {
+        match self {
+            Work::Append(append) => (append.ticket, Answer::Published(Err(refusal.clone()))),
+            Work::Propose(ticket, _) => (ticket, Answer::Outcomes(Err(refusal.clone()))),
+            Work::Group(ticket, request) => (ticket, Answer::Group(refuse_group(&request, refusal))),
+        }
+    }
+}
+
+impl<T> Read<T> {
+    /// The answer that refuses it; nothing where nobody waits for one.
+    pub fn refuse(self, refusal: &Refusal) -> Option<(T, Answer)> {
+        let no = || refusal.clone();
+        match self {
+            Read::Fetch(fetch) => Some(fetch.refuse(refusal)),
+            Read::FindOffsets(ticket, items, _) => {
+                Some((ticket, Answer::FoundOffsets(items.iter().map(|_| Err(no())).collect())))
+            }
+            Read::FindEpochEnds(ticket, items) => {
+                Some((ticket, Answer::FoundEpochEnds(items.iter().map(|_| Err(no())).collect())))
+            }
+            Read::ListGroups(ticket) => Some((ticket, Answer::Groups(Err(no())))),
+            Read::Barrier(ticket) => Some((ticket, Answer::Barrier(Err(no())))),
+            Read::EndFetch(_) => None,
+        }
+    }
+}
+
+impl<T> FetchWork<T> {
+    /// The answer that refuses every item.
+    pub fn refuse(self, refusal: &Refusal) -> (T, Answer) {
+        let items = self.items.iter().map(|_| Err(FetchRefusal { refusal: refusal.clone() }));
+        (self.ticket, Answer::Fetched(items.collect()))
+    }
+}
