@@ -164,9 +164,7 @@ fn a_connection_too_many_is_refused_and_counted() {
     drop(a);
     hall.wait_closed("peer_closed", 1);
     // The place is free when the descriptor is, which is a little after the connection was counted as closed.
-    while hall.gateway.connections_open() > 1 {
-        std::thread::yield_now();
-    }
+    hall.wait_open(1);
     hall.client().echo(b"c");
 }
 

@@ -69,6 +69,10 @@ impl Hall {
         assert_eq!(self.closed(reason), count, "{reason}");
     }
 
+    pub fn wait_open(&self, connections_max: usize) {
+        wait("connections to end", || self.gateway.connections_open() <= connections_max);
+    }
+
     pub fn wait_metric(&self, series: &str, at_least: u64) {
         wait(series, || self.metric(series) >= at_least);
     }
