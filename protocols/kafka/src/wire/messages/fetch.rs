@@ -94,7 +94,7 @@ wire_struct! {
         /// An answer for each.
         responses: Vec<FetchableTopicResponse> [..];
         /// Where the leaders named above are.
-        node_endpoints: Vec<NodeEndpoint> [16.., tag(0)];
+        node_endpoints: Vec<NodeEndpoint> [16.., tag(0), lossy(true)];
     }
 
     /// Batches of one topic.
@@ -129,7 +129,7 @@ wire_struct! {
         /// To a follower: where its log left the leader's.
         diverging_epoch: EpochEndOffset [12.., tag(0)];
         /// Who leads now, when the request went to the wrong broker.
-        current_leader: LeaderIdAndEpoch [12.., tag(1)];
+        current_leader: LeaderIdAndEpoch [12.., tag(1), lossy(true)];
         /// To a follower below the log's start: the snapshot to fetch instead.
         snapshot_id: SnapshotId [12.., tag(2)];
     }

@@ -23,7 +23,7 @@ wire_struct! {
     /// Batches for one topic, named until version 12, by id from 13 on.
     pub struct TopicProduceData {
         /// The topic's name.
-        name: Str [..13];
+        name: Str [..13, lossy(true)];
         /// The topic's id.
         topic_id: Uuid [13.., lossy(true)];
         /// The topic's partitions.
@@ -45,13 +45,13 @@ wire_struct! {
         /// For how long the client is held back for exceeding a quota, milliseconds.
         throttle_time_ms: i32 [1.., lossy(true)];
         /// Where the leaders named above are.
-        node_endpoints: Vec<NodeEndpoint> [10.., tag(0)];
+        node_endpoints: Vec<NodeEndpoint> [10.., tag(0), lossy(true)];
     }
 
     /// What became of one topic's batches.
     pub struct TopicProduceResponse {
         /// The topic's name.
-        name: Str [..13];
+        name: Str [..13, lossy(true)];
         /// The topic's id.
         topic_id: Uuid [13.., lossy(true)];
         /// An answer for each partition.
@@ -76,7 +76,7 @@ wire_struct! {
         /// More about the error, for people.
         error_message: Option<Str> [8.., lossy(true)];
         /// Who leads now, when the request went to the wrong broker.
-        current_leader: LeaderIdAndEpoch [10.., tag(0)];
+        current_leader: LeaderIdAndEpoch [10.., tag(0), lossy(true)];
     }
 
     /// A record at fault.
