@@ -91,6 +91,7 @@ mod tests {
     fn fetch(number: u64, partitions: &[u64], deadline: u64) -> FetchWork<u64> {
         let item = |id: &u64| FetchItemWork {
             partition: PartitionId(*id),
+            topic: forebay_model::TopicId::NONE,
             offset: Offset(0),
             bytes_max: 1,
             leader_epoch: None,
