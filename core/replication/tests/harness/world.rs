@@ -1,0 +1,485 @@
+//! Several replicas in one thread: a seed decides what happens next, and the same seed does the same again.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use forebay_commitlog::{Body, SlotKind};
+use forebay_env::{Clock, Env, IoClass, Job, Monotonic, Network, Random, Spawn, WallMs};
+use forebay_model::{LogIndex, NodeId, ShardId, Term};
+use forebay_replication::{
+    Bootstrap, Committed, Completion, Dropped, EntryKind, Fence, Membership, OpenError, Output, PeerId,
+    ReadToken, Recovered, Replica, ReplicaConfig, Role, ShardClass,
+};
+
+use super::disk::MemDisk;
+
+pub const SHARD: ShardId = ShardId(3);
+
+/// The numbers of splitmix64.
+pub struct Seeded(AtomicU64);
+
+impl Seeded {
+    pub fn new(seed: u64) -> Seeded {
+        Seeded(AtomicU64::new(seed))
+    }
+
+    pub fn below(&self, limit: u64) -> u64 {
+        self.next_u64() % limit
+    }
+
+    pub fn chance(&self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+}
+
+impl Random for Seeded {
+    fn next_u64(&self) -> u64 {
+        let value = self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
+        let value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let value = (value ^ value >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        value ^ value >> 31
+    }
+}
+
+#[derive(Default)]
+pub struct Now(AtomicU64);
+
+impl Clock for Now {
+    fn monotonic(&self) -> Monotonic {
+        Monotonic(self.0.load(Ordering::Relaxed))
+    }
+
+    fn wall(&self) -> WallMs {
+        WallMs(0)
+    }
+}
+
+/// Frames on their way.
+#[derive(Default)]
+pub struct Wires(Mutex<VecDeque<(u64, Vec<u8>)>>);
+
+impl Network for Wires {
+    fn send(&self, to: u64, shard: u32, message: Vec<u8>) {
+        assert_eq!(shard, SHARD.0);
+        self.0.lock().unwrap().push_back((to, message));
+    }
+}
+
+/// Jobs that nobody has run yet.
+#[derive(Clone, Default)]
+pub struct Jobs(Arc<Mutex<Vec<(IoClass, Job)>>>);
+
+impl Spawn for Jobs {
+    fn spawn(&self, class: IoClass, job: Job) {
+        self.0.lock().unwrap().push((class, job));
+    }
+}
+
+type Mailbox = Arc<Mutex<Vec<Completion>>>;
+
+/// One machine.
+pub struct Node {
+    pub id: u64,
+    pub disk: MemDisk,
+    pub config: ReplicaConfig,
+    pub replica: Option<Replica>,
+    pub recovered: Option<Recovered>,
+    jobs: Jobs,
+    mailbox: Mailbox,
+    /// What it applied, by index.
+    pub applied: BTreeMap<u64, (u64, Vec<u8>)>,
+    pub role: Role,
+    pub membership: Option<Membership>,
+    pub fenced: Option<Fence>,
+    pub closed: bool,
+    pub reads_ready: Vec<ReadToken>,
+    pub cut_off: bool,
+    /// Jobs of this class wait.
+    pub held: Option<IoClass>,
+}
+
+pub struct World {
+    pub nodes: BTreeMap<u64, Node>,
+    pub rng: Arc<Seeded>,
+    pub clock: Arc<Now>,
+    pub wires: Arc<Wires>,
+    pub loss_percent: u64,
+    /// What any replica ever saw committed, by index.
+    pub chosen: BTreeMap<u64, (u64, EntryKind, Vec<u8>)>,
+    /// Payloads that a leader saw committed in the term in which it proposed them.
+    pub confirmed: BTreeSet<u64>,
+    proposed: BTreeMap<(u64, u64), u64>,
+    next_payload: u64,
+    /// A digest of everything that happened.
+    pub trace: u64,
+}
+
+pub fn peer(node: u64) -> PeerId {
+    PeerId::first(NodeId(node)).unwrap()
+}
+
+pub fn body(payload: u64) -> Bytes {
+    Body::opaque(SlotKind(1), &payload.to_le_bytes()).unwrap()
+}
+
+impl World {
+    /// `founders` replicas that found a group.
+    pub fn new(seed: u64, founders: u64, class: ShardClass) -> World {
+        let mut world = World {
+            nodes: BTreeMap::new(),
+            rng: Arc::new(Seeded::new(seed)),
+            clock: Arc::default(),
+            wires: Arc::default(),
+            loss_percent: 0,
+            chosen: BTreeMap::new(),
+            confirmed: BTreeSet::new(),
+            proposed: BTreeMap::new(),
+            next_payload: 1,
+            trace: 0,
+        };
+        let voters: BTreeSet<PeerId> = (1..=founders).map(peer).collect();
+        for id in 1..=founders {
+            world.add(ReplicaConfig::new(SHARD, peer(id), class, Bootstrap::Found(voters.clone())));
+        }
+        world
+    }
+
+    /// Starts a replica on a blank disk.
+    pub fn add(&mut self, config: ReplicaConfig) {
+        let id = config.peer.node().0;
+        let node = Node {
+            id,
+            disk: MemDisk::default(),
+            config,
+            replica: None,
+            recovered: None,
+            jobs: Jobs::default(),
+            mailbox: Mailbox::default(),
+            applied: BTreeMap::new(),
+            role: Role::Follower { leader: None },
+            membership: None,
+            fenced: None,
+            closed: false,
+            reads_ready: Vec::new(),
+            cut_off: false,
+            held: None,
+        };
+        self.nodes.insert(id, node);
+        self.start(id).unwrap();
+    }
+
+    pub fn node(&mut self, id: u64) -> &mut Node {
+        self.nodes.get_mut(&id).unwrap()
+    }
+
+    pub fn replica(&mut self, id: u64) -> &mut Replica {
+        self.node(id).replica.as_mut().unwrap()
+    }
+
+    fn env(&self, node: &Node) -> Env {
+        Env {
+            clock: self.clock.clone(),
+            disk: Arc::new(node.disk.clone()),
+            network: self.wires.clone(),
+            random: self.rng.clone(),
+            spawn: Arc::new(node.jobs.clone()),
+        }
+    }
+
+    /// Opens the replica of a node that is down.
+    pub fn start(&mut self, id: u64) -> Result<(), OpenError> {
+        let node = self.nodes.get_mut(&id).unwrap();
+        node.jobs = Jobs::default();
+        node.mailbox = Mailbox::default();
+        let node = &self.nodes[&id];
+        let env = self.env(node);
+        let mailbox = node.mailbox.clone();
+        let post = Arc::new(move |done| mailbox.lock().unwrap().push(done));
+        let (replica, recovered) = Replica::open(&env, dir(), node.config.clone(), post)?;
+        let node = self.nodes.get_mut(&id).unwrap();
+        let from = recovered.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.index.0);
+        // The state machine begins at the checkpoint and must be told everything behind it again.
+        node.applied.retain(|index, _| *index <= from);
+        node.replica = Some(replica);
+        node.recovered = Some(recovered);
+        node.role = Role::Follower { leader: None };
+        node.fenced = None;
+        node.closed = false;
+        self.poll(id);
+        Ok(())
+    }
+
+    /// The process dies; the page cache stays.
+    pub fn kill(&mut self, id: u64) {
+        let node = self.node(id);
+        node.replica = None;
+        node.jobs = Jobs::default();
+        self.note(&[1, id]);
+    }
+
+    /// The machine loses power.
+    pub fn power_cut(&mut self, id: u64) {
+        self.kill(id);
+        self.node(id).disk.power_cut();
+    }
+
+    /// Takes everything that a replica has to tell.
+    pub fn poll(&mut self, id: u64) {
+        loop {
+            let Some(output) = self.nodes.get_mut(&id).unwrap().replica.as_mut().and_then(Replica::poll)
+            else {
+                return;
+            };
+            match output {
+                Output::Committed(entries) => self.apply(id, entries),
+                Output::Role(role) => self.node(id).role = role,
+                Output::Membership(membership) => self.node(id).membership = Some(membership),
+                Output::Fenced(fence) => self.node(id).fenced = Some(fence),
+                Output::Closed => self.node(id).closed = true,
+                Output::ReadReady(token) => self.node(id).reads_ready.push(token),
+                Output::Install(checkpoint) => self.install(id, checkpoint),
+            }
+        }
+    }
+
+    fn apply(&mut self, id: u64, entries: Vec<Committed>) {
+        let mut last = LogIndex(0);
+        for entry in entries {
+            let index = entry.index.0;
+            let bytes = entry.body.bytes().to_vec();
+            self.note(&[2, id, index, entry.term.0]);
+            let chosen = (entry.term.0, entry.kind, bytes.clone());
+            let known = self.chosen.entry(index).or_insert_with(|| chosen.clone());
+            assert_eq!(*known, chosen, "node {id} committed another entry {index}");
+            let expected = self.nodes[&id].applied.last_key_value().map(|(index, _)| index + 1);
+            if let Some(expected) = expected {
+                assert_eq!(index, expected, "node {id} was handed entries with a gap");
+            }
+            if let Some(payload) = self.proposed.get(&(entry.term.0, index)).copied()
+                && matches!(self.nodes[&id].role, Role::Leader { term, .. } if term == entry.term)
+            {
+                self.confirmed.insert(payload);
+            }
+            self.node(id).applied.insert(index, (entry.term.0, bytes));
+            last = entry.index;
+        }
+        self.replica(id).applied(last);
+    }
+
+    fn install(&mut self, _: u64, _: forebay_replication::Checkpoint) {
+        unimplemented!("no transfer in this world yet")
+    }
+
+    /// Proposes `count` payloads on a node.
+    pub fn propose(&mut self, id: u64, count: u64) -> Result<Term, Dropped> {
+        let payloads: Vec<u64> = (self.next_payload..self.next_payload + count).collect();
+        let entries = payloads.iter().map(|payload| (EntryKind::Normal, body(*payload))).collect();
+        let replica = self.replica(id);
+        let term = replica.propose(entries)?;
+        let last = replica.last_index().0;
+        self.next_payload += count;
+        for (index, payload) in (last + 1 - count..=last).zip(payloads) {
+            self.proposed.insert((term.0, index), payload);
+        }
+        self.poll(id);
+        Ok(term)
+    }
+
+    /// Lets time pass everywhere.
+    pub fn pass(&mut self, time: Duration) {
+        self.clock.0.fetch_add(time.as_nanos() as u64, Ordering::Relaxed);
+        let now = self.clock.monotonic();
+        let ids: Vec<u64> = self.nodes.keys().copied().collect();
+        for id in ids {
+            if let Some(replica) = &mut self.node(id).replica {
+                replica.tick(now);
+            }
+            self.poll(id);
+        }
+    }
+
+    /// Delivers one frame, the oldest or any.
+    fn deliver(&mut self) -> bool {
+        let mut wires = self.wires.0.lock().unwrap();
+        if wires.is_empty() {
+            return false;
+        }
+        let at = if self.rng.chance(80) { 0 } else { self.rng.below(wires.len() as u64) as usize };
+        let (to, frame) = wires.remove(at).unwrap();
+        drop(wires);
+        let lost = self.rng.chance(self.loss_percent) || self.nodes.get(&to).is_none_or(|node| node.cut_off);
+        let now = self.clock.monotonic();
+        let from = u64::from_le_bytes(frame[4..12].try_into().unwrap()) >> 16;
+        if lost || self.nodes.get(&from).is_none_or(|node| node.cut_off) {
+            return true;
+        }
+        self.note(&[3, to, frame.len() as u64]);
+        if let Some(replica) = &mut self.node(to).replica {
+            replica.step(now, Bytes::from(frame));
+            self.poll(to);
+        }
+        true
+    }
+
+    /// Runs one job of one node, any, and leaves its result in the mailbox.
+    fn run_job(&mut self, id: u64) -> bool {
+        let held = self.nodes[&id].held;
+        let jobs = self.nodes[&id].jobs.clone();
+        let mut queue = jobs.0.lock().unwrap();
+        let free: Vec<usize> = (0..queue.len()).filter(|at| Some(queue[*at].0) != held).collect();
+        if free.is_empty() {
+            return false;
+        }
+        let (_, job) = queue.remove(free[self.rng.below(free.len() as u64) as usize]);
+        drop(queue);
+        job();
+        true
+    }
+
+    /// Hands one completion over, any.
+    fn complete(&mut self, id: u64) -> bool {
+        let mailbox = self.nodes[&id].mailbox.clone();
+        let mut posted = mailbox.lock().unwrap();
+        if posted.is_empty() {
+            return false;
+        }
+        let at = self.rng.below(posted.len() as u64) as usize;
+        let done = posted.remove(at);
+        drop(posted);
+        let now = self.clock.monotonic();
+        if let Some(replica) = &mut self.node(id).replica {
+            replica.complete(now, done);
+        }
+        self.poll(id);
+        true
+    }
+
+    /// Does one thing that is due: a frame, a job, a completion. Answers whether there was one.
+    pub fn step(&mut self) -> bool {
+        let ids: Vec<u64> = self.nodes.keys().copied().collect();
+        let start = self.rng.below(3 * ids.len() as u64 + 1);
+        for turn in 0..3 * ids.len() as u64 + 1 {
+            let choice = (start + turn) % (3 * ids.len() as u64 + 1);
+            let did = match choice.checked_sub(1) {
+                None => self.deliver(),
+                Some(choice) => {
+                    let id = ids[(choice / 3) as usize];
+                    match choice % 3 {
+                        0 => self.run_job(id),
+                        1 => self.complete(id),
+                        _ => self.deliver(),
+                    }
+                }
+            };
+            if did {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Works off everything that is due, without letting time pass.
+    pub fn settle(&mut self) {
+        for _ in 0..1_000_000 {
+            if !self.step() {
+                return;
+            }
+        }
+        panic!("the world does not come to rest");
+    }
+
+    /// Lets time pass and works until `goal`, at most a simulated minute.
+    pub fn until(&mut self, what: &str, mut goal: impl FnMut(&mut World) -> bool) {
+        for _ in 0..3000 {
+            self.settle();
+            if goal(self) {
+                return;
+            }
+            self.pass(Duration::from_millis(20));
+        }
+        panic!("waited a minute in vain: {what}");
+    }
+
+    /// The node that leads and takes proposals.
+    pub fn leader(&mut self) -> Option<u64> {
+        let ready = |node: &&Node| {
+            let leads =
+                |role| matches!(role, Role::Leader { ready: forebay_replication::LeaderReady::Yes, .. });
+            node.fenced.is_none() && !node.cut_off && node.replica.as_ref().is_some_and(|r| leads(r.role()))
+        };
+        self.nodes
+            .values()
+            .filter(ready)
+            .max_by_key(|node| match node.replica.as_ref().unwrap().role() {
+                Role::Leader { term, .. } => term,
+                _ => Term(0),
+            })
+            .map(|node| node.id)
+    }
+
+    pub fn wait_for_leader(&mut self) -> u64 {
+        self.until("a leader", |world| world.leader().is_some());
+        self.leader().unwrap()
+    }
+
+    /// Proposes on whoever leads and waits until everybody who is up applied it.
+    pub fn commit_one(&mut self) -> u64 {
+        let mut tried = None;
+        self.until("a proposal to be confirmed", |world| {
+            if tried.is_some_and(|payload| world.confirmed.contains(&payload)) {
+                return true;
+            }
+            if let Some(leader) = world.leader() {
+                let payload = world.next_payload;
+                if world.propose(leader, 1).is_ok() {
+                    tried = Some(payload);
+                }
+            }
+            false
+        });
+        tried.unwrap()
+    }
+
+    /// Waits until every running replica applied the same end of the log.
+    pub fn wait_until_equal(&mut self) {
+        self.until("equal logs", |world| {
+            let ends: BTreeSet<_> = world
+                .nodes
+                .values()
+                .filter_map(|node| {
+                    Some((node.replica.as_ref()?.applied_index(), node.replica.as_ref()?.last_index()))
+                })
+                .collect();
+            ends.len() == 1 && ends.iter().all(|(applied, last)| applied == last)
+        });
+    }
+
+    /// Every confirmed payload is in the log, once.
+    pub fn check_confirmed(&self) {
+        let mut found: BTreeMap<u64, u64> = BTreeMap::new();
+        for (_, kind, bytes) in self.chosen.values() {
+            if *kind == EntryKind::Normal {
+                let body = Body::parse(bytes.clone().into()).unwrap();
+                let payload = body.slots().next().unwrap().bytes;
+                *found.entry(u64::from_le_bytes(payload[..].try_into().unwrap())).or_default() += 1;
+            }
+        }
+        for payload in &self.confirmed {
+            assert_eq!(found.get(payload), Some(&1), "payload {payload} was confirmed");
+        }
+    }
+
+    fn note(&mut self, words: &[u64]) {
+        for word in words {
+            self.trace = (self.trace.rotate_left(7) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        }
+    }
+}
+
+pub fn dir() -> PathBuf {
+    PathBuf::from("/node/shard-0003")
+}
