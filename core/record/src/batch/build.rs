@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use forebay_model::{BatchSequence, ProducerEpoch, ProducerId, Timestamp};
 
+use super::crc::crc32c;
 use super::deflate::deflate;
 use super::header::{ATTRIBUTES_AT, CRC_AT, LENGTH_OVERHEAD};
 use super::inflate::Inflate;
@@ -147,7 +148,7 @@ fn assemble(mut header: BatchHeader, records: &[u8]) -> Result<Bytes, BatchError
         return Err(BatchError::TooLarge { bytes: batch.len(), limit });
     }
     batch[..HEADER_BYTES].copy_from_slice(&header.encode());
-    let crc = crc_fast::crc32_iscsi(&batch[ATTRIBUTES_AT..]);
+    let crc = crc32c(&batch[ATTRIBUTES_AT..]);
     batch[CRC_AT..ATTRIBUTES_AT].copy_from_slice(&crc.to_be_bytes());
     Ok(batch.into())
 }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use forebay_model::{Timestamp, TimestampType};
 
+use super::crc::crc32c;
 use super::header::ATTRIBUTES_AT;
 use super::walk::{Frame, walk};
 use super::{BatchError, BatchHeader, Codec, HEADER_BYTES, RecordFault, patch};
@@ -88,7 +89,7 @@ fn exact(header: &BatchHeader, payload: &[u8]) -> Result<(), BatchError> {
 }
 
 fn crc(header: &BatchHeader, payload: &[u8]) -> Result<(), BatchError> {
-    let computed = crc_fast::crc32_iscsi(&payload[ATTRIBUTES_AT..]);
+    let computed = crc32c(&payload[ATTRIBUTES_AT..]);
     if computed != header.crc {
         return Err(BatchError::WrongCrc { stored: header.crc, computed });
     }

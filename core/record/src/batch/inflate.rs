@@ -44,6 +44,11 @@ impl<'a> Inflate<'a> {
         self.stream.fill_buf().map_err(|error| explain(&error, self.codec, self.limit))
     }
 
+    /// What is decompressed and not consumed, without decompressing more.
+    pub(super) fn buffered(&self) -> &[u8] {
+        self.stream.buffer()
+    }
+
     /// Consumes bytes that [`Inflate::fill`] showed.
     pub(super) fn consume(&mut self, bytes: usize) {
         self.stream.consume(bytes);

@@ -3,6 +3,7 @@
 
 mod build;
 mod check;
+mod crc;
 mod deflate;
 mod error;
 mod find;

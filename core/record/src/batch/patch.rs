@@ -1,9 +1,9 @@
 //! The fields of a stored batch that are changed after its client wrote it.
 
 use bytes::Bytes;
-use crc_fast::CrcAlgorithm::Crc32Iscsi;
 use forebay_model::{LeaderEpoch, Offset, Timestamp};
 
+use super::crc::{crc32c, crc32c_changed};
 use super::header::{ATTRIBUTES_AT, CRC_AT, EPOCH_AT, MAX_TIMESTAMP_AT};
 use super::{Attributes, BatchError, BatchHeader};
 
@@ -67,15 +67,12 @@ fn put_max_timestamp(covered: &mut [u8], time: Timestamp) {
 /// Changes bytes at the front of what the crc covers, and the crc by what the change does to it.
 ///
 /// The crc is not computed afresh from the rest of the batch: that would cost a pass over it, and would put the seal
-/// of a right checksum on bytes that rotted since they were stored. A crc is linear: with `shift(c)` for the crc of
-/// `c` followed by the rest as zeros, the new crc is `old ^ shift(crc(front)) ^ shift(crc(new front))`.
+/// of a right checksum on bytes that rotted since they were stored.
 fn rewrite(batch: &mut [u8], old: u32, change: impl FnOnce(&mut [u8])) {
-    let behind = (batch.len() - PATCHED_END) as u64;
+    let behind = batch.len() - PATCHED_END;
     let front = &mut batch[ATTRIBUTES_AT..PATCHED_END];
-    let before = crc_fast::crc32_iscsi(front);
+    let before = crc32c(front);
     change(front);
-    let after = crc_fast::crc32_iscsi(front);
-    let shift = |crc: u32| crc_fast::checksum_combine(Crc32Iscsi, u64::from(crc), 0, behind) as u32;
-    let crc = old ^ shift(before) ^ shift(after);
+    let crc = crc32c_changed(old, before, crc32c(front), behind);
     batch[CRC_AT..ATTRIBUTES_AT].copy_from_slice(&crc.to_be_bytes());
 }

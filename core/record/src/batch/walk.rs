@@ -34,19 +34,19 @@ impl<'a> Slice<'a> {
 }
 
 impl Source for Slice<'_> {
-    #[inline]
+    #[inline(always)]
     fn position(&self) -> usize {
         self.at
     }
 
-    #[inline]
+    #[inline(always)]
     fn byte(&mut self) -> Result<u8, RecordFault> {
         let byte = *self.bytes.get(self.at).ok_or(RecordFault::Truncated)?;
         self.at += 1;
         Ok(byte)
     }
 
-    #[inline]
+    #[inline(always)]
     fn skip(&mut self, bytes: usize) -> Result<(), RecordFault> {
         if self.bytes.len() - self.at < bytes {
             return Err(RecordFault::Truncated);
@@ -102,8 +102,12 @@ impl Source for Stream<'_> {
         self.position
     }
 
+    #[inline(always)]
     fn byte(&mut self) -> Result<u8, RecordFault> {
-        self.take(1).map(|(byte, _)| byte)
+        let Some(&byte) = self.inflate.buffered().first() else { return self.take(1).map(|(byte, _)| byte) };
+        self.inflate.consume(1);
+        self.position += 1;
+        Ok(byte)
     }
 
     fn skip(&mut self, mut bytes: usize) -> Result<(), RecordFault> {
@@ -140,7 +144,7 @@ pub(super) struct Frame {
 }
 
 /// Steps over one record and checks that its fields fill exactly the length it states.
-#[inline]
+#[inline(always)]
 pub(super) fn frame<S: Source>(source: &mut S) -> Result<Frame, RecordFault> {
     let length = length(source)?.ok_or(RecordFault::BadLength)?;
     let start = source.position();
@@ -161,14 +165,14 @@ pub(super) fn frame<S: Source>(source: &mut S) -> Result<Frame, RecordFault> {
 }
 
 /// Steps over one header: its key, which cannot be null, and its value.
-#[inline]
+#[inline(always)]
 pub(super) fn header<S: Source>(source: &mut S) -> Result<(Range<usize>, Option<Range<usize>>), RecordFault> {
     let key = field(source)?.ok_or(RecordFault::BadLength)?;
     Ok((key, field(source)?))
 }
 
 /// A length and that many bytes; -1 stands for null.
-#[inline]
+#[inline(always)]
 fn field<S: Source>(source: &mut S) -> Result<Option<Range<usize>>, RecordFault> {
     let Some(length) = length(source)? else { return Ok(None) };
     let start = source.position();
@@ -176,7 +180,7 @@ fn field<S: Source>(source: &mut S) -> Result<Option<Range<usize>>, RecordFault>
     Ok(Some(start..start + length))
 }
 
-#[inline]
+#[inline(always)]
 fn length<S: Source>(source: &mut S) -> Result<Option<usize>, RecordFault> {
     match varint(source)? {
         -1 => Ok(None),
@@ -184,7 +188,7 @@ fn length<S: Source>(source: &mut S) -> Result<Option<usize>, RecordFault> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn varint<S: Source>(source: &mut S) -> Result<i32, RecordFault> {
     let byte = source.byte()?;
     if byte < 0x80 {
@@ -195,7 +199,7 @@ fn varint<S: Source>(source: &mut S) -> Result<i32, RecordFault> {
     Ok(unzigzag32(long as u32))
 }
 
-#[inline]
+#[inline(always)]
 fn varlong<S: Source>(source: &mut S) -> Result<i64, RecordFault> {
     let byte = source.byte()?;
     if byte < 0x80 {
@@ -205,7 +209,7 @@ fn varlong<S: Source>(source: &mut S) -> Result<i64, RecordFault> {
     rest_of_varint(source, byte, 63, 0x01).map(unzigzag64)
 }
 
-#[inline]
+#[inline(always)]
 fn rest_of_varint<S: Source>(
     source: &mut S,
     first: u8,
@@ -240,7 +244,7 @@ pub(super) fn walk<B>(
     }
 }
 
-#[inline]
+#[inline(always)]
 fn steps<S: Source, B>(
     header: &BatchHeader,
     source: &mut S,
