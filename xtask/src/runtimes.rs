@@ -30,6 +30,7 @@ const RUNTIMES: &[Runtime] = &[
         manifests: &["pom.xml", "src"],
         make: make_java,
     },
+    Runtime { name: "go", programs: &["go"], manifests: &["."], make: make_go },
 ];
 
 /// Where a runtime comes from, and where it goes.
@@ -148,4 +149,10 @@ fn make_java(place: &Place) -> bool {
         ),
         ("drivers", command(&place.clients, "javac", &words)),
     ])
+}
+
+fn make_go(place: &Place) -> bool {
+    let driver = place.made.join("driver");
+    let words = ["build", "-mod=readonly", "-trimpath", "-o", text(&driver), "."];
+    all(vec![("driver", command(&place.clients, "go", &words))])
 }

@@ -69,6 +69,7 @@ const STORIES: &[Story] = &[
 pub fn suites() -> Vec<Suite> {
     vec![
         suite("java", &[Runtime::Java], &[], |runtimes| java(&runtimes.class_path(), "Stories")),
+        suite("go-franz", &[Runtime::Go], &[], |runtimes| Command::new(runtimes.go())),
         suite("python-kafka", &[Runtime::Python], &[], |runtimes| {
             python(runtimes, &clients().join("python/kafka_python.py"))
         }),
