@@ -39,7 +39,7 @@ fn a_drain_lets_open_requests_finish_and_closes_idle_connections() {
 
 #[test]
 fn a_drain_takes_no_new_requests() {
-    let hall = Hall::open(config(|_| {}), Desk::new(Answering::WhenTold));
+    let hall = Hall::open(config(|c| c.workers = 1), Desk::new(Answering::WhenTold));
     let (mut witness, mut busy) = (hall.client(), hall.client());
     witness.echo(b"connected");
     busy.call(1);
@@ -48,6 +48,8 @@ fn a_drain_takes_no_new_requests() {
         let draining = scope.spawn(|| hall.gateway.drain(PATIENCE));
         witness.expect_close();
         drop(witness);
+        // The worker has told all its sessions by now.
+        busy.call(2);
         hall.desk.deliver(answers);
         assert_eq!(busy.receive_call(), 1);
         busy.expect_close();
