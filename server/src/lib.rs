@@ -1,4 +1,18 @@
-//! Puts a node together: configuration, registry, start, drain, stop.
+//! Puts a node together: configuration, registry, start, drain, stop. The only crate that knows everybody.
+//!
+//! [`Node`](node::Node) is a node without threads, over any environment: the simulator drives it by itself. [`serve`]
+//! gives it threads, sockets and an operator.
 #![forbid(unsafe_code)]
 
 pub mod config;
+mod disk_guard;
+mod greeting;
+pub mod identity;
+pub mod logging;
+pub mod node;
+mod operator;
+pub mod registry;
+mod run;
+mod shard_thread;
+
+pub use run::{Ended, ServeError, serve};

@@ -43,6 +43,8 @@ pub enum Done<T> {
     Replica(forebay_replication::Completion),
     /// A cold read.
     Cold(ColdDone<T>),
+    /// A frame from a peer's replica.
+    Peer(bytes::Bytes),
 }
 
 /// The mailbox of a shard.
@@ -270,6 +272,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         match done {
             Done::Replica(done) => self.replica.complete(now, done),
             Done::Cold(done) => self.cold_done(done),
+            Done::Peer(frame) => self.replica.step(now, frame),
         }
     }
 
@@ -281,7 +284,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
                 Output::Role(role) => self.change_role(now, role),
                 Output::Install(checkpoint) => self.install(&checkpoint),
                 Output::ReadReady(token) => self.pass_barrier(token),
-                Output::Membership(_) => {}
+                Output::Checkpointed(_) | Output::Membership(_) => {}
                 Output::Closed => self.closed = true,
                 Output::Fenced(fence) => self.fence(fence.to_string()),
             }

@@ -1,0 +1,117 @@
+//! Committed offsets: who may commit, and reading them.
+
+use forebay_machine::limits::OFFSET_METADATA_BYTES_MAX;
+use forebay_machine::{Command, CommittedOffset, Groups, SaveOffsets, SavedOffset};
+use forebay_model::group::{CommitOffset, CommitOffsets, FetchOffsets, FetchedOffset, GroupReply};
+use forebay_model::{PartitionRef, Refusal, TopicId, TopicRef};
+
+use super::group::{Group, Phase};
+use super::proposals::Pending;
+use super::{ReplyKey, Turn};
+
+impl Group {
+    /// A member of the present generation, or anybody while there are no members.
+    pub(super) fn check_commit(&self, commit: &CommitOffsets, turn: &mut Turn<'_>) -> Result<(), Refusal> {
+        if commit.generation < 0 && self.is_empty() {
+            return Ok(());
+        }
+        if claims_membership(commit) {
+            self.check_member(&commit.member, commit.instance.as_deref())?;
+            if commit.generation != self.generation {
+                return Err(Refusal::IllegalGeneration);
+            }
+        } else {
+            return Err(Refusal::UnknownMember);
+        }
+        match self.phase {
+            // It has joined but has no assignment yet: it has nothing to commit.
+            Phase::Assigning { .. } => return Err(Refusal::RebalanceInProgress),
+            Phase::Joining { .. } | Phase::Stable => self.touch(&commit.member, turn),
+            Phase::Empty => {}
+        }
+        Ok(())
+    }
+}
+
+/// Nobody is in the group: only somebody who claims no generation may commit. A member of a group that is not known any more
+/// learns that its generation is over and joins again.
+pub(super) fn check_commit_to_empty(commit: &CommitOffsets, groups: &Groups) -> Result<(), Refusal> {
+    if commit.generation < 0 {
+        Ok(())
+    } else if groups.get(&commit.group).is_some() {
+        Err(Refusal::UnknownMember)
+    } else {
+        Err(Refusal::IllegalGeneration)
+    }
+}
+
+fn claims_membership(commit: &CommitOffsets) -> bool {
+    commit.generation >= 0 || !commit.member.is_empty() || commit.instance.is_some()
+}
+
+/// Puts what can be committed into the log; the answer comes when it is applied.
+pub(super) fn commit(
+    commit: CommitOffsets,
+    checked: Result<(), Refusal>,
+    from: ReplyKey,
+    turn: &mut Turn<'_>,
+) {
+    let mut save = SaveOffsets { group: commit.group, offsets: Vec::new() };
+    let mut offsets = Vec::with_capacity(commit.offsets.len());
+    for offset in commit.offsets {
+        let refused = match checked.clone().and_then(|()| checked_offset(&offset)) {
+            Ok(saved) => {
+                save.offsets.push(saved);
+                None
+            }
+            Err(refusal) => Some(refusal),
+        };
+        offsets.push((offset.partition, refused));
+    }
+    if save.offsets.is_empty() {
+        let answer = |(partition, refused): (PartitionRef, Option<Refusal>)| (partition, refused.map_or(Ok(()), Err));
+        turn.reply(from, GroupReply::CommitOffsets(offsets.into_iter().map(answer).collect()));
+        return;
+    }
+    turn.propose(Command::CommitOffsets(save), Pending::Commit { reply: from, offsets });
+}
+
+fn checked_offset(offset: &CommitOffset) -> Result<SavedOffset, Refusal> {
+    if offset.metadata.len() > OFFSET_METADATA_BYTES_MAX {
+        return Err(Refusal::OffsetMetadataTooLarge);
+    }
+    Ok(SavedOffset {
+        topic: topic_id(&offset.partition)?,
+        number: offset.partition.number,
+        offset: offset.offset,
+        leader_epoch: offset.leader_epoch,
+        metadata: offset.metadata.clone(),
+    })
+}
+
+/// Cursors are kept by id, because names change hands. Names were made ids where the catalogue is; one that is still here has
+/// no topic.
+fn topic_id(partition: &PartitionRef) -> Result<TopicId, Refusal> {
+    match &partition.topic {
+        TopicRef::Id(id) => Ok(*id),
+        TopicRef::Name(_) => Err(Refusal::UnknownTopic),
+    }
+}
+
+/// Reads cursors from the applied state. A group that does not exist has none.
+pub(super) fn fetch(groups: &Groups, fetch: FetchOffsets) -> Result<Vec<FetchedOffset>, Refusal> {
+    let group = &fetch.group;
+    let Some(partitions) = fetch.partitions else {
+        let fetched = |(topic, number, offset): (TopicId, u32, &CommittedOffset)| FetchedOffset {
+            partition: PartitionRef { topic: TopicRef::Id(topic), number },
+            cursor: Ok(Some(offset.cursor())),
+        };
+        return Ok(groups.offsets(group).map(fetched).collect());
+    };
+    let fetched = |partition: PartitionRef| {
+        let cursor = topic_id(&partition)
+            .map(|topic| groups.offset(group, topic, partition.number).map(CommittedOffset::cursor));
+        FetchedOffset { partition, cursor }
+    };
+    Ok(partitions.into_iter().map(fetched).collect())
+}

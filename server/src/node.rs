@@ -1,0 +1,264 @@
+//! A node put together: its shards and its front desk over one environment. It has no threads of its own; whoever
+//! opens it drives the shards.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use forebay_broker::{Broker, BrokerConfig, DiskGuard, ShardHandle, Ticket};
+use forebay_env::Env;
+use forebay_model::{FlushClass, NodeId, ShardId, TopicDefaults};
+use forebay_replication::{Bootstrap, PeerId, Recovered, ReplicaConfig, ShardClass};
+use forebay_shard::{
+    Board, Hooks, Mailbox, Shard, ShardConfig, ShardMailbox, ShardMetrics, ShardOpenError, StepPolicy, Wake,
+};
+
+use crate::identity::{self, Identity, IdentityError, Wanted};
+
+/// What a node is told. Everything that differs between the binary and the simulator comes in the [`Env`].
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// Its data directory; must exist.
+    pub dir: PathBuf,
+    /// Its number.
+    pub node: NodeId,
+    /// Every node that holds replicas, this one included.
+    pub nodes: BTreeSet<NodeId>,
+    /// The cluster's id, where it is given from outside instead of being made with the directory.
+    pub cluster: Option<String>,
+    /// Shards that confirm after fdatasync.
+    pub shards_sync: u32,
+    /// Shards that confirm after write.
+    pub shards_async: u32,
+    /// Per protocol the address to tell clients.
+    pub advertised: std::collections::BTreeMap<String, (String, u16)>,
+    /// What applies to topics that set nothing.
+    pub defaults: TopicDefaults,
+    /// Whether asking for a topic creates it.
+    pub auto_create: bool,
+    /// Memory for payloads applied last, all shards together, in bytes.
+    pub hot_bytes_max: usize,
+    /// Memory for log entries written last, all shards together, in bytes.
+    pub tail_bytes_max: usize,
+    /// Size at which the first segment ends, in bytes.
+    pub segment_bytes_first: u64,
+    /// Size at which segments end, in bytes.
+    pub segment_bytes_max: u64,
+    /// Log time believes no step above this.
+    pub clock_step_max: Duration,
+    /// How often retention looks at every partition.
+    pub retention_interval: Duration,
+}
+
+/// Why a node was not opened.
+#[derive(Debug)]
+pub enum NodeError {
+    /// The directory is not this node's.
+    Identity(IdentityError),
+    /// The directory could not be used.
+    Io(PathBuf, std::io::Error),
+    /// A node id that no peer can have.
+    NodeId(NodeId),
+    /// A shard could not be opened.
+    Shard(ShardId, ShardOpenError),
+}
+
+impl fmt::Display for NodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NodeError::Identity(error) => error.fmt(f),
+            NodeError::Io(path, error) => write!(f, "{}: {error}", path.display()),
+            NodeError::NodeId(id) => write!(f, "{id} cannot be a node's number"),
+            NodeError::Shard(shard, error) => write!(f, "shard {shard} could not be opened: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for NodeError {}
+
+/// A node whose shards wait to be driven.
+pub struct Node {
+    /// The front desk.
+    pub broker: Broker,
+    /// The shards, by id.
+    pub shards: Vec<OpenedShard>,
+    /// Whose directory it is.
+    pub identity: Identity,
+}
+
+/// A shard that waits to be driven.
+pub struct OpenedShard {
+    /// Its id.
+    pub id: ShardId,
+    /// It.
+    pub shard: Shard<Ticket>,
+    /// Its mailbox.
+    pub mailbox: Arc<ShardMailbox<Ticket>>,
+    /// Its board.
+    pub board: Arc<Board>,
+    /// What it counts.
+    pub metrics: Arc<ShardMetrics>,
+    /// What was found on disk.
+    pub recovered: Recovered,
+}
+
+/// What the owner of the shards gives: how each is woken, and who hears that a board changed.
+pub trait Driver {
+    /// How the thread of `shard` is woken.
+    fn wake(&self, shard: ShardId) -> Wake;
+    /// Called on a shard's thread when its board changed.
+    fn noticed(&self, shard: ShardId, board: Arc<Board>) -> Box<dyn Fn() + Send>;
+}
+
+impl Node {
+    /// Opens every shard of the node and its front desk.
+    pub fn open(
+        env: &Env,
+        config: &NodeConfig,
+        driver: &dyn Driver,
+        guard: Arc<DiskGuard>,
+    ) -> Result<Node, NodeError> {
+        let wanted =
+            Wanted { node: config.node, shards_sync: config.shards_sync, shards_async: config.shards_async };
+        let mut identity = identity::load_or_make(env, &config.dir, wanted).map_err(NodeError::Identity)?;
+        if let Some(cluster) = &config.cluster {
+            identity.cluster.clone_from(cluster);
+        }
+        // The front desk needs the shards' mailboxes, the shards' hooks need the front desk.
+        let desk: Arc<OnceLock<Broker>> = Arc::default();
+        let mut shards = Vec::new();
+        let mut handles = Vec::new();
+        for (id, class) in shard_classes(config) {
+            let parts = Parts {
+                mailbox: Arc::new(Mailbox::new(driver.wake(id))),
+                board: Arc::default(),
+                metrics: Arc::default(),
+            };
+            let opened = open_shard(
+                env,
+                config,
+                id,
+                class,
+                &parts,
+                hooks(&desk, driver.noticed(id, Arc::clone(&parts.board))),
+            )?;
+            handles.push(ShardHandle {
+                id,
+                class,
+                mailbox: Arc::clone(&parts.mailbox),
+                board: Arc::clone(&parts.board),
+            });
+            shards.push(opened);
+        }
+        let broker = Broker::new(broker_config(config, &identity), env.clone(), handles, guard);
+        assert!(desk.set(broker.clone()).is_ok(), "a node has one front desk");
+        if let Some(shard) = shards.first() {
+            broker.catalogue_changed(Arc::new(shard.shard.machine().catalog().clone()));
+        }
+        Ok(Node { broker, shards, identity })
+    }
+}
+
+struct Parts {
+    mailbox: Arc<ShardMailbox<Ticket>>,
+    board: Arc<Board>,
+    metrics: Arc<ShardMetrics>,
+}
+
+/// Shard 0 and every sync shard first, then the async ones.
+fn shard_classes(config: &NodeConfig) -> Vec<(ShardId, FlushClass)> {
+    let classes = std::iter::repeat_n(FlushClass::Sync, config.shards_sync as usize)
+        .chain(std::iter::repeat_n(FlushClass::Async, config.shards_async as usize));
+    (0..).map(ShardId).zip(classes).collect()
+}
+
+fn open_shard(
+    env: &Env,
+    config: &NodeConfig,
+    id: ShardId,
+    class: FlushClass,
+    parts: &Parts,
+    hooks: Hooks<Ticket>,
+) -> Result<OpenedShard, NodeError> {
+    let dir = shard_dir(&config.dir, id);
+    env.disk.create_dir_all(&dir).map_err(|error| NodeError::Io(dir.clone(), error))?;
+    env.disk.sync_dir(&config.dir).map_err(|error| NodeError::Io(config.dir.clone(), error))?;
+    let shard_config = shard_config(config, id, class)?;
+    let (mailbox, board, metrics) =
+        (Arc::clone(&parts.mailbox), Arc::clone(&parts.board), Arc::clone(&parts.metrics));
+    let (shard, recovered) = Shard::open(env.clone(), dir, shard_config, mailbox, board, hooks, metrics)
+        .map_err(|error| NodeError::Shard(id, error))?;
+    Ok(OpenedShard {
+        id,
+        shard,
+        mailbox: Arc::clone(&parts.mailbox),
+        board: Arc::clone(&parts.board),
+        metrics: Arc::clone(&parts.metrics),
+        recovered,
+    })
+}
+
+/// The directory of one shard.
+pub fn shard_dir(dir: &Path, id: ShardId) -> PathBuf {
+    dir.join(format!("shard-{:04}", id.0))
+}
+
+fn shard_config(config: &NodeConfig, id: ShardId, class: FlushClass) -> Result<ShardConfig, NodeError> {
+    let peer = |node: NodeId| PeerId::first(node).ok_or(NodeError::NodeId(node));
+    let voters = config.nodes.iter().map(|node| peer(*node)).collect::<Result<BTreeSet<_>, _>>()?;
+    let alone = voters.len() == 1;
+    let class = match class {
+        FlushClass::Sync => ShardClass::Sync,
+        FlushClass::Async => ShardClass::Async,
+    };
+    let shards = (config.shards_sync + config.shards_async).max(1) as usize;
+    let mut replica = ReplicaConfig::new(id, peer(config.node)?, class, Bootstrap::Found(voters));
+    replica.tail_cache_bytes_max = config.tail_bytes_max / shards;
+    replica.segment_bytes_first = config.segment_bytes_first;
+    replica.segment_bytes_max = config.segment_bytes_max;
+    Ok(ShardConfig {
+        id,
+        node: config.node,
+        replica,
+        hot_bytes_max: config.hot_bytes_max / shards,
+        clock_step_max: config.clock_step_max,
+        clock_policy: if alone { StepPolicy::AfterSteadyMinute } else { StepPolicy::Never },
+        defaults: config.defaults.clone(),
+        retention_interval: config.retention_interval,
+    })
+}
+
+fn hooks(desk: &Arc<OnceLock<Broker>>, noticed: Box<dyn Fn() + Send>) -> Hooks<Ticket> {
+    let (answers, catalogue, board) = (Arc::clone(desk), Arc::clone(desk), Arc::clone(desk));
+    Hooks {
+        answers: Box::new(move |batch| {
+            let desk = answers.get().expect("nobody asks before the front desk is open");
+            desk.answers(batch);
+        }),
+        catalogue: Box::new(move |catalog| {
+            // While the shards are opened there is no front desk; it gets the catalogue when it is there.
+            if let Some(desk) = catalogue.get() {
+                desk.catalogue_changed(catalog);
+            }
+        }),
+        noticed: Box::new(move || {
+            if let Some(desk) = board.get() {
+                desk.provisioned();
+            }
+            noticed();
+        }),
+    }
+}
+
+fn broker_config(config: &NodeConfig, identity: &Identity) -> BrokerConfig {
+    BrokerConfig {
+        node: config.node,
+        nodes: config.nodes.iter().copied().collect(),
+        cluster: identity.cluster.clone(),
+        advertised: config.advertised.clone(),
+        defaults: config.defaults.clone(),
+        auto_create: config.auto_create,
+    }
+}

@@ -1,0 +1,375 @@
+//! `forebay serve`: opens the node, listens, says so, waits for the end, and ends in good order.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use forebay_broker::{Broker, DiskGuard};
+use forebay_env::{Env, Lock};
+use forebay_gateway::{ByteBudget, Gateway, Listening, StartError};
+use forebay_kit::Protocol;
+use forebay_model::ShardId;
+use forebay_shard::Wake;
+use tokio::sync::mpsc;
+
+use crate::config::{Config, HostPort, ListenerKind};
+use crate::disk_guard::DiskWatch;
+use crate::greeting;
+use crate::node::{Driver, Node, NodeConfig, NodeError};
+use crate::registry::PROTOCOLS;
+use crate::shard_thread::{ShardThread, Sleeper};
+
+/// How often the disk is measured.
+const DISK_LOOK: Duration = Duration::from_secs(1);
+/// How often retention looks at every partition.
+const RETENTION_INTERVAL: Duration = Duration::from_secs(30);
+/// The first segment ends at this size, or at the configured one if that is smaller.
+const SEGMENT_BYTES_FIRST: u64 = 8 << 20;
+
+/// Why the broker could not be started.
+#[derive(Debug)]
+pub enum ServeError {
+    /// The data directory could not be made.
+    DataDir(PathBuf, io::Error),
+    /// Another process has it.
+    InUse(PathBuf),
+    /// The node could not be opened.
+    Node(NodeError),
+    /// A listener's address names no address.
+    Address(HostPort, io::Error),
+    /// A listener could not be opened.
+    Gateway(StartError),
+    /// The operating system gave no thread.
+    Thread(io::Error),
+    /// The HTTP listener could not be opened.
+    Console(String),
+}
+
+impl fmt::Display for ServeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ServeError::DataDir(dir, error) => write!(f, "the data directory {}: {error}", dir.display()),
+            ServeError::InUse(dir) => write!(
+                f,
+                "the data directory {} is in use by another forebay process: stop it, or choose another --data-dir",
+                dir.display()
+            ),
+            ServeError::Node(error) => error.fmt(f),
+            ServeError::Address(address, error) => write!(f, "cannot listen at {address}: {error}"),
+            ServeError::Gateway(error) => error.fmt(f),
+            ServeError::Thread(error) => write!(f, "the operating system gave no thread: {error}"),
+            ServeError::Console(error) => f.write_str(error),
+        }
+    }
+}
+
+impl std::error::Error for ServeError {}
+
+/// How a broker that ran has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// As asked, everything flushed.
+    Drained,
+    /// Shard 0 cannot go on; the log says why.
+    Failed,
+}
+
+/// Why the broker should end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Asked,
+    Failed,
+}
+
+/// Runs a broker until it is asked to stop or cannot go on.
+pub fn serve(config: &Config) -> Result<Ended, ServeError> {
+    let started = Instant::now();
+    let env = forebay_env::real::env();
+    let dir = &config.data_dir;
+    env.disk.create_dir_all(dir).map_err(|error| ServeError::DataDir(dir.clone(), error))?;
+    let _lock = lock(&env, config)?;
+    let (ends, mut end) = mpsc::channel(4);
+    let running = Running::start(config, &env, &ends, started)?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Thread)?;
+    let why = runtime.block_on(async {
+        let console = running.start_console(config).await?;
+        greeting::ready(config, &running.facts(started, console.as_ref()));
+        Ok(wait_for_end(&mut end).await)
+    });
+    let ended = match why {
+        Ok(End::Asked) => Ended::Drained,
+        Ok(End::Failed) => Ended::Failed,
+        Err(error) => {
+            running.stop(Duration::ZERO);
+            return Err(error);
+        }
+    };
+    exit_on_second_signal(&runtime);
+    running.stop(config.shutdown_drain_max);
+    Ok(ended)
+}
+
+fn lock(env: &Env, config: &Config) -> Result<Box<dyn Lock>, ServeError> {
+    env.disk.lock(&config.data_dir.join("lock")).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => ServeError::InUse(config.data_dir.clone()),
+        _ => ServeError::DataDir(config.data_dir.clone(), error),
+    })
+}
+
+async fn wait_for_end(end: &mut mpsc::Receiver<End>) -> End {
+    tokio::select! {
+        () = signal() => End::Asked,
+        failed = end.recv() => failed.unwrap_or(End::Failed),
+    }
+}
+
+/// Ready when the operator asks for the end. Where signals cannot be listened for, never.
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        tracing::error!("signals cannot be listened for: this process must be killed to end");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+/// From here on another signal ends the process at once: the log is made for that.
+fn exit_on_second_signal(runtime: &tokio::runtime::Runtime) {
+    let signals = {
+        let _entered = runtime.enter();
+        use tokio::signal::unix::{SignalKind, signal};
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    };
+    let (Ok(mut interrupt), Ok(mut terminate)) = signals else { return };
+    greeting::draining();
+    let handle = runtime.handle().clone();
+    let waiting = std::thread::Builder::new().name("fb-signals".into()).spawn(move || {
+        handle.block_on(async {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        });
+        std::process::exit(130);
+    });
+    if let Err(error) = waiting {
+        tracing::warn!(%error, "a second signal will not end the process at once");
+    }
+}
+
+/// A broker at work.
+pub(crate) struct Running {
+    pub(crate) broker: Broker,
+    pub(crate) gateway: Gateway,
+    pub(crate) operator: Arc<crate::operator::NodeOperator>,
+    shards: Vec<ShardThread>,
+    disk: DiskThread,
+    recovered: Vec<greeting::RecoveredShard>,
+    recovery_took: Duration,
+}
+
+impl Running {
+    fn start(
+        config: &Config,
+        env: &Env,
+        ends: &mpsc::Sender<End>,
+        started: Instant,
+    ) -> Result<Running, ServeError> {
+        let guard = Arc::new(DiskGuard::default());
+        let mut watch = DiskWatch::new(
+            env.clone(),
+            config.data_dir.clone(),
+            config.disk_reserve,
+            config.disk_slow_at,
+            Arc::clone(&guard),
+        );
+        watch.measure();
+        let threads = Threads { sleepers: Mutex::default(), ends: ends.clone() };
+        let node = Node::open(env, &node_config(config), &threads, guard).map_err(ServeError::Node)?;
+        let recovery_took = started.elapsed();
+        let recovered = node.shards.iter().map(greeting::RecoveredShard::of).collect();
+        let operator = Arc::new(crate::operator::NodeOperator::new(&node, config));
+        let broker = node.broker.clone();
+        let shards = start_shards(node, &threads, env)?;
+        let budget = Arc::new(ByteBudget::new(gateway_bytes(config)));
+        let gateway = start_gateway(config, env, &broker, budget)?;
+        let disk = DiskThread::start(watch).map_err(ServeError::Thread)?;
+        Ok(Running { broker, gateway, operator, shards, disk, recovered, recovery_took })
+    }
+
+    async fn start_console(&self, config: &Config) -> Result<Option<SocketAddr>, ServeError> {
+        let addresses = addresses(config, ListenerKind::Http)?;
+        crate::operator::start_console(&addresses, Arc::clone(&self.operator)).await
+    }
+
+    fn facts<'a>(&'a self, started: Instant, console: Option<&'a SocketAddr>) -> greeting::Facts<'a> {
+        greeting::Facts {
+            listening: self.gateway.listening(),
+            console,
+            recovered: &self.recovered,
+            recovery_took: self.recovery_took,
+            took: started.elapsed(),
+        }
+    }
+
+    /// Takes nothing new, lets what is open finish, flushes everything.
+    fn stop(self, within: Duration) {
+        self.broker.stop();
+        let drained = self.gateway.drain(within);
+        tracing::info!(finished = drained.finished, cut = drained.cut, "connections are closed");
+        self.shards.iter().for_each(ShardThread::stop);
+        self.shards.into_iter().for_each(ShardThread::join);
+        self.disk.stop();
+        tracing::info!("everything is flushed");
+    }
+}
+
+fn start_shards(node: Node, threads: &Threads, env: &Env) -> Result<Vec<ShardThread>, ServeError> {
+    let mut started = Vec::new();
+    for opened in node.shards {
+        let sleeper = threads.sleeper(opened.id);
+        let ends = threads.ends.clone();
+        let broken = Arc::new(move |shard: ShardId| {
+            if shard == ShardId(0) {
+                let _ = ends.try_send(End::Failed);
+            }
+        });
+        let clock = Arc::clone(&env.clock);
+        let broker = node.broker.clone();
+        let thread =
+            ShardThread::start(opened.id, opened.shard, opened.mailbox, sleeper, broker, clock, broken);
+        started.push(thread.map_err(ServeError::Thread)?);
+    }
+    Ok(started)
+}
+
+/// How the threads of shards are woken and what they report.
+struct Threads {
+    sleepers: Mutex<BTreeMap<ShardId, Sleeper>>,
+    ends: mpsc::Sender<End>,
+}
+
+impl Threads {
+    fn sleeper(&self, shard: ShardId) -> Sleeper {
+        self.sleepers.lock().unwrap_or_else(PoisonError::into_inner).entry(shard).or_default().clone()
+    }
+}
+
+impl Driver for Threads {
+    fn wake(&self, shard: ShardId) -> Wake {
+        self.sleeper(shard).wake()
+    }
+
+    fn noticed(&self, shard: ShardId, board: Arc<forebay_shard::Board>) -> Box<dyn Fn() + Send> {
+        let ends = self.ends.clone();
+        Box::new(move || {
+            // Without its catalogue a node is of no use: others take over, or the operator repairs it.
+            if shard == ShardId(0) && board.status().fenced.is_some() {
+                let _ = ends.try_send(End::Failed);
+            }
+        })
+    }
+}
+
+fn start_gateway(
+    config: &Config,
+    env: &Env,
+    broker: &Broker,
+    budget: Arc<ByteBudget>,
+) -> Result<Gateway, ServeError> {
+    let mut protocols: Vec<(&'static dyn Protocol, Vec<SocketAddr>)> = Vec::new();
+    for protocol in PROTOCOLS {
+        protocols.push((*protocol, addresses(config, ListenerKind::Kafka)?));
+    }
+    let mut gateway = forebay_gateway::Config::default();
+    let frame_bytes_max = bytes(config.frame_bytes_max.0);
+    gateway.limits.connections_max = config.connections_max as usize;
+    gateway.limits.connections_per_peer_max = config.connections_per_address_max as usize;
+    gateway.limits.requests_open_max = config.requests_open_max as usize;
+    gateway.limits.frame_bytes_max = frame_bytes_max;
+    gateway.limits.input_bytes_max = frame_bytes_max + gateway.limits.read_bytes_max;
+    let desk = Arc::new(broker.clone());
+    Gateway::start(gateway, protocols, desk, Arc::clone(&env.clock), budget).map_err(ServeError::Gateway)
+}
+
+fn addresses(config: &Config, kind: ListenerKind) -> Result<Vec<SocketAddr>, ServeError> {
+    let mut found = Vec::new();
+    for (at, _) in config.listeners(kind) {
+        let resolved = (at.host.as_str(), at.port).to_socket_addrs();
+        found.extend(resolved.map_err(|error| ServeError::Address(at.clone(), error))?.take(1));
+    }
+    Ok(found)
+}
+
+fn node_config(config: &Config) -> NodeConfig {
+    let advertised = config.listeners(ListenerKind::Kafka).find_map(|(_, told)| told);
+    NodeConfig {
+        dir: config.data_dir.clone(),
+        node: config.node_id,
+        nodes: [config.node_id].into(),
+        cluster: None,
+        shards_sync: config.shards_sync,
+        shards_async: config.shards_async,
+        advertised: advertised
+            .map(|told| ("kafka".to_owned(), (told.host.clone(), told.port)))
+            .into_iter()
+            .collect(),
+        defaults: config.topic_defaults(),
+        auto_create: config.topic_auto_create,
+        hot_bytes_max: bytes(config.memory_limit.0 / 4),
+        tail_bytes_max: bytes(config.memory_limit.0 / 8),
+        segment_bytes_first: SEGMENT_BYTES_FIRST.min(config.segment_bytes.0),
+        segment_bytes_max: config.segment_bytes.0,
+        clock_step_max: config.clock_step_max,
+        retention_interval: RETENTION_INTERVAL,
+    }
+}
+
+/// What of the byte budget the gateway may hold: frames being read and replies being written.
+fn gateway_bytes(config: &Config) -> usize {
+    bytes(config.memory_limit.0 / 2)
+}
+
+fn bytes(size: u64) -> usize {
+    usize::try_from(size).unwrap_or(usize::MAX)
+}
+
+/// The thread that measures the disk.
+struct DiskThread {
+    stop: std::sync::mpsc::Sender<()>,
+    handle: std::thread::JoinHandle<()>,
+}
+
+impl DiskThread {
+    fn start(mut watch: DiskWatch) -> io::Result<DiskThread> {
+        let (stop, stopped) = std::sync::mpsc::channel();
+        let handle = std::thread::Builder::new().name("fb-disk-guard".into()).spawn(move || {
+            while stopped.recv_timeout(DISK_LOOK) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                watch.measure();
+            }
+        })?;
+        Ok(DiskThread { stop, handle })
+    }
+
+    fn stop(self) {
+        drop(self.stop);
+        if self.handle.join().is_err() {
+            tracing::error!("the disk guard panicked");
+        }
+    }
+}
+
+/// A listener's address, as a person would connect to it.
+pub(crate) fn reachable(listening: &Listening) -> SocketAddr {
+    listening.address
+}

@@ -1,0 +1,111 @@
+//! The thread that drives one shard: sleeps until the mailbox wakes it or its deadline comes.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, JoinHandle, Thread};
+use std::time::Duration;
+
+use forebay_broker::{Broker, Ticket};
+use forebay_env::Clock;
+use forebay_model::{Refusal, ShardId};
+use forebay_shard::{NextTurn, Shard, ShardMailbox, Wake};
+
+/// How often the thread of a broken shard looks for somebody to refuse, if nobody wakes it.
+const BROKEN_LOOK: Duration = Duration::from_secs(1);
+
+/// The thread of a shard before it runs: others may wake it already.
+#[derive(Clone, Default)]
+pub(crate) struct Sleeper {
+    thread: Arc<OnceLock<Thread>>,
+}
+
+impl Sleeper {
+    pub(crate) fn wake(&self) -> Wake {
+        let thread = Arc::clone(&self.thread);
+        Box::new(move || {
+            if let Some(thread) = thread.get() {
+                thread.unpark();
+            }
+        })
+    }
+}
+
+/// A running shard.
+pub(crate) struct ShardThread {
+    pub(crate) id: ShardId,
+    stop: Arc<AtomicBool>,
+    sleeper: Sleeper,
+    handle: JoinHandle<()>,
+}
+
+impl ShardThread {
+    pub(crate) fn start(
+        id: ShardId,
+        shard: Shard<Ticket>,
+        mailbox: Arc<ShardMailbox<Ticket>>,
+        sleeper: Sleeper,
+        broker: Broker,
+        clock: Arc<dyn Clock>,
+        broken: Arc<dyn Fn(ShardId) + Send + Sync>,
+    ) -> std::io::Result<ShardThread> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (stopping, own) = (Arc::clone(&stop), sleeper.clone());
+        let handle = thread::Builder::new().name(format!("fb-shard-{id}")).spawn(move || {
+            let _ = own.thread.set(thread::current());
+            let ran = catch_unwind(AssertUnwindSafe(|| drive(shard, &stopping, &broker, &*clock)));
+            if ran.is_err() {
+                tracing::error!(
+                    shard = id.0,
+                    "a bug stopped this shard; its data is kept, nothing more is confirmed"
+                );
+                broken(id);
+                refuse_all(&mailbox, &broker, &stopping);
+            }
+        })?;
+        Ok(ShardThread { id, stop, sleeper, handle })
+    }
+
+    /// Asks the shard to close.
+    pub(crate) fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        (self.sleeper.wake())();
+    }
+
+    /// Waits until it has.
+    pub(crate) fn join(self) {
+        if self.handle.join().is_err() {
+            tracing::error!(shard = self.id.0, "the thread of this shard panicked");
+        }
+    }
+}
+
+fn drive(mut shard: Shard<Ticket>, stop: &AtomicBool, broker: &Broker, clock: &dyn Clock) {
+    let mut closing = false;
+    loop {
+        if !closing && stop.load(Ordering::Acquire) {
+            closing = true;
+            shard.close();
+        }
+        match shard.turn() {
+            NextTurn::Never => return,
+            NextTurn::Now => {}
+            NextTurn::At(deadline) => {
+                let now = clock.monotonic();
+                broker.tick(now);
+                thread::park_timeout(deadline.since(now));
+            }
+        }
+    }
+}
+
+/// Answers for a shard that cannot.
+fn refuse_all(mailbox: &ShardMailbox<Ticket>, broker: &Broker, stop: &AtomicBool) {
+    while !stop.load(Ordering::Acquire) {
+        let taken = mailbox.take(usize::MAX);
+        let work = taken.work.into_iter().map(|(_, work)| work.refuse(&Refusal::Storage));
+        let reads = taken.reads.into_iter().filter_map(|read| read.refuse(&Refusal::Storage));
+        broker.answers(work.chain(reads).collect());
+        thread::park_timeout(BROKEN_LOOK);
+    }
+}
