@@ -26,7 +26,7 @@ impl Replica {
         }
         let result = if self.closing == Closing::Asked {
             self.flush_to_stop()
-        } else if self.persist.wants_flush() || self.commit_must_be_saved() || self.is_async_flush_due() {
+        } else if self.must_flush() {
             self.flush_appended()
         } else if self.is_idle_record_due() {
             self.flush_to_record()
@@ -36,6 +36,14 @@ impl Replica {
         if let Err(fault) = result {
             self.fence(Fence::Storage(fault));
         }
+    }
+
+    fn must_flush(&self) -> bool {
+        let durable = self.log().durable_index();
+        self.persist.wants_flush()
+            || self.commit_must_be_saved()
+            || self.is_async_flush_due()
+            || self.checkpoints.wants_durable().is_some_and(|index| index > durable)
     }
 
     fn commit_must_be_saved(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use forebay_commitlog::{Entry, Fault, FlushDone, ReadError};
+use forebay_commitlog::{AdoptError, Entry, Fault, FlushDone, Point, ReadError};
 use forebay_env::{Env, IoClass};
 use forebay_model::LogIndex;
 
@@ -19,6 +19,8 @@ pub(crate) enum Done {
     Flushed(Result<Option<FlushDone>, Fault>),
     /// Entries for a follower that lags were read.
     ColdRead { low: LogIndex, result: Result<Vec<Entry>, ReadError> },
+    /// A checkpoint was written and made current, or not.
+    Checkpointed { point: Point, result: Result<(), AdoptError> },
     /// The job panicked.
     Lost,
 }

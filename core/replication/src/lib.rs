@@ -7,6 +7,7 @@
 //! [`ShardClass`] says, this replica among them.
 #![forbid(unsafe_code)]
 
+mod checkpoint;
 mod conf;
 pub mod config;
 mod election;
@@ -28,6 +29,7 @@ mod step;
 mod store;
 pub mod wire;
 
+pub use checkpoint::CheckpointRequest;
 pub use conf::{Change, ChangeRefused, Membership, PROMOTE_LAG_ENTRIES_MAX};
 pub use config::{Bootstrap, ReplicaConfig, ShardClass};
 pub use entry::CONF_CHANGE_SLOT;

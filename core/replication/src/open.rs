@@ -14,6 +14,7 @@ use forebay_model::LogIndex;
 use raft::eraftpb::{self, ConfState};
 use raft::{Config, RaftState, RawNode, ReadOnlyOption};
 
+use crate::checkpoint::Checkpoints;
 use crate::conf::Membership;
 use crate::config::{
     Bootstrap, COMMITTED_BYTES_AT_ONCE_MAX, ELECTION_TICKS, FOUNDED_INDEX, FOUNDED_TERM, HEARTBEAT_TICKS,
@@ -29,6 +30,7 @@ use crate::reads::Reads;
 use crate::ready::is_alone;
 use crate::replica::{Background, Closing, Hard, Replica, panic_words};
 use crate::store::Store;
+use crate::wire::{self, WireError};
 
 /// Why a replica was not opened. Nothing on disk was changed that had been durable.
 #[derive(Debug)]
@@ -66,6 +68,8 @@ pub enum OpenError {
         /// Where the log ends.
         last: LogIndex,
     },
+    /// The membership in the checkpoint has a form that this version does not know.
+    Conf(WireError),
     /// The Raft library refused what was found; its own words.
     Raft(String),
 }
@@ -88,6 +92,7 @@ impl fmt::Display for OpenError {
             OpenError::CommitAhead { commit, last } => {
                 write!(f, "entry {commit} was committed, but the log ends at {last}")
             }
+            OpenError::Conf(error) => write!(f, "the checkpoint's membership cannot be read: {error}"),
             OpenError::Raft(words) => write!(f, "the consensus library refused the log: {words}"),
         }
     }
@@ -133,13 +138,7 @@ impl Replica {
         found.judge_loss(&config, identity::boot(env))?;
         found.settle(&config, identity::boot(env))?;
 
-        let base = found.log.floor();
-        let conf = Membership::conf_of_voters(&found.identity.founders);
-        let checkpoint = (base.index > LogIndex(0)).then(|| Checkpoint {
-            index: base.index,
-            term: base.term,
-            sections: Vec::new(),
-        });
+        let (base, conf, checkpoint) = found.start()?;
         let recovered = Recovered {
             checkpoint,
             cut_bytes: found.report.cut.as_ref().map_or(0, |cut| cut.bytes),
@@ -147,7 +146,7 @@ impl Replica {
             tail_lost: found.tail_lost,
             took: env.clock.monotonic().since(started),
         };
-        let replica = found.replica(env, dir, config, post, life, (base.index, conf))?;
+        let replica = found.replica(env, dir, config, post, life, (base, conf))?;
         Ok((replica, recovered))
     }
 }
@@ -155,7 +154,6 @@ impl Replica {
 impl Found {
     fn look(env: &Env, dir: &std::path::Path, config: &ReplicaConfig) -> Result<Found, OpenError> {
         let origin = match &config.bootstrap {
-            Bootstrap::Found(voters) if !voters.contains(&config.peer) => return Err(OpenError::NotAFounder),
             Bootstrap::Found(_) => Point { index: FOUNDED_INDEX, term: FOUNDED_TERM },
             Bootstrap::Join => Point::default(),
         };
@@ -170,6 +168,9 @@ impl Found {
             // New, or its making was interrupted before the identity was saved: nothing was ever said under it.
             if log.floor() != origin {
                 return Err(OpenError::OtherBootstrap);
+            }
+            if matches!(&config.bootstrap, Bootstrap::Found(voters) if !voters.contains(&config.peer)) {
+                return Err(OpenError::NotAFounder);
             }
             Identity::new(config)
         } else {
@@ -222,9 +223,24 @@ impl Found {
             self.hard.term = self.log.last_term();
             self.hard.vote = 0;
         }
-        self.hard.commit = self.hard.commit.max(self.log.floor().index);
+        let checkpoint = self.report.checkpoint.unwrap_or_default().index;
+        self.hard.commit = self.hard.commit.max(checkpoint).max(self.log.floor().index);
         self.hard.conf = self.identity.encode();
         Ok(self.hard_file.save(&self.hard, Durability::Flushed)?)
+    }
+
+    /// Where the state begins: the current checkpoint, or the point behind which the group was founded.
+    fn start(&self) -> Result<(Point, ConfState, Option<Checkpoint>), OpenError> {
+        let Some(checkpoint) = self.log.keeper().load_checkpoint()? else {
+            let origin = self.log.floor();
+            let conf = Membership::conf_of_voters(&self.identity.founders);
+            let empty = Checkpoint { index: origin.index, term: origin.term, sections: Vec::new() };
+            return Ok((origin, conf, (origin.index > LogIndex(0)).then_some(empty)));
+        };
+        let commitlog::CheckpointMeta { index, term, conf, .. } = checkpoint.meta;
+        let conf = wire::decode_conf(&conf).map_err(OpenError::Conf)?;
+        let sections = checkpoint.sections.into_iter().map(|section| (section.kind, section.bytes)).collect();
+        Ok((Point { index, term }, conf, Some(Checkpoint { index, term, sections })))
     }
 
     fn replica(
@@ -234,9 +250,11 @@ impl Found {
         config: ReplicaConfig,
         post: Post,
         life: u64,
-        (applied, conf): (LogIndex, ConfState),
+        (base, conf): (Point, ConfState),
     ) -> Result<Replica, OpenError> {
+        let applied = base.index;
         let Found { log, hard_file, hard, identity, .. } = self;
+        let floor = log.floor().index;
         let node = raft_node(&config, log, &hard, applied, conf.clone())?;
         let mut replica = Replica {
             env: env.clone(),
@@ -256,6 +274,7 @@ impl Found {
             persist: Persist::default(),
             background: Background::default(),
             closing: Closing::No,
+            checkpoints: Checkpoints::at(base, floor),
             role: Role::Follower { leader: None },
             own_first: None,
             reads: Reads::new(life),

@@ -20,6 +20,8 @@ pub enum Output {
     Install(Checkpoint),
     /// This and every earlier read token may be answered from the applied state.
     ReadReady(ReadToken),
+    /// The checkpoint at this index is current: a restart begins there.
+    Checkpointed(LogIndex),
     /// The membership changed (an entry that changes it was committed).
     Membership(Membership),
     /// Nothing is confirmed after this, ever; the replica answers nothing more. Comes once.

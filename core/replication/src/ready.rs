@@ -1,6 +1,6 @@
 //! The Ready loop: what Raft wants written, sent and applied, in the one order that is safe.
 
-use forebay_commitlog::{AppendError, Body};
+use forebay_commitlog::{self as commitlog, AppendError, Body};
 use forebay_model::{LogIndex, Term};
 use raft::eraftpb::{self, Message};
 use raft::{GetEntriesContext, Ready, StateRole};
@@ -22,10 +22,10 @@ impl Replica {
         if self.closing != Closing::No {
             return self.start_flush();
         }
-        self.campaign_alone();
         loop {
-            self.ask_reads();
             self.release_persisted();
+            self.campaign_alone();
+            self.ask_reads();
             // What is handed out and not applied is bounded, so Raft waits with the shard.
             let may_hand_out = self.unapplied_bytes <= UNAPPLIED_BYTES_MAX;
             if self.fence.is_some() || !may_hand_out || !self.node.has_ready() {
@@ -38,6 +38,7 @@ impl Replica {
                 break;
             }
         }
+        self.start_checkpoint();
         self.start_flush();
         self.start_cold_reads();
         self.finish_reads();
@@ -94,17 +95,14 @@ impl Replica {
     fn append(&mut self, entries: Vec<eraftpb::Entry>) -> Option<()> {
         let entries: Result<Vec<_>, _> = entries.into_iter().map(entry::to_log).collect();
         let appended = match entries {
-            Ok(entries) => self.log_mut().append(&entries),
+            Ok(entries) => self.append_to_log(&entries),
             Err(error) => {
                 self.fence(Fence::Invariant(format!("a membership change cannot be stored: {error}")));
                 return None;
             }
         };
         match appended {
-            Ok(done) => {
-                self.note_written(done.bytes);
-                Some(())
-            }
+            Ok(()) => Some(()),
             Err(AppendError::Fault(fault)) => {
                 self.fence(Fence::Storage(fault));
                 None
@@ -114,6 +112,14 @@ impl Replica {
                 None
             }
         }
+    }
+
+    fn append_to_log(&mut self, entries: &[commitlog::Entry]) -> Result<(), AppendError> {
+        let done = self.log_mut().append(entries)?;
+        self.note_written(done.bytes);
+        let seals = entries.iter().filter(|entry| entry.kind == EntryKind::Seal).map(|entry| entry.index);
+        self.checkpoints.note_appended(entries[0].index, done.bytes, seals);
+        Ok(())
     }
 
     /// Takes over a changed hard state; answers whether term or vote changed, which must be flushed before anybody hears.

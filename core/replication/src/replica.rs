@@ -16,6 +16,7 @@ use forebay_model::{LogIndex, NodeId, Term};
 use raft::eraftpb::{ConfState, Message, MessageType};
 use raft::{RawNode, StateRole};
 
+use crate::checkpoint::Checkpoints;
 use crate::conf::Membership;
 use crate::config::{ReplicaConfig, TICK, TICKS_AT_ONCE_MAX, UNAPPLIED_BYTES_MAX};
 use crate::election::timeout_ticks;
@@ -48,6 +49,7 @@ pub struct Replica {
     pub(crate) persist: Persist,
     pub(crate) background: Background,
     pub(crate) closing: Closing,
+    pub(crate) checkpoints: Checkpoints,
 
     pub(crate) role: Role,
     /// The first entry of this leader's own term.
@@ -148,6 +150,9 @@ impl Replica {
             }
             self.reads.tick();
         }
+        if due > 0 {
+            self.raise_floor();
+        }
     }
 
     /// Takes the result of a background job, as it was posted.
@@ -156,6 +161,7 @@ impl Replica {
         match done.0 {
             Done::Flushed(result) => self.flush_ended(result),
             Done::ColdRead { low, result } => self.cold_read_ended(low, result),
+            Done::Checkpointed { point, result } => self.checkpoint_ended(point, result),
             Done::Lost => self.fence(Fence::JobLost),
         }
     }
@@ -266,10 +272,14 @@ impl Replica {
         self.applied
     }
 
-    /// Whether the shard should propose a `Seal` now: it leads, and the segment has reached its size.
+    /// Whether the shard should propose a `Seal` now: it leads, the segment has reached its size, and the checkpoints of the
+    /// seals before are on their way.
     #[must_use]
     pub fn wants_seal(&self) -> bool {
-        self.check_leader().is_ok() && self.last_index() == self.log().last_index() && self.log().wants_seal()
+        self.check_leader().is_ok()
+            && !self.checkpoints.is_full()
+            && self.last_index() == self.log().last_index()
+            && self.log().wants_seal()
     }
 
     /// A handle for reading the log on other threads.

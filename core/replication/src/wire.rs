@@ -19,6 +19,7 @@ mod transfer;
 
 use std::fmt;
 
+use ::raft::eraftpb::ConfState;
 use bytes::Bytes;
 
 use crate::message::{Envelope, PeerMessage};
@@ -145,6 +146,26 @@ pub fn decode(frame: &Bytes) -> Result<Envelope, WireError> {
     };
     input.end()?;
     Ok(Envelope { from, to, message })
+}
+
+/// The bytes of a configuration for a checkpoint: a version, and the form that it has in messages.
+pub(crate) fn encode_conf(conf: &ConfState) -> Bytes {
+    let mut out = Writer::with_capacity(128);
+    out.u8(VERSION);
+    raft::encode_conf(&mut out, conf);
+    out.into_bytes()
+}
+
+/// Reads what [`encode_conf`] wrote.
+pub(crate) fn decode_conf(bytes: &Bytes) -> Result<ConfState, WireError> {
+    let mut input = Reader::new(bytes.clone());
+    match input.u8()? {
+        VERSION => {}
+        other => return Err(WireError::Version(other)),
+    }
+    let conf = raft::decode_conf(&mut input)?;
+    input.end()?;
+    Ok(conf)
 }
 
 fn peer(input: &mut Reader) -> Result<PeerId, WireError> {

@@ -37,6 +37,10 @@ impl Writer {
         self.0.extend_from_slice(value);
     }
 
+    pub(super) fn into_bytes(self) -> Bytes {
+        self.0.into()
+    }
+
     /// Appends the checksum of everything so far.
     pub(super) fn finish(mut self) -> Vec<u8> {
         let crc = crc_fast::crc32_iscsi(&self.0);

@@ -18,6 +18,7 @@ struct Names {
     now: BTreeMap<PathBuf, Arc<Mutex<Contents>>>,
     flushed: BTreeMap<PathBuf, Arc<Mutex<Contents>>>,
     fail: Option<Fail>,
+    boots: u64,
 }
 
 /// Which calls fail from now on.
@@ -51,6 +52,7 @@ impl MemDisk {
             contents.now = contents.flushed.clone();
         }
         names.fail = None;
+        names.boots += 1;
     }
 
     fn check(&self, fail: Fail) -> io::Result<()> {
@@ -61,6 +63,11 @@ impl MemDisk {
 impl Disk for MemDisk {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
         let mut names = self.names();
+        if path == Path::new("/proc/sys/kernel/random/boot_id") {
+            let text = format!("{:036}", names.boots).into_bytes();
+            let contents = Arc::new(Mutex::new(Contents { now: text, flushed: Vec::new() }));
+            return Ok(Arc::new(MemFile { disk: self.clone(), contents }));
+        }
         let contents = match (names.now.get(path), mode) {
             (Some(_), OpenMode::CreateNew) => return Err(io::ErrorKind::AlreadyExists.into()),
             (Some(contents), _) => contents.clone(),

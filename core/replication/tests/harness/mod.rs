@@ -5,4 +5,4 @@ mod disk;
 mod world;
 
 pub use disk::{Fail, MemDisk};
-pub use world::{Node, SHARD, World, body, dir, peer};
+pub use world::{Node, SHARD, State, World, body, config, dir, peer};

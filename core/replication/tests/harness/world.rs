@@ -11,8 +11,8 @@ use forebay_commitlog::{Body, SlotKind};
 use forebay_env::{Clock, Env, IoClass, Job, Monotonic, Network, Random, Spawn, WallMs};
 use forebay_model::{LogIndex, NodeId, ShardId, Term};
 use forebay_replication::{
-    Bootstrap, Committed, Completion, Dropped, EntryKind, Fence, Membership, OpenError, Output, PeerId,
-    ReadToken, Recovered, Replica, ReplicaConfig, Role, ShardClass,
+    Bootstrap, Checkpoint, CheckpointRequest, Committed, Completion, Dropped, EntryKind, Fence, Membership,
+    OpenError, Output, PeerId, ReadToken, Recovered, Replica, ReplicaConfig, Role, ShardClass,
 };
 
 use super::disk::MemDisk;
@@ -90,8 +90,8 @@ pub struct Node {
     pub recovered: Option<Recovered>,
     jobs: Jobs,
     mailbox: Mailbox,
-    /// What it applied, by index.
-    pub applied: BTreeMap<u64, (u64, Vec<u8>)>,
+    /// Its state machine: a digest of everything applied.
+    pub state: State,
     pub role: Role,
     pub membership: Option<Membership>,
     pub fenced: Option<Fence>,
@@ -102,6 +102,38 @@ pub struct Node {
     pub held: Option<IoClass>,
 }
 
+/// The simplest machine that notices a lost, doubled or swapped entry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    pub index: u64,
+    pub digest: u64,
+}
+
+impl State {
+    fn apply(&mut self, index: u64, term: u64, body: &[u8]) {
+        let mut hash = self.digest ^ index.rotate_left(32) ^ term;
+        for byte in body {
+            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+        *self = State { index, digest: hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) };
+    }
+
+    fn sections(&self) -> Vec<(u32, Bytes)> {
+        vec![
+            (1, Bytes::copy_from_slice(&self.index.to_le_bytes())),
+            (7, Bytes::copy_from_slice(&self.digest.to_le_bytes())),
+        ]
+    }
+
+    fn restore(checkpoint: &Checkpoint) -> State {
+        let word = |at: usize| u64::from_le_bytes(checkpoint.sections[at].1[..].try_into().unwrap());
+        match checkpoint.sections.len() {
+            0 => State { index: checkpoint.index.0, digest: 0 },
+            _ => State { index: word(0), digest: word(1) },
+        }
+    }
+}
+
 pub struct World {
     pub nodes: BTreeMap<u64, Node>,
     pub rng: Arc<Seeded>,
@@ -110,6 +142,10 @@ pub struct World {
     pub loss_percent: u64,
     /// What any replica ever saw committed, by index.
     pub chosen: BTreeMap<u64, (u64, EntryKind, Vec<u8>)>,
+    /// The state that everybody must have at an index.
+    pub states: BTreeMap<u64, u64>,
+    pub checkpoints: u64,
+    pub installs: u64,
     /// Payloads that a leader saw committed in the term in which it proposed them.
     pub confirmed: BTreeSet<u64>,
     proposed: BTreeMap<(u64, u64), u64>,
@@ -120,6 +156,14 @@ pub struct World {
 
 pub fn peer(node: u64) -> PeerId {
     PeerId::first(NodeId(node)).unwrap()
+}
+
+/// Small segments: a story sees many of them.
+pub fn config(id: u64, class: ShardClass, bootstrap: Bootstrap) -> ReplicaConfig {
+    let mut config = ReplicaConfig::new(SHARD, peer(id), class, bootstrap);
+    config.segment_bytes_first = 2000;
+    config.segment_bytes_max = 8000;
+    config
 }
 
 pub fn body(payload: u64) -> Bytes {
@@ -136,6 +180,9 @@ impl World {
             wires: Arc::default(),
             loss_percent: 0,
             chosen: BTreeMap::new(),
+            states: BTreeMap::new(),
+            checkpoints: 0,
+            installs: 0,
             confirmed: BTreeSet::new(),
             proposed: BTreeMap::new(),
             next_payload: 1,
@@ -143,7 +190,7 @@ impl World {
         };
         let voters: BTreeSet<PeerId> = (1..=founders).map(peer).collect();
         for id in 1..=founders {
-            world.add(ReplicaConfig::new(SHARD, peer(id), class, Bootstrap::Found(voters.clone())));
+            world.add(config(id, class, Bootstrap::Found(voters.clone())));
         }
         world
     }
@@ -159,7 +206,7 @@ impl World {
             recovered: None,
             jobs: Jobs::default(),
             mailbox: Mailbox::default(),
-            applied: BTreeMap::new(),
+            state: State::default(),
             role: Role::Follower { leader: None },
             membership: None,
             fenced: None,
@@ -201,9 +248,8 @@ impl World {
         let post = Arc::new(move |done| mailbox.lock().unwrap().push(done));
         let (replica, recovered) = Replica::open(&env, dir(), node.config.clone(), post)?;
         let node = self.nodes.get_mut(&id).unwrap();
-        let from = recovered.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.index.0);
         // The state machine begins at the checkpoint and must be told everything behind it again.
-        node.applied.retain(|index, _| *index <= from);
+        node.state = recovered.checkpoint.as_ref().map(State::restore).unwrap_or_default();
         node.replica = Some(replica);
         node.recovered = Some(recovered);
         node.role = Role::Follower { leader: None };
@@ -241,7 +287,12 @@ impl World {
                 Output::Fenced(fence) => self.node(id).fenced = Some(fence),
                 Output::Closed => self.node(id).closed = true,
                 Output::ReadReady(token) => self.node(id).reads_ready.push(token),
-                Output::Install(checkpoint) => self.install(id, checkpoint),
+                Output::Install(checkpoint) => {
+                    self.installs += 1;
+                    self.node(id).state = State::restore(&checkpoint);
+                    self.check_state(id);
+                }
+                Output::Checkpointed(_) => self.checkpoints += 1,
             }
         }
     }
@@ -255,23 +306,39 @@ impl World {
             let chosen = (entry.term.0, entry.kind, bytes.clone());
             let known = self.chosen.entry(index).or_insert_with(|| chosen.clone());
             assert_eq!(*known, chosen, "node {id} committed another entry {index}");
-            let expected = self.nodes[&id].applied.last_key_value().map(|(index, _)| index + 1);
-            if let Some(expected) = expected {
-                assert_eq!(index, expected, "node {id} was handed entries with a gap");
-            }
+            let expected = self.nodes[&id].state.index + 1;
+            assert_eq!(index, expected, "node {id} was handed entries with a gap");
             if let Some(payload) = self.proposed.get(&(entry.term.0, index)).copied()
                 && matches!(self.nodes[&id].role, Role::Leader { term, .. } if term == entry.term)
             {
                 self.confirmed.insert(payload);
             }
-            self.node(id).applied.insert(index, (entry.term.0, bytes));
+            self.node(id).state.apply(index, entry.term.0, &bytes);
+            self.check_state(id);
             last = entry.index;
+            if entry.kind == EntryKind::Seal {
+                self.checkpoint(id, last);
+            }
         }
         self.replica(id).applied(last);
+        if self.replica(id).wants_seal() {
+            self.replica(id).propose(vec![(EntryKind::Seal, Bytes::new())]).unwrap();
+        }
     }
 
-    fn install(&mut self, _: u64, _: forebay_replication::Checkpoint) {
-        unimplemented!("no transfer in this world yet")
+    fn checkpoint(&mut self, id: u64, index: LogIndex) {
+        let sections = self.node(id).state.sections();
+        self.replica(id).applied(index);
+        self.replica(id).checkpoint(CheckpointRequest { index, machine_version: 1, sections });
+    }
+
+    fn check_state(&mut self, id: u64) {
+        let State { index, digest } = self.nodes[&id].state;
+        assert_eq!(
+            *self.states.entry(index).or_insert(digest),
+            digest,
+            "node {id} has another state at {index}"
+        );
     }
 
     /// Proposes `count` payloads on a node.
@@ -401,7 +468,20 @@ impl World {
             }
             self.pass(Duration::from_millis(20));
         }
-        panic!("waited a minute in vain: {what}");
+        let status = self.nodes.values().map(|node| match &node.replica {
+            None => format!("{}: down", node.id),
+            Some(r) => format!(
+                "{}: {:?} last {} committed {} applied {} durable {} progress {:?}",
+                node.id,
+                r.role(),
+                r.last_index(),
+                r.committed_index(),
+                r.applied_index(),
+                r.log().durable_index(),
+                r.progress()
+            ),
+        });
+        panic!("waited a minute in vain: {what}\n{}", status.collect::<Vec<_>>().join("\n"));
     }
 
     /// The node that leads and takes proposals.
