@@ -1,0 +1,285 @@
+//! A node on a real disk, asked through its front desk: what was confirmed is there after a restart.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use forebay_broker::{ClientInfo, ConnectionId, Delivered, DiskGuard, FrontDesk, Outbox};
+use forebay_env::Env;
+use forebay_kit::record::batch::{BatchBuilder, Codec, NewRecord, Records};
+use forebay_model::admin::{CreateTopics, NewTopic};
+use forebay_model::fetch::{Fetch, FetchItem, FindOffset, FindOffsets, Isolation, OffsetTarget};
+use forebay_model::publish::{Confirm, PayloadKind, Publish, PublishItem};
+use forebay_model::{
+    FlushClass, NodeId, Offset, PartitionRef, Reply, Request, ShardId, TimestampType, Timestamp, TopicDefaults,
+    TopicName, TopicRef, TopicSettings,
+};
+use forebay_server::node::{Driver, Node, NodeConfig};
+use forebay_shard::{Board, NextTurn, Wake};
+
+#[derive(Default)]
+struct Inbox {
+    replies: Mutex<BTreeMap<u64, Reply>>,
+    arrived: Condvar,
+}
+
+impl Outbox for Inbox {
+    fn deliver(&self, batch: Vec<Delivered>) {
+        self.replies.lock().unwrap().extend(batch.into_iter().map(|d| (d.token, d.reply)));
+        self.arrived.notify_all();
+    }
+}
+
+/// Wakes nobody: the driver below only sleeps for a moment.
+struct Poll;
+
+impl Driver for Poll {
+    fn wake(&self, _: ShardId) -> Wake {
+        Box::new(|| {})
+    }
+    fn noticed(&self, _: ShardId, _: Arc<Board>) -> Box<dyn Fn() + Send> {
+        Box::new(|| {})
+    }
+}
+
+struct Running {
+    desk: forebay_broker::Broker,
+    inbox: Arc<Inbox>,
+    next: AtomicU64,
+    stop: Arc<AtomicBool>,
+    driver: Option<std::thread::JoinHandle<()>>,
+}
+
+fn config(dir: &Path) -> NodeConfig {
+    NodeConfig {
+        dir: dir.to_owned(),
+        node: NodeId(1),
+        nodes: [NodeId(1)].into(),
+        cluster: None,
+        shards_sync: 1,
+        shards_async: 1,
+        advertised: BTreeMap::new(),
+        defaults: TopicDefaults {
+            retention_ms: None,
+            retention_bytes: None,
+            message_bytes_max: 16 << 20,
+            timestamp_type: TimestampType::Create,
+            flush: FlushClass::Sync,
+            partitions: 1,
+        },
+        auto_create: true,
+        hot_bytes_max: 4 << 20,
+        tail_bytes_max: 4 << 20,
+        segment_bytes_first: 256 << 10,
+        segment_bytes_max: 1 << 20,
+        clock_step_max: Duration::from_secs(300),
+        retention_interval: Duration::from_secs(30),
+    }
+}
+
+impl Running {
+    fn open(env: &Env, config: &NodeConfig) -> Running {
+        let mut node = Node::open(env, config, &Poll, Arc::new(DiskGuard::default())).unwrap();
+        let desk = node.broker.clone();
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopping = Arc::clone(&stop);
+        let driver = std::thread::spawn(move || {
+            let mut closing = false;
+            loop {
+                if stopping.load(Ordering::Acquire) && !closing {
+                    closing = true;
+                    node.shards.iter_mut().for_each(|shard| shard.shard.close());
+                }
+                let turns: Vec<_> = node.shards.iter_mut().map(|shard| shard.shard.turn()).collect();
+                if turns.iter().all(|turn| *turn == NextTurn::Never) {
+                    return;
+                }
+                std::thread::sleep(Duration::from_micros(200));
+            }
+        });
+        let inbox = Arc::new(Inbox::default());
+        let address: SocketAddr = "127.0.0.1:9092".parse().unwrap();
+        let client = ClientInfo { protocol: "test", peer: address, local: address };
+        desk.open(ConnectionId(1), inbox.clone(), client);
+        Running { desk, inbox, next: AtomicU64::new(1), stop, driver: Some(driver) }
+    }
+
+    fn ask(&self, request: Request) -> Reply {
+        let token = self.next.fetch_add(1, Ordering::Relaxed);
+        self.desk.call(ConnectionId(1), token, request);
+        let until = Instant::now() + Duration::from_secs(20);
+        let mut replies = self.inbox.replies.lock().unwrap();
+        loop {
+            if let Some(reply) = replies.remove(&token) {
+                return reply;
+            }
+            assert!(Instant::now() < until, "no reply");
+            replies = self.inbox.arrived.wait_timeout(replies, Duration::from_secs(1)).unwrap().0;
+        }
+    }
+
+    fn create(&self, name: &str) {
+        let topic = NewTopic {
+            name: name.into(),
+            partitions: Some(2),
+            replicas: None,
+            assignment: Vec::new(),
+            settings: Ok(TopicSettings::default()),
+        };
+        let until = Instant::now() + Duration::from_secs(10);
+        loop {
+            let create = CreateTopics { topics: vec![topic.clone()], dry_run: false, timeout_ms: 5000 };
+            let Reply::CreateTopics(created) = self.ask(Request::CreateTopics(create)) else { panic!() };
+            match &created[0].topic {
+                Ok(view) => return assert_eq!(view.partitions.len(), 2),
+                // The shard is still electing itself.
+                Err(refusal) => assert!(Instant::now() < until, "{refusal:?}"),
+            }
+        }
+    }
+
+    fn publish(&self, topic: &str, number: u32, value: &[u8]) -> u64 {
+        let item = PublishItem {
+            partition: partition(topic, number),
+            kind: PayloadKind::RecordBatch,
+            payload: batch(value),
+        };
+        let publish = Publish { items: vec![item], confirm: Confirm::Quorum, timeout_ms: 10_000 };
+        let Reply::Publish(published) = self.ask(Request::Publish(publish)) else { panic!() };
+        published[0].as_ref().unwrap_or_else(|refusal| panic!("{refusal:?}")).base_offset.0
+    }
+
+    fn fetch(&self, topic: &str, number: u32, offset: u64, wait_ms: u32) -> Vec<(u64, Vec<u8>)> {
+        let item = FetchItem {
+            partition: partition(topic, number),
+            offset: Offset(offset),
+            bytes_max: 64 << 20,
+            leader_epoch: None,
+        };
+        let fetch = Fetch {
+            items: vec![item],
+            bytes_min: 1,
+            bytes_max: 64 << 20,
+            wait_ms_max: wait_ms,
+            isolation: Isolation::Uncommitted,
+        };
+        let Reply::Fetch(fetched) = self.ask(Request::Fetch(fetch)) else { panic!() };
+        let fetched = fetched.into_iter().next().unwrap().unwrap_or_else(|refusal| panic!("{refusal:?}"));
+        let bytes: bytes::Bytes = fetched.records.concat().into();
+        let batches = forebay_kit::record::batch::Batches::new(bytes);
+        let mut records = Vec::new();
+        for batch in batches {
+            for record in Records::open(&batch.unwrap(), 256 << 20).unwrap() {
+                let record = record.unwrap();
+                records.push((record.offset.0, record.value.unwrap().to_vec()));
+            }
+        }
+        records
+    }
+
+    fn close(mut self) {
+        self.stop.store(true, Ordering::Release);
+        self.driver.take().unwrap().join().unwrap();
+    }
+}
+
+fn partition(topic: &str, number: u32) -> PartitionRef {
+    PartitionRef { topic: TopicRef::Name(TopicName::parse(topic).unwrap()), number }
+}
+
+fn batch(value: &[u8]) -> bytes::Bytes {
+    let mut builder = BatchBuilder::new(Codec::None, 64 << 20);
+    let record = NewRecord {
+        timestamp: Timestamp(1_700_000_000_000),
+        key: None,
+        value: Some(bytes::Bytes::copy_from_slice(value)),
+        headers: Vec::new(),
+    };
+    builder.push(&record).unwrap();
+    builder.build().unwrap()
+}
+
+#[test]
+fn what_was_confirmed_is_there_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let env = forebay_env::real::env();
+    let node = Running::open(&env, &config(dir.path()));
+    node.create("first");
+    for i in 0..50u32 {
+        assert_eq!(node.publish("first", 0, format!("record {i}").as_bytes()), u64::from(i));
+    }
+    assert_eq!(node.fetch("first", 0, 0, 1000).len(), 50);
+    node.close();
+
+    let node = Running::open(&env, &config(dir.path()));
+    let until = Instant::now() + Duration::from_secs(10);
+    while node.desk.shards().iter().any(|shard| !shard.board.status().leads) {
+        assert!(Instant::now() < until, "nobody leads");
+        std::thread::yield_now();
+    }
+    let records = node.fetch("first", 0, 0, 1000);
+    assert_eq!(records.len(), 50);
+    assert_eq!(records[49], (49, b"record 49".to_vec()));
+    assert_eq!(node.publish("first", 0, b"after"), 50);
+    assert_eq!(node.fetch("first", 0, 50, 1000), [(50, b"after".to_vec())]);
+    node.close();
+}
+
+#[test]
+fn a_waiting_fetch_is_woken_by_an_append() {
+    let dir = tempfile::tempdir().unwrap();
+    let env = forebay_env::real::env();
+    let node = Arc::new(Running::open(&env, &config(dir.path())));
+    node.create("tail");
+    let reader = Arc::clone(&node);
+    let waiting = std::thread::spawn(move || reader.fetch("tail", 1, 0, 15_000));
+    node.publish("tail", 1, b"woken");
+    assert_eq!(waiting.join().unwrap(), [(0, b"woken".to_vec())]);
+    Arc::into_inner(node).unwrap().close();
+}
+
+#[test]
+fn a_big_payload_goes_through_in_parts_and_keeps_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let env = forebay_env::real::env();
+    let node = Running::open(&env, &config(dir.path()));
+    node.create("big");
+    let big: Vec<u8> = (0..5_000_000u32).map(|i| (i * 7 % 251) as u8).collect();
+    assert_eq!(node.publish("big", 0, b"before"), 0);
+    assert_eq!(node.publish("big", 0, &big), 1);
+    assert_eq!(node.publish("big", 0, b"behind"), 2);
+    let mut records = node.fetch("big", 0, 0, 1000);
+    while records.len() < 3 {
+        let next = records.last().unwrap().0 + 1;
+        records.extend(node.fetch("big", 0, next, 1000));
+    }
+    assert_eq!(records[1].1, big);
+    assert_eq!(records[2].1, b"behind");
+    node.close();
+}
+
+#[test]
+fn offsets_are_found_by_time_and_position() {
+    let dir = tempfile::tempdir().unwrap();
+    let env = forebay_env::real::env();
+    let node = Running::open(&env, &config(dir.path()));
+    node.create("times");
+    for _ in 0..3 {
+        node.publish("times", 0, b"x");
+    }
+    let find = |target| {
+        let item = FindOffset { partition: partition("times", 0), target, leader_epoch: None };
+        let request = FindOffsets { items: vec![item], isolation: Isolation::Uncommitted };
+        let Reply::FindOffsets(found) = node.ask(Request::FindOffsets(request)) else { panic!() };
+        found[0].clone().unwrap().map(|at| at.offset.0)
+    };
+    assert_eq!(find(OffsetTarget::Earliest), Some(0));
+    assert_eq!(find(OffsetTarget::Latest), Some(3));
+    assert_eq!(find(OffsetTarget::AtOrAfter(Timestamp(1))), Some(0));
+    assert_eq!(find(OffsetTarget::AtOrAfter(Timestamp(1_800_000_000_000))), None);
+    assert_eq!(find(OffsetTarget::MaxTimestamp), Some(0));
+    node.close();
+}
