@@ -48,7 +48,11 @@ impl Single {
                 }
                 Output::Closed => return true,
                 Output::Fenced(fence) => panic!("fenced: {fence}"),
-                Output::Role(_) | Output::Membership(_) | Output::ReadReady(_) | Output::Install(_) => {}
+                Output::Role(_)
+                | Output::Membership(_)
+                | Output::ReadReady(_)
+                | Output::Checkpointed(_)
+                | Output::Install(_) => {}
             }
         }
         false
