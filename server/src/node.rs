@@ -12,7 +12,8 @@ use forebay_env::Env;
 use forebay_model::{FlushClass, NodeId, ShardId, TopicDefaults};
 use forebay_replication::{Bootstrap, PeerId, Recovered, ReplicaConfig, ShardClass};
 use forebay_shard::{
-    Board, Hooks, Mailbox, Shard, ShardConfig, ShardMailbox, ShardMetrics, ShardOpenError, StepPolicy, Wake,
+    Board, Fittings, Hooks, Mailbox, Shard, ShardConfig, ShardMailbox, ShardMetrics, ShardOpenError,
+    StepPolicy, Wake,
 };
 
 use crate::identity::{self, Identity, IdentityError, Wanted};
@@ -131,26 +132,16 @@ impl Node {
         let mut shards = Vec::new();
         let mut handles = Vec::new();
         for (id, class) in shard_classes(config) {
-            let parts = Parts {
-                mailbox: Arc::new(Mailbox::new(driver.wake(id))),
-                board: Arc::default(),
+            let (mailbox, board) = (Arc::new(Mailbox::new(driver.wake(id))), Arc::default());
+            let fittings = Fittings {
+                mailbox: Arc::clone(&mailbox),
+                board: Arc::clone(&board),
+                hooks: hooks(&desk, driver.noticed(id, Arc::clone(&board))),
                 metrics: Arc::default(),
+                guard: Arc::clone(&guard),
             };
-            let opened = open_shard(
-                env,
-                config,
-                id,
-                class,
-                &parts,
-                hooks(&desk, driver.noticed(id, Arc::clone(&parts.board))),
-            )?;
-            handles.push(ShardHandle {
-                id,
-                class,
-                mailbox: Arc::clone(&parts.mailbox),
-                board: Arc::clone(&parts.board),
-            });
-            shards.push(opened);
+            shards.push(open_shard(env, config, id, class, fittings)?);
+            handles.push(ShardHandle { id, class, mailbox, board });
         }
         let broker = Broker::new(broker_config(config, &identity), env.clone(), handles, guard);
         assert!(desk.set(broker.clone()).is_ok(), "a node has one front desk");
@@ -159,12 +150,6 @@ impl Node {
         }
         Ok(Node { broker, shards, identity })
     }
-}
-
-struct Parts {
-    mailbox: Arc<ShardMailbox<Ticket>>,
-    board: Arc<Board>,
-    metrics: Arc<ShardMetrics>,
 }
 
 /// Shard 0 and every sync shard first, then the async ones.
@@ -179,25 +164,17 @@ fn open_shard(
     config: &NodeConfig,
     id: ShardId,
     class: FlushClass,
-    parts: &Parts,
-    hooks: Hooks<Ticket>,
+    fittings: Fittings<Ticket>,
 ) -> Result<OpenedShard, NodeError> {
     let dir = shard_dir(&config.dir, id);
     env.disk.create_dir_all(&dir).map_err(|error| NodeError::Io(dir.clone(), error))?;
     env.disk.sync_dir(&config.dir).map_err(|error| NodeError::Io(config.dir.clone(), error))?;
     let shard_config = shard_config(config, id, class)?;
     let (mailbox, board, metrics) =
-        (Arc::clone(&parts.mailbox), Arc::clone(&parts.board), Arc::clone(&parts.metrics));
-    let (shard, recovered) = Shard::open(env.clone(), dir, shard_config, mailbox, board, hooks, metrics)
-        .map_err(|error| NodeError::Shard(id, error))?;
-    Ok(OpenedShard {
-        id,
-        shard,
-        mailbox: Arc::clone(&parts.mailbox),
-        board: Arc::clone(&parts.board),
-        metrics: Arc::clone(&parts.metrics),
-        recovered,
-    })
+        (Arc::clone(&fittings.mailbox), Arc::clone(&fittings.board), Arc::clone(&fittings.metrics));
+    let (shard, recovered) =
+        Shard::open(env.clone(), dir, shard_config, fittings).map_err(|error| NodeError::Shard(id, error))?;
+    Ok(OpenedShard { id, shard, mailbox, board, metrics, recovered })
 }
 
 /// The directory of one shard.

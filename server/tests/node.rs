@@ -14,8 +14,8 @@ use forebay_model::admin::{CreateTopics, NewTopic};
 use forebay_model::fetch::{Fetch, FetchItem, FindOffset, FindOffsets, Isolation, OffsetTarget};
 use forebay_model::publish::{Confirm, PayloadKind, Publish, PublishItem};
 use forebay_model::{
-    FlushClass, NodeId, Offset, PartitionRef, Reply, Request, ShardId, TimestampType, Timestamp, TopicDefaults,
-    TopicName, TopicRef, TopicSettings,
+    FlushClass, NodeId, Offset, PartitionRef, Reply, Request, ShardId, Timestamp, TimestampType,
+    TopicDefaults, TopicName, TopicRef, TopicSettings,
 };
 use forebay_server::node::{Driver, Node, NodeConfig};
 use forebay_shard::{Board, NextTurn, Wake};

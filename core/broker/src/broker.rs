@@ -15,12 +15,12 @@ use forebay_model::{ClusterView, NodeId, NodeView, Refusal, Reply, Request, Topi
 use forebay_shard::{Answer, Read, Source, Work};
 
 use crate::call::{Asker, Call, Gather, Next, Step, Ticket};
-use crate::guard::DiskGuard;
 use crate::metrics::BrokerMetrics;
 use crate::outbox::{ClientInfo, ConnectionId, Delivered, FrontDesk, Outbox};
 use crate::producers::ProducerBlock;
 use crate::provision::Provisioning;
 use crate::shards::{ShardHandle, Shards, leader_of};
+use forebay_shard::DiskGuard;
 
 /// What the front desk needs to know of its node.
 #[derive(Clone, Debug)]

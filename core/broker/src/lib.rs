@@ -8,7 +8,6 @@ mod broker;
 mod call;
 mod fetch;
 mod groups;
-mod guard;
 mod metrics;
 mod outbox;
 mod place;
@@ -21,7 +20,7 @@ mod topics;
 
 pub use broker::{Broker, BrokerConfig};
 pub use call::Ticket;
-pub use guard::{DiskGuard, GuardState};
+pub use forebay_shard::{DiskGuard, GuardState};
 pub use metrics::BrokerMetrics;
 pub use outbox::{ClientInfo, ConnectionId, Delivered, FrontDesk, Outbox};
 pub use shards::ShardHandle;

@@ -6,8 +6,8 @@ use forebay_shard::{Answer, Append, Work};
 
 use crate::broker::{Currency, Inner, Replies};
 use crate::call::{Asker, Call, Gather, Slots, Step, Ticket};
-use crate::guard::GuardState;
 use crate::place::{self, Placed};
+use forebay_shard::GuardState;
 
 impl Inner {
     pub(crate) fn publish(&self, asker: Asker, publish: Publish, currency: Currency, replies: &mut Replies) {

@@ -12,11 +12,13 @@ mod cold;
 mod draft;
 pub mod entry;
 mod group;
+mod guard;
 mod hot;
 mod index;
 mod log_clock;
 mod mailbox;
 mod metrics;
+mod pace;
 mod pending;
 mod provision;
 mod read;
@@ -31,11 +33,12 @@ mod write;
 pub use board::{Board, ShardStatus};
 pub use checkpoint::RestoreError;
 pub use cold::ColdDone;
+pub use guard::{DiskGuard, GuardState};
 pub use log_clock::StepPolicy;
 pub use mailbox::{MAILBOX_ITEMS_MAX, MAILBOX_READS_MAX, Mailbox, Source, Taken, Wake};
 pub use metrics::ShardMetrics;
 pub use refuse_group::refuse_group;
-pub use shard::{Done, Hooks, NextTurn, Shard, ShardConfig, ShardMailbox, ShardOpenError, TICK};
+pub use shard::{Done, Fittings, Hooks, NextTurn, Shard, ShardConfig, ShardMailbox, ShardOpenError, TICK};
 pub use work::{
     Answer, Append, FetchItemWork, FetchWork, FindEpochEndWork, FindOffsetWork, Proposed, Read, Work,
 };

@@ -56,6 +56,8 @@ struct State<W, R, C> {
 pub struct Taken<W, R, C> {
     /// Ordered work, at most the budget (one item may cross it).
     pub work: Vec<(Source, W)>,
+    /// What that work weighs.
+    pub bytes: usize,
     /// Reads.
     pub reads: Vec<R>,
     /// Completions.
@@ -128,9 +130,11 @@ impl<W, R, C> Mailbox<W, R, C> {
     pub fn take(&self, bytes_max: usize) -> Taken<W, R, C> {
         self.notified.store(false, Ordering::Release);
         let mut state = self.lock();
+        let waited = state.bytes;
         let work = state.take_work(bytes_max);
         Taken {
             work,
+            bytes: waited - state.bytes,
             reads: state.reads.drain(..).collect(),
             completions: std::mem::take(&mut state.completions),
             more: !state.ring.is_empty(),

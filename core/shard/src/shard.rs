@@ -24,11 +24,13 @@ use crate::big::BigAppend;
 use crate::board::{Board, ShardStatus};
 use crate::cold::ColdDone;
 use crate::draft::Draft;
+use crate::guard::DiskGuard;
 use crate::hot::HotCache;
 use crate::index::Index;
 use crate::log_clock::{LogClock, StepPolicy};
 use crate::mailbox::{Mailbox, Source};
 use crate::metrics::ShardMetrics;
+use crate::pace::Pace;
 use crate::pending::{Askers, Pending};
 use crate::sealed::SealedIndex;
 use crate::waiting::WaitingFetches;
@@ -79,6 +81,20 @@ pub struct Hooks<T> {
     pub catalogue: Box<dyn Fn(Arc<Catalog>) + Send>,
     /// The board says something new.
     pub noticed: Box<dyn Fn() + Send>,
+}
+
+/// What connects a shard to the threads around it.
+pub struct Fittings<T> {
+    /// Where its work comes from.
+    pub mailbox: Arc<ShardMailbox<T>>,
+    /// Where it says how it stands.
+    pub board: Arc<Board>,
+    /// What it calls.
+    pub hooks: Hooks<T>,
+    /// What it counts.
+    pub metrics: Arc<ShardMetrics>,
+    /// How much room there is on the disk.
+    pub guard: Arc<DiskGuard>,
 }
 
 /// When the shard wants its next turn.
@@ -148,6 +164,8 @@ pub struct Shard<T> {
     pub(crate) applied: LogIndex,
     /// A seal is under way.
     pub(crate) sealing: bool,
+    guard: Arc<DiskGuard>,
+    pace: Pace,
     closed: bool,
 }
 
@@ -164,11 +182,9 @@ impl<T: Clone + Send + 'static> Shard<T> {
         env: Env,
         dir: PathBuf,
         config: ShardConfig,
-        mailbox: Arc<ShardMailbox<T>>,
-        board: Arc<Board>,
-        hooks: Hooks<T>,
-        metrics: Arc<ShardMetrics>,
+        fittings: Fittings<T>,
     ) -> Result<(Shard<T>, Recovered), ShardOpenError> {
+        let Fittings { mailbox, board, hooks, metrics, guard } = fittings;
         let poster = Arc::clone(&mailbox);
         let post = Arc::new(move |done| poster.post_completion(Done::Replica(done)));
         let (replica, mut recovered) =
@@ -213,6 +229,8 @@ impl<T: Clone + Send + 'static> Shard<T> {
             grown: Vec::new(),
             applied: LogIndex(0),
             sealing: false,
+            guard,
+            pace: Pace::new(),
             closed: false,
         };
         shard.publish_catalogue();
@@ -222,8 +240,10 @@ impl<T: Clone + Send + 'static> Shard<T> {
     /// Does what is to be done now.
     pub fn turn(&mut self) -> NextTurn {
         let now = self.env.clock.monotonic();
-        let room = if self.stalled.is_some() { 0 } else { forebay_model::limits::TURN_BYTES_MAX };
+        let guard = self.guard.state();
+        let room = if self.stalled.is_some() { 0 } else { self.pace.room(now, guard) };
         let taken = self.mailbox.take(room);
+        self.pace.pay(taken.bytes, guard);
         for done in taken.completions {
             self.complete(now, done);
         }
@@ -260,10 +280,11 @@ impl<T: Clone + Send + 'static> Shard<T> {
         if self.closed {
             return NextTurn::Never;
         }
-        if more && self.stalled.is_none() {
+        let paced = self.pace.wait(self.guard.state()).filter(|_| more).map(|wait| now + wait);
+        if more && self.stalled.is_none() && paced.is_none() {
             return NextTurn::Now;
         }
-        let deadlines = [self.waiting.next_deadline(), self.pending.next_deadline()];
+        let deadlines = [self.waiting.next_deadline(), self.pending.next_deadline(), paced];
         let tick = now + TICK;
         NextTurn::At(deadlines.into_iter().flatten().fold(tick, Monotonic::min))
     }
