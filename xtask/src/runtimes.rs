@@ -30,6 +30,7 @@ const RUNTIMES: &[Runtime] = &[
         manifests: &["pom.xml", "src"],
         make: make_java,
     },
+    Runtime { name: "node", programs: &["node", "npm"], manifests: &["."], make: make_node },
     Runtime { name: "go", programs: &["go"], manifests: &["."], make: make_go },
 ];
 
@@ -155,4 +156,18 @@ fn make_go(place: &Place) -> bool {
     let driver = place.made.join("driver");
     let words = ["build", "-mod=readonly", "-trimpath", "-o", text(&driver), "."];
     all(vec![("driver", command(&place.clients, "go", &words))])
+}
+
+/// Node finds packages beside the program that asks for them, so the drivers are copied to where npm installs.
+fn make_node(place: &Place) -> bool {
+    let Ok(files) = files_under(&place.clients) else { return false };
+    let copied = files.iter().all(|file| {
+        let name = file.file_name().expect("a listed file has a name");
+        fs::copy(file, place.made.join(name)).is_ok()
+    });
+    copied
+        && all(vec![(
+            "packages",
+            command(&place.made, "npm", &["ci", "--silent", "--no-audit", "--no-fund"]),
+        )])
 }

@@ -70,6 +70,11 @@ pub fn suites() -> Vec<Suite> {
     vec![
         suite("java", &[Runtime::Java], &[], |runtimes| java(&runtimes.class_path(), "Stories")),
         suite("go-franz", &[Runtime::Go], &[], |runtimes| Command::new(runtimes.go())),
+        suite("node-kafkajs", &[Runtime::Node], &["cooperative", "static-member"], |runtimes| {
+            let mut command = Command::new("node");
+            command.arg(runtimes.node().join("driver.js"));
+            command
+        }),
         suite("python-kafka", &[Runtime::Python], &[], |runtimes| {
             python(runtimes, &clients().join("python/kafka_python.py"))
         }),
