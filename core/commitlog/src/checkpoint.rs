@@ -10,7 +10,7 @@ use forebay_model::{LogIndex, ShardId, Term};
 
 use crate::crc::crc32c;
 use crate::cursor::Cursor;
-use crate::fault::Fault;
+use crate::fault::{Action, Fault};
 use crate::hard_state::CONF_BYTES_MAX;
 use crate::limits::CHECKPOINT_SECTIONS_MAX;
 use crate::manifest::{TMP_ENDING, remove_if_there};
@@ -108,16 +108,16 @@ pub(crate) fn write_checkpoint(
     let path = dir.join(checkpoint_name(meta.index));
     let tmp = dir.join(checkpoint_name(meta.index) + TMP_ENDING);
     remove_if_there(disk, &tmp)?;
-    let file = disk.open(&tmp, OpenMode::CreateNew).map_err(Fault::io("create", &tmp))?;
+    let file = disk.open(&tmp, OpenMode::CreateNew).map_err(Fault::io(Action::Create, &tmp))?;
     let head = encode_head(shard, meta, sections);
-    file.write_at(&[&head], 0).map_err(Fault::io("write", &tmp))?;
+    file.write_at(&[&head], 0).map_err(Fault::io(Action::Write, &tmp))?;
     let mut position = head.len() as u64;
     for section in sections {
         position = write_section(&*file, &tmp, &section.bytes, position)?;
     }
-    file.sync_data().map_err(Fault::io("flush", &tmp))?;
-    disk.rename(&tmp, &path).map_err(Fault::io("rename", &tmp))?;
-    disk.sync_dir(dir).map_err(Fault::io("flush", dir))?;
+    file.sync_data().map_err(Fault::io(Action::Flush, &tmp))?;
+    disk.rename(&tmp, &path).map_err(Fault::io(Action::Rename, &tmp))?;
+    disk.sync_dir(dir).map_err(Fault::io(Action::Flush, dir))?;
     let point = Point { index: meta.index, term: meta.term };
     Ok(Written { point, sidecars_up_to: meta.sidecars_up_to, bytes: position })
 }
@@ -127,7 +127,7 @@ fn write_section(file: &dyn File, path: &Path, bytes: &[u8], mut position: u64) 
         let sums: Vec<[u8; CRC_BYTES]> = group.chunks(BLOCK_BYTES).map(|b| crc32c(b).to_le_bytes()).collect();
         let parts: Vec<&[u8]> =
             group.chunks(BLOCK_BYTES).zip(&sums).flat_map(|(block, sum)| [block, sum]).collect();
-        file.write_at(&parts, position).map_err(Fault::io("write", path))?;
+        file.write_at(&parts, position).map_err(Fault::io(Action::Write, path))?;
         position += (group.len() + sums.len() * CRC_BYTES) as u64;
     }
     Ok(position)
@@ -181,7 +181,7 @@ impl CheckpointFile {
         index: LogIndex,
     ) -> Result<CheckpointFile, Fault> {
         let path = dir.join(checkpoint_name(index));
-        let file = disk.open(&path, OpenMode::Read).map_err(Fault::io("open", &path))?;
+        let file = disk.open(&path, OpenMode::Read).map_err(Fault::io(Action::Open, &path))?;
         let checkpoint = CheckpointFile::from_file(file, path, shard)?;
         if checkpoint.head.meta.index != index {
             return Err(Fault::corrupt(&checkpoint.path, 0, "the checkpoint is one of another index"));
@@ -194,7 +194,7 @@ impl CheckpointFile {
         path: PathBuf,
         shard: ShardId,
     ) -> Result<CheckpointFile, Fault> {
-        let len = file.len().map_err(Fault::io("measure", &path))?;
+        let len = file.len().map_err(Fault::io(Action::Measure, &path))?;
         let head = read_head(&*file, &path, len, shard)?;
         Ok(CheckpointFile { file, path, len, head })
     }
@@ -225,7 +225,7 @@ impl CheckpointFile {
 
     /// The file's bytes as they are, for sending it to a peer; fewer only at its end.
     pub fn read_raw(&self, buf: &mut [u8], position: u64) -> Result<usize, Fault> {
-        self.file.read_at(buf, position).map_err(Fault::io("read", &self.path))
+        self.file.read_at(buf, position).map_err(Fault::io(Action::Read, &self.path))
     }
 
     /// Reads and checks everything.
@@ -244,9 +244,9 @@ impl CheckpointFile {
         let mut out = BytesMut::zeroed(len);
         for block in out.chunks_mut(BLOCK_BYTES) {
             let mut sum = [0; CRC_BYTES];
-            self.file.read_exact_at(block, *position).map_err(Fault::io("read", &self.path))?;
+            self.file.read_exact_at(block, *position).map_err(Fault::io(Action::Read, &self.path))?;
             let behind = *position + block.len() as u64;
-            self.file.read_exact_at(&mut sum, behind).map_err(Fault::io("read", &self.path))?;
+            self.file.read_exact_at(&mut sum, behind).map_err(Fault::io(Action::Read, &self.path))?;
             if crc32c(block) != u32::from_le_bytes(sum) {
                 let what = "a block of the checkpoint does not match its checksum";
                 return Err(Fault::corrupt(&self.path, *position, what));
@@ -261,7 +261,7 @@ fn read_head(file: &dyn File, path: &Path, len: u64, shard: ShardId) -> Result<H
     let damaged = |what: &str| Fault::corrupt(path, 0, what);
     let most = FIXED_BYTES + CONF_BYTES_MAX + CHECKPOINT_SECTIONS_MAX * SECTION_LINE_BYTES + CRC_BYTES;
     let mut bytes = vec![0; usize::try_from(len).unwrap_or(most).min(most)];
-    file.read_exact_at(&mut bytes, 0).map_err(Fault::io("read", path))?;
+    file.read_exact_at(&mut bytes, 0).map_err(Fault::io(Action::Read, path))?;
     let mut cursor = Cursor::new(&bytes);
     if cursor.array() != Some(MAGIC) {
         return Err(damaged("this is no checkpoint"));

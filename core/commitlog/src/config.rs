@@ -1,12 +1,16 @@
 //! What a log is opened with.
 
+use std::sync::Arc;
+
 use forebay_model::ShardId;
 use forebay_model::limits::{MIB, SEGMENT_BYTES_MAX, SEGMENT_INDEX_ENTRIES_MAX};
 
+use crate::block_cache::BlockCache;
+use crate::limits::BLOCK_CACHE_BYTES_DEFAULT;
 use crate::terms::Point;
 
 /// Settings of one shard's log.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct LogConfig {
     /// The shard whose log this is.
     pub shard: ShardId,
@@ -22,6 +26,8 @@ pub struct LogConfig {
     pub segment_entries_max: usize,
     /// Bytes of newest entries kept in memory.
     pub tail_bytes_max: usize,
+    /// Blocks of index files; one for all shards of a node.
+    pub block_cache: Arc<BlockCache>,
 }
 
 impl LogConfig {
@@ -36,6 +42,7 @@ impl LogConfig {
             segment_bytes_max: SEGMENT_BYTES_MAX,
             segment_entries_max: SEGMENT_INDEX_ENTRIES_MAX,
             tail_bytes_max: 32 * MIB,
+            block_cache: BlockCache::new(BLOCK_CACHE_BYTES_DEFAULT),
         }
     }
 }

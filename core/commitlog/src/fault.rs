@@ -21,13 +21,66 @@ pub struct Corruption {
     pub what: String,
 }
 
+/// What the operating system was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Open an existing file.
+    Open,
+    /// Read from a file.
+    Read,
+    /// Ask for a file's length.
+    Measure,
+    /// List a directory.
+    List,
+    /// Make a file or a directory.
+    Create,
+    /// Write to a file.
+    Write,
+    /// Make a file longer.
+    Extend,
+    /// Make a file shorter.
+    Cut,
+    /// Flush a file or a directory.
+    Flush,
+    /// Rename a file.
+    Rename,
+    /// Remove a file.
+    Remove,
+}
+
+impl Action {
+    /// Whether its failure leaves in doubt what is on the medium.
+    #[must_use]
+    pub fn changes(self) -> bool {
+        !matches!(self, Action::Open | Action::Read | Action::Measure | Action::List)
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Action::Open => "open",
+            Action::Read => "read",
+            Action::Measure => "measure",
+            Action::List => "list",
+            Action::Create => "create",
+            Action::Write => "write",
+            Action::Extend => "extend",
+            Action::Cut => "cut",
+            Action::Flush => "flush",
+            Action::Rename => "rename",
+            Action::Remove => "remove",
+        })
+    }
+}
+
 /// The operating system refused.
 #[derive(Clone, Debug)]
 pub struct IoFailure {
     /// The file or directory.
     pub file: PathBuf,
-    /// What was tried, as a verb: `write`, `flush` ...
-    pub action: &'static str,
+    /// What was tried.
+    pub action: Action,
     /// The system's own words.
     pub source: Arc<io::Error>,
 }
@@ -49,7 +102,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub(crate) fn io(action: &'static str, file: &Path) -> impl FnOnce(io::Error) -> Fault {
+    pub(crate) fn io(action: Action, file: &Path) -> impl FnOnce(io::Error) -> Fault {
         let file = file.to_path_buf();
         move |source| Fault::Io(IoFailure { file, action, source: Arc::new(source) })
     }
@@ -115,8 +168,12 @@ impl Fence {
         }
     }
 
-    /// Records `fault` unless one came before it, and answers the first.
+    /// Records a fault that leaves in doubt what is on the medium, unless one came before it, and answers the first. What
+    /// was met while reading leaves the log open.
     pub(crate) fn trip(&self, fault: Fault) -> Fault {
+        if !matches!(&fault, Fault::Io(io) if io.action.changes()) {
+            return fault;
+        }
         if self.first.set(fault).is_ok() {
             // The mark tells the next open not to trust the page cache. When it cannot be made the disk refuses
             // everything, and the next open meets that by itself.

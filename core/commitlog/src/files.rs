@@ -3,17 +3,20 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use forebay_env::{Disk, File};
 use forebay_model::{LogIndex, ShardId};
 
+use crate::block_cache::BlockCache;
+use crate::directory::Directory;
 use crate::durable::DurableFile;
-use crate::fault::Fence;
+use crate::fault::{Fault, Fence};
 use crate::lock::lock;
 use crate::manifest::ManifestStore;
 use crate::positions::PositionTable;
 use crate::segment::SegmentId;
+use crate::sidecar::Sidecar;
 use crate::tail::TailCache;
 
 /// One open segment.
@@ -28,6 +31,8 @@ pub(crate) struct Segment {
 pub(crate) enum SegmentIndex {
     /// In memory: the segment is being written, or its sidecar is not there yet.
     Memory(Mutex<MemoryIndex>),
+    /// On disk: the segment is complete, flushed, applied and never truncated.
+    Sidecar(Sidecar),
 }
 
 /// The index of a segment without a sidecar.
@@ -38,16 +43,18 @@ pub(crate) struct MemoryIndex {
 
 impl Segment {
     /// The first entry at or behind `index` in this segment, and its position.
-    pub(crate) fn at_or_after(&self, index: LogIndex) -> Option<(LogIndex, u64)> {
+    pub(crate) fn at_or_after(&self, index: LogIndex) -> Result<Option<(LogIndex, u64)>, Fault> {
         match &self.index {
-            SegmentIndex::Memory(memory) => lock(memory).table.at_or_after(index),
+            SegmentIndex::Memory(memory) => Ok(lock(memory).table.at_or_after(index)),
+            SegmentIndex::Sidecar(sidecar) => sidecar.position_at_or_after(index),
         }
     }
 
     /// The position of the entry `index`.
-    pub(crate) fn position(&self, index: LogIndex) -> Option<u64> {
+    pub(crate) fn position(&self, index: LogIndex) -> Result<Option<u64>, Fault> {
         match &self.index {
-            SegmentIndex::Memory(memory) => lock(memory).table.position(index),
+            SegmentIndex::Memory(memory) => Ok(lock(memory).table.position(index)),
+            SegmentIndex::Sidecar(sidecar) => sidecar.position(index),
         }
     }
 
@@ -55,6 +62,15 @@ impl Segment {
     pub(crate) fn len(&self) -> u64 {
         match &self.index {
             SegmentIndex::Memory(memory) => lock(memory).table.end(),
+            SegmentIndex::Sidecar(sidecar) => sidecar.summary().bytes,
+        }
+    }
+
+    /// The last entry; `None` when there is none.
+    pub(crate) fn last(&self) -> Option<LogIndex> {
+        match &self.index {
+            SegmentIndex::Memory(memory) => lock(memory).table.last(),
+            SegmentIndex::Sidecar(sidecar) => Some(sidecar.summary().last.index),
         }
     }
 
@@ -62,6 +78,23 @@ impl Segment {
     pub(crate) fn is_sealed(&self) -> bool {
         match &self.index {
             SegmentIndex::Memory(memory) => lock(memory).sealed,
+            SegmentIndex::Sidecar(_) => true,
+        }
+    }
+
+    /// Its index in memory, as long as it has no sidecar.
+    pub(crate) fn memory(&self) -> Option<MutexGuard<'_, MemoryIndex>> {
+        match &self.index {
+            SegmentIndex::Memory(memory) => Some(lock(memory)),
+            SegmentIndex::Sidecar(_) => None,
+        }
+    }
+
+    /// Its sidecar, once it has one.
+    pub(crate) fn sidecar(&self) -> Option<&Sidecar> {
+        match &self.index {
+            SegmentIndex::Memory(_) => None,
+            SegmentIndex::Sidecar(sidecar) => Some(sidecar),
         }
     }
 }
@@ -85,13 +118,17 @@ impl View {
         &self.segments[self.behind(index).saturating_sub(1)..]
     }
 
-    /// The first segment without a sidecar that ends at or below `index`.
+    /// The segment with this id, if it counts.
+    pub(crate) fn segment(&self, id: SegmentId) -> Option<&Arc<Segment>> {
+        self.segment_of(id.first).filter(|segment| segment.id == id)
+    }
+
+    /// The first sealed segment without a sidecar that ends at or below `index`.
     pub(crate) fn first_without_sidecar(&self, index: LogIndex) -> Option<SegmentId> {
-        let ends = self.segments.iter().skip(1).map(|next| next.id.first.previous());
-        let mut whole = self.segments.iter().zip(ends).take_while(|(_, end)| *end <= index);
-        whole
-            .find(|(segment, _)| matches!(segment.index, SegmentIndex::Memory(_)))
-            .map(|(segment, _)| segment.id)
+        let lacks = |segment: &&Arc<Segment>| segment.sidecar().is_none() && segment.is_sealed();
+        let mut whole =
+            self.segments.iter().take_while(|segment| segment.last().is_some_and(|last| last <= index));
+        whole.find(lacks).map(|segment| segment.id)
     }
 
     fn behind(&self, index: LogIndex) -> usize {
@@ -112,6 +149,12 @@ pub(crate) struct Files {
     view: Mutex<Arc<View>>,
     /// What `Log::durable_index` says, for threads that must not run ahead of it.
     durable_index: AtomicU64,
+    /// What `Log::floor` says, for threads that must not touch what is above.
+    floor: AtomicU64,
+    pub(crate) cache: Arc<BlockCache>,
+    directory: Mutex<Arc<Directory>>,
+    /// One merge, rewrite or switch at a time; never taken by the shard's thread.
+    pub(crate) housekeeping: Mutex<()>,
 }
 
 impl Files {
@@ -126,6 +169,8 @@ impl Files {
         manifest: ManifestStore,
         tail: TailCache,
         segments: Vec<Arc<Segment>>,
+        cache: Arc<BlockCache>,
+        directory: Directory,
     ) -> Files {
         let view = Mutex::new(Arc::new(View { epoch: 0, segments }));
         Files {
@@ -139,6 +184,10 @@ impl Files {
             tail: Mutex::new(tail),
             view,
             durable_index: AtomicU64::new(0),
+            floor: AtomicU64::new(0),
+            cache,
+            directory: Mutex::new(Arc::new(directory)),
+            housekeeping: Mutex::new(()),
         }
     }
 
@@ -151,9 +200,27 @@ impl Files {
         self.durable_index.store(index.0, Ordering::Release);
     }
 
+    /// The last entry that Raft does not need.
+    pub(crate) fn floor(&self) -> LogIndex {
+        LogIndex(self.floor.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn set_floor(&self, index: LogIndex) {
+        self.floor.store(index.0, Ordering::Release);
+    }
+
     /// The segments as they are now.
     pub(crate) fn view(&self) -> Arc<View> {
         lock(&self.view).clone()
+    }
+
+    /// The segment directory as it is now.
+    pub(crate) fn directory(&self) -> Arc<Directory> {
+        lock(&self.directory).clone()
+    }
+
+    pub(crate) fn set_directory(&self, directory: Directory) {
+        *lock(&self.directory) = Arc::new(directory);
     }
 
     /// Replaces the list of segments by a changed one.

@@ -7,7 +7,7 @@ use forebay_env::{Disk, File};
 use forebay_model::{LogIndex, Position};
 
 use crate::durable::{DurableFile, DurableRecord};
-use crate::fault::{Fault, Fence};
+use crate::fault::{Action, Fault, Fence};
 
 /// Everything that one flush must do. Owned and `Send`; run it once, then hand its answer to `Log::flushed`.
 pub struct FlushJob {
@@ -50,10 +50,10 @@ impl FlushJob {
     pub fn run(self) -> Result<FlushDone, Fault> {
         self.fence.guard(|| {
             for (path, file) in &self.files {
-                file.sync_data().map_err(Fault::io("flush", path))?;
+                file.sync_data().map_err(Fault::io(Action::Flush, path))?;
             }
             if let Some((disk, dir)) = &self.dir {
-                disk.sync_dir(dir).map_err(Fault::io("flush", dir))?;
+                disk.sync_dir(dir).map_err(Fault::io(Action::Flush, dir))?;
             }
             match &self.note {
                 Some(note) => note.file.record(note.record, note.epoch),

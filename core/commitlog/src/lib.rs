@@ -28,19 +28,26 @@
 //! [`Keeper::adopt`]; at start [`Keeper::load_checkpoint`]. The shard raises the floor ([`Log::raise_floor`]) when the
 //! checkpoint is adopted and the followers do not need the older entries.
 //!
+//! When a segment is sealed, flushed and applied: [`Keeper::write_sidecar`] with its index entries, then
+//! [`Keeper::merge_directory`] until it answers false. A consumer finds its segment with [`Reader::locate`], its slots with
+//! [`Sidecar::scan`], and their bytes with [`Reader::read_slot`].
+//!
 //! # Failure
 //!
 //! The first failed write or flush, on whichever thread, fences the log: every later append and flush answers that same
 //! [`Fault`]. Reads go on.
 #![forbid(unsafe_code)]
 
+mod block_cache;
 mod body;
 mod checkpoint;
 mod config;
 mod crc;
 mod cursor;
+mod directory;
 mod durable;
 mod entry;
+mod facts;
 mod fault;
 mod files;
 mod flush;
@@ -53,25 +60,29 @@ mod manifest;
 mod positions;
 mod reader;
 mod recover;
+mod run;
 mod scan;
 mod segment;
+mod sidecar;
 mod slots;
 mod tail;
 mod terms;
 
+pub use block_cache::BlockCache;
 pub use body::{Body, BodyBuilder, BodyError, Slot, SlotKind};
 pub use checkpoint::{Checkpoint, CheckpointFile, CheckpointMeta, Section, Written, checkpoint_name};
 pub use config::LogConfig;
 pub use durable::Occasion;
 pub use entry::{Entry, EntryKind};
-pub use fault::{Corruption, Fault, IoFailure};
+pub use fault::{Action, Corruption, Fault, IoFailure};
 pub use flush::{FlushDone, FlushJob};
 pub use hard_state::{CONF_BYTES_MAX, HardState, HardStateFile};
-pub use keeper::{AdoptError, Keeper, load_latest};
+pub use keeper::{AdoptError, Keeper, SidecarError, load_latest};
 pub use log::{AppendError, Appended, Log, Unavailable};
 pub use manifest::Manifest;
-pub use reader::{ReadError, Reader};
+pub use reader::{Located, ReadError, Reader, SegmentInfo};
 pub use recover::{Cut, Recovered};
 pub use segment::SegmentId;
+pub use sidecar::{IndexEntry, PartitionRun, SegmentSummary, Sidecar};
 pub use slots::Durability;
 pub use terms::Point;

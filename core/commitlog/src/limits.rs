@@ -17,3 +17,7 @@ pub const TAIL_COPY_BYTES_MAX: usize = 16 * 1024;
 pub const MANIFEST_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// Most sections of a checkpoint.
 pub const CHECKPOINT_SECTIONS_MAX: usize = 4096;
+/// What a block cache holds unless told otherwise, in bytes.
+pub const BLOCK_CACHE_BYTES_DEFAULT: usize = 16 * 1024 * 1024;
+/// So many sidecars, or files of one tier, are merged into one file of the directory.
+pub const DIRECTORY_FAN_IN: usize = 8;

@@ -11,7 +11,7 @@ use crate::body::{Body, BodyError};
 use crate::config::LogConfig;
 use crate::durable::{DurableRecord, Occasion};
 use crate::entry::{Entry, EntryHeader, EntryKind, HEADER_BYTES, Place};
-use crate::fault::Fault;
+use crate::fault::{Action, Fault};
 use crate::files::{Files, MemoryIndex, Segment, SegmentIndex};
 use crate::flush::{FlushDone, FlushJob, Note};
 use crate::hard_state::{HardState, HardStateFile};
@@ -145,6 +145,7 @@ impl Log {
             serial: 0,
         };
         log.files.set_durable_index(log.last_index());
+        log.files.set_floor(log.floor().index);
         log.active = last.map(|segment| log.activate(segment));
         Ok((log, recovered))
     }
@@ -194,6 +195,7 @@ impl Log {
     /// Moves the floor up to `index`; lower or unknown indexes change nothing. No file is touched.
     pub fn raise_floor(&mut self, index: LogIndex) {
         self.terms.raise_floor(index);
+        self.files.set_floor(self.terms.floor().index);
     }
 
     /// The last entry, flushed or not.
@@ -335,7 +337,7 @@ impl Log {
     /// Checks a batch against the end of the log and against itself, before anything changes.
     fn check_entries(&self, entries: &[Entry]) -> Result<Vec<Body>, AppendError> {
         let Some(first) = entries.first() else { return Ok(Vec::new()) };
-        if first.index <= self.floor().index {
+        if first.index <= self.floor().index || self.applied(first.index) {
             return Err(AppendError::Immutable(first.index));
         }
         let before = first.index.previous();
@@ -368,10 +370,18 @@ impl Log {
         Ok(bodies)
     }
 
+    /// Whether `index` is in a segment that has a sidecar, which only a segment that was applied gets.
+    fn applied(&self, index: LogIndex) -> bool {
+        let view = self.files.view();
+        let last = view.segments.iter().rev().find(|segment| segment.sidecar().is_some());
+        last.and_then(|segment| segment.last()).is_some_and(|last| index <= last)
+    }
+
     /// Where an entry `index`, which replaces what is there, would begin in its segment.
     fn end_before(&self, index: LogIndex) -> u64 {
         let view = self.files.view();
-        let replaced = view.segment_of(index).and_then(|segment| segment.position(index));
+        let segment = view.segment_of(index);
+        let replaced = segment.and_then(|segment| segment.memory()?.table.position(index));
         let active = self.active.as_ref().map(|active| active.end);
         replaced.or(active).unwrap_or(SEGMENT_HEADER_BYTES)
     }
@@ -392,9 +402,9 @@ impl Log {
             }
         }
         let segment = active.segment.clone();
-        self.files
-            .fence
-            .guard(|| segment.file.write_at(&parts, active.end).map_err(Fault::io("write", &segment.path)))?;
+        self.files.fence.guard(|| {
+            segment.file.write_at(&parts, active.end).map_err(Fault::io(Action::Write, &segment.path))
+        })?;
         active.end += bytes;
         active.entries += entries.len();
         self.note_written(&segment, entries);
@@ -402,9 +412,8 @@ impl Log {
     }
 
     fn note_written(&mut self, segment: &Arc<Segment>, entries: &[Entry]) {
-        let SegmentIndex::Memory(memory) = &segment.index;
         {
-            let mut memory = lock(memory);
+            let mut memory = segment.memory().expect(ACTIVE_IN_MEMORY);
             for entry in entries {
                 memory.table.push(entry.index, entry.stored_len());
             }
@@ -422,8 +431,7 @@ impl Log {
     /// Ends the active segment behind its Seal.
     fn close_active(&mut self) -> Option<SegmentId> {
         let active = self.active.take()?;
-        let SegmentIndex::Memory(memory) = &active.segment.index;
-        lock(memory).sealed = true;
+        active.segment.memory().expect(ACTIVE_IN_MEMORY).sealed = true;
         Some(active.segment.id)
     }
 
@@ -432,8 +440,8 @@ impl Log {
         let path = self.files.dir.join(id.file_name());
         let file = self.files.fence.guard(|| {
             let file =
-                self.files.disk.open(&path, OpenMode::CreateNew).map_err(Fault::io("create", &path))?;
-            file.write_at(&[&encode_header(id)], 0).map_err(Fault::io("write", &path))?;
+                self.files.disk.open(&path, OpenMode::CreateNew).map_err(Fault::io(Action::Create, &path))?;
+            file.write_at(&[&encode_header(id)], 0).map_err(Fault::io(Action::Write, &path))?;
             Ok(file)
         })?;
         let index = MemoryIndex { table: PositionTable::new(first), sealed: false };
@@ -451,9 +459,8 @@ impl Log {
         let before = view.segments.iter().rev().find(|other| other.id.first < segment.id.first);
         let doubled = before.map_or(0, |before| before.len().saturating_mul(2));
         let bytes_target = doubled.clamp(self.config.segment_bytes_first, self.config.segment_bytes_max);
-        let SegmentIndex::Memory(memory) = &segment.index;
         let (end, entries) = {
-            let memory = lock(memory);
+            let memory = segment.memory().expect(ACTIVE_IN_MEMORY);
             (memory.table.end(), memory.table.len())
         };
         Active { segment, end, entries, bytes_target }
@@ -466,13 +473,13 @@ impl Log {
             view.segments.iter().partition(|segment| segment.id.first < index);
         let (keep, drop): (Vec<Arc<Segment>>, Vec<Arc<Segment>>) =
             (keep.into_iter().cloned().collect(), drop.into_iter().cloned().collect());
-        let cut = keep.last().filter(|segment| segment.position(index).is_some()).cloned();
+        let holds = |segment: &&Arc<Segment>| segment.last().is_some_and(|last| last >= index);
+        let cut = keep.last().filter(holds).cloned();
 
         // Memory first: a reader that fails on the changing files finds a new epoch and looks again.
         lock(&self.files.tail).truncate(index);
         let cut_at = cut.as_ref().map(|segment| {
-            let SegmentIndex::Memory(memory) = &segment.index;
-            let mut memory = lock(memory);
+            let mut memory = segment.memory().expect("checked before anything changed");
             memory.sealed = false;
             memory.table.truncate(index)
         });
@@ -491,14 +498,20 @@ impl Log {
         self.files.fence.guard(|| {
             self.files.durable.lower(index.previous())?;
             for segment in drop.iter().rev() {
-                self.files.disk.remove_file(&segment.path).map_err(Fault::io("remove", &segment.path))?;
+                self.files
+                    .disk
+                    .remove_file(&segment.path)
+                    .map_err(Fault::io(Action::Remove, &segment.path))?;
             }
             if !drop.is_empty() {
-                self.files.disk.sync_dir(&self.files.dir).map_err(Fault::io("flush", &self.files.dir))?;
+                self.files
+                    .disk
+                    .sync_dir(&self.files.dir)
+                    .map_err(Fault::io(Action::Flush, &self.files.dir))?;
             }
             if let (Some(segment), Some(position)) = (&cut, cut_at) {
-                segment.file.set_len(position).map_err(Fault::io("cut", &segment.path))?;
-                segment.file.sync_data().map_err(Fault::io("flush", &segment.path))?;
+                segment.file.set_len(position).map_err(Fault::io(Action::Cut, &segment.path))?;
+                segment.file.sync_data().map_err(Fault::io(Action::Flush, &segment.path))?;
             }
             Ok(())
         })?;
@@ -524,5 +537,7 @@ fn headers(
     }
     headers
 }
+
+const ACTIVE_IN_MEMORY: &str = "a segment gets its sidecar only after its Seal";
 
 const _: () = assert!(SEGMENT_HEADER_BYTES < SEGMENT_POSITION_MAX);

@@ -9,7 +9,7 @@ use forebay_model::{LogIndex, ShardId, Term};
 
 use crate::crc::crc32c;
 use crate::cursor::Cursor;
-use crate::fault::Fault;
+use crate::fault::{Action, Fault};
 use crate::limits::MANIFEST_BYTES_MAX;
 use crate::lock::lock;
 use crate::segment::SegmentId;
@@ -150,14 +150,14 @@ pub(crate) fn read_whole(disk: &dyn Disk, path: &Path, bytes_max: u64) -> Result
     let file = match disk.open(path, OpenMode::Read) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Fault::io("open", path)(error)),
+        Err(error) => return Err(Fault::io(Action::Open, path)(error)),
     };
-    let len = file.len().map_err(Fault::io("measure", path))?;
+    let len = file.len().map_err(Fault::io(Action::Measure, path))?;
     if len > bytes_max {
         return Err(Fault::corrupt(path, bytes_max, "the file is longer than its limit"));
     }
     let mut bytes = vec![0; usize::try_from(len).expect("bounded above")];
-    file.read_exact_at(&mut bytes, 0).map_err(Fault::io("read", path))?;
+    file.read_exact_at(&mut bytes, 0).map_err(Fault::io(Action::Read, path))?;
     Ok(Some(bytes))
 }
 
@@ -166,17 +166,19 @@ pub(crate) fn replace_file(disk: &dyn Disk, dir: &Path, name: &str, parts: &[&[u
     let path = dir.join(name);
     let tmp = dir.join(name.to_owned() + TMP_ENDING);
     remove_if_there(disk, &tmp)?;
-    let file = disk.open(&tmp, OpenMode::CreateNew).map_err(Fault::io("create", &tmp))?;
-    file.write_at(parts, 0).map_err(Fault::io("write", &tmp))?;
-    file.sync_data().map_err(Fault::io("flush", &tmp))?;
-    disk.rename(&tmp, &path).map_err(Fault::io("rename", &tmp))?;
-    disk.sync_dir(dir).map_err(Fault::io("flush", dir))
+    let file = disk.open(&tmp, OpenMode::CreateNew).map_err(Fault::io(Action::Create, &tmp))?;
+    file.write_at(parts, 0).map_err(Fault::io(Action::Write, &tmp))?;
+    file.sync_data().map_err(Fault::io(Action::Flush, &tmp))?;
+    disk.rename(&tmp, &path).map_err(Fault::io(Action::Rename, &tmp))?;
+    disk.sync_dir(dir).map_err(Fault::io(Action::Flush, dir))
 }
 
 /// Removes a name that may not exist.
 pub(crate) fn remove_if_there(disk: &dyn Disk, path: &Path) -> Result<(), Fault> {
     match disk.remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Fault::io("remove", path)(error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Fault::io(Action::Remove, path)(error))
+        }
         _ => Ok(()),
     }
 }

@@ -4,16 +4,18 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use forebay_model::{LogIndex, Position, SlotNumber};
+use forebay_model::{LogIndex, Offset, PartitionId, Position, SlotNumber};
 
 use crate::body::{Body, check_prefix, lines};
 use crate::crc::crc32c;
 use crate::entry::{Entry, EntryHeader, HEADER_BYTES};
-use crate::fault::Fault;
+use crate::fault::{Action, Fault};
 use crate::files::{Files, Segment, View};
 use crate::limits::POINT_READ_BYTES;
 use crate::lock::lock;
 use crate::scan::{Depth, LocalCheck, Scanner, Step};
+use crate::segment::SegmentId;
+use crate::sidecar::{PartitionRun, SegmentSummary, Sidecar};
 
 /// Why something could not be read.
 #[derive(Clone, Debug)]
@@ -42,6 +44,32 @@ impl From<Fault> for ReadError {
     fn from(fault: Fault) -> ReadError {
         ReadError::Fault(fault)
     }
+}
+
+/// Where a partition goes on.
+#[derive(Clone)]
+pub struct Located {
+    /// The segment.
+    pub id: SegmentId,
+    /// What it holds of the partition.
+    pub run: PartitionRun,
+    /// Its index.
+    pub sidecar: Sidecar,
+}
+
+/// One segment that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentInfo {
+    /// Its id.
+    pub id: SegmentId,
+    /// Its last entry; `None` when it has none.
+    pub last: Option<LogIndex>,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// Whether its Seal was appended.
+    pub sealed: bool,
+    /// What its sidecar says, once it has one.
+    pub summary: Option<SegmentSummary>,
 }
 
 /// Reads entries and slots: from the tail cache, else from files, blocking. Cheap to clone.
@@ -113,6 +141,36 @@ impl Reader {
         })
     }
 
+    /// The segment that holds `offset` of `partition`, or the first behind it that holds any of the partition. `None`
+    /// when no segment with a sidecar does: newer records are in the shard's own index.
+    pub fn locate(&self, partition: PartitionId, offset: Offset) -> Result<Option<Located>, Fault> {
+        let view = self.files.view();
+        let found = self.files.directory().locate(&view, partition, offset)?;
+        Ok(found.map(|(segment, run)| {
+            let sidecar = segment.sidecar().expect("only segments with a sidecar are found");
+            Located { id: segment.id, run, sidecar: sidecar.clone() }
+        }))
+    }
+
+    /// The sidecar of a segment; `None` when it has none yet or no longer counts.
+    #[must_use]
+    pub fn sidecar(&self, id: SegmentId) -> Option<Sidecar> {
+        self.files.view().segment(id)?.sidecar().cloned()
+    }
+
+    /// The segments that count, ascending.
+    #[must_use]
+    pub fn segments(&self) -> Vec<SegmentInfo> {
+        let info = |segment: &Arc<Segment>| SegmentInfo {
+            id: segment.id,
+            last: segment.last(),
+            bytes: segment.len(),
+            sealed: segment.is_sealed(),
+            summary: segment.sidecar().map(|sidecar| *sidecar.summary()),
+        };
+        self.files.view().segments.iter().map(info).collect()
+    }
+
     /// Runs a read on the list of segments as it is. A fault while entries were truncated is no fault: the read
     /// starts again on what is there now.
     fn with_view<T>(&self, read: impl Fn(&View) -> Result<T, ReadError>) -> Result<T, ReadError> {
@@ -128,7 +186,7 @@ impl Reader {
 
 fn locate(view: &View, index: LogIndex) -> Result<(&Segment, u64), ReadError> {
     let segment = view.segment_of(index).ok_or(ReadError::NoEntry(index))?;
-    let position = segment.position(index).ok_or(ReadError::NoEntry(index))?;
+    let position = segment.position(index)?.ok_or(ReadError::NoEntry(index))?;
     Ok((segment, position))
 }
 
@@ -140,7 +198,7 @@ fn read_run(
     left: &mut u64,
     out: &mut Vec<Entry>,
 ) -> Result<bool, ReadError> {
-    let Some((first, position)) = segment.at_or_after(low) else { return Ok(true) };
+    let Some((first, position)) = segment.at_or_after(low)? else { return Ok(true) };
     let span = (position, segment.len());
     let previous = (first > segment.id.first).then(|| (first.previous(), Default::default()));
     let mut scanner =
@@ -173,7 +231,7 @@ fn read_start(segment: &Segment, position: u64, index: LogIndex) -> Result<Start
     let mut filled = 0;
     while filled < buffer.len() {
         let read = segment.file.read_at(&mut buffer[filled..], position + filled as u64);
-        match read.map_err(Fault::io("read", &segment.path))? {
+        match read.map_err(Fault::io(Action::Read, &segment.path))? {
             0 => break,
             n => filled += n,
         }
@@ -201,12 +259,12 @@ fn read_start(segment: &Segment, position: u64, index: LogIndex) -> Result<Start
 /// `len` bytes of the body of the entry at `position`, from `start` on.
 fn read_piece(segment: &Segment, position: u64, start: usize, len: usize) -> Result<Vec<u8>, Fault> {
     let from = position + (HEADER_BYTES + start) as u64;
-    let file_len = segment.file.len().map_err(Fault::io("measure", &segment.path))?;
+    let file_len = segment.file.len().map_err(Fault::io(Action::Measure, &segment.path))?;
     if from + len as u64 > file_len {
         return Err(Fault::corrupt(&segment.path, position, "the entry is cut short"));
     }
     let mut bytes = vec![0; len];
-    segment.file.read_exact_at(&mut bytes, from).map_err(Fault::io("read", &segment.path))?;
+    segment.file.read_exact_at(&mut bytes, from).map_err(Fault::io(Action::Read, &segment.path))?;
     Ok(bytes)
 }
 

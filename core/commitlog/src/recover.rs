@@ -7,18 +7,20 @@ use std::sync::{Arc, Mutex};
 use forebay_env::{Disk, File, OpenMode};
 use forebay_model::{LogIndex, Position, ShardId};
 
+use crate::block_cache::BlockCache;
 use crate::config::LogConfig;
+use crate::directory::Directory;
 use crate::durable::{DURABLE_NAME, DurableFile, DurableRecord};
 use crate::entry::EntryKind;
-use crate::fault::{FENCED_NAME, Fault, Fence};
+use crate::fault::{Action, Corruption, FENCED_NAME, Fault, Fence};
 use crate::files::{Files, MemoryIndex, Segment, SegmentIndex};
 use crate::hard_state::{HARD_STATE_NAME, HardStateFile};
 use crate::keeper::is_stale_checkpoint;
-use crate::lock::lock;
 use crate::manifest::{Manifest, ManifestStore, TMP_ENDING, remove_if_there};
 use crate::positions::PositionTable;
 use crate::scan::{Depth, LocalCheck, Scanner, Step, highest_durable};
 use crate::segment::{SEGMENT_HEADER_BYTES, SegmentId, check_header};
+use crate::sidecar::Sidecar;
 use crate::tail::TailCache;
 use crate::terms::{Point, TermTable};
 
@@ -45,6 +47,12 @@ pub struct Recovered {
     pub bytes_scanned: u64,
     /// Segments that count.
     pub segments: usize,
+    /// Sealed segments whose sidecar must be written (again): `Keeper::write_sidecar`.
+    pub without_sidecar: Vec<SegmentId>,
+    /// Sidecars of the tail that were there and damaged; their segments are among the ones above.
+    pub damaged_sidecars: Vec<Corruption>,
+    /// Files of the segment directory that were damaged; they were removed and will be made again.
+    pub damaged_directory: Vec<Corruption>,
 }
 
 /// An unfinished write at the end of the log.
@@ -78,7 +86,7 @@ pub(crate) fn open(
     let (durable_file, record) = DurableFile::open(&*disk, dir)?;
 
     let named = manifest.clone();
-    let mut recovery = Recovery::new(&*disk, dir, &named, record.index);
+    let mut recovery = Recovery::new(&*disk, dir, &named, record.index, &config.block_cache);
     recovery.read_segments()?;
     let cut = recovery.judge()?;
     let rewritten = recovery.flush()?;
@@ -87,6 +95,7 @@ pub(crate) fn open(
         manifest.sequence += 1;
         manifest.store(&*disk, dir)?;
     }
+    let opened = Directory::open(&*disk, dir, manifest.shard, &config.block_cache)?;
     let last = recovery.terms.last();
     durable_file.record(DurableRecord { index: last.index, clean_stop: false }, durable_file.epoch())?;
 
@@ -101,6 +110,9 @@ pub(crate) fn open(
         entries_scanned: recovery.entries_scanned,
         bytes_scanned: recovery.bytes_scanned,
         segments: recovery.segments.len(),
+        without_sidecar: recovery.without_sidecar(),
+        damaged_sidecars: recovery.damaged_sidecars,
+        damaged_directory: opened.damaged,
     };
     let Recovery { segments, terms, .. } = recovery;
     let files = Files::new(
@@ -113,27 +125,29 @@ pub(crate) fn open(
         ManifestStore::new(disk, dir, manifest),
         TailCache::new(config.tail_bytes_max),
         segments,
+        config.block_cache.clone(),
+        opened.directory,
     );
     Ok((files, terms, recovered))
 }
 
 /// Makes the files of a new log; the manifest comes last, so its presence says that all of them are there.
 fn create(disk: &dyn Disk, dir: &Path, config: &LogConfig) -> Result<Manifest, Fault> {
-    disk.create_dir_all(dir).map_err(Fault::io("create", dir))?;
-    for entry in disk.list(dir).map_err(Fault::io("list", dir))? {
+    disk.create_dir_all(dir).map_err(Fault::io(Action::Create, dir))?;
+    for entry in disk.list(dir).map_err(Fault::io(Action::List, dir))? {
         if SegmentId::parse(config.shard, &entry.name, ".seg").is_some() {
             return Err(Fault::corrupt(&dir.join("manifest"), 0, "there are segments, but no manifest"));
         }
     }
     if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        disk.sync_dir(parent).map_err(Fault::io("flush", parent))?;
+        disk.sync_dir(parent).map_err(Fault::io(Action::Flush, parent))?;
     }
     for name in [HARD_STATE_NAME, DURABLE_NAME] {
         remove_if_there(disk, &dir.join(name))?;
     }
     HardStateFile::create(disk, dir, config.origin)?;
     DurableFile::create(disk, dir, config.origin.index)?;
-    disk.sync_dir(dir).map_err(Fault::io("flush", dir))?;
+    disk.sync_dir(dir).map_err(Fault::io(Action::Flush, dir))?;
     let manifest = Manifest {
         sequence: 1,
         shard: config.shard,
@@ -149,7 +163,7 @@ fn create(disk: &dyn Disk, dir: &Path, config: &LogConfig) -> Result<Manifest, F
 
 /// Removes files of ours that do not count: half-written ones, and segments that the manifest no longer names.
 fn remove_debris(disk: &dyn Disk, dir: &Path, manifest: &Manifest) -> Result<(), Fault> {
-    for entry in disk.list(dir).map_err(Fault::io("list", dir))? {
+    for entry in disk.list(dir).map_err(Fault::io(Action::List, dir))? {
         let id = [".seg", ".idx"].iter().find_map(|end| SegmentId::parse(manifest.shard, &entry.name, end));
         let debris = entry.name.ends_with(TMP_ENDING)
             || id.is_some_and(|id| !counts(manifest, id))
@@ -179,6 +193,7 @@ struct Recovery<'a> {
     disk: &'a dyn Disk,
     dir: &'a Path,
     manifest: &'a Manifest,
+    cache: &'a Arc<BlockCache>,
     shard: ShardId,
     /// D: the highest durable index on record.
     durable: LogIndex,
@@ -189,12 +204,19 @@ struct Recovery<'a> {
     /// Files behind the break.
     behind: Vec<SegmentId>,
     broken: Option<Break>,
+    damaged_sidecars: Vec<Corruption>,
     entries_scanned: u64,
     bytes_scanned: u64,
 }
 
 impl<'a> Recovery<'a> {
-    fn new(disk: &'a dyn Disk, dir: &'a Path, manifest: &'a Manifest, recorded: LogIndex) -> Recovery<'a> {
+    fn new(
+        disk: &'a dyn Disk,
+        dir: &'a Path,
+        manifest: &'a Manifest,
+        recorded: LogIndex,
+        cache: &'a Arc<BlockCache>,
+    ) -> Recovery<'a> {
         // Listed segments, the floor and the current checkpoint were durable before the manifest named them.
         let listed = manifest.tail_first.previous();
         let named = listed.max(manifest.floor.index).max(manifest.checkpoint.unwrap_or_default().index);
@@ -202,6 +224,7 @@ impl<'a> Recovery<'a> {
             disk,
             dir,
             manifest,
+            cache,
             shard: manifest.shard,
             durable: recorded.max(named),
             end: listed,
@@ -209,6 +232,7 @@ impl<'a> Recovery<'a> {
             segments: Vec::new(),
             behind: Vec::new(),
             broken: None,
+            damaged_sidecars: Vec::new(),
             entries_scanned: 0,
             bytes_scanned: 0,
         }
@@ -217,7 +241,7 @@ impl<'a> Recovery<'a> {
     fn read_segments(&mut self) -> Result<(), Fault> {
         let mut ids = self.manifest.segments.clone();
         let tail_first = self.manifest.tail_first;
-        for entry in self.disk.list(self.dir).map_err(Fault::io("list", self.dir))? {
+        for entry in self.disk.list(self.dir).map_err(Fault::io(Action::List, self.dir))? {
             let id = SegmentId::parse(self.shard, &entry.name, ".seg");
             ids.extend(id.filter(|id| id.first >= tail_first));
         }
@@ -236,11 +260,41 @@ impl<'a> Recovery<'a> {
 
     /// A segment that the manifest names: complete and flushed, or damaged.
     fn read_listed(&mut self, id: SegmentId) -> Result<(), Fault> {
-        self.scan(id)?;
-        match self.broken.take() {
-            Some(broken) => Err(Fault::corrupt(&broken.file, broken.position, broken.what)),
-            None => Ok(()),
+        if self.open_sidecar(id)? {
+            return Ok(());
         }
+        Err(Fault::corrupt(&self.dir.join(id.sidecar_name()), 0, "the sidecar is missing"))
+    }
+
+    /// Opens a segment by its sidecar's footer; answers whether there is one.
+    fn open_sidecar(&mut self, id: SegmentId) -> Result<bool, Fault> {
+        let Some(sidecar) = Sidecar::open(self.disk, self.dir, id, self.cache)? else { return Ok(false) };
+        let path = self.dir.join(id.file_name());
+        let file = self.disk.open(&path, OpenMode::Read).map_err(Fault::io(Action::Open, &path))?;
+        let len = file.len().map_err(Fault::io(Action::Measure, &path))?;
+        let summary = *sidecar.summary();
+        if len != summary.bytes {
+            let what = format!("the file has {len} bytes, and {} according to its sidecar", summary.bytes);
+            return Err(Fault::corrupt(&path, len.min(summary.bytes), what));
+        }
+        if summary.last.index > self.terms.floor().index {
+            let terms = sidecar.terms()?;
+            let ends = terms.iter().skip(1).map(|next| next.index.previous()).chain([summary.last.index]);
+            for (run, end) in terms.iter().zip(ends) {
+                self.terms.extend(run.term, end);
+            }
+        }
+        self.durable = self.durable.max(summary.last.index);
+        self.end = self.end.max(summary.last.index);
+        let index = SegmentIndex::Sidecar(sidecar);
+        self.segments.push(Arc::new(Segment { id, path, file, index }));
+        Ok(true)
+    }
+
+    /// Sealed segments that still need a sidecar.
+    fn without_sidecar(&self) -> Vec<SegmentId> {
+        let lacks = self.segments.iter().filter(|segment| segment.sidecar().is_none() && segment.is_sealed());
+        lacks.map(|segment| segment.id).collect()
     }
 
     fn read_tail(&mut self, id: SegmentId) -> Result<(), Fault> {
@@ -265,14 +319,23 @@ impl<'a> Recovery<'a> {
             self.behind.push(id);
             return Ok(());
         }
-        self.scan(id)
+        match self.open_sidecar(id) {
+            Ok(true) => Ok(()),
+            Ok(false) => self.scan(id),
+            // The segment itself is read instead, and the sidecar written again.
+            Err(Fault::Corrupt(corruption)) if corruption.file == self.dir.join(id.sidecar_name()) => {
+                self.damaged_sidecars.push(corruption);
+                self.scan(id)
+            }
+            Err(fault) => Err(fault),
+        }
     }
 
     /// Reads every byte of a segment up to its end or its first bad entry.
     fn scan(&mut self, id: SegmentId) -> Result<(), Fault> {
         let path = self.dir.join(id.file_name());
-        let file = self.disk.open(&path, OpenMode::Write).map_err(Fault::io("open", &path))?;
-        let len = file.len().map_err(Fault::io("measure", &path))?;
+        let file = self.disk.open(&path, OpenMode::Write).map_err(Fault::io(Action::Open, &path))?;
+        let len = file.len().map_err(Fault::io(Action::Measure, &path))?;
         let mut index = MemoryIndex { table: PositionTable::new(id.first), sealed: false };
         let broken = match self.check_file_header(&*file, &path, id, len)? {
             Some(what) => Some((0, what)),
@@ -297,7 +360,7 @@ impl<'a> Recovery<'a> {
         if len < SEGMENT_HEADER_BYTES {
             return Ok(Some("the segment's header is cut short".into()));
         }
-        file.read_exact_at(&mut header, 0).map_err(Fault::io("read", path))?;
+        file.read_exact_at(&mut header, 0).map_err(Fault::io(Action::Read, path))?;
         match check_header(&header, id, path) {
             Ok(()) => Ok(None),
             Err(Fault::Corrupt(corruption)) => Ok(Some(corruption.what)),
@@ -373,9 +436,12 @@ impl<'a> Recovery<'a> {
         let mut ranges: Vec<(SegmentId, u64)> = self.behind.iter().map(|id| (*id, 0)).collect();
         ranges.extend(broken.segment.map(|id| (id, broken.position)));
         for (id, position) in ranges {
+            if let Ok(Some(sidecar)) = Sidecar::open(self.disk, self.dir, id, self.cache) {
+                self.durable = self.durable.max(sidecar.summary().last.index);
+            }
             let path = self.dir.join(id.file_name());
-            let file = self.disk.open(&path, OpenMode::Read).map_err(Fault::io("open", &path))?;
-            let len = file.len().map_err(Fault::io("measure", &path))?;
+            let file = self.disk.open(&path, OpenMode::Read).map_err(Fault::io(Action::Open, &path))?;
+            let len = file.len().map_err(Fault::io(Action::Measure, &path))?;
             let found = highest_durable(&*file, &path, id.first, self.manifest.salt, (position, len))?;
             self.durable = self.durable.max(found.unwrap_or_default());
         }
@@ -395,17 +461,17 @@ impl<'a> Recovery<'a> {
         removed.sort();
         for id in removed.iter().rev() {
             let path = self.dir.join(id.file_name());
-            let file = self.disk.open(&path, OpenMode::Read).map_err(Fault::io("open", &path))?;
-            bytes += file.len().map_err(Fault::io("measure", &path))?;
-            self.disk.remove_file(&path).map_err(Fault::io("remove", &path))?;
+            let file = self.disk.open(&path, OpenMode::Read).map_err(Fault::io(Action::Open, &path))?;
+            bytes += file.len().map_err(Fault::io(Action::Measure, &path))?;
+            self.disk.remove_file(&path).map_err(Fault::io(Action::Remove, &path))?;
         }
         if !removed.is_empty() {
-            self.disk.sync_dir(self.dir).map_err(Fault::io("flush", self.dir))?;
+            self.disk.sync_dir(self.dir).map_err(Fault::io(Action::Flush, self.dir))?;
         }
         if let (Some(_), None, Some(segment)) = (broken.segment, whole, self.segments.last()) {
-            let len = segment.file.len().map_err(Fault::io("measure", &segment.path))?;
+            let len = segment.file.len().map_err(Fault::io(Action::Measure, &segment.path))?;
             bytes += len - broken.position;
-            segment.file.set_len(broken.position).map_err(Fault::io("cut", &segment.path))?;
+            segment.file.set_len(broken.position).map_err(Fault::io(Action::Cut, &segment.path))?;
         }
         Ok(Cut { file: broken.file, position: Position(broken.position), bytes, what: broken.what })
     }
@@ -417,20 +483,23 @@ impl<'a> Recovery<'a> {
         let fenced = match self.disk.open(&mark, OpenMode::Read) {
             Ok(_) => true,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
-            Err(error) => return Err(Fault::io("open", &mark)(error)),
+            Err(error) => return Err(Fault::io(Action::Open, &mark)(error)),
         };
         for at in 0..self.segments.len() {
+            if self.segments[at].sidecar().is_some() {
+                continue;
+            }
             if fenced {
                 self.segments[at] = Arc::new(copy_segment(self.disk, self.dir, &self.segments[at])?);
             } else {
                 let segment = &self.segments[at];
-                segment.file.sync_data().map_err(Fault::io("flush", &segment.path))?;
+                segment.file.sync_data().map_err(Fault::io(Action::Flush, &segment.path))?;
             }
         }
-        self.disk.sync_dir(self.dir).map_err(Fault::io("flush", self.dir))?;
+        self.disk.sync_dir(self.dir).map_err(Fault::io(Action::Flush, self.dir))?;
         if fenced {
-            self.disk.remove_file(&mark).map_err(Fault::io("remove", &mark))?;
-            self.disk.sync_dir(self.dir).map_err(Fault::io("flush", self.dir))?;
+            self.disk.remove_file(&mark).map_err(Fault::io(Action::Remove, &mark))?;
+            self.disk.sync_dir(self.dir).map_err(Fault::io(Action::Flush, self.dir))?;
         }
         Ok(fenced)
     }
@@ -440,28 +509,21 @@ impl<'a> Recovery<'a> {
 fn copy_segment(disk: &dyn Disk, dir: &Path, segment: &Segment) -> Result<Segment, Fault> {
     const PIECE_BYTES: u64 = 1024 * 1024;
     let tmp = dir.join(segment.id.file_name() + TMP_ENDING);
-    let copy = disk.open(&tmp, OpenMode::CreateNew).map_err(Fault::io("create", &tmp))?;
+    let copy = disk.open(&tmp, OpenMode::CreateNew).map_err(Fault::io(Action::Create, &tmp))?;
     let len = segment.len();
     let mut at = 0;
     let mut piece = Vec::new();
     while at < len {
         let take = PIECE_BYTES.min(len - at);
         piece.resize(usize::try_from(take).expect("one piece"), 0);
-        segment.file.read_exact_at(&mut piece, at).map_err(Fault::io("read", &segment.path))?;
-        copy.write_at(&[&piece], at).map_err(Fault::io("write", &tmp))?;
+        segment.file.read_exact_at(&mut piece, at).map_err(Fault::io(Action::Read, &segment.path))?;
+        copy.write_at(&[&piece], at).map_err(Fault::io(Action::Write, &tmp))?;
         at += take;
     }
-    copy.sync_data().map_err(Fault::io("flush", &tmp))?;
-    disk.rename(&tmp, &segment.path).map_err(Fault::io("rename", &tmp))?;
-    let index = match &segment.index {
-        SegmentIndex::Memory(memory) => {
-            let mut memory = lock(memory);
-            let index = MemoryIndex {
-                table: std::mem::replace(&mut memory.table, PositionTable::new(segment.id.first)),
-                sealed: memory.sealed,
-            };
-            SegmentIndex::Memory(Mutex::new(index))
-        }
-    };
+    copy.sync_data().map_err(Fault::io(Action::Flush, &tmp))?;
+    disk.rename(&tmp, &segment.path).map_err(Fault::io(Action::Rename, &tmp))?;
+    let mut memory = segment.memory().expect("only segments without a sidecar are copied");
+    let table = std::mem::replace(&mut memory.table, PositionTable::new(segment.id.first));
+    let index = SegmentIndex::Memory(Mutex::new(MemoryIndex { table, sealed: memory.sealed }));
     Ok(Segment { id: segment.id, path: segment.path.clone(), file: copy, index })
 }

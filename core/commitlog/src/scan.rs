@@ -9,7 +9,7 @@ use forebay_model::{LogIndex, Term};
 use crate::body::{check_prefix, lines};
 use crate::crc::Crc32c;
 use crate::entry::{ENTRY_MAGIC, Entry, EntryHeader, HEADER_BYTES, Local, Place};
-use crate::fault::Fault;
+use crate::fault::{Action, Fault};
 use crate::limits::SCAN_WINDOW_BYTES;
 use crate::segment::SegmentId;
 
@@ -175,7 +175,7 @@ impl<'a> Scanner<'a> {
             return bytes.ok_or_else(|| Fault::corrupt(self.path, found.position, "the entry is cut short"));
         }
         let mut bytes = vec![0; len];
-        self.file.read_exact_at(&mut bytes, position).map_err(Fault::io("read", self.path))?;
+        self.file.read_exact_at(&mut bytes, position).map_err(Fault::io(Action::Read, self.path))?;
         Ok(bytes.into())
     }
 
@@ -255,7 +255,7 @@ impl Window {
             self.start = position;
             if let Err(error) = file.read_exact_at(&mut self.bytes, position) {
                 self.bytes.clear();
-                return Err(Fault::io("read", path)(error));
+                return Err(Fault::io(Action::Read, path)(error));
             }
         }
         let from = usize::try_from(position - self.start).expect("within the window");

@@ -8,7 +8,7 @@ use forebay_env::{Disk, File, OpenMode};
 
 use crate::crc::crc32c;
 use crate::cursor::Cursor;
-use crate::fault::Fault;
+use crate::fault::{Action, Fault};
 
 const VERSION: u16 = 1;
 /// One region: a write that tears one never touches the other.
@@ -55,8 +55,8 @@ impl TwoSlots {
         magic: [u8; 6],
         record: &[u8],
     ) -> Result<TwoSlots, Fault> {
-        let file = disk.open(path, OpenMode::CreateNew).map_err(Fault::io("create", path))?;
-        file.set_len(FILE_BYTES as u64).map_err(Fault::io("extend", path))?;
+        let file = disk.open(path, OpenMode::CreateNew).map_err(Fault::io(Action::Create, path))?;
+        file.set_len(FILE_BYTES as u64).map_err(Fault::io(Action::Extend, path))?;
         let mut slots =
             TwoSlots { file, path: path.to_path_buf(), magic, sequence: 0, flushed: 1, failed: None };
         slots.save(record, Durability::Flushed)?;
@@ -66,7 +66,7 @@ impl TwoSlots {
     /// Opens the file and answers its newest record. It was read from the page cache and might not be on the medium
     /// yet: save it before it counts.
     pub(crate) fn open(disk: &dyn Disk, path: &Path, magic: [u8; 6]) -> Result<(TwoSlots, Vec<u8>), Fault> {
-        let file = disk.open(path, OpenMode::Write).map_err(Fault::io("open", path))?;
+        let file = disk.open(path, OpenMode::Write).map_err(Fault::io(Action::Open, path))?;
         let newest = read_newest(&*file, path, magic)?;
         let slots = TwoSlots {
             file,
@@ -92,9 +92,9 @@ impl TwoSlots {
         self.sequence += 1;
         let copy = encode(self.magic, self.sequence, record);
         let position = (region * REGION_BYTES) as u64;
-        self.file.write_at(&[&copy, &copy], position).map_err(Fault::io("write", &self.path))?;
+        self.file.write_at(&[&copy, &copy], position).map_err(Fault::io(Action::Write, &self.path))?;
         if durability == Durability::Flushed {
-            self.file.sync_data().map_err(Fault::io("flush", &self.path))?;
+            self.file.sync_data().map_err(Fault::io(Action::Flush, &self.path))?;
             self.flushed = region;
         }
         Ok(())
@@ -122,7 +122,7 @@ pub(crate) fn read_newest(file: &dyn File, path: &Path, magic: [u8; 6]) -> Resul
         if error.kind() == std::io::ErrorKind::UnexpectedEof {
             return Err(Fault::corrupt(path, 0, "the file is shorter than its two regions"));
         }
-        return Err(Fault::io("read", path)(error));
+        return Err(Fault::io(Action::Read, path)(error));
     }
     newest_of(&bytes, path, magic)
 }

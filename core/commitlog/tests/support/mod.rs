@@ -395,3 +395,28 @@ pub fn contents(log: &Log, low: u64) -> Vec<(u64, u64)> {
     let entries = log.reader().read_entries(LogIndex(low), high, u64::MAX).unwrap();
     entries.iter().map(|entry| (entry.term.0, entry.index.0)).collect()
 }
+
+/// An index entry of `partition` that covers `count` offsets from `first` on.
+pub fn index_entry(partition: u64, first: u64, count: u32, log_index: u64) -> forebay_commitlog::IndexEntry {
+    forebay_commitlog::IndexEntry {
+        partition: forebay_model::PartitionId(partition),
+        first_offset: forebay_model::Offset(first),
+        count,
+        log_index: LogIndex(log_index),
+        slot: forebay_model::SlotNumber((first % 3) as u32),
+        first_position: (first % 7) as u32,
+        bytes: 10 * count,
+        max_timestamp: forebay_model::Timestamp((first * 31 % 1000) as i64),
+        earliest_expiry: i64::MAX - first as i64,
+    }
+}
+
+/// Appends a segment of `entries` two-slot entries and its Seal, flushed; answers its id.
+pub fn sealed_segment(log: &mut Log, term: u64, entries: u64) -> forebay_commitlog::SegmentId {
+    let first = log.last_index().0 + 1;
+    let mut batch: Vec<Entry> = (first..first + entries).map(|index| entry(term, index, 2)).collect();
+    batch.push(seal(term, first + entries));
+    let appended = log.append(&batch).unwrap();
+    flush(log);
+    appended.sealed[0]
+}

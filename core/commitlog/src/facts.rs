@@ -1,0 +1,80 @@
+//! What can be said of a sealed segment from its headers alone: positions, terms, content digest.
+
+use forebay_model::LogIndex;
+
+use crate::crc::Crc64;
+use crate::entry::{EntryHeader, EntryKind};
+use crate::fault::{Action, Fault};
+use crate::files::Segment;
+use crate::scan::{Depth, LocalCheck, Scanner, Step};
+use crate::segment::{SEGMENT_HEADER_BYTES, SegmentId, check_header, encode_header};
+use crate::sidecar::SegmentFacts;
+use crate::terms::Point;
+
+/// Gathers the facts entry by entry, in file order.
+pub(crate) struct FactsBuilder {
+    id: SegmentId,
+    digest: Crc64,
+    end: u64,
+    last: Point,
+    positions: Vec<(LogIndex, u64)>,
+    terms: Vec<Point>,
+}
+
+impl FactsBuilder {
+    pub(crate) fn new(id: SegmentId) -> FactsBuilder {
+        let mut digest = Crc64::new();
+        digest.update(&encode_header(id));
+        let last = Point { index: id.first.previous(), ..Point::default() };
+        FactsBuilder { id, digest, end: SEGMENT_HEADER_BYTES, last, positions: Vec::new(), terms: Vec::new() }
+    }
+
+    /// Takes in the next entry, whose body begins with `prefix`.
+    pub(crate) fn add(&mut self, header: &EntryHeader, prefix: &[u8]) {
+        self.digest.update(&header.fixed());
+        self.digest.update(prefix);
+        self.positions.push((header.index, self.end));
+        if self.terms.last().is_none_or(|run| run.term != header.term) {
+            self.terms.push(Point { index: header.index, term: header.term });
+        }
+        self.end += header.stored_len();
+        self.last = Point { index: header.index, term: header.term };
+    }
+
+    pub(crate) fn finish(self) -> SegmentFacts {
+        SegmentFacts {
+            id: self.id,
+            last: self.last,
+            bytes: self.end,
+            content_digest: self.digest.value(),
+            positions: self.positions,
+            terms: self.terms,
+        }
+    }
+}
+
+/// Reads a sealed segment at `depth`. Anything that is not a whole chain ending with its Seal is damage.
+pub(crate) fn read_facts(segment: &Segment, depth: Depth) -> Result<SegmentFacts, Fault> {
+    let len = segment.file.len().map_err(Fault::io(Action::Measure, &segment.path))?;
+    let mut header = vec![0; usize::try_from(SEGMENT_HEADER_BYTES.min(len)).expect("small")];
+    segment.file.read_exact_at(&mut header, 0).map_err(Fault::io(Action::Read, &segment.path))?;
+    check_header(&header, segment.id, &segment.path)?;
+    let mut facts = FactsBuilder::new(segment.id);
+    let span = (SEGMENT_HEADER_BYTES, len);
+    let mut scanner = Scanner::new(&*segment.file, &segment.path, segment.id, LocalCheck::Ignore, span, None);
+    let mut sealed = false;
+    loop {
+        let found = match scanner.step(depth)? {
+            Step::Entry(found) => found,
+            Step::Bad(what) => return Err(Fault::corrupt(&segment.path, scanner.position(), what)),
+            Step::End if sealed => return Ok(facts.finish()),
+            Step::End => return Err(Fault::corrupt(&segment.path, len, "the segment ends without its Seal")),
+        };
+        if sealed {
+            return Err(Fault::corrupt(&segment.path, found.position, "an entry stands behind the Seal"));
+        }
+        sealed = found.header.kind == EntryKind::Seal;
+        let prefix = scanner.prefix(&found)?;
+        facts.add(&found.header, &prefix);
+    }
+}

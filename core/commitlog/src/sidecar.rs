@@ -1,0 +1,557 @@
+//! The sidecar of a sealed segment: where its entries are, and where each partition's messages are. Format:
+//! `docs/formats/sidecar.md`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use forebay_env::{Disk, File, OpenMode};
+use forebay_model::{LogIndex, Offset, PartitionId, SlotNumber, Term, Timestamp};
+
+use crate::block_cache::{BlockCache, CachedFile};
+use crate::crc::crc32c;
+use crate::cursor::Cursor;
+use crate::fault::{Action, Fault};
+use crate::run::{Kind, Run, RunFile, Shape, Unsorted};
+use crate::segment::SegmentId;
+use crate::terms::Point;
+
+const MAGIC: [u8; 6] = *b"FBYSDC";
+const VERSION: u16 = 1;
+const FOOTER_BYTES: usize = 192;
+
+const POSITIONS: Kind = Kind { record: 16, key: 8 };
+const TERMS: Kind = Kind { record: 16, key: 8 };
+const ENTRIES: Kind = Kind { record: 56, key: 16 };
+const PARTITIONS: Kind = Kind { record: 64, key: 8 };
+
+/// One line of a partition's index: a run of records with consecutive offsets in one slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IndexEntry {
+    /// The partition.
+    pub partition: PartitionId,
+    /// The offset of the first record.
+    pub first_offset: Offset,
+    /// How many offsets it covers; at least one.
+    pub count: u32,
+    /// The log entry with the bytes.
+    pub log_index: LogIndex,
+    /// The slot in it.
+    pub slot: SlotNumber,
+    /// Which record of the slot is the first.
+    pub first_position: u32,
+    /// Bytes that it accounts for.
+    pub bytes: u32,
+    /// The largest timestamp of its records.
+    pub max_timestamp: Timestamp,
+    /// When the first of its records expires, in milliseconds since 1970; `i64::MAX` for never.
+    pub earliest_expiry: i64,
+}
+
+impl IndexEntry {
+    /// The offset behind the last one.
+    #[must_use]
+    pub fn end_offset(&self) -> Offset {
+        Offset(self.first_offset.0.saturating_add(u64::from(self.count)))
+    }
+
+    fn encode(&self) -> [u8; ENTRIES.record] {
+        let mut out = [0; ENTRIES.record];
+        out[0..16].copy_from_slice(&entry_key(self.partition, self.first_offset));
+        out[16..20].copy_from_slice(&self.count.to_le_bytes());
+        out[20..24].copy_from_slice(&self.slot.0.to_le_bytes());
+        out[24..32].copy_from_slice(&self.log_index.0.to_le_bytes());
+        out[32..36].copy_from_slice(&self.first_position.to_le_bytes());
+        out[36..40].copy_from_slice(&self.bytes.to_le_bytes());
+        out[40..48].copy_from_slice(&self.max_timestamp.0.to_le_bytes());
+        out[48..56].copy_from_slice(&self.earliest_expiry.to_le_bytes());
+        out
+    }
+
+    fn decode(record: &[u8]) -> IndexEntry {
+        let mut cursor = Cursor::new(record);
+        let mut fields = || {
+            Some(IndexEntry {
+                partition: PartitionId(u64::from_be_bytes(cursor.array()?)),
+                first_offset: Offset(u64::from_be_bytes(cursor.array()?)),
+                count: cursor.u32()?,
+                slot: SlotNumber(cursor.u32()?),
+                log_index: LogIndex(cursor.u64()?),
+                first_position: cursor.u32()?,
+                bytes: cursor.u32()?,
+                max_timestamp: Timestamp(cursor.u64()?.cast_signed()),
+                earliest_expiry: cursor.u64()?.cast_signed(),
+            })
+        };
+        fields().expect("a record has its kind's length")
+    }
+}
+
+fn entry_key(partition: PartitionId, offset: Offset) -> [u8; ENTRIES.key] {
+    let mut key = [0; ENTRIES.key];
+    key[..8].copy_from_slice(&partition.0.to_be_bytes());
+    key[8..].copy_from_slice(&offset.0.to_be_bytes());
+    key
+}
+
+/// What one segment holds of one partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartitionRun {
+    /// The partition.
+    pub partition: PartitionId,
+    /// The first offset here.
+    pub first_offset: Offset,
+    /// The offset behind the last one here.
+    pub end_offset: Offset,
+    /// How many index entries there are.
+    pub entries: u64,
+    /// Bytes that they account for.
+    pub live_bytes: u64,
+    /// The largest timestamp.
+    pub max_timestamp: Timestamp,
+    /// When the first record expires; `i64::MAX` for never.
+    pub earliest_expiry: i64,
+    first_record: u64,
+}
+
+impl PartitionRun {
+    fn new(entry: &IndexEntry, first_record: u64) -> PartitionRun {
+        PartitionRun {
+            partition: entry.partition,
+            first_offset: entry.first_offset,
+            end_offset: entry.first_offset,
+            entries: 0,
+            live_bytes: 0,
+            max_timestamp: entry.max_timestamp,
+            earliest_expiry: entry.earliest_expiry,
+            first_record,
+        }
+    }
+
+    /// Takes in the next entry of the partition; refuses one that overlaps the last.
+    fn add(&mut self, entry: &IndexEntry) -> Result<(), Unsorted> {
+        if entry.first_offset < self.end_offset {
+            return Err(Unsorted);
+        }
+        self.end_offset = entry.end_offset();
+        self.entries += 1;
+        self.live_bytes += u64::from(entry.bytes);
+        self.max_timestamp = self.max_timestamp.max(entry.max_timestamp);
+        self.earliest_expiry = self.earliest_expiry.min(entry.earliest_expiry);
+        Ok(())
+    }
+
+    fn encode(&self) -> [u8; PARTITIONS.record] {
+        let mut out = [0; PARTITIONS.record];
+        out[0..8].copy_from_slice(&self.partition.0.to_be_bytes());
+        let words = [
+            self.first_record,
+            self.entries,
+            self.first_offset.0,
+            self.end_offset.0,
+            self.live_bytes,
+            self.max_timestamp.0.cast_unsigned(),
+            self.earliest_expiry.cast_unsigned(),
+        ];
+        for (word, out) in words.iter().zip(out[8..].as_chunks_mut::<8>().0) {
+            *out = word.to_le_bytes();
+        }
+        out
+    }
+
+    fn decode(record: &[u8]) -> PartitionRun {
+        let mut cursor = Cursor::new(record);
+        let mut fields = || {
+            Some(PartitionRun {
+                partition: PartitionId(u64::from_be_bytes(cursor.array()?)),
+                first_record: cursor.u64()?,
+                entries: cursor.u64()?,
+                first_offset: Offset(cursor.u64()?),
+                end_offset: Offset(cursor.u64()?),
+                live_bytes: cursor.u64()?,
+                max_timestamp: Timestamp(cursor.u64()?.cast_signed()),
+                earliest_expiry: cursor.u64()?.cast_signed(),
+            })
+        };
+        fields().expect("a record has its kind's length")
+    }
+}
+
+/// What a sidecar says of its segment; all of it that stays in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentSummary {
+    /// The segment.
+    pub id: SegmentId,
+    /// Its Seal: the last entry.
+    pub last: Point,
+    /// Length of its file in bytes.
+    pub bytes: u64,
+    /// Equal exactly when two segments' canonical bytes are.
+    pub content_digest: u64,
+    /// Bytes that its index entries account for.
+    pub live_bytes: u64,
+    /// How many log entries it has.
+    pub entries: u64,
+    /// How many index entries it has.
+    pub index_entries: u64,
+    /// How many partitions have messages in it.
+    pub partitions: u64,
+}
+
+struct Footer {
+    summary: SegmentSummary,
+    shapes: [Shape; 4],
+}
+
+/// An open sidecar: its footer in memory, everything else through the block cache. Cheap to clone; the file stays readable
+/// through its handle.
+#[derive(Clone)]
+pub struct Sidecar {
+    footer: Arc<Footer>,
+    file: Arc<CachedFile>,
+}
+
+impl Sidecar {
+    /// Opens the sidecar of `id` in `dir`: reads and checks the footer. `None` when there is no such file.
+    pub(crate) fn open(
+        disk: &dyn Disk,
+        dir: &Path,
+        id: SegmentId,
+        cache: &Arc<BlockCache>,
+    ) -> Result<Option<Sidecar>, Fault> {
+        let path = dir.join(id.sidecar_name());
+        let file = match disk.open(&path, OpenMode::Read) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Fault::io(Action::Open, &path)(error)),
+        };
+        Sidecar::from_file(file, &path, id, cache).map(Some)
+    }
+
+    pub(crate) fn from_file(
+        file: Arc<dyn File>,
+        path: &Path,
+        id: SegmentId,
+        cache: &Arc<BlockCache>,
+    ) -> Result<Sidecar, Fault> {
+        let len = file.len().map_err(Fault::io(Action::Measure, path))?;
+        let Some(start) = len.checked_sub(FOOTER_BYTES as u64) else {
+            return Err(Fault::corrupt(path, 0, "the sidecar is shorter than its footer"));
+        };
+        let mut bytes = [0; FOOTER_BYTES];
+        file.read_exact_at(&mut bytes, start).map_err(Fault::io(Action::Read, path))?;
+        let footer = decode_footer(&bytes, path, start)?;
+        if footer.summary.id != id {
+            return Err(Fault::corrupt(path, start, "the sidecar belongs to another segment"));
+        }
+        let file = Arc::new(CachedFile::new(file, path.to_path_buf(), cache.clone()));
+        Ok(Sidecar { footer: Arc::new(footer), file })
+    }
+
+    /// What it says of its segment.
+    #[must_use]
+    pub fn summary(&self) -> &SegmentSummary {
+        &self.footer.summary
+    }
+
+    fn run(&self, which: usize) -> Run {
+        Run { file: self.file.clone(), shape: self.footer.shapes[which] }
+    }
+
+    fn positions(&self) -> Run {
+        self.run(0)
+    }
+
+    fn entries(&self) -> Run {
+        self.run(2)
+    }
+
+    /// Where the log entry `index` begins in the segment.
+    pub(crate) fn position(&self, index: LogIndex) -> Result<Option<u64>, Fault> {
+        Ok(self
+            .position_at_or_after(index)?
+            .filter(|(found, _)| *found == index)
+            .map(|(_, position)| position))
+    }
+
+    /// The first log entry at or behind `index`, and where it begins.
+    pub(crate) fn position_at_or_after(&self, index: LogIndex) -> Result<Option<(LogIndex, u64)>, Fault> {
+        Ok(self.positions().at_or_after(&index.0.to_be_bytes())?.map(|record| {
+            let (index, position) = decode_pair(&record);
+            (LogIndex(index), position)
+        }))
+    }
+
+    /// The terms in the segment: first index of each.
+    pub(crate) fn terms(&self) -> Result<Vec<Point>, Fault> {
+        let run = self.run(1);
+        let terms = run.records_from(0).map(|record| {
+            let (index, term) = decode_pair(&record?);
+            Ok(Point { index: LogIndex(index), term: Term(term) })
+        });
+        terms.collect()
+    }
+
+    /// The index entry that covers `offset` of `partition`.
+    pub fn lookup(&self, partition: PartitionId, offset: Offset) -> Result<Option<IndexEntry>, Fault> {
+        let found = self.scan(partition, offset, 1)?;
+        Ok(found.first().copied().filter(|entry| entry.first_offset <= offset))
+    }
+
+    /// Up to `limit` index entries of `partition` in order, from the one that covers `from` on, or the first behind it.
+    pub fn scan(&self, partition: PartitionId, from: Offset, limit: usize) -> Result<Vec<IndexEntry>, Fault> {
+        let run = self.entries();
+        // The entry before the first one that begins behind `from` may still cover it.
+        let behind = match from.checked_add(1) {
+            Some(next) => run.lower_bound(&entry_key(partition, next))?,
+            None => run.lower_bound(&entry_key(partition, from))?,
+        };
+        let mut out = Vec::new();
+        for record in run.records_from(behind.saturating_sub(1)) {
+            let entry = IndexEntry::decode(&record?);
+            if entry.partition > partition || out.len() == limit {
+                break;
+            }
+            if entry.partition == partition && entry.end_offset() > from {
+                out.push(entry);
+            }
+        }
+        Ok(out)
+    }
+
+    /// The first index entry of `partition`, in offset order, with a record at or behind `timestamp`.
+    pub fn first_with_timestamp_at_or_after(
+        &self,
+        partition: PartitionId,
+        timestamp: Timestamp,
+    ) -> Result<Option<IndexEntry>, Fault> {
+        let Some(here) = self.partition(partition)?.filter(|run| run.max_timestamp >= timestamp) else {
+            return Ok(None);
+        };
+        let entries = self.entries();
+        let records = usize::try_from(here.entries).unwrap_or(usize::MAX);
+        for record in entries.records_from(here.first_record).take(records) {
+            let entry = IndexEntry::decode(&record?);
+            if entry.max_timestamp >= timestamp {
+                return Ok(Some(entry));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What the segment holds of `partition`.
+    pub fn partition(&self, partition: PartitionId) -> Result<Option<PartitionRun>, Fault> {
+        let found = self.run(3).at_or_after(&partition.0.to_be_bytes())?;
+        Ok(found.map(|record| PartitionRun::decode(&record)).filter(|run| run.partition == partition))
+    }
+
+    /// Calls `each` for every partition in the segment, ascending, until it answers an error.
+    pub fn for_each_partition<E: From<Fault>>(
+        &self,
+        mut each: impl FnMut(PartitionRun) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.run(3)
+            .records_from(0)
+            .try_for_each(|record| each(PartitionRun::decode(&record.map_err(E::from)?)))
+    }
+
+    /// Calls `each` for every index entry in the segment, by partition and offset, until it answers an error.
+    pub fn for_each_entry<E: From<Fault>>(
+        &self,
+        mut each: impl FnMut(IndexEntry) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.entries()
+            .records_from(0)
+            .try_for_each(|record| each(IndexEntry::decode(&record.map_err(E::from)?)))
+    }
+
+    /// The partition at this place of the order, for walking them in pieces.
+    pub(crate) fn partition_at(&self, number: u64) -> Result<Option<PartitionRun>, Fault> {
+        Ok(self.run(3).record(number)?.map(|record| PartitionRun::decode(&record)))
+    }
+
+    /// Reads every block past the cache, checks all sums and orders, and answers how many bytes it read.
+    pub fn verify(&self) -> Result<u64, Fault> {
+        (0..4).try_fold(FOOTER_BYTES as u64, |sum, which| Ok(sum + self.run(which).verify()?))
+    }
+
+    /// Length of the file in bytes.
+    #[must_use]
+    pub fn file_bytes(&self) -> u64 {
+        self.footer.shapes[3].end().expect("checked when it was opened") + FOOTER_BYTES as u64
+    }
+
+    /// The file's bytes as they are, for sending it to a peer; fewer only at its end.
+    pub fn read_raw(&self, buf: &mut [u8], position: u64) -> Result<usize, Fault> {
+        self.file.file().read_at(buf, position).map_err(Fault::io(Action::Read, self.file.path()))
+    }
+}
+
+fn encode_pair(key: u64, value: u64) -> [u8; 16] {
+    let mut out = [0; 16];
+    out[..8].copy_from_slice(&key.to_be_bytes());
+    out[8..].copy_from_slice(&value.to_le_bytes());
+    out
+}
+
+fn decode_pair(record: &[u8]) -> (u64, u64) {
+    let mut cursor = Cursor::new(record);
+    let mut pair = || Some((u64::from_be_bytes(cursor.array()?), cursor.u64()?));
+    pair().expect("a record has its kind's length")
+}
+
+fn encode_footer(footer: &Footer) -> [u8; FOOTER_BYTES] {
+    let summary = &footer.summary;
+    let mut out = Vec::with_capacity(FOOTER_BYTES);
+    out.extend_from_slice(&MAGIC);
+    out.extend_from_slice(&VERSION.to_le_bytes());
+    out.extend_from_slice(&summary.id.shard.0.to_le_bytes());
+    out.extend_from_slice(&summary.id.generation.to_le_bytes());
+    let words = [
+        summary.id.first.0,
+        summary.last.index.0,
+        summary.last.term.0,
+        summary.bytes,
+        summary.content_digest,
+        summary.live_bytes,
+    ];
+    for word in
+        words.into_iter().chain(footer.shapes.iter().flat_map(|shape| [shape.position, shape.records]))
+    {
+        out.extend_from_slice(&word.to_le_bytes());
+    }
+    out.resize(FOOTER_BYTES - 4, 0);
+    let crc = crc32c(&out);
+    out.extend_from_slice(&crc.to_le_bytes());
+    out.try_into().expect("filled to its length")
+}
+
+fn decode_footer(bytes: &[u8; FOOTER_BYTES], path: &Path, start: u64) -> Result<Footer, Fault> {
+    let damaged = |what: &str| Fault::corrupt(path, start, what);
+    let (body, crc) = bytes.split_at(FOOTER_BYTES - 4);
+    let mut cursor = Cursor::new(body);
+    if cursor.array() != Some(MAGIC) {
+        return Err(damaged("no sidecar ends here"));
+    }
+    if crc32c(body).to_le_bytes() != crc {
+        return Err(damaged("the sidecar's footer does not match its checksum"));
+    }
+    let version = cursor.u16().expect("within the footer");
+    if version != VERSION {
+        return Err(Fault::Unsupported { file: path.to_path_buf(), version });
+    }
+    let mut fields = || {
+        let (shard, generation) = (cursor.u32()?, cursor.u32()?);
+        let (first, last, term) = (LogIndex(cursor.u64()?), LogIndex(cursor.u64()?), Term(cursor.u64()?));
+        let (bytes, content_digest, live_bytes) = (cursor.u64()?, cursor.u64()?, cursor.u64()?);
+        let mut shape = |kind| Some(Shape { kind, position: cursor.u64()?, records: cursor.u64()? });
+        let shapes = [shape(POSITIONS)?, shape(TERMS)?, shape(ENTRIES)?, shape(PARTITIONS)?];
+        let id = SegmentId { shard: forebay_model::ShardId(shard), first, generation };
+        let summary = SegmentSummary {
+            id,
+            last: Point { index: last, term },
+            bytes,
+            content_digest,
+            live_bytes,
+            entries: shapes[0].records,
+            index_entries: shapes[2].records,
+            partitions: shapes[3].records,
+        };
+        cursor.bytes(cursor.remaining())?.iter().all(|byte| *byte == 0).then_some(Footer { summary, shapes })
+    };
+    let footer = fields().ok_or_else(|| damaged("the sidecar's footer has bytes of a later version"))?;
+    let mut expected = Some(0);
+    for shape in &footer.shapes {
+        expected = if Some(shape.position) == expected { shape.end() } else { None };
+    }
+    if expected != Some(start) || footer.summary.last.index < footer.summary.id.first {
+        return Err(damaged("the sidecar's runs do not add up to its length"));
+    }
+    Ok(footer)
+}
+
+/// Why a sidecar was not written.
+#[derive(Clone, Debug)]
+pub(crate) enum WriteError {
+    Fault(Fault),
+    Unsorted,
+    Foreign(LogIndex),
+}
+
+impl From<Fault> for WriteError {
+    fn from(fault: Fault) -> WriteError {
+        WriteError::Fault(fault)
+    }
+}
+
+/// What a sidecar says of the log entries of its segment.
+pub(crate) struct SegmentFacts {
+    pub(crate) id: SegmentId,
+    pub(crate) last: Point,
+    pub(crate) bytes: u64,
+    pub(crate) content_digest: u64,
+    pub(crate) positions: Vec<(LogIndex, u64)>,
+    pub(crate) terms: Vec<Point>,
+}
+
+/// Writes the sidecar of a segment: beside, flushed, renamed, the name flushed. `entries` come sorted by partition and
+/// offset.
+pub(crate) fn write_sidecar(
+    disk: &dyn Disk,
+    dir: &Path,
+    facts: &SegmentFacts,
+    entries: impl IntoIterator<Item = IndexEntry>,
+    cache: &Arc<BlockCache>,
+) -> Result<Sidecar, WriteError> {
+    let mut file = RunFile::create(disk, dir, facts.id.sidecar_name())?;
+    let pairs = facts.positions.iter().map(|(index, position)| encode_pair(index.0, *position));
+    let positions = write_pairs(&mut file, POSITIONS, pairs)?;
+    let pairs = facts.terms.iter().map(|point| encode_pair(point.index.0, point.term.0));
+    let terms = write_pairs(&mut file, TERMS, pairs)?;
+
+    let mut writer = file.run(ENTRIES);
+    let mut runs: Vec<PartitionRun> = Vec::new();
+    for entry in entries {
+        if entry.log_index < facts.id.first || entry.log_index > facts.last.index || entry.count == 0 {
+            return Err(WriteError::Foreign(entry.log_index));
+        }
+        if runs.last().is_none_or(|run| run.partition != entry.partition) {
+            runs.push(PartitionRun::new(&entry, writer.records()));
+        }
+        runs.last_mut().expect("just made").add(&entry).map_err(|Unsorted| WriteError::Unsorted)?;
+        writer.push(&entry.encode())?.map_err(|Unsorted| WriteError::Unsorted)?;
+    }
+    let entries = writer.finish()?;
+
+    let mut writer = file.run(PARTITIONS);
+    for run in &runs {
+        writer.push(&run.encode())?.map_err(|Unsorted| WriteError::Unsorted)?;
+    }
+    let partitions = writer.finish()?;
+
+    let summary = SegmentSummary {
+        id: facts.id,
+        last: facts.last,
+        bytes: facts.bytes,
+        content_digest: facts.content_digest,
+        live_bytes: runs.iter().map(|run| run.live_bytes).sum(),
+        entries: positions.records,
+        index_entries: entries.records,
+        partitions: partitions.records,
+    };
+    let footer = Footer { summary, shapes: [positions, terms, entries, partitions] };
+    let file = file.finish(&encode_footer(&footer))?;
+    let path = dir.join(facts.id.sidecar_name());
+    Ok(Sidecar { footer: Arc::new(footer), file: Arc::new(CachedFile::new(file, path, cache.clone())) })
+}
+
+fn write_pairs(
+    file: &mut RunFile<'_>,
+    kind: Kind,
+    pairs: impl Iterator<Item = [u8; 16]>,
+) -> Result<Shape, WriteError> {
+    let mut writer = file.run(kind);
+    for pair in pairs {
+        writer.push(&pair)?.map_err(|Unsorted| WriteError::Unsorted)?;
+    }
+    Ok(writer.finish()?)
+}
