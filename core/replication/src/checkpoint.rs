@@ -1,12 +1,14 @@
 //! Checkpoints: written away from the shard's thread, current only when the log they stand on is durable; and the floor
 //! below which Raft gives the log up.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use forebay_commitlog::{AdoptError, CheckpointMeta, Point, Section};
+use forebay_commitlog::{
+    AdoptError, CheckpointMeta, IndexEntry, Keeper, Point, Section, SegmentId, SidecarError,
+};
 use forebay_env::IoClass;
-use forebay_model::LogIndex;
+use forebay_model::{LogIndex, ShardId};
 use raft::StateRole;
 use raft::eraftpb::ConfState;
 
@@ -28,6 +30,8 @@ pub struct CheckpointRequest {
     pub machine_version: u32,
     /// (section, its bytes), ascending.
     pub sections: Vec<(u32, Bytes)>,
+    /// The index of the segment that the `Seal` ended, by partition and offset: its sidecar is made of it.
+    pub entries: Vec<IndexEntry>,
 }
 
 /// Where the checkpoints stand.
@@ -40,6 +44,10 @@ pub(crate) struct Checkpoints {
     /// Seals above the floor, each with the bytes that this process had appended when it came.
     seals: VecDeque<(LogIndex, u64)>,
     appended_bytes: u64,
+    /// The last seal handed out...
+    sealed: LogIndex,
+    /// ...and the segments that the handed out seals ended, until their checkpoint comes.
+    segments: BTreeMap<LogIndex, SegmentId>,
 }
 
 impl Checkpoints {
@@ -50,7 +58,7 @@ impl Checkpoints {
         if floor == current.index {
             seals.pop_front();
         }
-        Checkpoints { current, seals, ..Checkpoints::default() }
+        Checkpoints { current, seals, sealed: current.index, ..Checkpoints::default() }
     }
 
     /// Notes what was appended, which replaced everything from `first` on.
@@ -64,6 +72,12 @@ impl Checkpoints {
         self.appended_bytes += bytes;
         let appended = self.appended_bytes;
         self.seals.extend(seals.map(|seal| (seal, appended)));
+    }
+
+    /// Notes a seal that is handed out: the segment behind the seal before ends with it.
+    pub(crate) fn note_sealed(&mut self, shard: ShardId, seal: LogIndex) {
+        self.segments.insert(seal, SegmentId { shard, first: self.sealed.next(), generation: 0 });
+        self.sealed = seal;
     }
 
     /// Whether another seal would only lengthen the queue.
@@ -102,9 +116,10 @@ impl Replica {
     /// replay meets seals again.
     ///
     /// # Panics
-    /// When the index was not reported applied, or the sections do not ascend.
+    /// When the index is not that of a `Seal` that was reported applied, or the sections do not ascend.
     pub fn checkpoint(&mut self, request: CheckpointRequest) {
         assert!(request.index <= self.applied, "a checkpoint is of what was applied");
+        assert!(self.checkpoints.segments.contains_key(&request.index), "a checkpoint is of a seal, once");
         assert!(request.sections.is_sorted_by(|a, b| a.0 < b.0), "sections are distinct and ascend");
         if request.index > self.checkpoints.current.index && self.fence.is_none() {
             self.checkpoints.waiting.push_back(request);
@@ -129,18 +144,19 @@ impl Replica {
             commit: index,
             conf: wire::encode_conf(&self.conf_at(index)),
             machine_version: request.machine_version,
-            sidecars_up_to: LogIndex(0),
+            sidecars_up_to: index,
         };
+        let segment = self.checkpoints.segments.remove(&index).expect("checked when it was handed over");
         let sections = request.sections.into_iter().map(|(kind, bytes)| Section { kind, bytes });
         let sections: Vec<_> = sections.collect();
         let keeper = self.log().keeper();
         job::spawn(&self.env, &self.post, IoClass::Background, move || {
-            let written = keeper.write_checkpoint(&meta, &sections).map_err(AdoptError::Fault);
-            Done::Checkpointed { point: Point { index, term }, result: written.and_then(|w| keeper.adopt(w)) }
+            let result = write(&keeper, segment, request.entries, &meta, &sections);
+            Done::Checkpointed { point: Point { index, term }, result }
         });
     }
 
-    pub(crate) fn checkpoint_ended(&mut self, point: Point, result: Result<(), AdoptError>) {
+    pub(crate) fn checkpoint_ended(&mut self, point: Point, result: Result<(), Fence>) {
         self.checkpoints.running = false;
         match result {
             Ok(()) => {
@@ -151,10 +167,7 @@ impl Replica {
                     self.outputs.push_back(Output::Checkpointed(point.index));
                 }
             }
-            // A transfer installed a newer one meanwhile.
-            Err(AdoptError::Older(_)) => {}
-            Err(AdoptError::Fault(fault)) => self.fence(Fence::Storage(fault)),
-            Err(error) => self.fence(Fence::Invariant(error.to_string())),
+            Err(fence) => self.fence(fence),
         }
     }
 
@@ -189,6 +202,27 @@ impl Replica {
             self.log_mut().raise_floor(floor);
         }
     }
+}
+
+/// Sidecar, then checkpoint, then manifest: each durable before the next begins.
+fn write(
+    keeper: &Keeper,
+    segment: SegmentId,
+    entries: Vec<IndexEntry>,
+    meta: &CheckpointMeta,
+    sections: &[Section],
+) -> Result<(), Fence> {
+    keeper.write_sidecar(segment, entries).map_err(|error| match error {
+        SidecarError::Fault(fault) => Fence::Storage(fault),
+        error => Fence::Invariant(error.to_string()),
+    })?;
+    let written = keeper.write_checkpoint(meta, sections).map_err(Fence::Storage)?;
+    keeper.adopt(written).map_err(|error| match error {
+        AdoptError::Fault(fault) => Fence::Storage(fault),
+        error => Fence::Invariant(error.to_string()),
+    })?;
+    while keeper.merge_directory().map_err(Fence::Storage)? {}
+    Ok(())
 }
 
 #[cfg(test)]

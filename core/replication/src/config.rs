@@ -1,8 +1,12 @@
 //! What a replica is told when it is opened, and the limits it keeps.
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use forebay_commitlog::BlockCache;
+use forebay_commitlog::limits::BLOCK_CACHE_BYTES_DEFAULT;
 use forebay_model::limits::{MIB, SEGMENT_BYTES_MAX};
 use forebay_model::{LogIndex, ShardId, Term};
 
@@ -27,7 +31,7 @@ pub enum Bootstrap {
 }
 
 /// What a replica is told when it is opened.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ReplicaConfig {
     /// Which shard.
     pub shard: ShardId,
@@ -45,6 +49,8 @@ pub struct ReplicaConfig {
     pub segment_bytes_first: u64,
     /// ...up to this.
     pub segment_bytes_max: u64,
+    /// Blocks of index files; one for all shards of a node.
+    pub block_cache: Arc<BlockCache>,
     /// How much log is kept for a follower that lags, in bytes. Beyond it the follower gets a checkpoint instead.
     pub follower_lag_bytes_max: u64,
 }
@@ -62,8 +68,18 @@ impl ReplicaConfig {
             tail_cache_bytes_max: TAIL_CACHE_BYTES_DEFAULT,
             segment_bytes_first: SEGMENT_BYTES_FIRST_DEFAULT,
             segment_bytes_max: SEGMENT_BYTES_MAX,
+            block_cache: BlockCache::new(BLOCK_CACHE_BYTES_DEFAULT),
             follower_lag_bytes_max: FOLLOWER_LAG_BYTES_DEFAULT,
         }
+    }
+}
+
+impl fmt::Debug for ReplicaConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ReplicaConfig { shard, peer, class, bootstrap, .. } = self;
+        let mut out = f.debug_struct("ReplicaConfig");
+        out.field("shard", shard).field("peer", peer).field("class", class).field("bootstrap", bootstrap);
+        out.finish_non_exhaustive()
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use forebay_commitlog::{AdoptError, Entry, Fault, FlushDone, Point, ReadError};
+use forebay_commitlog::{Entry, Fault, FlushDone, Point, ReadError};
 use forebay_env::{Env, IoClass};
 use forebay_model::LogIndex;
+
+use crate::output::Fence;
 
 /// Posts a completion into the shard's mailbox; the shard then calls `Replica::complete` with it.
 pub type Post = Arc<dyn Fn(Completion) + Send + Sync>;
@@ -20,7 +22,7 @@ pub(crate) enum Done {
     /// Entries for a follower that lags were read.
     ColdRead { low: LogIndex, result: Result<Vec<Entry>, ReadError> },
     /// A checkpoint was written and made current, or not.
-    Checkpointed { point: Point, result: Result<(), AdoptError> },
+    Checkpointed { point: Point, result: Result<(), Fence> },
     /// The job panicked.
     Lost,
 }

@@ -162,6 +162,9 @@ impl Replica {
                 }
             };
             bytes += entry.stored_len();
+            if entry.kind == EntryKind::Seal {
+                self.checkpoints.note_sealed(self.config.shard, entry.index);
+            }
             committed.push(Committed { term: entry.term, index: entry.index, kind: entry.kind, body });
         }
         self.handed = last;

@@ -329,7 +329,12 @@ impl World {
     fn checkpoint(&mut self, id: u64, index: LogIndex) {
         let sections = self.node(id).state.sections();
         self.replica(id).applied(index);
-        self.replica(id).checkpoint(CheckpointRequest { index, machine_version: 1, sections });
+        self.replica(id).checkpoint(CheckpointRequest {
+            index,
+            machine_version: 1,
+            sections,
+            entries: Vec::new(),
+        });
     }
 
     fn check_state(&mut self, id: u64) {
