@@ -11,6 +11,7 @@ use forebay_broker::{Broker, BrokerConfig, DiskGuard, ShardHandle, Ticket};
 use forebay_env::Env;
 use forebay_model::{FlushClass, NodeId, ShardId, TopicDefaults};
 use forebay_replication::{Bootstrap, PeerId, Recovered, ReplicaConfig, ShardClass};
+use forebay_shard::coordinator::CoordinatorSettings;
 use forebay_shard::{
     Board, Fittings, Hooks, Mailbox, Shard, ShardConfig, ShardMailbox, ShardMetrics, ShardOpenError,
     StepPolicy, Wake,
@@ -51,6 +52,8 @@ pub struct NodeConfig {
     pub clock_step_max: Duration,
     /// How often retention looks at every partition.
     pub retention_interval: Duration,
+    /// What the operator set about groups.
+    pub groups: CoordinatorSettings,
 }
 
 /// Why a node was not opened.
@@ -204,6 +207,7 @@ fn shard_config(config: &NodeConfig, id: ShardId, class: FlushClass) -> Result<S
         clock_policy: if alone { StepPolicy::AfterSteadyMinute } else { StepPolicy::Never },
         defaults: config.defaults.clone(),
         retention_interval: config.retention_interval,
+        groups: config.groups,
     })
 }
 

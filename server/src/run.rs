@@ -14,6 +14,7 @@ use forebay_gateway::{ByteBudget, Gateway, Listening, StartError};
 use forebay_kit::Protocol;
 use forebay_model::ShardId;
 use forebay_shard::Wake;
+use forebay_shard::coordinator::CoordinatorSettings;
 use tokio::sync::mpsc;
 
 use crate::config::{Config, HostPort, ListenerKind};
@@ -332,12 +333,23 @@ fn node_config(config: &Config) -> NodeConfig {
         segment_bytes_max: config.segment_bytes.0,
         clock_step_max: config.clock_step_max,
         retention_interval: RETENTION_INTERVAL,
+        groups: CoordinatorSettings {
+            initial_rebalance_delay_ms: ms(config.group_initial_rebalance_delay),
+            session_timeout_ms_min: ms(config.group_session_timeout_min),
+            session_timeout_ms_max: ms(config.group_session_timeout_max),
+            members_max: config.group_members_max as usize,
+            ..CoordinatorSettings::default()
+        },
     }
 }
 
 /// What of the byte budget the gateway may hold: frames being read and replies being written.
 fn gateway_bytes(config: &Config) -> usize {
     bytes(config.memory_limit.0 / 2)
+}
+
+fn ms(span: Duration) -> u32 {
+    u32::try_from(span.as_millis()).unwrap_or(u32::MAX)
 }
 
 fn bytes(size: u64) -> usize {

@@ -77,6 +77,7 @@ fn config(dir: &Path) -> NodeConfig {
         segment_bytes_max: 1 << 20,
         clock_step_max: Duration::from_secs(300),
         retention_interval: Duration::from_secs(30),
+        groups: Default::default(),
     }
 }
 

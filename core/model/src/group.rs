@@ -165,6 +165,9 @@ pub struct LeavingMember {
     pub reason: Option<String>,
 }
 
+/// One member that left, or why not.
+pub type LeftMember = (LeavingMember, Result<(), Refusal>);
+
 /// Advances cursors.
 #[derive(Clone, Debug)]
 pub struct CommitOffsets {
@@ -292,7 +295,7 @@ pub enum GroupReply {
     /// To [`GroupRequest::Heartbeat`].
     Heartbeat(Result<(), Refusal>),
     /// To [`GroupRequest::Leave`]: one answer per member, in order.
-    Leave(Result<Vec<(LeavingMember, Result<(), Refusal>)>, Refusal>),
+    Leave(Result<Vec<LeftMember>, Refusal>),
     /// To [`GroupRequest::CommitOffsets`]: one answer per offset, in order.
     CommitOffsets(Vec<(PartitionRef, Result<(), Refusal>)>),
     /// To [`GroupRequest::FetchOffsets`].

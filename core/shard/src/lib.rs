@@ -9,6 +9,7 @@ mod big;
 mod board;
 mod checkpoint;
 mod cold;
+pub mod coordinator;
 mod draft;
 pub mod entry;
 mod group;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use forebay_env::Monotonic;
 use forebay_model::{Refusal, SlotNumber};
 
+use crate::coordinator::ProposalKey;
 use crate::mailbox::Source;
 use crate::work::Answer;
 
@@ -18,7 +19,7 @@ pub(crate) enum Asking<T> {
     /// Commands of the catalogue.
     Propose(T),
     /// The coordinator of groups.
-    Group(u64),
+    Group(ProposalKey),
     /// A part of a big payload, in this slot.
     Part(Source, SlotNumber, u32),
 }

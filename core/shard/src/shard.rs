@@ -23,7 +23,9 @@ use crate::archive::Archive;
 use crate::big::BigAppend;
 use crate::board::{Board, ShardStatus};
 use crate::cold::ColdDone;
+use crate::coordinator::CoordinatorSettings;
 use crate::draft::Draft;
+use crate::group::GroupDesk;
 use crate::guard::DiskGuard;
 use crate::hot::HotCache;
 use crate::index::Index;
@@ -71,6 +73,8 @@ pub struct ShardConfig {
     pub defaults: TopicDefaults,
     /// How often retention looks at every partition.
     pub retention_interval: Duration,
+    /// What the operator set about groups.
+    pub groups: CoordinatorSettings,
 }
 
 /// What a shard calls, on its own thread.
@@ -155,6 +159,7 @@ pub struct Shard<T> {
     pub(crate) pending: Pending<T>,
     pub(crate) big: BTreeMap<Source, BigAppend<T>>,
     pub(crate) waiting: WaitingFetches<T>,
+    pub(crate) groups: GroupDesk<T>,
     pub(crate) barriers: BTreeMap<ReadToken, Vec<T>>,
     pub(crate) wish: Option<Arc<Catalog>>,
     pub(crate) provisioning: bool,
@@ -199,6 +204,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         let proposer = env.random.next_u64();
         let mut shard = Shard {
             hot: HotCache::new(config.hot_bytes_max),
+            groups: GroupDesk::new(config.groups),
             env,
             config,
             mailbox,
@@ -254,6 +260,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             self.read(now, read);
         }
         self.work_all(now, taken.work);
+        self.group_timeouts(now);
         self.write_parts();
         self.propose(now);
         self.pump(now);
@@ -284,7 +291,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         if more && self.stalled.is_none() && paced.is_none() {
             return NextTurn::Now;
         }
-        let deadlines = [self.waiting.next_deadline(), self.pending.next_deadline(), paced];
+        let deadlines = [self.waiting.next_deadline(), self.pending.next_deadline(), self.groups.next_deadline(), paced];
         let tick = now + TICK;
         NextTurn::At(deadlines.into_iter().flatten().fold(tick, Monotonic::min))
     }
@@ -338,6 +345,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         let (step, policy) = (self.config.clock_step_max, self.config.clock_policy);
         self.clock = Some(LogClock::begin(last, now, clock.wall(), step, policy));
         self.provisioning = false;
+        self.load_groups(now);
         tracing::info!(shard = self.config.id.0, term = self.term.0, "leads");
     }
 
@@ -421,6 +429,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         for asking in self.pending.take_all() {
             self.refuse_asking(asking, refusal);
         }
+        self.unload_groups(refusal);
         let mut askers = self.draft.abandon();
         askers.extend(self.stalled.take().into_iter().flat_map(|turn| turn.askers));
         // What never reached the log has certainly not happened.
