@@ -1,3 +1,27 @@
-//! The forebay binary.
+//! The `forebay` binary: the broker, and commands that speak to any broker of Kafka's protocol.
+//!
+//! | folder | what |
+//! |---|---|
+//! | [`args`] | the command line |
+//! | [`commands`] | one file per command |
+//! | [`client`] | the Kafka client the user commands work with |
+//! | [`lag`] | why a group falls behind |
+//! | [`output`] | text, JSON, times, tables, progress |
+//! | [`exit`] | what the exit codes mean |
 #![forbid(unsafe_code)]
-fn main() {}
+
+mod args;
+mod client;
+mod commands;
+mod exit;
+mod lag;
+mod output;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match args::parse(std::env::args_os()) {
+        Ok(command) => commands::run(command),
+        Err(exit) => exit,
+    }
+}

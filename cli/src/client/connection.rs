@@ -1,0 +1,354 @@
+//! One TCP connection to a broker: frames, correlation ids, versions.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use forebay_kafka::wire::cursor::Cursor;
+use forebay_kafka::wire::frame::Framing;
+use forebay_kafka::wire::messages::{ApiVersionsRequest, ApiVersionsResponse};
+use forebay_kafka::wire::{ApiKey, ErrorCode, Request, Response, Str};
+
+use super::deadline::{Deadline, Interrupt, NAP};
+use super::error::ClientError;
+
+/// Largest answer we take in, bytes. A fetch asks for far less; one huge batch still has to fit.
+const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// What one read asks the system for.
+const READ_BYTES: usize = 64 * 1024;
+
+/// How long the system may try to connect to one address.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What we call ourselves.
+const CLIENT_ID: Str = Str::from_static("forebay");
+
+/// The newest version of an API that we write. Below the codec's newest where a later version changes what a request
+/// says (names to ids, one group to several) and an older one says all we need.
+fn version_max(api: ApiKey) -> i16 {
+    let codec = api.api().decodes.end - 1;
+    match api {
+        ApiKey::Produce | ApiKey::Fetch => 12,
+        ApiKey::DeleteTopics => 5,
+        ApiKey::OffsetFetch => 7,
+        ApiKey::FindCoordinator => 3,
+        _ => codec,
+    }
+}
+
+/// A connection that knows what its broker speaks.
+#[derive(Debug)]
+pub struct Connection {
+    address: String,
+    stream: TcpStream,
+    received: BytesMut,
+    next_correlation: i32,
+    interrupt: Interrupt,
+    /// (API, first version, last version), as the broker said.
+    versions: Vec<(i16, i16, i16)>,
+}
+
+/// A request on its way: what its answer will look like.
+#[derive(Clone, Copy, Debug)]
+pub struct Sent {
+    correlation: i32,
+    version: i16,
+}
+
+impl Connection {
+    /// Connects and asks the broker which versions it speaks.
+    ///
+    /// # Errors
+    /// [`ClientError::CannotConnect`], and what can go wrong with the question.
+    pub fn open(address: &str, deadline: Deadline, interrupt: Interrupt) -> Result<Connection, ClientError> {
+        let stream = connect(address, deadline)?;
+        let mut connection = Connection {
+            address: address.into(),
+            stream,
+            received: BytesMut::new(),
+            next_correlation: 0,
+            interrupt,
+            versions: Vec::new(),
+        };
+        connection.greet(deadline)?;
+        Ok(connection)
+    }
+
+    /// From now on, nobody's wish to stop ends a call: for the last words before we go.
+    pub fn ignore_interrupt(&mut self) {
+        self.interrupt = Interrupt::default();
+    }
+
+    /// Asks and waits for the answer.
+    ///
+    /// # Errors
+    /// Anything but [`ClientError::Refused`]. The connection is useless afterwards, unless no version was in common.
+    pub fn call<R: Request>(&mut self, request: &R, deadline: Deadline) -> Result<R::Response, ClientError> {
+        let sent = self.send(request, deadline)?;
+        self.receive::<R>(sent, deadline)
+    }
+
+    /// Asks.
+    ///
+    /// # Errors
+    /// As [`Connection::call`].
+    pub fn send<R: Request>(&mut self, request: &R, deadline: Deadline) -> Result<Sent, ClientError> {
+        let version = self.version(R::API)?;
+        self.send_as(request, version, deadline)
+    }
+
+    /// Waits for the answer to the oldest request that was sent and not answered.
+    ///
+    /// # Errors
+    /// As [`Connection::call`].
+    pub fn receive<R: Request>(
+        &mut self,
+        sent: Sent,
+        deadline: Deadline,
+    ) -> Result<R::Response, ClientError> {
+        let frame = self.receive_frame(R::API, deadline)?;
+        let (correlation, response) = R::Response::read(&mut Cursor::new(&frame), sent.version)
+            .map_err(|why| self.garbled(format!("{} version {}: {why}", R::API.name(), sent.version)))?;
+        self.check_correlation(correlation, sent.correlation)?;
+        Ok(response)
+    }
+
+    /// The version both sides speak.
+    ///
+    /// # Errors
+    /// [`ClientError::NoCommonVersion`].
+    pub fn version(&self, api: ApiKey) -> Result<i16, ClientError> {
+        let spoken = self.versions.iter().find(|(key, _, _)| *key == api.number());
+        let common = spoken.and_then(|(_, first, last)| {
+            let version = version_max(api).min(*last);
+            (version >= *first && api.version(version).is_some()).then_some(version)
+        });
+        common.ok_or_else(|| ClientError::NoCommonVersion { api, address: self.address.clone() })
+    }
+
+    /// ApiVersions comes before anything is known, so it starts at our newest version. A broker that does not know it
+    /// answers in version 0, with an error and all that we need.
+    fn greet(&mut self, deadline: Deadline) -> Result<(), ClientError> {
+        let request = ApiVersionsRequest {
+            client_software_name: CLIENT_ID,
+            client_software_version: Str::from_static(env!("CARGO_PKG_VERSION")),
+        };
+        let version = version_max(ApiKey::ApiVersions);
+        let sent = self.send_as(&request, version, deadline)?;
+        let frame = self.receive_frame(ApiKey::ApiVersions, deadline)?;
+        let (correlation, response) = read_greeting(&frame, version).map_err(|why| self.garbled(why))?;
+        self.check_correlation(correlation, sent.correlation)?;
+        if !matches!(response.error_code, ErrorCode::None | ErrorCode::UnsupportedVersion) {
+            ClientError::check(format!("greeting {}", self.address), response.error_code, None)?;
+        }
+        self.versions = response.api_keys.iter().map(|k| (k.api_key, k.min_version, k.max_version)).collect();
+        if self.versions.is_empty() {
+            return Err(ClientError::NoCommonVersion {
+                api: ApiKey::ApiVersions,
+                address: self.address.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    fn send_as<R: Request>(
+        &mut self,
+        request: &R,
+        version: i16,
+        deadline: Deadline,
+    ) -> Result<Sent, ClientError> {
+        let correlation = self.next_correlation;
+        self.next_correlation = self.next_correlation.wrapping_add(1);
+        let frame = request
+            .to_frame(version, correlation, Some(CLIENT_ID))
+            .map_err(|why| ClientError::Invalid(format!("{} cannot be asked: {why}", R::API.name())))?;
+        for chunk in frame.chunks() {
+            self.write(chunk, R::API, deadline)?;
+        }
+        Ok(Sent { correlation, version })
+    }
+
+    fn write(&mut self, mut rest: &[u8], api: ApiKey, deadline: Deadline) -> Result<(), ClientError> {
+        while !rest.is_empty() {
+            match self.stream.write(rest) {
+                Ok(0) => return Err(self.lost("it was closed")),
+                Ok(written) => rest = &rest[written..],
+                Err(why) if is_nap_over(&why) => self.may_wait_on(api, deadline)?,
+                Err(why) => return Err(self.lost(&why.to_string())),
+            }
+        }
+        Ok(())
+    }
+
+    fn receive_frame(&mut self, api: ApiKey, deadline: Deadline) -> Result<Bytes, ClientError> {
+        let framing = Framing::with_max(ANSWER_BYTES_MAX);
+        loop {
+            if let Some(frame) =
+                framing.next(&mut self.received).map_err(|why| self.garbled(why.to_string()))?
+            {
+                return Ok(frame);
+            }
+            self.read(api, deadline)?;
+        }
+    }
+
+    fn read(&mut self, api: ApiKey, deadline: Deadline) -> Result<(), ClientError> {
+        let filled = self.received.len();
+        self.received.resize(filled + READ_BYTES, 0);
+        let read = self.stream.read(&mut self.received[filled..]);
+        self.received.truncate(filled + read.as_ref().copied().unwrap_or(0));
+        match read {
+            Ok(0) => Err(self.lost("it was closed by the broker")),
+            Ok(_) => Ok(()),
+            Err(why) if is_nap_over(&why) => self.may_wait_on(api, deadline),
+            Err(why) => Err(self.lost(&why.to_string())),
+        }
+    }
+
+    fn may_wait_on(&self, api: ApiKey, deadline: Deadline) -> Result<(), ClientError> {
+        self.interrupt.check()?;
+        match deadline.left() {
+            Some(_) => Ok(()),
+            None => {
+                let doing = format!("waiting for {} to answer {}", self.address, api.name());
+                Err(ClientError::TimedOut { doing, last: None })
+            }
+        }
+    }
+
+    fn check_correlation(&self, answered: i32, asked: i32) -> Result<(), ClientError> {
+        if answered == asked {
+            return Ok(());
+        }
+        Err(self.garbled(format!("it answers request {answered}, and {asked} is next")))
+    }
+
+    fn lost(&self, why: &str) -> ClientError {
+        ClientError::Lost { address: self.address.clone(), why: why.into() }
+    }
+
+    fn garbled(&self, why: String) -> ClientError {
+        ClientError::Garbled { address: self.address.clone(), why }
+    }
+}
+
+/// Connects to the first of the name's addresses that takes us.
+fn connect(address: &str, deadline: Deadline) -> Result<TcpStream, ClientError> {
+    let failed = |why: String| ClientError::CannotConnect { address: address.into(), why };
+    let found: Vec<_> = address.to_socket_addrs().map_err(|why| failed(why.to_string()))?.collect();
+    let mut last = failed("the name has no address".into());
+    for target in found {
+        let patience = deadline.left().unwrap_or(Duration::from_millis(1)).min(CONNECT_PATIENCE);
+        match TcpStream::connect_timeout(&target, patience).and_then(configured) {
+            Ok(stream) => return Ok(stream),
+            Err(why) => last = failed(why.to_string()),
+        }
+    }
+    Err(last)
+}
+
+/// Reads and writes return after a nap, so that a wish to stop and a deadline are noticed.
+fn configured(stream: TcpStream) -> std::io::Result<TcpStream> {
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(NAP))?;
+    stream.set_write_timeout(Some(NAP))?;
+    Ok(stream)
+}
+
+fn is_nap_over(why: &std::io::Error) -> bool {
+    matches!(why.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
+}
+
+/// Reads an answer to ApiVersions: in the version asked, or in version 0 with the error that says so.
+fn read_greeting(frame: &Bytes, version: i16) -> Result<(i32, ApiVersionsResponse), String> {
+    // The correlation id, then the error: the same place in every version.
+    let error = frame.get(4..6).and_then(|bytes| bytes.first_chunk::<2>()).map(|b| i16::from_be_bytes(*b));
+    let unsupported = error == Some(ErrorCode::UnsupportedVersion.number());
+    let version = if unsupported { 0 } else { version };
+    ApiVersionsResponse::read(&mut Cursor::new(frame), version).map_err(|why| format!("ApiVersions: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::scripted::Broker;
+    use forebay_kafka::wire::messages::{HeartbeatRequest, HeartbeatResponse, api_versions::ApiVersion};
+
+    fn patience() -> Deadline {
+        Deadline::after(Duration::from_secs(20))
+    }
+
+    #[test]
+    fn the_newest_version_both_speak_is_used() {
+        let broker = Broker::start(|script| {
+            script.versions(vec![(ApiKey::Heartbeat, 1, 2), (ApiKey::Produce, 90, 99)]);
+            script.answer(ApiKey::Heartbeat, 2, &HeartbeatResponse::default());
+        });
+        let mut connection = Connection::open(&broker.address, patience(), Interrupt::default()).unwrap();
+        connection.call(&HeartbeatRequest::default(), patience()).unwrap();
+        let none = connection.version(ApiKey::Produce).unwrap_err();
+        assert!(none.to_string().contains("does not speak Produce in any version"), "{none}");
+        assert!(connection.version(ApiKey::SyncGroup).is_err());
+    }
+
+    #[test]
+    fn an_old_broker_answers_the_greeting_in_version_0() {
+        let answer = ApiVersionsResponse {
+            error_code: ErrorCode::UnsupportedVersion,
+            api_keys: vec![ApiVersion { api_key: 0, min_version: 0, max_version: 3 }],
+            ..ApiVersionsResponse::default()
+        };
+        let mut frame = BytesMut::from(&answer.to_frame(0, 7).unwrap().into_bytes()[..]);
+        let frame = Framing::default().next(&mut frame).unwrap().unwrap();
+        let (correlation, read) = read_greeting(&frame, 4).unwrap();
+        assert_eq!(correlation, 7);
+        assert_eq!(read.api_keys.len(), 1);
+    }
+
+    #[test]
+    fn nobody_at_the_address_is_said_so() {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let why = Connection::open(&free, patience(), Interrupt::default()).unwrap_err();
+        assert!(matches!(&why, ClientError::CannotConnect { address, .. } if *address == free), "{why}");
+    }
+
+    #[test]
+    fn a_broker_that_hangs_up_loses_the_connection() {
+        let broker = Broker::start(|script| {
+            script.versions(vec![(ApiKey::Heartbeat, 0, 4)]);
+        });
+        let mut connection = Connection::open(&broker.address, patience(), Interrupt::default()).unwrap();
+        let why = connection.call(&HeartbeatRequest::default(), patience()).unwrap_err();
+        assert!(matches!(why, ClientError::Lost { .. }), "{why}");
+        assert!(why.is_retriable());
+    }
+
+    #[test]
+    fn a_broker_that_is_silent_times_out_and_an_interrupt_ends_the_wait() {
+        let broker = Broker::start(|script| {
+            script.versions(vec![(ApiKey::Heartbeat, 0, 4)]);
+            script.hold();
+        });
+        let interrupt = Interrupt::default();
+        let mut connection = Connection::open(&broker.address, patience(), interrupt.clone()).unwrap();
+        let soon = Deadline::after(Duration::from_millis(1));
+        let why = connection.call(&HeartbeatRequest::default(), soon).unwrap_err();
+        assert!(matches!(why, ClientError::TimedOut { .. }), "{why}");
+        interrupt.raise();
+        let why = connection.call(&HeartbeatRequest::default(), patience()).unwrap_err();
+        assert_eq!(why, ClientError::Interrupted);
+    }
+
+    #[test]
+    fn an_answer_that_makes_no_sense_is_not_believed() {
+        let broker = Broker::start(|script| {
+            script.versions(vec![(ApiKey::Heartbeat, 0, 4)]);
+            script.raw_answer(ApiKey::Heartbeat, b"\x7f\xff\xff\xff");
+        });
+        let mut connection = Connection::open(&broker.address, patience(), Interrupt::default()).unwrap();
+        let why = connection.call(&HeartbeatRequest::default(), patience()).unwrap_err();
+        assert!(matches!(why, ClientError::Garbled { .. }), "{why}");
+    }
+}

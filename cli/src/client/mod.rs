@@ -1,0 +1,32 @@
+//! A small Kafka client: blocking, one thread, for any broker that speaks Kafka's protocol.
+//!
+//! | file | noun |
+//! |---|---|
+//! | [`connection`] | one TCP connection: frames, correlation, versions |
+//! | [`cluster`] | brokers, topics, who leads what; a connection to each; trying again |
+//! | [`place`] | a partition of a topic |
+//! | [`producer`], [`partitioner`] | batches on their way to their leaders |
+//! | [`fetcher`] | records on their way back |
+//! | [`offsets`] | offsets by name and by time |
+//! | [`group`] | membership of a consumer group, and its committed offsets |
+//! | [`admin`] | topics and groups, listed, described, created, deleted |
+//! | [`error`], [`deadline`] | what can go wrong, and how long it may take |
+
+pub mod admin;
+pub mod cluster;
+pub mod connection;
+pub mod deadline;
+pub mod error;
+pub mod fetcher;
+pub mod group;
+pub mod offsets;
+pub mod partitioner;
+pub mod place;
+pub mod producer;
+#[cfg(test)]
+pub mod scripted;
+
+pub use cluster::{Cluster, ClusterOptions};
+pub use deadline::{Deadline, Interrupt};
+pub use error::ClientError;
+pub use place::Place;

@@ -1,0 +1,32 @@
+//! One file per command.
+
+mod completions;
+mod connect;
+mod consume;
+mod group;
+mod input;
+mod produce;
+mod serve;
+mod topic;
+
+use std::process::ExitCode;
+
+use crate::args::Invocation;
+use crate::exit::Exit;
+
+/// Does what the command line says.
+pub fn run(invocation: Invocation) -> ExitCode {
+    let result = match invocation {
+        // The broker says itself how it ended.
+        Invocation::Serve(args) => return serve::run(args),
+        Invocation::Produce(args) => produce::run(&args),
+        Invocation::Consume(args) => consume::run(&args),
+        Invocation::Topic(args) => topic::run(&args),
+        Invocation::Group(args) => group::run(&args),
+        Invocation::Completions(args) => completions::run(&args),
+    };
+    match result {
+        Ok(()) => Exit::Done.into(),
+        Err(failure) => failure.report(),
+    }
+}
