@@ -50,6 +50,7 @@ impl Group {
             // A member too many does not stay in the way of those who have a place.
             self.expected.remove(join.member.as_str());
             self.remove(&join.member, turn);
+            self.complete_join_if_all_came(turn);
             return Err(Refusal::GroupFull);
         }
         if self.supports(join) { Ok(()) } else { Err(Refusal::InconsistentProtocol) }
@@ -133,8 +134,12 @@ impl Group {
         let has_changed = member.strategies != join.strategies;
         match self.phase {
             // It missed our answer: the same one again.
-            Phase::Assigning { .. } if !has_changed => self.answer_present(&join.member, is_leader, from, turn),
-            Phase::Stable if !has_changed && !is_leader => self.answer_present(&join.member, false, from, turn),
+            Phase::Assigning { .. } if !has_changed => {
+                self.answer_present(&join.member, is_leader, from, turn)
+            }
+            Phase::Stable if !has_changed && !is_leader => {
+                self.answer_present(&join.member, false, from, turn)
+            }
             // A leader that joins again wants to assign anew, for reasons that its metadata need not show.
             _ => self.update_then_rebalance(join, from, turn),
         }

@@ -22,7 +22,7 @@ mod view;
 
 use std::collections::BTreeMap;
 
-use forebay_machine::limits::{GROUP_ID_BYTES_MAX, GROUPS_PER_SHARD_MAX};
+use forebay_machine::limits::{GROUP_ID_BYTES_MAX, GROUPS_PER_SHARD_MAX, MEMBERS_PER_GROUP_MAX};
 use forebay_machine::{Command, Groups, Outcome};
 use forebay_model::group::{GroupListing, GroupReply, GroupRequest, LeaveGroup};
 use forebay_model::{GroupId, Refusal};
@@ -119,28 +119,41 @@ impl Turn<'_> {
 /// The coordinator of all groups of one shard.
 #[derive(Debug, Default)]
 pub struct Coordinator {
-    settings: CoordinatorSettings,
     /// Groups with somebody in or at them. All others are read from the replicated state when somebody comes.
     active: BTreeMap<GroupId, Group>,
+    desk: Desk,
+}
+
+/// What all groups share.
+#[derive(Debug, Default)]
+struct Desk {
+    settings: CoordinatorSettings,
     timers: Timers,
     proposals: Proposals,
+}
+
+impl Desk {
+    fn turn<'a>(&'a mut self, now: u64, out: &'a mut Vec<Action>) -> Turn<'a> {
+        let Desk { settings, timers, proposals } = self;
+        Turn { now, settings, timers, proposals, out }
+    }
 }
 
 impl Coordinator {
     /// A coordinator that knows no group: [`Coordinator::load`] before the first request.
     pub fn new(settings: CoordinatorSettings) -> Coordinator {
-        Coordinator { settings, ..Coordinator::default() }
+        let members_max = settings.members_max.min(MEMBERS_PER_GROUP_MAX);
+        let settings = CoordinatorSettings { members_max, ..settings };
+        Coordinator { active: BTreeMap::new(), desk: Desk { settings, ..Desk::default() } }
     }
 
     /// Takes up the groups of the replicated state, on becoming leader and before the first request. Every member gets a
     /// fresh session.
     pub fn load(&mut self, now: u64, groups: &Groups, out: &mut Vec<Action>) {
-        self.active.clear();
-        self.timers = Timers::default();
-        self.proposals.forget_all();
+        self.unload(&Refusal::Loading, out);
         for (id, replicated) in groups.iter().filter(|(_, group)| !group.members.is_empty()) {
             let mut group = Group::recovered(id.clone(), replicated);
-            let mut turn = turn(now, &self.settings, &mut self.timers, &mut self.proposals, out);
+            let mut turn = self.desk.turn(now, out);
             group.resume(&mut turn);
             self.active.insert(id.clone(), group);
         }
@@ -151,12 +164,12 @@ impl Coordinator {
         for (_, mut group) in std::mem::take(&mut self.active) {
             group.refuse_waiting(refusal, out);
         }
-        for pending in self.proposals.forget_all() {
+        for pending in self.desk.proposals.forget_all() {
             if let Some((to, reply)) = pending.refused(refusal) {
                 out.push(Action::Reply(to, reply));
             }
         }
-        self.timers = Timers::default();
+        self.desk.timers = Timers::default();
     }
 
     /// Serves one request. `groups` is the replicated state as applied, `random` is used up when a member is new, `from` is
@@ -181,26 +194,26 @@ impl Coordinator {
             }
             GroupRequest::Join(join) => {
                 let id = join.group.clone();
-                let group = match self.group_to_join(&id, join.member.is_empty(), groups) {
+                let group = match group_to_join(&mut self.active, &id, join.member.is_empty(), groups) {
                     Ok(group) => group,
                     Err(refusal) => {
                         out.push(Action::Reply(from, GroupReply::Join(Err(refusal))));
                         return;
                     }
                 };
-                let mut turn = turn(now, &self.settings, &mut self.timers, &mut self.proposals, out);
+                let mut turn = self.desk.turn(now, out);
                 group.join(join, from, random, &mut turn);
                 self.let_go(&id);
             }
             GroupRequest::Sync(sync) => {
-                let mut turn = turn(now, &self.settings, &mut self.timers, &mut self.proposals, out);
+                let mut turn = self.desk.turn(now, out);
                 match self.active.get_mut(&sync.proof.group) {
                     Some(group) => group.sync(sync, from, &mut turn),
                     None => turn.reply(from, GroupReply::Sync(Err(Refusal::UnknownMember))),
                 }
             }
             GroupRequest::Heartbeat(proof) => {
-                let mut turn = turn(now, &self.settings, &mut self.timers, &mut self.proposals, out);
+                let mut turn = self.desk.turn(now, out);
                 let result = match self.active.get_mut(&proof.group) {
                     Some(group) => group.heartbeat(&proof, &mut turn),
                     None => Err(Refusal::UnknownMember),
@@ -209,7 +222,7 @@ impl Coordinator {
             }
             GroupRequest::Leave(leave) => self.leave(now, leave, from, out),
             GroupRequest::CommitOffsets(commit) => {
-                let mut turn = turn(now, &self.settings, &mut self.timers, &mut self.proposals, out);
+                let mut turn = self.desk.turn(now, out);
                 let checked = match self.active.get_mut(&commit.group) {
                     Some(group) => group.check_commit(&commit, &mut turn),
                     None => offsets::check_commit_to_empty(&commit, groups),
@@ -217,8 +230,9 @@ impl Coordinator {
                 offsets::commit(commit, checked, from, &mut turn);
             }
             GroupRequest::Delete(id) => {
-                let mut turn = turn(now, &self.settings, &mut self.timers, &mut self.proposals, out);
-                match self.check_delete(&id, groups) {
+                let checked = self.check_delete(&id, groups);
+                let mut turn = self.desk.turn(now, out);
+                match checked {
                     Ok(()) => {
                         let pending = Pending::Delete { reply: from };
                         turn.propose(Command::DeleteGroup { group: id }, pending);
@@ -231,7 +245,13 @@ impl Coordinator {
 
     /// Goes on after a proposal was applied. `outcome` is what the machine said.
     pub fn applied(&mut self, now: u64, key: ProposalKey, outcome: Outcome, out: &mut Vec<Action>) {
-        let Some(pending) = self.proposals.take(key) else { return };
+        let Some(pending) = self.desk.proposals.take(key) else { return };
+        if let Pending::Emptied { group, generation } = &pending
+            && let Some(active) = self.active.get_mut(group)
+        {
+            // Even refused: then there was no room for the group, so the replicated state knows of no members either.
+            active.saved_generation = active.saved_generation.max(*generation);
+        }
         let result = match outcome {
             Outcome::Refused(refusal) => Err(refusal),
             outcome => Ok(outcome),
@@ -241,18 +261,12 @@ impl Coordinator {
 
     /// Goes on after a proposal was dropped before it got into the log, or when nobody knows what became of it.
     pub fn failed(&mut self, now: u64, key: ProposalKey, refusal: Refusal, out: &mut Vec<Action>) {
-        let Some(pending) = self.proposals.take(key) else { return };
+        let Some(pending) = self.desk.proposals.take(key) else { return };
         self.go_on(now, pending, Err(refusal), out);
     }
 
-    fn go_on(
-        &mut self,
-        now: u64,
-        pending: Pending,
-        result: Result<Outcome, Refusal>,
-        out: &mut Vec<Action>,
-    ) {
-        let mut turn = turn(now, &self.settings, &mut self.timers, &mut self.proposals, out);
+    fn go_on(&mut self, now: u64, pending: Pending, result: Result<Outcome, Refusal>, out: &mut Vec<Action>) {
+        let mut turn = self.desk.turn(now, out);
         let saved = result.as_ref().map(|_| ()).map_err(Refusal::clone);
         let id = match pending {
             Pending::Assignment { group, generation, assignments } => {
@@ -267,12 +281,7 @@ impl Coordinator {
                 }
                 group
             }
-            Pending::Emptied { group, generation } => {
-                if let (Some(active), Ok(())) = (self.active.get_mut(&group), saved) {
-                    active.saved_generation = active.saved_generation.max(generation);
-                }
-                group
-            }
+            Pending::Emptied { group, .. } => group,
             pending @ (Pending::Commit { .. } | Pending::Delete { .. }) => {
                 let answer = match result {
                     Ok(outcome) => pending.carried_out(outcome),
@@ -289,14 +298,14 @@ impl Coordinator {
 
     /// When [`Coordinator::timeout`] has to be called next, in the same clock.
     pub fn next_deadline(&self) -> Option<u64> {
-        self.timers.next()
+        self.desk.timers.next()
     }
 
     /// Does what is due.
     pub fn timeout(&mut self, now: u64, out: &mut Vec<Action>) {
-        while let Some(key) = self.timers.pop_due(now) {
+        while let Some(key) = self.desk.timers.pop_due(now) {
             let id = key.group().clone();
-            let mut turn = turn(now, &self.settings, &mut self.timers, &mut self.proposals, out);
+            let mut turn = self.desk.turn(now, out);
             if let Some(group) = self.active.get_mut(&id) {
                 match key {
                     TimerKey::Join(_) => group.join_time_is_up(&mut turn),
@@ -314,32 +323,13 @@ impl Coordinator {
     }
 
     fn leave(&mut self, now: u64, leave: LeaveGroup, from: ReplyKey, out: &mut Vec<Action>) {
-        let mut turn = turn(now, &self.settings, &mut self.timers, &mut self.proposals, out);
+        let mut turn = self.desk.turn(now, out);
         let results = match self.active.get_mut(&leave.group) {
             Some(group) => group.leave(leave.members, &mut turn),
             None => leave.members.into_iter().map(|member| (member, Err(Refusal::UnknownMember))).collect(),
         };
         turn.reply(from, GroupReply::Leave(Ok(results)));
         self.let_go(&leave.group);
-    }
-
-    /// The group that somebody wants to join: only somebody new makes one.
-    fn group_to_join(&mut self, id: &GroupId, is_new: bool, groups: &Groups) -> Result<&mut Group, Refusal> {
-        if id.0.is_empty() || id.0.len() > GROUP_ID_BYTES_MAX {
-            return Err(Refusal::InvalidGroupId);
-        }
-        if !self.active.contains_key(id) {
-            let group = match groups.get(id) {
-                Some(replicated) => Group::recovered(id.clone(), replicated),
-                None if is_new => Group::new(id.clone()),
-                None => return Err(Refusal::UnknownMember),
-            };
-            if self.active.len() >= GROUPS_PER_SHARD_MAX {
-                return Err(Refusal::LimitReached { limit: "GROUPS_PER_SHARD_MAX" });
-            }
-            self.active.insert(id.clone(), group);
-        }
-        Ok(self.active.get_mut(id).expect("it was there or was just put there"))
     }
 
     fn check_delete(&self, id: &GroupId, groups: &Groups) -> Result<(), Refusal> {
@@ -354,18 +344,32 @@ impl Coordinator {
     fn let_go(&mut self, id: &GroupId) {
         if self.active.get(id).is_some_and(Group::is_idle) {
             self.active.remove(id);
-            self.timers.cancel(&TimerKey::Join(id.clone()));
-            self.timers.cancel(&TimerKey::Sync(id.clone()));
+            self.desk.timers.cancel(&TimerKey::Join(id.clone()));
+            self.desk.timers.cancel(&TimerKey::Sync(id.clone()));
         }
     }
 }
 
-fn turn<'a>(
-    now: u64,
-    settings: &'a CoordinatorSettings,
-    timers: &'a mut Timers,
-    proposals: &'a mut Proposals,
-    out: &'a mut Vec<Action>,
-) -> Turn<'a> {
-    Turn { now, settings, timers, proposals, out }
+/// The group that somebody wants to join: only somebody new makes one.
+fn group_to_join<'a>(
+    active: &'a mut BTreeMap<GroupId, Group>,
+    id: &GroupId,
+    is_new: bool,
+    groups: &Groups,
+) -> Result<&'a mut Group, Refusal> {
+    if id.0.is_empty() || id.0.len() > GROUP_ID_BYTES_MAX {
+        return Err(Refusal::InvalidGroupId);
+    }
+    if !active.contains_key(id) {
+        let group = match groups.get(id) {
+            Some(replicated) => Group::recovered(id.clone(), replicated),
+            None if is_new => Group::new(id.clone()),
+            None => return Err(Refusal::UnknownMember),
+        };
+        if active.len() >= GROUPS_PER_SHARD_MAX {
+            return Err(Refusal::LimitReached { limit: "GROUPS_PER_SHARD_MAX" });
+        }
+        active.insert(id.clone(), group);
+    }
+    Ok(active.get_mut(id).expect("it was there or was just put there"))
 }

@@ -69,7 +69,8 @@ pub(super) fn commit(
         offsets.push((offset.partition, refused));
     }
     if save.offsets.is_empty() {
-        let answer = |(partition, refused): (PartitionRef, Option<Refusal>)| (partition, refused.map_or(Ok(()), Err));
+        let answer =
+            |(partition, refused): (PartitionRef, Option<Refusal>)| (partition, refused.map_or(Ok(()), Err));
         turn.reply(from, GroupReply::CommitOffsets(offsets.into_iter().map(answer).collect()));
         return;
     }

@@ -15,11 +15,7 @@ use super::{ProposalKey, ReplyKey};
 #[derive(Debug)]
 pub(super) enum Pending {
     /// A generation with its assignments: everyone who waits for one gets it.
-    Assignment {
-        group: GroupId,
-        generation: i32,
-        assignments: BTreeMap<Arc<str>, Bytes>,
-    },
+    Assignment { group: GroupId, generation: i32, assignments: BTreeMap<Arc<str>, Bytes> },
     /// A static member with its new id: its join is answered.
     Replacement { group: GroupId, replacement: Replacement },
     /// A generation without members: nobody waits.
