@@ -284,3 +284,48 @@ fn offsets_are_found_by_time_and_position() {
     assert_eq!(find(OffsetTarget::MaxTimestamp), Some(0));
     node.close();
 }
+
+#[test]
+fn sealed_segments_are_read_through_their_sidecars_also_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let env = forebay_env::real::env();
+    let config = NodeConfig { hot_bytes_max: 64 << 10, tail_bytes_max: 64 << 10, ..config(dir.path()) };
+    let node = Running::open(&env, &config);
+    node.create("long");
+    let value = |i: u64| format!("{i:08}").repeat(1000);
+    for i in 0..600 {
+        assert_eq!(node.publish("long", (i % 2) as u32, value(i).as_bytes()), i / 2);
+    }
+    let check = |node: &Running| {
+        for number in 0..2u64 {
+            let mut next = 0;
+            while next < 300 {
+                let records = node.fetch("long", number as u32, next, 1000);
+                assert!(!records.is_empty(), "nothing at {next}");
+                let asked = next;
+                for (offset, record) in records.into_iter().filter(|(offset, _)| *offset >= asked) {
+                    assert_eq!(offset, next);
+                    assert_eq!(record, value(offset * 2 + number).into_bytes());
+                    next += 1;
+                }
+            }
+        }
+    };
+    check(&node);
+    let sidecars = || {
+        let names = std::fs::read_dir(dir.path().join("shard-0000")).unwrap();
+        names.filter(|name| name.as_ref().unwrap().file_name().to_string_lossy().ends_with(".idx")).count()
+    };
+    assert!(sidecars() >= 2, "{} sidecars", sidecars());
+    node.close();
+
+    let node = Running::open(&env, &config);
+    let until = Instant::now() + Duration::from_secs(10);
+    while node.desk.shards().iter().any(|shard| !shard.board.status().leads) {
+        assert!(Instant::now() < until, "nobody leads");
+        std::thread::yield_now();
+    }
+    check(&node);
+    assert_eq!(node.publish("long", 0, b"more"), 300);
+    node.close();
+}

@@ -21,7 +21,10 @@ impl<T: Clone + Send + 'static> Shard<T> {
             let index = entry.index;
             match entry.kind {
                 EntryKind::Normal => self.apply_turn(&entry),
-                EntryKind::Seal => self.apply_seal(&entry),
+                EntryKind::Seal => {
+                    self.apply_seal(&entry);
+                    continue;
+                }
                 EntryKind::Noop | EntryKind::ConfChange => {}
             }
             if self.fenced.is_none() {

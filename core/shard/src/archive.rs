@@ -12,7 +12,7 @@ use forebay_model::{LeaderEpoch, Offset, PartitionId, Timestamp, TopicId};
 use forebay_record::batch;
 
 use crate::entry::decode_parts;
-use crate::sealed::SealedIndex;
+use crate::sealed;
 use crate::stamp::Pieces;
 
 /// Why records could not be read.
@@ -22,6 +22,12 @@ pub(crate) enum ArchiveError {
     Log(ReadError),
     /// What was read is not what the index says.
     Damaged(String),
+}
+
+impl ArchiveError {
+    pub(crate) fn fault(fault: forebay_commitlog::Fault) -> ArchiveError {
+        ArchiveError::Log(ReadError::Fault(fault))
+    }
 }
 
 impl std::fmt::Display for ArchiveError {
@@ -43,7 +49,6 @@ impl From<ReadError> for ArchiveError {
 #[derive(Clone)]
 pub(crate) struct Archive {
     pub(crate) reader: Reader,
-    pub(crate) sealed: SealedIndex,
 }
 
 /// One partition to read, as it was when the job was made.
@@ -106,8 +111,12 @@ impl<'a> Walk<'a> {
                 Some(entry) => Some(entry),
                 None if self.sealed_done => self.from_memory(),
                 None => {
-                    let more =
-                        self.archive.sealed.entries(self.plan.partition, self.next, SIDECAR_ENTRIES)?;
+                    let more = sealed::entries(
+                        &self.archive.reader,
+                        self.plan.partition,
+                        self.next,
+                        SIDECAR_ENTRIES,
+                    )?;
                     self.sealed_done = more.is_empty();
                     self.sealed = more.into_iter();
                     continue;

@@ -4,8 +4,9 @@ use std::fmt;
 
 use forebay_machine::{Machine, SectionKind};
 use forebay_model::ShardId;
-use forebay_replication::{Checkpoint, Committed};
+use forebay_replication::{Checkpoint, CheckpointRequest, Committed};
 
+use crate::sealed;
 use crate::shard::Shard;
 
 /// A checkpoint that is intact and still makes no sense.
@@ -38,6 +39,17 @@ impl<T: Clone + Send + 'static> Shard<T> {
     /// A segment ended: its index entries go into a sidecar, the state into a checkpoint.
     pub(crate) fn apply_seal(&mut self, entry: &Committed) {
         self.sealing = false;
-        self.index.freeze(entry.index);
+        let stretch = self.index.freeze(entry.index);
+        // The machine counts it as applied before its state is written down as of it.
+        let sections = self.machine.encode_checkpoint();
+        let request = CheckpointRequest {
+            index: entry.index,
+            machine_version: self.machine.version(),
+            sections: sections.into_iter().map(|(kind, bytes)| (kind.0, bytes)).collect(),
+            entries: stretch.iter().map(sealed::line).collect(),
+        };
+        self.applied = entry.index;
+        self.replica.applied(entry.index);
+        self.replica.checkpoint(request);
     }
 }

@@ -1,21 +1,53 @@
-//! The index entries of sealed segments, in sidecars on disk.
+//! The index entries of sealed segments, in sidecars on disk. Blocks.
 
-use forebay_commitlog::ReadError;
+use forebay_commitlog::{IndexEntry as Line, Reader};
 use forebay_machine::IndexEntry;
-use forebay_model::{Offset, PartitionId};
+use forebay_model::{LogTime, Offset, PartitionId};
 
-/// Reads sidecars. Cheap to clone; blocks.
-#[derive(Clone, Default)]
-pub(crate) struct SealedIndex {}
+use crate::archive::ArchiveError;
 
-impl SealedIndex {
-    /// Up to `limit` entries of `partition` from the one that holds `offset` on; none when no sealed segment has any.
-    pub(crate) fn entries(
-        &self,
-        _partition: PartitionId,
-        _offset: Offset,
-        _limit: usize,
-    ) -> Result<Vec<IndexEntry>, ReadError> {
-        Ok(Vec::new())
+/// Up to `limit` entries of `partition` from the one that holds `offset` on, of one segment; none when no sealed segment
+/// has any.
+pub(crate) fn entries(
+    reader: &Reader,
+    partition: PartitionId,
+    offset: Offset,
+    limit: usize,
+) -> Result<Vec<IndexEntry>, ArchiveError> {
+    let Some(located) = reader.locate(partition, offset).map_err(ArchiveError::fault)? else {
+        return Ok(Vec::new());
+    };
+    let lines = located.sidecar.scan(partition, offset, limit).map_err(ArchiveError::fault)?;
+    Ok(lines.iter().map(entry).collect())
+}
+
+fn entry(line: &Line) -> IndexEntry {
+    IndexEntry {
+        partition: line.partition,
+        first_offset: line.first_offset,
+        count: line.count,
+        log_index: line.log_index,
+        slot: line.slot,
+        first_position: line.first_position,
+        bytes: line.bytes,
+        max_timestamp: line.max_timestamp,
+        earliest_expiry: (line.earliest_expiry != i64::MAX).then_some(LogTime(line.earliest_expiry)),
+        // A payload above the size of a part is found through the list in its slot.
+        parts: Vec::new(),
+    }
+}
+
+/// The line of a sidecar for an entry.
+pub(crate) fn line(entry: &IndexEntry) -> Line {
+    Line {
+        partition: entry.partition,
+        first_offset: entry.first_offset,
+        count: entry.count,
+        log_index: entry.log_index,
+        slot: entry.slot,
+        first_position: entry.first_position,
+        bytes: entry.bytes,
+        max_timestamp: entry.max_timestamp,
+        earliest_expiry: entry.earliest_expiry.map_or(i64::MAX, |time| time.0),
     }
 }

@@ -34,7 +34,6 @@ use crate::mailbox::{Mailbox, Source};
 use crate::metrics::ShardMetrics;
 use crate::pace::Pace;
 use crate::pending::{Askers, Pending};
-use crate::sealed::SealedIndex;
 use crate::waiting::WaitingFetches;
 use crate::work::{Answer, Read, Work};
 
@@ -167,6 +166,8 @@ pub struct Shard<T> {
     pub(crate) catalogue_version: u64,
     pub(crate) grown: Vec<PartitionId>,
     pub(crate) applied: LogIndex,
+    /// The checkpoint that the state began from; seals up to it have theirs.
+    pub(crate) checkpointed: LogIndex,
     /// A seal is under way.
     pub(crate) sealing: bool,
     guard: Arc<DiskGuard>,
@@ -194,13 +195,14 @@ impl<T: Clone + Send + 'static> Shard<T> {
         let post = Arc::new(move |done| poster.post_completion(Done::Replica(done)));
         let (replica, mut recovered) =
             Replica::open(&env, dir, config.replica.clone(), post).map_err(ShardOpenError::Replica)?;
+        let checkpointed = recovered.checkpoint.as_ref().map_or(LogIndex(0), |checkpoint| checkpoint.index);
         let machine = match recovered.checkpoint.take() {
             Some(checkpoint) => {
                 crate::checkpoint::restore(config.id, &checkpoint).map_err(ShardOpenError::Checkpoint)?
             }
             None => Machine::new(config.id),
         };
-        let archive = Archive { reader: replica.reader(), sealed: SealedIndex::default() };
+        let archive = Archive { reader: replica.reader() };
         let proposer = env.random.next_u64();
         let mut shard = Shard {
             hot: HotCache::new(config.hot_bytes_max),
@@ -234,6 +236,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             catalogue_version: 0,
             grown: Vec::new(),
             applied: LogIndex(0),
+            checkpointed,
             sealing: false,
             guard,
             pace: Pace::new(),
@@ -291,7 +294,8 @@ impl<T: Clone + Send + 'static> Shard<T> {
         if more && self.stalled.is_none() && paced.is_none() {
             return NextTurn::Now;
         }
-        let deadlines = [self.waiting.next_deadline(), self.pending.next_deadline(), self.groups.next_deadline(), paced];
+        let deadlines =
+            [self.waiting.next_deadline(), self.pending.next_deadline(), self.groups.next_deadline(), paced];
         let tick = now + TICK;
         NextTurn::At(deadlines.into_iter().flatten().fold(tick, Monotonic::min))
     }
@@ -312,7 +316,8 @@ impl<T: Clone + Send + 'static> Shard<T> {
                 Output::Role(role) => self.change_role(now, role),
                 Output::Install(checkpoint) => self.install(&checkpoint),
                 Output::ReadReady(token) => self.pass_barrier(token),
-                Output::Checkpointed(_) | Output::Membership(_) => {}
+                Output::Checkpointed(index) => self.index.written(index),
+                Output::Membership(_) => {}
                 Output::Closed => self.closed = true,
                 Output::Fenced(fence) => self.fence(fence.to_string()),
             }
