@@ -194,6 +194,8 @@ impl Broker {
                 words.push(self.data_dir().display().to_string());
                 words.push("--listen".into());
                 words.push(format!("kafka={}", self.address));
+                // Members that join one by one shall not wait for each other in every case.
+                words.extend(["--group-initial-rebalance-delay".into(), "100ms".into()]);
                 words.extend(self.extra.iter().cloned());
             }
             Kind::Kafka { class_path } => {
@@ -204,6 +206,10 @@ impl Broker {
         }
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).current_dir(self.dir.path());
+        // Our own variables look like Forebay's, which refuses those it does not know.
+        for (name, _) in std::env::vars_os().filter(|(n, _)| n.to_string_lossy().starts_with("FOREBAY_")) {
+            command.env_remove(name);
+        }
         command
     }
 

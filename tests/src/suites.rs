@@ -2,12 +2,13 @@
 
 mod clients;
 mod kcat;
+mod tools;
 
 use crate::case::Suite;
 
 /// Every suite, the longest first, so that none runs alone at the end.
 pub fn all() -> Vec<Suite> {
     let mut all = clients::suites();
-    all.push(kcat::suite());
+    all.extend([tools::suite(), kcat::suite()]);
     all
 }
