@@ -267,6 +267,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         self.write_parts();
         self.propose(now);
         self.pump(now);
+        self.seal_if_due(now);
         self.wake_readers(now);
         self.pending.expire(now, &mut self.answers);
         self.notice();
@@ -389,7 +390,6 @@ impl<T: Clone + Send + 'static> Shard<T> {
         }
         let Some(turn) = self.stalled.take() else { return };
         self.propose_turn(turn);
-        self.seal_if_due();
     }
 
     fn propose_turn(&mut self, turn: Turn<T>) {
@@ -405,13 +405,15 @@ impl<T: Clone + Send + 'static> Shard<T> {
         }
     }
 
-    fn seal_if_due(&mut self) {
+    /// Ends the segment when it is long enough. The log must hold everything proposed before, so that it knows.
+    fn seal_if_due(&mut self, now: Monotonic) {
         let entries_max = forebay_model::limits::SEGMENT_INDEX_ENTRIES_MAX;
         let due = self.replica.wants_seal() || self.index.active_len() >= entries_max;
         if self.leads() && due && !self.sealing {
             // A refused seal is proposed again next turn.
             let seal = (forebay_commitlog::EntryKind::Seal, bytes::Bytes::new());
             self.sealing = self.replica.propose(vec![seal]).is_ok();
+            self.pump(now);
         }
     }
 
