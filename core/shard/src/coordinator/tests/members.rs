@@ -147,6 +147,29 @@ fn when_the_last_member_leaves_the_group_is_empty_in_the_log_too() {
 }
 
 #[test]
+fn an_empty_group_that_somebody_only_looked_at_is_let_go_again() {
+    let mut world = World::new(at_once());
+    let members = world.stable(1);
+    assert_eq!(world.leave(&members[0].member, None), Ok(()));
+    let asked = world.join(JoinGroup { id_first: true, ..new_member("c") });
+    assert!(matches!(world.joined(asked), Err(Refusal::MemberIdRequired { .. })));
+    world.pass(10_000);
+    world.assert_nothing_left();
+}
+
+#[test]
+fn when_the_leader_leaves_one_who_was_there_before_leads() {
+    let mut world = World::new(at_once());
+    let members = world.stable(2);
+    assert_eq!(world.leave(&members[0].member, None), Ok(()));
+    // Both are new to the question, but only one was a member.
+    let newcomer = world.join(new_member("a"));
+    let follower = world.join(rejoin(&members[1], "c1"));
+    assert_eq!(world.joined(newcomer).unwrap().leader, members[1].member);
+    assert_eq!(world.joined(follower).unwrap().members.len(), 2);
+}
+
+#[test]
 fn an_id_on_its_way_can_leave() {
     let mut world = World::new(at_once());
     let asked = world.join(JoinGroup { id_first: true, ..new_member("c") });
