@@ -1,0 +1,150 @@
+//! The process as its operator sees it: what it refuses, how it stops, what it says.
+
+use std::net::SocketAddr;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::broker::{Broker, Kind, wait_for_exit};
+use crate::case::{BrokerUse, Case, Context, Failure, Outcome, Suite};
+use crate::driver;
+use crate::ensure;
+use crate::port;
+use crate::runtime::Runtime;
+use crate::wire;
+
+/// The cases about the process itself.
+pub fn suite() -> Suite {
+    Suite {
+        name: "process",
+        needs: &[Runtime::Kcat],
+        broker: BrokerUse::OwnForebay,
+        cases: vec![
+            Case::new("says-what-it-is-at-its-start", 60, first_screen),
+            Case::new("a-second-process-is-refused", 60, second_process),
+            Case::new("an-open-listener-is-refused", 60, open_listener),
+            Case::new("sigint-drains-and-exits-0", 60, interrupted),
+            Case::new("announced-frames-take-no-memory", 60, announced_frames),
+        ],
+    }
+}
+
+fn first_screen(context: &mut Context) -> Outcome {
+    let broker = Broker::start(context.kind)?;
+    let log = broker.log();
+    let data_dir = broker.data_dir().display().to_string();
+    for expected in [broker.address().to_string(), data_dir] {
+        ensure!(log.contains(&expected), "the first screen does not say {expected}:\n{log}");
+    }
+    Ok(())
+}
+
+/// `forebay serve` with these arguments, expected to end by itself. Its exit code and all it said.
+fn refused(context: &Context, args: &[&str]) -> Result<(Option<i32>, String), Failure> {
+    let Kind::Forebay { binary } = context.kind else { unreachable!("only Forebay runs this suite") };
+    let mut command = Command::new(binary);
+    command.arg("serve").args(args).current_dir(&context.dir).stdin(Stdio::null());
+    let file = context.dir.join("said");
+    let out = std::fs::File::create(&file)?;
+    let mut child = command.stdout(out.try_clone()?).stderr(out).spawn()?;
+    let status = wait_for_exit(&mut child, Duration::from_secs(20));
+    let said = std::fs::read_to_string(&file)?;
+    match status {
+        Ok(status) => Ok((status.code(), said)),
+        Err(_) => Err(Failure::new(format!("it was not refused, it runs:\n{said}"))),
+    }
+}
+
+fn second_process(context: &mut Context) -> Outcome {
+    let broker = Broker::start(context.kind)?;
+    let data_dir = broker.data_dir().display().to_string();
+    let listen = format!("kafka=127.0.0.1:{}", port::free());
+    let (code, said) = refused(context, &["--data-dir", &data_dir, "--listen", &listen])?;
+    ensure!(code.is_some_and(|c| c != 0), "the second process ended with {code:?}:\n{said}");
+    ensure!(said.contains(&data_dir), "it does not name the folder:\n{said}");
+    let mut stream = wire::connect(broker.address(), Duration::from_secs(5))?;
+    wire::exchange(&mut stream, 1)?;
+    Ok(())
+}
+
+fn open_listener(context: &mut Context) -> Outcome {
+    let port = port::free();
+    let listen = format!("kafka=0.0.0.0:{port}");
+    let data_dir = context.dir.join("data").display().to_string();
+    let (code, said) = refused(context, &["--data-dir", &data_dir, "--listen", &listen])?;
+    ensure!(code.is_some_and(|c| c != 0), "it ended with {code:?}:\n{said}");
+    ensure!(
+        said.contains("allow-anonymous") || said.contains("allow_anonymous"),
+        "no way out is named:\n{said}"
+    );
+    let Kind::Forebay { binary } = context.kind else { unreachable!("only Forebay runs this suite") };
+    let mut child = Command::new(binary)
+        .args(["serve", "--allow-anonymous", "--data-dir", &data_dir, "--listen", &listen])
+        .current_dir(&context.dir)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let answered = context.wait_until("the allowed listener answers", || {
+        wire::answers(SocketAddr::from(([127, 0, 0, 1], port)))
+    });
+    child.kill()?;
+    child.wait()?;
+    answered
+}
+
+/// SIGINT while a client is connected and another has just been confirmed: exit code 0, in good time, and all is
+/// there at the next start.
+fn interrupted(context: &mut Context) -> Outcome {
+    let mut broker = Broker::start(context.kind)?;
+    let address = broker.address().to_string();
+    let lines: String = (0..1_000).map(|i| format!("{i}\n")).collect();
+    let kcat = |args: &[&str]| {
+        let mut command = Command::new("kcat");
+        command.args(["-b", &address, "-t", "drained", "-p", "0"]).args(args);
+        command
+    };
+    driver::output(context, &mut kcat(&["-P"]), lines.as_bytes())?;
+    let idle = wire::connect(broker.address(), Duration::from_secs(5))?;
+    let start = Instant::now();
+    let status = broker.interrupt()?;
+    ensure!(status.code() == Some(0), "it ended with {status}\n{}", broker.log_tail());
+    context.remarks.push(format!("stopped in {} ms", start.elapsed().as_millis()));
+    drop(idle);
+    broker.start_again()?;
+    let back = driver::output(context, &mut kcat(&["-C", "-q", "-e", "-o", "beginning"]), b"")?;
+    ensure!(back.out == lines.as_bytes(), "{} bytes came back of {}", back.out.len(), lines.len());
+    Ok(())
+}
+
+/// Frames of 14 MiB that are announced and never sent must not be allocated: memory follows what has come.
+fn announced_frames(context: &mut Context) -> Outcome {
+    const ANNOUNCED: u32 = 14 << 20;
+    const CONNECTIONS: usize = 200;
+    const GROWTH_MIB_MAX: u64 = 64;
+    let broker = Broker::start(context.kind)?;
+    let before = resident_mib(&broker)?;
+    let mut waiting = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let mut stream = wire::connect(broker.address(), Duration::from_secs(5))?;
+        use std::io::Write;
+        stream.write_all(&[&ANNOUNCED.to_be_bytes()[..], &[0, 0, 0, 9, 0, 0, 0, 1]].concat())?;
+        waiting.push(stream);
+    }
+    // Answered after all of them were read, or at least taken note of.
+    let mut other = wire::connect(broker.address(), Duration::from_secs(5))?;
+    wire::exchange(&mut other, 1)?;
+    let grown = resident_mib(&broker)?.saturating_sub(before);
+    ensure!(grown < GROWTH_MIB_MAX, "{CONNECTIONS} announced frames took {grown} MiB");
+    context.remarks.push(format!("{before} MiB resident, {grown} MiB more"));
+    Ok(())
+}
+
+fn resident_mib(broker: &Broker) -> Result<u64, Failure> {
+    let pid = broker.pid().ok_or_else(|| Failure::new("the broker is not running"))?;
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok())
+        .map(|kib| kib / 1024)
+        .ok_or_else(|| Failure::new("no VmRSS in the process's status"))
+}
