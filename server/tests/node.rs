@@ -123,12 +123,16 @@ impl Running {
     }
 
     fn create(&self, name: &str) {
+        self.create_with(name, TopicSettings::default());
+    }
+
+    fn create_with(&self, name: &str, settings: TopicSettings) {
         let topic = NewTopic {
             name: name.into(),
             partitions: Some(2),
             replicas: None,
             assignment: Vec::new(),
-            settings: Ok(TopicSettings::default()),
+            settings: Ok(settings),
         };
         let until = Instant::now() + Duration::from_secs(10);
         loop {
@@ -179,6 +183,14 @@ impl Running {
             }
         }
         records
+    }
+
+    fn start(&self, topic: &str) -> u64 {
+        let item =
+            FindOffset { partition: partition(topic, 0), target: OffsetTarget::Earliest, leader_epoch: None };
+        let request = FindOffsets { items: vec![item], isolation: Isolation::Uncommitted };
+        let Reply::FindOffsets(found) = self.ask(Request::FindOffsets(request)) else { panic!() };
+        found[0].clone().unwrap().unwrap().offset.0
     }
 
     fn close(mut self) {
@@ -327,5 +339,32 @@ fn sealed_segments_are_read_through_their_sidecars_also_after_a_restart() {
     }
     check(&node);
     assert_eq!(node.publish("long", 0, b"more"), 300);
+    node.close();
+}
+
+#[test]
+fn retention_by_size_and_by_time_moves_the_start_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let env = forebay_env::real::env();
+    let config = NodeConfig { retention_interval: Duration::from_millis(20), ..config(dir.path()) };
+    let node = Running::open(&env, &config);
+    node.create_with("by-size", TopicSettings { retention_bytes: Some(Some(10_000)), ..Default::default() });
+    node.create_with("by-time", TopicSettings { retention_ms: Some(Some(1000)), ..Default::default() });
+    node.create("kept");
+    for _ in 0..20 {
+        for topic in ["by-size", "by-time", "kept"] {
+            node.publish(topic, 0, &[7; 1000]);
+        }
+    }
+    let until = Instant::now() + Duration::from_secs(20);
+    // Every batch is 1000 bytes and a header: ten of them are more than is kept.
+    while node.start("by-size") < 10 || node.start("by-time") < 20 {
+        assert!(Instant::now() < until, "{} {}", node.start("by-size"), node.start("by-time"));
+        std::thread::yield_now();
+    }
+    assert!(node.start("by-size") <= 11, "as much is kept as was asked for");
+    assert_eq!(node.fetch("by-size", 0, node.start("by-size"), 1000).last().unwrap().0, 19);
+    assert_eq!(node.start("kept"), 0);
+    assert_eq!(node.publish("by-time", 0, b"next"), 20);
     node.close();
 }

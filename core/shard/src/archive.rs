@@ -87,7 +87,7 @@ impl ReadPlan {
 }
 
 /// Walks the entries of one partition: first those in sidecars, then those in memory.
-struct Walk<'a> {
+pub(crate) struct Walk<'a> {
     archive: &'a Archive,
     plan: &'a ReadPlan,
     next: Offset,
@@ -105,7 +105,8 @@ impl<'a> Walk<'a> {
         Walk { archive, plan, next: from, sealed: Vec::new().into_iter(), sealed_done: false }
     }
 
-    fn next(&mut self) -> Result<Option<IndexEntry>, ArchiveError> {
+    /// The next entry below the plan's bound.
+    pub(crate) fn next(&mut self) -> Result<Option<IndexEntry>, ArchiveError> {
         loop {
             let entry = match self.sealed.next() {
                 Some(entry) => Some(entry),
@@ -141,6 +142,11 @@ impl<'a> Walk<'a> {
 }
 
 impl Archive {
+    /// The entries of a partition from `plan.offset` on.
+    pub(crate) fn entries<'a>(&'a self, plan: &'a ReadPlan) -> Walk<'a> {
+        Walk::new(self, plan, plan.offset)
+    }
+
     /// Reads whole batches from `plan.offset` on, within `bytes_max`; the first one is always read when `first_always`.
     pub(crate) fn read(
         &self,

@@ -24,6 +24,7 @@ mod pending;
 mod provision;
 mod read;
 mod refuse_group;
+mod retention;
 mod sealed;
 mod shard;
 mod stamp;
@@ -39,6 +40,7 @@ pub use log_clock::StepPolicy;
 pub use mailbox::{MAILBOX_ITEMS_MAX, MAILBOX_READS_MAX, Mailbox, Source, Taken, Wake};
 pub use metrics::ShardMetrics;
 pub use refuse_group::refuse_group;
+pub use retention::RetentionDone;
 pub use shard::{Done, Fittings, Hooks, NextTurn, Shard, ShardConfig, ShardMailbox, ShardOpenError, TICK};
 pub use work::{
     Answer, Append, FetchItemWork, FetchWork, FindEpochEndWork, FindOffsetWork, Proposed, Read, Work,

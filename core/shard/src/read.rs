@@ -199,7 +199,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         Ok(plan)
     }
 
-    fn plan_from(
+    pub(crate) fn plan_from(
         &self,
         partition: &Partition,
         offset: Offset,

@@ -34,6 +34,7 @@ use crate::mailbox::{Mailbox, Source};
 use crate::metrics::ShardMetrics;
 use crate::pace::Pace;
 use crate::pending::{Askers, Pending};
+use crate::retention::{Retention, RetentionDone};
 use crate::waiting::WaitingFetches;
 use crate::work::{Answer, Read, Work};
 
@@ -46,6 +47,8 @@ pub enum Done<T> {
     Replica(forebay_replication::Completion),
     /// A cold read.
     Cold(ColdDone<T>),
+    /// What retention found.
+    Retention(RetentionDone),
     /// A frame from a peer's replica.
     Peer(bytes::Bytes),
 }
@@ -170,6 +173,7 @@ pub struct Shard<T> {
     pub(crate) checkpointed: LogIndex,
     /// A seal is under way.
     pub(crate) sealing: bool,
+    pub(crate) retention: Retention,
     guard: Arc<DiskGuard>,
     pace: Pace,
     closed: bool,
@@ -237,6 +241,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             grown: Vec::new(),
             applied: LogIndex(0),
             checkpointed,
+            retention: Retention::default(),
             sealing: false,
             guard,
             pace: Pace::new(),
@@ -264,6 +269,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         }
         self.work_all(now, taken.work);
         self.group_timeouts(now);
+        self.look_for_old(now);
         self.write_parts();
         self.propose(now);
         self.pump(now);
@@ -295,8 +301,13 @@ impl<T: Clone + Send + 'static> Shard<T> {
         if more && self.stalled.is_none() && paced.is_none() {
             return NextTurn::Now;
         }
-        let deadlines =
-            [self.waiting.next_deadline(), self.pending.next_deadline(), self.groups.next_deadline(), paced];
+        let deadlines = [
+            self.waiting.next_deadline(),
+            self.pending.next_deadline(),
+            self.groups.next_deadline(),
+            self.retention.next_look(),
+            paced,
+        ];
         let tick = now + TICK;
         NextTurn::At(deadlines.into_iter().flatten().fold(tick, Monotonic::min))
     }
@@ -305,6 +316,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         match done {
             Done::Replica(done) => self.replica.complete(now, done),
             Done::Cold(done) => self.cold_done(done),
+            Done::Retention(done) => self.retention_done(done),
             Done::Peer(frame) => self.replica.step(now, frame),
         }
     }
@@ -340,6 +352,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         }
         if led && !self.leads() {
             self.clock = None;
+            self.retention.clear();
             self.sealing = false;
             self.abandon(&Refusal::Unknown);
         }

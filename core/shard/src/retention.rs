@@ -1,0 +1,196 @@
+//! Retention: finds out which partitions hold records that need not be kept, and trims them through the log.
+//!
+//! Only the leader looks, every `retention_interval`, and only while the clock is believed. A partition whose oldest record
+//! is known and young enough is passed over; the others' indexes are read by a job. What it found is proposed as `Trim`, so
+//! every replica forgets the same records.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use forebay_env::{IoClass, Monotonic};
+use forebay_machine::{Command, Partition, RunSummary, TrimDue, retention_due};
+use forebay_model::fetch::Isolation;
+use forebay_model::{LogTime, Offset, PartitionId, Timestamp};
+
+use crate::archive::{Archive, ArchiveError, ReadPlan};
+use crate::pending::{Asking, Own};
+use crate::shard::{Done, Shard};
+
+/// Partitions that one job looks at; the next round goes on behind them.
+const PARTITIONS_PER_JOB_MAX: usize = 512;
+/// Index entries read of one partition by one job; what is left is found by the next round.
+const ENTRIES_PER_PARTITION_MAX: usize = 50_000;
+
+/// What retention remembers between two looks.
+#[derive(Default)]
+pub(crate) struct Retention {
+    next: Option<Monotonic>,
+    running: bool,
+    /// Per partition the start that was looked at and the newest time of its first payload.
+    oldest: BTreeMap<PartitionId, (Offset, Timestamp)>,
+}
+
+impl Retention {
+    pub(crate) fn next_look(&self) -> Option<Monotonic> {
+        self.next.filter(|_| !self.running)
+    }
+
+    /// Forgets everything, when leadership ends.
+    pub(crate) fn clear(&mut self) {
+        self.next = None;
+        self.oldest.clear();
+    }
+}
+
+/// What a job found of one partition.
+pub(crate) struct Found {
+    partition: PartitionId,
+    start: Offset,
+    due: Option<TrimDue>,
+    /// The time of the first payload that stays, if the job saw one.
+    oldest: Option<Timestamp>,
+}
+
+/// What a job found.
+pub struct RetentionDone(Vec<Found>, Option<String>);
+
+struct Look {
+    partition: Partition,
+    plan: ReadPlan,
+}
+
+impl<T: Clone + Send + 'static> Shard<T> {
+    /// Starts a look if one is due.
+    pub(crate) fn look_for_old(&mut self, now: Monotonic) {
+        if !self.leads() || self.retention.running {
+            return;
+        }
+        let interval = self.config.retention_interval;
+        let next = *self.retention.next.get_or_insert(now + interval);
+        if next > now {
+            return;
+        }
+        self.retention.next = Some(now + interval);
+        let time = self.log_time(now);
+        if self.clock.as_ref().is_none_or(|clock| !clock.deletes()) {
+            return;
+        }
+        let looks = self.suspects(time);
+        if looks.is_empty() {
+            return;
+        }
+        self.retention.running = true;
+        let (archive, mailbox) = (self.archive.clone(), Arc::clone(&self.mailbox));
+        let job = Box::new(move || mailbox.post_completion(Done::Retention(look_at(&archive, looks, time))));
+        self.env.spawn.spawn(IoClass::Background, job);
+    }
+
+    /// Partitions that may hold too much.
+    fn suspects(&self, time: LogTime) -> Vec<Look> {
+        let mut looks = Vec::new();
+        for partition in self.machine.partitions() {
+            if looks.len() >= PARTITIONS_PER_JOB_MAX {
+                break;
+            }
+            if partition.start == partition.end || !self.is_suspect(partition, time) {
+                continue;
+            }
+            let mut plan = self.plan_from(partition, partition.start, Isolation::Uncommitted, u64::MAX);
+            let in_memory = self.index.from(partition.id, partition.start);
+            plan.in_memory = in_memory.take(ENTRIES_PER_PARTITION_MAX).cloned().collect();
+            looks.push(Look { partition: partition.clone(), plan });
+        }
+        looks
+    }
+
+    fn is_suspect(&self, partition: &Partition, time: LogTime) -> bool {
+        let settings = &partition.settings;
+        let too_many = settings.retention_bytes.is_some_and(|kept| partition.bytes > kept);
+        let too_old = settings.retention_ms.is_some_and(|kept_ms| {
+            match self.retention.oldest.get(&partition.id) {
+                Some((start, Timestamp(oldest))) if *start == partition.start => {
+                    // Without a timestamp nothing is too old.
+                    *oldest >= 0 && oldest.saturating_add_unsigned(kept_ms) < time.0
+                }
+                _ => true,
+            }
+        });
+        too_many || too_old
+    }
+
+    pub(crate) fn retention_done(&mut self, done: RetentionDone) {
+        self.retention.running = false;
+        if let Some(error) = done.1 {
+            self.metrics.read_errors.increment();
+            tracing::error!(
+                shard = self.config.id.0,
+                error,
+                "retention could not read an index; nothing is dropped there"
+            );
+        }
+        if !self.leads() {
+            return;
+        }
+        for found in done.0 {
+            let start = found.due.map_or(found.start, |due| due.start);
+            if let Some(oldest) = found.oldest {
+                self.retention.oldest.insert(found.partition, (start, oldest));
+            }
+            if let Some(due) = found.due {
+                tracing::debug!(
+                    shard = self.config.id.0,
+                    partition = found.partition.0,
+                    start = start.0,
+                    "trims"
+                );
+                let trim = Command::Trim { partition: found.partition, start, bytes: due.bytes };
+                self.draft.push(trim, Asking::Shard(Own::Trim));
+            }
+        }
+        let machine = &self.machine;
+        self.retention.oldest.retain(|id, _| machine.partition(*id).is_some());
+    }
+}
+
+fn look_at(archive: &Archive, looks: Vec<Look>, time: LogTime) -> RetentionDone {
+    let mut found = Vec::new();
+    let mut error = None;
+    for look in looks {
+        match look_at_one(archive, &look, time) {
+            Ok(one) => found.push(one),
+            Err(failed) => {
+                error.get_or_insert_with(|| failed.to_string());
+            }
+        }
+    }
+    RetentionDone(found, error)
+}
+
+fn look_at_one(archive: &Archive, look: &Look, time: LogTime) -> Result<Found, ArchiveError> {
+    let mut failed = None;
+    let mut walk = archive.entries(&look.plan);
+    let mut seen: Vec<(Offset, Timestamp)> = Vec::new();
+    let runs = std::iter::from_fn(|| match walk.next() {
+        Ok(entry) => entry,
+        Err(error) => {
+            failed = Some(error);
+            None
+        }
+    });
+    let runs = runs.take(ENTRIES_PER_PARTITION_MAX).map(|entry| {
+        seen.push((entry.first_offset, entry.max_timestamp));
+        RunSummary {
+            end: Offset(entry.first_offset.0 + u64::from(entry.count)),
+            max_timestamp: entry.max_timestamp,
+            appended_by: None,
+            bytes: u64::from(entry.bytes),
+        }
+    });
+    let due = retention_due(&look.partition, time, runs);
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let start = due.map_or(look.partition.start, |due| due.start);
+    let oldest = seen.iter().find(|(first, _)| *first >= start).map(|(_, timestamp)| *timestamp);
+    Ok(Found { partition: look.partition.id, start: look.partition.start, due, oldest })
+}
