@@ -10,6 +10,7 @@ use forebay_kafka::wire::messages::{
 use forebay_kafka::wire::{ErrorCode, Str};
 
 use super::cluster::{Cluster, Node, To};
+use super::deadline::Deadline;
 use super::error::ClientError;
 use super::group::share;
 use super::place::Place;
@@ -178,6 +179,18 @@ pub struct GroupDescription {
     pub coordinator: Node,
     /// Its members.
     pub members: Vec<GroupMember>,
+    /// Whether `members` is all there is to know.
+    pub visibility: Visibility,
+}
+
+/// Whether the members of a group can be seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Visibility {
+    /// They can.
+    #[default]
+    Members,
+    /// Its members speak a newer group protocol, which is described by requests that we do not speak.
+    StateOnly,
 }
 
 /// A member of a group.
@@ -211,10 +224,10 @@ pub fn describe_group(cluster: &mut Cluster, group: &str) -> Result<GroupDescrip
             address: cluster.address_of(node).into(),
             why: "it describes no group".into(),
         })?;
-        // Newer brokers say that there is no such group, older ones describe a dead one.
-        if described.error_code == ErrorCode::GroupIdNotFound {
-            let (group, state) = (group.to_owned(), "Dead".to_owned());
-            return Ok(GroupDescription { group, state, coordinator: node, ..GroupDescription::default() });
+        // Newer brokers say that there is no such group, older ones describe a dead one; and both say so of a group
+        // whose members speak a newer protocol.
+        if described.error_code == ErrorCode::GroupIdNotFound || described.group_state == "Dead" {
+            return describe_from_list(cluster, group, node, deadline);
         }
         let message = described.error_message.as_ref().map(Str::as_str);
         ClientError::check(&*doing, described.error_code, message)?;
@@ -224,8 +237,27 @@ pub fn describe_group(cluster: &mut Cluster, group: &str) -> Result<GroupDescrip
             strategy: described.protocol_data.to_string(),
             coordinator: node,
             members: described.members.iter().map(|m| member(m, &described.protocol_type)).collect(),
+            visibility: Visibility::Members,
         })
     })
+}
+
+/// What the list of its coordinator says of a group that it did not describe.
+fn describe_from_list(
+    cluster: &mut Cluster,
+    group: &str,
+    node: Node,
+    deadline: Deadline,
+) -> Result<GroupDescription, ClientError> {
+    let response = cluster.call(To::Node(node), &ListGroupsRequest::default(), deadline)?;
+    ClientError::check("listing groups", response.error_code, None)?;
+    let listed = response.groups.iter().find(|listed| listed.group_id == group);
+    let (state, visibility) = match listed {
+        Some(listed) => (listed.group_state.to_string(), Visibility::StateOnly),
+        None => ("Dead".to_owned(), Visibility::Members),
+    };
+    let group = group.to_owned();
+    Ok(GroupDescription { group, state, coordinator: node, visibility, ..GroupDescription::default() })
 }
 
 fn member(described: &DescribedGroupMember, protocol_type: &Str) -> GroupMember {

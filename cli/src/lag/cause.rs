@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use super::row::{Motion, Row};
 use crate::client::Place;
-use crate::client::admin::GroupDescription;
+use crate::client::admin::{GroupDescription, Visibility};
 
 /// One reason, or that there is none to worry about.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cause {
     /// Everything was read.
     CaughtUp,
+    /// Everything that was there when the watch began was read: what is left is under way.
+    KeepsUp,
     /// The group has no members.
     NobodyConsumes,
     /// No member has this partition.
@@ -69,7 +71,8 @@ pub fn explain(group: &GroupDescription, rows: &[Row], watched: Option<Duration>
     if behind.is_empty() {
         return vec![Cause::CaughtUp];
     }
-    if group.members.is_empty() {
+    let members_seen = group.visibility == Visibility::Members;
+    if group.members.is_empty() && (members_seen || group.state == "Empty") {
         return vec![Cause::NobodyConsumes];
     }
     if ["PreparingRebalance", "CompletingRebalance"].contains(&group.state.as_str()) {
@@ -87,16 +90,17 @@ pub fn explain(group: &GroupDescription, rows: &[Row], watched: Option<Duration>
         causes.push(Cause::NotWatched);
         return causes;
     }
-    causes.extend(behind.iter().filter_map(|row| stands_still(row)));
-    let advancing: Vec<&Row> = behind
-        .iter()
-        .copied()
-        .filter(|row| {
-            row.motion.is_some_and(|motion| motion.read > 0.0) && (row.member.is_some() || !shares_known)
-        })
-        .collect();
+    let read = |row: &&&Row| row.member.is_some() || !shares_known;
+    let late = |row: &&&Row| row.motion.is_some_and(|motion| !motion.keeps_up);
+    let late: Vec<&Row> = behind.iter().filter(read).filter(late).copied().collect();
+    causes.extend(late.iter().filter_map(|row| stands_still(row)));
+    let advancing: Vec<&Row> =
+        late.into_iter().filter(|row| row.motion.is_some_and(|motion| motion.read > 0.0)).collect();
     if !advancing.is_empty() {
         causes.push(hot(&advancing, rows).unwrap_or_else(|| balance(&advancing)));
+    }
+    if causes.is_empty() {
+        causes.push(Cause::KeepsUp);
     }
     causes
 }
@@ -129,8 +133,11 @@ fn hot(advancing: &[&Row], rows: &[Row]) -> Option<Cause> {
 
 fn balance(advancing: &[&Row]) -> Cause {
     let motions = || advancing.iter().filter_map(|row| row.motion);
-    let motion =
-        Motion { written: motions().map(|m| m.written).sum(), read: motions().map(|m| m.read).sum() };
+    let motion = Motion {
+        written: motions().map(|m| m.written).sum(),
+        read: motions().map(|m| m.read).sum(),
+        keeps_up: false,
+    };
     let gain = motion.read - motion.written;
     if gain.abs() <= motion.read.max(motion.written) * EQUAL_WITHIN {
         Cause::KeepsItsDistance
@@ -176,7 +183,7 @@ mod tests {
             lost: 0,
             age_ms: None,
             member: Some(0),
-            motion: Some(Motion { written, read }),
+            motion: Some(Motion { written, read, keeps_up: false }),
         }
     }
 
@@ -226,12 +233,36 @@ mod tests {
     fn the_producers_are_faster_than_the_group() {
         let rows = [row(0, 500, 50.0, 20.0), row(1, 400, 45.0, 25.0)];
         let causes = explain(&group(&[0, 1]), &rows, WATCHED);
-        assert_eq!(causes, [Cause::ProducersFaster { motion: Motion { written: 95.0, read: 45.0 } }]);
+        assert_eq!(
+            causes,
+            [Cause::ProducersFaster { motion: Motion { written: 95.0, read: 45.0, keeps_up: false } }]
+        );
     }
 
     #[test]
     fn a_lag_that_stays_as_it_is_keeps_its_distance() {
         assert_eq!(explain(&group(&[0]), &[row(0, 5, 100.0, 101.0)], WATCHED), [Cause::KeepsItsDistance]);
+    }
+
+    #[test]
+    fn members_of_a_newer_protocol_are_not_taken_for_nobody() {
+        let state = |state: &str| GroupDescription {
+            state: state.into(),
+            visibility: Visibility::StateOnly,
+            ..GroupDescription::default()
+        };
+        let moving = [Row { member: None, ..row(0, 500, 50.0, 20.0) }];
+        assert_eq!(explain(&state("Stable"), &moving, WATCHED)[0], Cause::SharesUnknown);
+        assert_eq!(explain(&state("Empty"), &moving, WATCHED), [Cause::NobodyConsumes]);
+    }
+
+    #[test]
+    fn what_is_only_under_way_is_no_reason_to_worry() {
+        let motion = Some(Motion { written: 50.0, read: 40.0, keeps_up: true });
+        assert_eq!(
+            explain(&group(&[0]), &[Row { motion, ..row(0, 5, 0.0, 0.0) }], WATCHED),
+            [Cause::KeepsUp]
+        );
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub struct Motion {
     pub written: f64,
     /// Read and committed by the group.
     pub read: f64,
+    /// Whether everything that was there at the first look has been read: then what is left is only what is under way.
+    pub keeps_up: bool,
 }
 
 impl Row {
@@ -73,7 +75,12 @@ fn motion(first: &Sample, second: &Sample, place: &Place) -> Motion {
     let end_now = second.end.get(place).copied().unwrap_or(0);
     let read_before =
         if first.end.contains_key(place) { first.next_read(place) } else { second.next_read(place) };
-    Motion { written: moved(end_before, end_now), read: moved(read_before, second.next_read(place)) }
+    let read_now = second.next_read(place);
+    Motion {
+        written: moved(end_before, end_now),
+        read: moved(read_before, read_now),
+        keeps_up: read_now >= end_before,
+    }
 }
 
 #[cfg(test)]
@@ -115,10 +122,12 @@ pub mod tests {
     #[test]
     fn motion_is_counted_per_second() {
         let start = Instant::now();
-        let first = sample(start, &[(Some(10), 0, 100), (None, 0, 50)]);
-        let second = sample(start + Duration::from_secs(2), &[(Some(30), 0, 140), (Some(4), 0, 50)]);
+        let first = sample(start, &[(Some(10), 0, 100), (None, 0, 50), (Some(7), 0, 9)]);
+        let second =
+            sample(start + Duration::from_secs(2), &[(Some(30), 0, 140), (Some(4), 0, 50), (Some(9), 0, 11)]);
         let rows = compare(&first, Some(&second));
-        assert_eq!(rows[0].motion, Some(Motion { written: 20.0, read: 10.0 }));
-        assert_eq!(rows[1].motion, Some(Motion { written: 0.0, read: 2.0 }));
+        assert_eq!(rows[0].motion, Some(Motion { written: 20.0, read: 10.0, keeps_up: false }));
+        assert_eq!(rows[1].motion, Some(Motion { written: 0.0, read: 2.0, keeps_up: false }));
+        assert_eq!(rows[2].motion, Some(Motion { written: 1.0, read: 1.0, keeps_up: true }));
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::Lag;
 use super::cause::Cause;
 use super::row::{Motion, Row};
-use crate::client::admin::GroupMember;
+use crate::client::admin::{GroupMember, Visibility};
 use crate::output::number::{grouped, rate};
 use crate::output::table::Table;
 use crate::output::time;
@@ -14,7 +14,11 @@ use crate::output::time;
 pub fn as_text(lag: &Lag) -> String {
     let group = &lag.group;
     let members = group.members.len();
-    let mut text = format!("group {}: {}, {members} member{}", group.group, group.state, plural(members));
+    let mut text = format!("group {}: {}", group.group, group.state);
+    match group.visibility {
+        Visibility::Members => text.push_str(&format!(", {members} member{}", plural(members))),
+        Visibility::StateOnly => text.push_str(", members of a protocol that cannot be seen from here"),
+    }
     if !group.strategy.is_empty() {
         text.push_str(&format!(", shared out by {}", group.strategy));
     }
@@ -75,6 +79,7 @@ fn sentence(lag: &Lag, cause: &Cause) -> String {
     let speeds = |motion: &Motion| format!("{} written, {} read", rate(motion.written), rate(motion.read));
     match cause {
         Cause::CaughtUp => "everything was read".into(),
+        Cause::KeepsUp => format!("the group keeps up: all that was there {watched} ago was read"),
         Cause::NobodyConsumes => "nobody consumes: the group has no members".into(),
         Cause::Unassigned { place } => format!("nobody consumes {place}: no member has it"),
         Cause::Rebalancing => "the members are being given new shares, and nothing is read meanwhile".into(),
@@ -132,6 +137,7 @@ pub fn as_json(lag: &Lag) -> Value {
         "strategy": group.strategy,
         "coordinator": group.coordinator,
         "members": group.members.iter().map(member).collect::<Vec<_>>(),
+        "members_visible": group.visibility == Visibility::Members,
         "lag": lag.records(),
         "age_ms": lag.age_ms(),
         "growth_per_second": lag.growth(),
@@ -160,6 +166,7 @@ fn row_as_json(lag: &Lag, row: &Row) -> Value {
 fn cause_as_json(lag: &Lag, cause: &Cause) -> Value {
     let (kind, place, motion) = match cause {
         Cause::CaughtUp => ("caught_up", None, None),
+        Cause::KeepsUp => ("keeps_up", None, None),
         Cause::NobodyConsumes => ("nobody_consumes", None, None),
         Cause::Unassigned { place } => ("nobody_consumes", Some(place), None),
         Cause::Rebalancing => ("rebalancing", None, None),
@@ -198,7 +205,7 @@ mod tests {
 
     fn lag() -> Lag {
         let place = Place::new("flights", 2);
-        let motion = Motion { written: 12.0, read: 0.0 };
+        let motion = Motion { written: 12.0, read: 0.0, keeps_up: false };
         Lag {
             group: GroupDescription {
                 group: "counters".into(),
@@ -212,6 +219,7 @@ mod tests {
                     share: vec![place.clone()],
                     ..GroupMember::default()
                 }],
+                visibility: Visibility::Members,
             },
             rows: vec![Row {
                 place: place.clone(),
