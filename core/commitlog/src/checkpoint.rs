@@ -180,7 +180,16 @@ impl CheckpointFile {
         shard: ShardId,
         index: LogIndex,
     ) -> Result<CheckpointFile, Fault> {
-        let path = dir.join(checkpoint_name(index));
+        CheckpointFile::open_at(disk, dir.join(checkpoint_name(index)), shard, index)
+    }
+
+    /// Opens a checkpoint wherever it is.
+    pub(crate) fn open_at(
+        disk: &dyn Disk,
+        path: PathBuf,
+        shard: ShardId,
+        index: LogIndex,
+    ) -> Result<CheckpointFile, Fault> {
         let file = disk.open(&path, OpenMode::Read).map_err(Fault::io(Action::Open, &path))?;
         let checkpoint = CheckpointFile::from_file(file, path, shard)?;
         if checkpoint.head.meta.index != index {

@@ -101,6 +101,13 @@ pub enum Fault {
     },
 }
 
+impl IoFailure {
+    /// Whether this says that `file` does not exist.
+    pub(crate) fn is_missing(&self, file: &Path) -> bool {
+        self.source.kind() == io::ErrorKind::NotFound && self.file == file
+    }
+}
+
 impl Fault {
     pub(crate) fn io(action: Action, file: &Path) -> impl FnOnce(io::Error) -> Fault {
         let file = file.to_path_buf();
@@ -171,9 +178,11 @@ impl Fence {
     /// Records a fault that leaves in doubt what is on the medium, unless one came before it, and answers the first. What
     /// was met while reading leaves the log open.
     pub(crate) fn trip(&self, fault: Fault) -> Fault {
-        if !matches!(&fault, Fault::Io(io) if io.action.changes()) {
-            return fault;
-        }
+        if matches!(&fault, Fault::Io(io) if io.action.changes()) { self.stop(fault) } else { fault }
+    }
+
+    /// Records any fault as the end of this log, unless one came before it, and answers the first.
+    pub(crate) fn stop(&self, fault: Fault) -> Fault {
         if self.first.set(fault).is_ok() {
             // The mark tells the next open not to trust the page cache. When it cannot be made the disk refuses
             // everything, and the next open meets that by itself.

@@ -150,7 +150,7 @@ impl Keeper {
         older.map_or(Ok(()), |current| Err(AdoptError::Older(current)))
     }
 
-    fn remove_other_checkpoints(&self) -> Result<(), Fault> {
+    pub(crate) fn remove_other_checkpoints(&self) -> Result<(), Fault> {
         let files = &self.files;
         let current = files.manifest.current().checkpoint;
         for entry in files.disk.list(&files.dir).map_err(Fault::io(Action::List, &files.dir))? {

@@ -309,6 +309,27 @@ impl Log {
         self.files.set_durable_index(self.durable_index().max(done.up_to.min(in_flight.cap)));
     }
 
+    pub(crate) fn flush_under_way(&self) -> bool {
+        self.in_flight.is_some()
+    }
+
+    /// Goes on behind a point with nothing but sealed segments, which are all below it.
+    pub(crate) fn restart_at(&mut self, terms: TermTable, segments: Vec<Arc<Segment>>) {
+        lock(&self.files.tail).clear();
+        self.files.change_view(|view| {
+            view.epoch += 1;
+            view.segments = segments;
+        });
+        self.terms = terms;
+        self.active = None;
+        self.dirty.clear();
+        self.dir_dirty = false;
+        let last = self.last_index();
+        self.recorded = last;
+        self.files.set_durable_index(last);
+        self.files.set_floor(last);
+    }
+
     fn flush_job(&mut self, note: Option<Note>) -> FlushJob {
         self.serial += 1;
         self.in_flight = Some(InFlight { serial: self.serial, cap: LogIndex(u64::MAX) });

@@ -39,7 +39,12 @@ pub struct Manifest {
     pub checkpoint: Option<Point>,
     /// The segments before `tail_first` that count, ascending.
     pub segments: Vec<SegmentId>,
+    /// An install is under way: files that have arrived and are named here take the place of those of that name.
+    pub installing: bool,
 }
+
+const HAS_CHECKPOINT: u32 = 1;
+const INSTALLING: u32 = 2;
 
 impl Manifest {
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -48,7 +53,9 @@ impl Manifest {
         out.extend_from_slice(&VERSION.to_le_bytes());
         out.extend_from_slice(&self.sequence.to_le_bytes());
         out.extend_from_slice(&self.shard.0.to_le_bytes());
-        out.extend_from_slice(&u32::from(self.checkpoint.is_some()).to_le_bytes());
+        let flag = |set: bool, flag: u32| if set { flag } else { 0 };
+        let flags = flag(self.checkpoint.is_some(), HAS_CHECKPOINT) | flag(self.installing, INSTALLING);
+        out.extend_from_slice(&flags.to_le_bytes());
         let checkpoint = self.checkpoint.unwrap_or_default();
         let words = [
             self.salt,
@@ -96,11 +103,10 @@ impl Manifest {
     fn decode_fields(cursor: &mut Cursor<'_>) -> Option<Manifest> {
         let sequence = cursor.u64()?;
         let shard = ShardId(cursor.u32()?);
-        let has_checkpoint = match cursor.u32()? {
-            0 => false,
-            1 => true,
-            _ => return None,
-        };
+        let flags = cursor.u32()?;
+        if flags & !(HAS_CHECKPOINT | INSTALLING) != 0 {
+            return None;
+        }
         let salt = cursor.u64()?;
         let mut point = || Some((LogIndex(cursor.u64()?), cursor.u64()?));
         let (floor, floor_term) = point()?;
@@ -125,8 +131,9 @@ impl Manifest {
             salt,
             floor: Point { index: floor, term: Term(floor_term) },
             tail_first,
-            checkpoint: has_checkpoint.then_some(checkpoint),
+            checkpoint: (flags & HAS_CHECKPOINT != 0).then_some(checkpoint),
             segments,
+            installing: flags & INSTALLING != 0,
         })
     }
 
@@ -229,6 +236,7 @@ mod tests {
             tail_first: LogIndex(90),
             checkpoint: Some(Point { index: LogIndex(80), term: Term(5) }),
             segments: vec![id(6, 2), id(50, 0)],
+            installing: true,
         };
         let file = Path::new("manifest");
         let good = manifest.encode();

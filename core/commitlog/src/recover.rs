@@ -15,9 +15,11 @@ use crate::entry::EntryKind;
 use crate::fault::{Action, Corruption, FENCED_NAME, Fault, Fence};
 use crate::files::{Files, MemoryIndex, Segment, SegmentIndex};
 use crate::hard_state::{HARD_STATE_NAME, HardStateFile};
+use crate::install::{install_names, move_in};
 use crate::keeper::is_stale_checkpoint;
 use crate::manifest::{Manifest, ManifestStore, TMP_ENDING, remove_if_there};
 use crate::positions::PositionTable;
+use crate::reclaim::open_sealed;
 use crate::scan::{Depth, LocalCheck, Scanner, Step, highest_durable};
 use crate::segment::{SEGMENT_HEADER_BYTES, SegmentId, check_header};
 use crate::sidecar::Sidecar;
@@ -81,6 +83,12 @@ pub(crate) fn open(
     if manifest.shard != config.shard {
         let what = format!("it belongs to shard {}, not to shard {}", manifest.shard, config.shard);
         return Err(Fault::corrupt(&dir.join("manifest"), 0, what));
+    }
+    if manifest.installing {
+        move_in(&*disk, dir, &install_names(&manifest))?;
+        manifest.installing = false;
+        manifest.sequence += 1;
+        manifest.store(&*disk, dir)?;
     }
     remove_debris(&*disk, dir, &manifest)?;
     let (durable_file, record) = DurableFile::open(&*disk, dir)?;
@@ -156,6 +164,7 @@ fn create(disk: &dyn Disk, dir: &Path, config: &LogConfig) -> Result<Manifest, F
         tail_first: config.origin.index.next(),
         checkpoint: None,
         segments: Vec::new(),
+        installing: false,
     };
     manifest.store(disk, dir)?;
     Ok(manifest)
@@ -268,15 +277,13 @@ impl<'a> Recovery<'a> {
 
     /// Opens a segment by its sidecar's footer; answers whether there is one.
     fn open_sidecar(&mut self, id: SegmentId) -> Result<bool, Fault> {
-        let Some(sidecar) = Sidecar::open(self.disk, self.dir, id, self.cache)? else { return Ok(false) };
-        let path = self.dir.join(id.file_name());
-        let file = self.disk.open(&path, OpenMode::Read).map_err(Fault::io(Action::Open, &path))?;
-        let len = file.len().map_err(Fault::io(Action::Measure, &path))?;
+        let segment = match open_sealed(self.disk, self.dir, id, self.cache) {
+            Ok(segment) => segment,
+            Err(Fault::Io(io)) if io.is_missing(&self.dir.join(id.sidecar_name())) => return Ok(false),
+            Err(fault) => return Err(fault),
+        };
+        let sidecar = segment.sidecar().expect("opened by it");
         let summary = *sidecar.summary();
-        if len != summary.bytes {
-            let what = format!("the file has {len} bytes, and {} according to its sidecar", summary.bytes);
-            return Err(Fault::corrupt(&path, len.min(summary.bytes), what));
-        }
         if summary.last.index > self.terms.floor().index {
             let terms = sidecar.terms()?;
             let ends = terms.iter().skip(1).map(|next| next.index.previous()).chain([summary.last.index]);
@@ -286,8 +293,7 @@ impl<'a> Recovery<'a> {
         }
         self.durable = self.durable.max(summary.last.index);
         self.end = self.end.max(summary.last.index);
-        let index = SegmentIndex::Sidecar(sidecar);
-        self.segments.push(Arc::new(Segment { id, path, file, index }));
+        self.segments.push(Arc::new(segment));
         Ok(true)
     }
 

@@ -281,6 +281,28 @@ impl Sidecar {
         }))
     }
 
+    /// Where the log entries behind file position `position` begin, ascending.
+    pub(crate) fn positions_behind(
+        &self,
+        position: u64,
+    ) -> Result<impl Iterator<Item = Result<u64, Fault>> + '_, Fault> {
+        let run = self.positions();
+        let (mut low, mut high) = (0, run.shape.records);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let record = run.record(middle)?.expect("below the number of records");
+            if decode_pair(&record).1 <= position {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok((low..run.shape.records).map(move |number| {
+            let record = run.record(number)?.expect("below the number of records");
+            Ok(decode_pair(&record).1)
+        }))
+    }
+
     /// The terms in the segment: first index of each.
     pub(crate) fn terms(&self) -> Result<Vec<Point>, Fault> {
         let run = self.run(1);

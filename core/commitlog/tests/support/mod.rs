@@ -1,7 +1,7 @@
 //! What the tests share: a disk in memory that loses and tears what was not flushed, and short ways to make entries.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -50,11 +50,43 @@ pub enum Fails {
     Remove,
 }
 
+/// A change of names that was not flushed yet. Each happens as a whole or not at all.
+#[derive(Clone)]
+enum Renaming {
+    Link(PathBuf, usize),
+    Unlink(PathBuf),
+    Rename(PathBuf, PathBuf, usize),
+}
+
+impl Renaming {
+    fn path(&self) -> &Path {
+        match self {
+            Renaming::Link(path, _) | Renaming::Unlink(path) | Renaming::Rename(_, path, _) => path,
+        }
+    }
+
+    fn apply(&self, names: &mut BTreeMap<PathBuf, usize>) {
+        match self {
+            Renaming::Link(path, inode) => {
+                names.insert(path.clone(), *inode);
+            }
+            Renaming::Unlink(path) => {
+                names.remove(path);
+            }
+            Renaming::Rename(from, to, inode) => {
+                names.remove(from);
+                names.insert(to.clone(), *inode);
+            }
+        }
+    }
+}
+
 #[derive(Default)]
 struct State {
     inodes: Vec<Inode>,
     names: BTreeMap<PathBuf, usize>,
     flushed_names: BTreeMap<PathBuf, usize>,
+    pending_names: Vec<Renaming>,
     fails: Option<(Fails, u64)>,
     /// Names of the operations that changed something, in order.
     trace: Vec<String>,
@@ -160,12 +192,14 @@ impl MemDisk {
     pub fn power_cut(&self, dice: &mut Dice) -> MemDisk {
         let state = self.state();
         let after = MemDisk::default();
-        let all: BTreeSet<&PathBuf> = state.names.keys().chain(state.flushed_names.keys()).collect();
         let mode = dice.roll(4);
-        for path in all {
-            let (old, new) = (state.flushed_names.get(path), state.names.get(path));
-            let pick = if old == new || mode == 0 || (mode != 1 && dice.roll(2) == 0) { old } else { new };
-            let Some(inode) = pick else { continue };
+        let mut names = state.flushed_names.clone();
+        for renaming in &state.pending_names {
+            if mode == 1 || (mode > 1 && dice.roll(2) == 0) {
+                renaming.apply(&mut names);
+            }
+        }
+        for (path, inode) in &names {
             let inode = &state.inodes[*inode];
             let mut bytes = inode.flushed.clone();
             for pending in &inode.pending {
@@ -229,7 +263,9 @@ impl Disk for MemDisk {
             (None, OpenMode::CreateNew) => {
                 let inode = state.inodes.len();
                 state.inodes.push(Inode::default());
-                state.names.insert(path.to_path_buf(), inode);
+                let link = Renaming::Link(path.to_path_buf(), inode);
+                link.apply(&mut state.names);
+                state.pending_names.push(link);
                 inode
             }
             (Some(inode), _) => inode,
@@ -262,8 +298,10 @@ impl Disk for MemDisk {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.step(Fails::Rename, format!("rename {}", short(to)))?;
         let mut state = self.state();
-        let inode = state.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
-        state.names.insert(to.to_path_buf(), inode);
+        let inode = *state.names.get(from).ok_or(io::ErrorKind::NotFound)?;
+        let renaming = Renaming::Rename(from.to_path_buf(), to.to_path_buf(), inode);
+        renaming.apply(&mut state.names);
+        state.pending_names.push(renaming);
         Ok(())
     }
 
@@ -272,17 +310,23 @@ impl Disk for MemDisk {
             return Err(io::ErrorKind::NotFound.into());
         }
         self.step(Fails::Remove, format!("remove {}", short(path)))?;
-        self.state().names.remove(path);
+        let mut state = self.state();
+        let unlink = Renaming::Unlink(path.to_path_buf());
+        unlink.apply(&mut state.names);
+        state.pending_names.push(unlink);
         Ok(())
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         self.step(Fails::SyncDir, "sync-dir".into())?;
         let mut state = self.state();
-        let mine = |path: &PathBuf| path.parent() == Some(dir);
-        let now: Vec<_> = state.names.iter().filter(|(p, _)| mine(p)).map(|(p, i)| (p.clone(), *i)).collect();
-        state.flushed_names.retain(|path, _| !mine(path));
-        state.flushed_names.extend(now);
+        let (mine, others): (Vec<_>, Vec<_>) = std::mem::take(&mut state.pending_names)
+            .into_iter()
+            .partition(|renaming| renaming.path().parent() == Some(dir));
+        for renaming in mine {
+            renaming.apply(&mut state.flushed_names);
+        }
+        state.pending_names = others;
         Ok(())
     }
 
