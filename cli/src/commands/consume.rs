@@ -140,7 +140,12 @@ impl<'a> Reader<'a> {
         let fresh: Vec<Place> =
             share.iter().filter(|place| !positions.contains_key(place)).cloned().collect();
         if !fresh.is_empty() {
-            positions.extend(self.chosen_beginning(&fresh)?);
+            let chosen = self.chosen_beginning(&fresh)?;
+            if self.member.is_some() {
+                // Where the group begins is remembered even if there is nothing to read yet.
+                self.uncommitted.extend(chosen.clone());
+            }
+            positions.extend(chosen);
         }
         self.ends = if self.args.follow || share.is_empty() {
             BTreeMap::new()
@@ -157,7 +162,8 @@ impl<'a> Reader<'a> {
             Begin::Latest => Which::Latest,
             Begin::Time(ms) => Which::At(ms),
             Begin::Offset(offset) => {
-                return Ok(places.iter().map(|place| (place.clone(), offset)).collect());
+                let wanted = places.iter().map(|place| (place.clone(), offset)).collect();
+                return self.in_range(wanted);
             }
         };
         Ok(offsets::list_or_latest(&mut self.cluster, places, which)?)
@@ -229,22 +235,28 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// A position that is not there goes to the nearest that is, and the user is told.
     fn come_into_range(&mut self) -> Result<(), Failure> {
         let positions = self.fetcher.positions().clone();
+        let nearest = self.in_range(positions)?;
+        nearest.iter().for_each(|(place, position)| self.fetcher.seek(place, *position));
+        Ok(())
+    }
+
+    /// The same positions, but that one which is not there goes to the nearest that is, and the user is told.
+    fn in_range(&mut self, mut positions: BTreeMap<Place, i64>) -> Result<BTreeMap<Place, i64>, Failure> {
         let places: Vec<Place> = positions.keys().cloned().collect();
         let starts = offsets::list(&mut self.cluster, &places, Which::Earliest)?;
         let ends = offsets::list(&mut self.cluster, &places, Which::Latest)?;
-        for (place, position) in positions {
-            let start = starts.get(&place).copied().unwrap_or(0);
-            let end = ends.get(&place).copied().unwrap_or(i64::MAX);
-            let nearest = position.clamp(start, end.max(start));
-            if nearest != position {
+        for (place, position) in &mut positions {
+            let start = starts.get(place).copied().unwrap_or(0);
+            let end = ends.get(place).copied().unwrap_or(i64::MAX);
+            let nearest = (*position).clamp(start, end.max(start));
+            if nearest != *position {
                 self.progress.clear();
                 eprintln!("forebay: {place} has no offset {position}: going on at {nearest}");
-                self.fetcher.seek(&place, nearest);
+                *position = nearest;
             }
         }
-        Ok(())
+        Ok(positions)
     }
 }

@@ -11,7 +11,7 @@ use crate::args::{self, TopicCreate, TopicDelete, TopicDescribe, TopicList};
 use crate::client::admin::{self, NewTopic, Outcome, TopicConfig};
 use crate::client::cluster::{AutoCreate, Topic};
 use crate::client::offsets::{self, Which};
-use crate::client::{ClientError, Cluster, Place};
+use crate::client::{Cluster, Place};
 use crate::exit::{Exit, Failure};
 use crate::output::number::grouped;
 use crate::output::table::Table;
@@ -45,12 +45,7 @@ fn create(args: &TopicCreate) -> Result<(), Failure> {
 fn delete(args: &TopicDelete) -> Result<(), Failure> {
     let mut cluster = connect(&args.connect)?;
     let forgiven = args.if_exists.then_some(ErrorCode::UnknownTopicOrPartition);
-    report("deleted", delete_once(&mut cluster, &args.topics)?, forgiven)
-}
-
-/// "No such topic" is retriable in general; here it is the answer.
-fn delete_once(cluster: &mut Cluster, names: &[String]) -> Result<Vec<Outcome>, ClientError> {
-    admin::delete_topics(cluster, names)
+    report("deleted", admin::delete_topics(&mut cluster, &args.topics)?, forgiven)
 }
 
 /// Says what became of each; fails when any did.

@@ -24,8 +24,8 @@ pub enum Cause {
     Rebalancing,
     /// A member has records before it and does not advance.
     StandsStill {
-        /// Index of the member.
-        member: usize,
+        /// Index of the member; `None` when it cannot be seen which one has the partition.
+        member: Option<usize>,
         /// In which partition.
         place: Place,
         /// At which offset.
@@ -106,9 +106,12 @@ pub fn explain(group: &GroupDescription, rows: &[Row], watched: Option<Duration>
 }
 
 fn stands_still(row: &Row) -> Option<Cause> {
-    let (member, motion) = (row.member?, row.motion?);
-    let still = motion.read == 0.0;
-    still.then(|| Cause::StandsStill { member, place: row.place.clone(), offset: row.next_read() })
+    let still = row.motion?.read == 0.0;
+    still.then(|| Cause::StandsStill {
+        member: row.member,
+        place: row.place.clone(),
+        offset: row.next_read(),
+    })
 }
 
 /// The partition with the most lag, when it falls further behind because it gets so much more than the others.
@@ -214,7 +217,7 @@ mod tests {
     fn a_member_stands_still_while_the_others_advance() {
         let rows = [row(0, 50, 1.0, 0.0), row(1, 10, 1.0, 9.0)];
         let causes = explain(&group(&[0, 1]), &rows, WATCHED);
-        assert_eq!(causes[0], Cause::StandsStill { member: 0, place: place(0), offset: 100 });
+        assert_eq!(causes[0], Cause::StandsStill { member: Some(0), place: place(0), offset: 100 });
         assert!(matches!(causes[1], Cause::CatchingUp { done_in_ms: 1250, .. }), "{causes:?}");
     }
 

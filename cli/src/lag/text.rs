@@ -85,7 +85,7 @@ fn sentence(lag: &Lag, cause: &Cause) -> String {
         Cause::Rebalancing => "the members are being given new shares, and nothing is read meanwhile".into(),
         Cause::StandsStill { member, place, offset } => format!(
             "{} stands still at offset {offset} of {place}: no commit in {watched}",
-            lag.group.members.get(*member).map_or_else(|| "a member".into(), name)
+            member.and_then(|member| lag.group.members.get(member)).map_or_else(|| "a member".into(), name)
         ),
         Cause::HotPartition { place, motion, others_written } => format!(
             "{place} is hot: {}, while the topic's other partitions get {} each",
@@ -179,7 +179,9 @@ fn cause_as_json(lag: &Lag, cause: &Cause) -> Value {
         Cause::NotWatched => ("not_watched", None, None),
     };
     let (member, offset) = match cause {
-        Cause::StandsStill { member, offset, .. } => (lag.group.members.get(*member), Some(*offset)),
+        Cause::StandsStill { member, offset, .. } => {
+            (member.and_then(|member| lag.group.members.get(member)), Some(*offset))
+        }
         _ => (None, None),
     };
     let done_in_ms = if let Cause::CatchingUp { done_in_ms, .. } = cause { Some(*done_in_ms) } else { None };
@@ -232,7 +234,7 @@ mod tests {
                 member: Some(0),
                 motion: Some(motion),
             }],
-            causes: vec![Cause::StandsStill { member: 0, place, offset: 512 }],
+            causes: vec![Cause::StandsStill { member: Some(0), place, offset: 512 }],
             watched: Some(Duration::from_secs(6)),
         }
     }
