@@ -68,7 +68,9 @@ impl Checkpoints {
         bytes: u64,
         seals: impl Iterator<Item = LogIndex>,
     ) {
-        while self.seals.pop_back_if(|(seal, _)| *seal >= first).is_some() {}
+        while self.seals.back().is_some_and(|(seal, _)| *seal >= first) {
+            self.seals.pop_back();
+        }
         self.appended_bytes += bytes;
         let appended = self.appended_bytes;
         self.seals.extend(seals.map(|seal| (seal, appended)));
@@ -78,6 +80,16 @@ impl Checkpoints {
     pub(crate) fn note_sealed(&mut self, shard: ShardId, seal: LogIndex) {
         self.segments.insert(seal, SegmentId { shard, first: self.sealed.next(), generation: 0 });
         self.sealed = seal;
+    }
+
+    /// Whether one is being written.
+    pub(crate) fn is_running(&self) -> bool {
+        self.running
+    }
+
+    /// Whether a seal was appended whose checkpoint is not current yet.
+    pub(crate) fn is_coming(&self) -> bool {
+        self.seals.back().is_some_and(|(seal, _)| *seal > self.current.index)
     }
 
     /// Whether another seal would only lengthen the queue.
@@ -106,7 +118,9 @@ impl Checkpoints {
     }
 
     fn forget_below(&mut self, floor: LogIndex) {
-        while self.seals.pop_front_if(|(seal, _)| *seal < floor).is_some() {}
+        while self.seals.front().is_some_and(|(seal, _)| *seal < floor) {
+            self.seals.pop_front();
+        }
     }
 }
 
@@ -131,9 +145,10 @@ impl Replica {
         if self.checkpoints.running || self.fence.is_some() {
             return;
         }
-        let Some(request) = self.checkpoints.waiting.pop_front_if(|next| next.index <= durable) else {
+        if self.checkpoints.wants_durable().is_none_or(|index| index > durable) {
             return;
-        };
+        }
+        let Some(request) = self.checkpoints.waiting.pop_front() else { return };
         self.checkpoints.running = true;
         let index = request.index;
         let term = self.log().term(index).expect("a checkpoint is above the floor");
@@ -161,6 +176,7 @@ impl Replica {
         match result {
             Ok(()) => {
                 self.checkpoints.current = point;
+                self.newcomers_are_known();
                 self.forget_confs_below(point.index);
                 self.raise_floor();
                 if self.fence.is_none() {
@@ -171,7 +187,7 @@ impl Replica {
         }
     }
 
-    fn conf_at(&self, index: LogIndex) -> ConfState {
+    pub(crate) fn conf_at(&self, index: LogIndex) -> ConfState {
         self.confs.range(..=index).next_back().map(|(_, conf)| conf.clone()).unwrap_or_default()
     }
 

@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use forebay_commitlog::{Entry, Fault, FlushDone, Point, ReadError};
 use forebay_env::{Env, IoClass};
 use forebay_model::LogIndex;
 
+use crate::message::{Fetch, TransferId};
 use crate::output::Fence;
+use crate::peer::PeerId;
+use crate::transfer::{Checked, Missing, Prepared, SourceError};
 
 /// Posts a completion into the shard's mailbox; the shard then calls `Replica::complete` with it.
 pub type Post = Arc<dyn Fn(Completion) + Send + Sync>;
@@ -23,6 +27,16 @@ pub(crate) enum Done {
     ColdRead { low: LogIndex, result: Result<Vec<Entry>, ReadError> },
     /// A checkpoint was written and made current, or not.
     Checkpointed { point: Point, result: Result<(), Fence> },
+    /// The files for a peer were listed.
+    TransferPrepared { peer: PeerId, id: TransferId, result: Result<Prepared, SourceError> },
+    /// A piece of a file for a peer was read.
+    ChunkRead { peer: PeerId, fetch: Fetch, result: Result<Bytes, SourceError> },
+    /// What is there of an offer was looked up.
+    IncomingLooked { id: TransferId, result: Result<Vec<Missing>, Fault> },
+    /// Pieces were written; the file's new length.
+    IncomingWritten { id: TransferId, result: Result<u64, Fault> },
+    /// A complete file was checked.
+    IncomingChecked { id: TransferId, result: Result<Checked, Fault> },
     /// The job panicked.
     Lost,
 }

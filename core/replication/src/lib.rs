@@ -14,6 +14,7 @@ mod election;
 mod entry;
 mod flush;
 mod identity;
+mod install;
 mod job;
 mod logger;
 mod membership;
@@ -27,6 +28,7 @@ mod ready;
 mod replica;
 mod step;
 mod store;
+mod transfer;
 pub mod wire;
 
 pub use checkpoint::CheckpointRequest;

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use forebay_commitlog::{
-    self as commitlog, Durability, Fault, HardState, HardStateFile, Log, LogConfig, Point,
+    self as commitlog, AdoptError, CheckpointMeta, Durability, Fault, HardState, HardStateFile, Log,
+    LogConfig, Point,
 };
 use forebay_env::Env;
 use forebay_model::LogIndex;
@@ -30,6 +31,7 @@ use crate::reads::Reads;
 use crate::ready::is_alone;
 use crate::replica::{Background, Closing, Hard, Replica, panic_words};
 use crate::store::Store;
+use crate::transfer::{Receiver, Sender};
 use crate::wire::{self, WireError};
 
 /// Why a replica was not opened. Nothing on disk was changed that had been durable.
@@ -146,7 +148,7 @@ impl Replica {
             tail_lost: found.tail_lost,
             took: env.clock.monotonic().since(started),
         };
-        let replica = found.replica(env, dir, config, post, life, (base, conf))?;
+        let replica = found.replica(env, config, post, life, (base, conf))?;
         Ok((replica, recovered))
     }
 }
@@ -227,18 +229,38 @@ impl Found {
         let checkpoint = self.report.checkpoint.unwrap_or_default().index;
         self.hard.commit = self.hard.commit.max(checkpoint).max(self.log.floor().index);
         self.hard.conf = self.identity.encode();
-        Ok(self.hard_file.save(&self.hard, Durability::Flushed)?)
+        self.hard_file.save(&self.hard, Durability::Flushed)?;
+        self.found_checkpoint()
     }
 
-    /// Where the state begins: the current checkpoint, or the point behind which the group was founded.
+    /// The founders' first checkpoint: an empty state, and the membership that is in no entry.
+    fn found_checkpoint(&self) -> Result<(), OpenError> {
+        let origin = self.log.floor();
+        if self.report.checkpoint.is_some() || self.identity.founders.is_empty() {
+            return Ok(());
+        }
+        let meta = CheckpointMeta {
+            index: origin.index,
+            term: origin.term,
+            commit: origin.index,
+            conf: wire::encode_conf(&Membership::conf_of_voters(&self.identity.founders)),
+            ..CheckpointMeta::default()
+        };
+        let keeper = self.log.keeper();
+        let written = keeper.write_checkpoint(&meta, &[])?;
+        keeper.adopt(written).map_err(|error| match error {
+            AdoptError::Fault(fault) => OpenError::Storage(fault),
+            error => panic!("the first checkpoint relies on nothing: {error}"),
+        })
+    }
+
+    /// Where the state begins: the current checkpoint, or nowhere.
     fn start(&self) -> Result<(Point, ConfState, Option<Checkpoint>), OpenError> {
         let Some(checkpoint) = self.log.keeper().load_checkpoint()? else {
-            let origin = self.log.floor();
-            let conf = Membership::conf_of_voters(&self.identity.founders);
-            let empty = Checkpoint { index: origin.index, term: origin.term, sections: Vec::new() };
-            return Ok((origin, conf, (origin.index > LogIndex(0)).then_some(empty)));
+            // A replica that waits to join.
+            return Ok((self.log.floor(), ConfState::default(), None));
         };
-        let commitlog::CheckpointMeta { index, term, conf, .. } = checkpoint.meta;
+        let CheckpointMeta { index, term, conf, .. } = checkpoint.meta;
         let conf = wire::decode_conf(&conf).map_err(OpenError::Conf)?;
         let sections = checkpoint.sections.into_iter().map(|section| (section.kind, section.bytes)).collect();
         Ok((Point { index, term }, conf, Some(Checkpoint { index, term, sections })))
@@ -247,7 +269,6 @@ impl Found {
     fn replica(
         self,
         env: &Env,
-        dir: PathBuf,
         config: ReplicaConfig,
         post: Post,
         life: u64,
@@ -259,7 +280,6 @@ impl Found {
         let node = raft_node(&config, log, &hard, applied, conf.clone())?;
         let mut replica = Replica {
             env: env.clone(),
-            dir,
             config,
             post,
             life,
@@ -274,6 +294,9 @@ impl Found {
             hard: Hard { saved: hard.clone(), now: hard, commit_wanted: LogIndex(0) },
             persist: Persist::default(),
             background: Background::default(),
+            sender: Sender::new(life),
+            receiver: Receiver::default(),
+            installed: None,
             closing: Closing::No,
             checkpoints: Checkpoints::at(base, floor),
             role: Role::Follower { leader: None },

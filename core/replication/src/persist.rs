@@ -63,9 +63,11 @@ impl Persist {
 
     /// The next number that is persisted, and what may be said now.
     pub(crate) fn release(&mut self) -> Option<(u64, Vec<Message>)> {
-        let flushed = self.flushed;
-        let free = |held: &mut Held| held.needs == Needs::Nothing || held.number <= flushed;
-        self.held.pop_front_if(free).map(|held| (held.number, held.messages))
+        let front = self.held.front()?;
+        if front.needs == Needs::Flush && front.number > self.flushed {
+            return None;
+        }
+        self.held.pop_front().map(|held| (held.number, held.messages))
     }
 
     /// Whether every number is persisted.

@@ -28,7 +28,7 @@ impl Replica {
             self.ask_reads();
             // What is handed out and not applied is bounded, so Raft waits with the shard.
             let may_hand_out = self.unapplied_bytes <= UNAPPLIED_BYTES_MAX;
-            if self.fence.is_some() || !may_hand_out || !self.node.has_ready() {
+            if self.fence.is_some() || !may_hand_out || self.must_stand_still() || !self.node.has_ready() {
                 break;
             }
             if let Some(ready) = self.with_raft(|node| node.ready()) {
@@ -41,6 +41,7 @@ impl Replica {
         self.start_checkpoint();
         self.start_flush();
         self.start_cold_reads();
+        self.start_transfers();
         self.finish_reads();
     }
 
@@ -57,6 +58,10 @@ impl Replica {
     }
 
     fn handle_ready(&mut self, mut ready: Ready) {
+        let installs = !ready.snapshot().is_empty();
+        if installs {
+            self.install(ready.snapshot());
+        }
         self.send_all(ready.take_messages());
         let entries = ready.take_entries();
         self.note_own_first(&entries);
@@ -75,6 +80,9 @@ impl Replica {
         };
         self.persist.push(ready.number(), needs, ready.take_persisted_messages());
         let committed = ready.take_committed_entries();
+        if installs {
+            self.installed = Some((ready.number(), self.applied));
+        }
         self.with_raft(|node| node.advance_append_async(ready));
         // The role first: a new leader learns its term before it sees its own first entry committed.
         self.note_role();
@@ -138,6 +146,10 @@ impl Replica {
         {
             self.send_all(messages);
             self.with_raft(|node| node.on_persist_ready(number));
+            if let Some((_, index)) = self.installed.take_if(|(installing, _)| *installing <= number) {
+                // The installed state counts as applied; Raft believes it only of what is persisted.
+                self.with_raft(|node| node.advance_apply_to(index.0));
+            }
         }
     }
 
@@ -226,6 +238,7 @@ impl Replica {
 
     pub(crate) fn send_all(&mut self, messages: Vec<Message>) {
         for message in messages {
+            self.note_snapshot_sent(&message);
             if let Some(to) = PeerId::from_raft(message.to) {
                 self.send(to, PeerMessage::Raft(message));
             }

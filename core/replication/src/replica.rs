@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -28,11 +27,11 @@ use crate::peer::PeerId;
 use crate::persist::Persist;
 use crate::reads::Reads;
 use crate::store::Store;
+use crate::transfer::{Receiver, Sender};
 
 /// One replica of one shard's log. See the module's words on how it is driven.
 pub struct Replica {
     pub(crate) env: Env,
-    pub(crate) dir: PathBuf,
     pub(crate) config: ReplicaConfig,
     pub(crate) post: Post,
     /// Drawn at open: seeds elections and tells this life's questions from an earlier one's.
@@ -48,6 +47,10 @@ pub struct Replica {
     pub(crate) hard: Hard,
     pub(crate) persist: Persist,
     pub(crate) background: Background,
+    pub(crate) sender: Sender,
+    pub(crate) receiver: Receiver,
+    /// The number of the Ready that installed a checkpoint, until Raft may count it as applied.
+    pub(crate) installed: Option<(u64, LogIndex)>,
     pub(crate) closing: Closing,
     pub(crate) checkpoints: Checkpoints,
 
@@ -149,6 +152,8 @@ impl Replica {
                 self.with_raft(|node| node.tick());
             }
             self.reads.tick();
+            self.tick_sender();
+            self.tick_receiver();
         }
         if due > 0 {
             self.raise_floor();
@@ -162,6 +167,11 @@ impl Replica {
             Done::Flushed(result) => self.flush_ended(result),
             Done::ColdRead { low, result } => self.cold_read_ended(low, result),
             Done::Checkpointed { point, result } => self.checkpoint_ended(point, result),
+            Done::TransferPrepared { peer, id, result } => self.transfer_prepared(peer, id, result),
+            Done::ChunkRead { peer, fetch, result } => self.transfer_chunk_read(peer, fetch, result),
+            Done::IncomingLooked { id, result } => self.incoming_looked(id, result),
+            Done::IncomingWritten { id, result } => self.incoming_written(id, result),
+            Done::IncomingChecked { id, result } => self.incoming_checked(id, result),
             Done::Lost => self.fence(Fence::JobLost),
         }
     }
@@ -189,7 +199,10 @@ impl Replica {
             return;
         }
         self.applied = index;
-        while let Some((_, bytes)) = self.unapplied.pop_front_if(|(last, _)| *last <= index) {
+        while let Some((last, bytes)) = self.unapplied.front().copied()
+            && last <= index
+        {
+            self.unapplied.pop_front();
             self.unapplied_bytes -= bytes;
         }
         self.with_raft(|node| node.advance_apply_to(index.0));
@@ -233,6 +246,7 @@ impl Replica {
         if !matches!(role, Role::Leader { .. }) {
             // Whoever led or was led asked a leader that is no more.
             self.reads.ask_again();
+            self.forget_transfers();
         }
         self.role = role;
         self.outputs.push_back(Output::Role(role));
@@ -272,14 +286,14 @@ impl Replica {
         self.applied
     }
 
-    /// Whether the shard should propose a `Seal` now: it leads, the segment has reached its size, and the checkpoints of the
-    /// seals before are on their way.
+    /// Whether the shard should propose a `Seal` now: it leads, and the segment has reached its size or a newcomer needs a
+    /// checkpoint that knows of it. Not while the checkpoints of earlier seals are on their way.
     #[must_use]
     pub fn wants_seal(&self) -> bool {
         self.check_leader().is_ok()
             && !self.checkpoints.is_full()
             && self.last_index() == self.log().last_index()
-            && self.log().wants_seal()
+            && (self.log().wants_seal() || self.newcomer_wants_seal())
     }
 
     /// A handle for reading the log on other threads.

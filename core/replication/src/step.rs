@@ -36,11 +36,14 @@ impl Replica {
                 message.to = self.config.peer.raft();
                 self.step_raft(message);
             }
-            PeerMessage::Offer(_)
-            | PeerMessage::Fetch(_)
-            | PeerMessage::Chunk(_)
-            | PeerMessage::Staged(_)
-            | PeerMessage::Abandon(..) => {}
+            PeerMessage::Offer(offer) => self.transfer_offered(from, offer),
+            PeerMessage::Fetch(fetch) => self.transfer_fetch(from, fetch),
+            PeerMessage::Chunk(chunk) => self.transfer_chunk(from, chunk),
+            PeerMessage::Staged(id) => self.transfer_staged(from, id),
+            PeerMessage::Abandon(id, reason) => {
+                self.transfer_abandoned(from, id, reason);
+                self.transfer_withdrawn(from, id);
+            }
         }
     }
 
@@ -49,6 +52,9 @@ impl Replica {
             let kind = message.get_msg_type();
             tracing::warn!(shard = self.config.shard.0, from = message.from, "{kind:?} is dropped: {reason}");
             return;
+        }
+        if message.get_msg_type() == MessageType::MsgSnapshot {
+            return self.step_snapshot(message);
         }
         // Errors are remarks: a peer that is no longer one, a proposal that is not ours to take.
         let _ = self.with_raft(|node| node.step(message));

@@ -11,7 +11,7 @@
 //! ```
 //! `to` and `from` are in the frame.
 
-use raft::eraftpb::{ConfState, Entry, Message, MessageType, Snapshot, SnapshotMetadata};
+use raft::eraftpb::{ConfState, Entry, Message, MessageType, Snapshot};
 
 use super::cursor::{Reader, Writer};
 use super::{CONTEXT_BYTES_MAX, FRAME_BYTES_MAX, PEERS_MAX, SNAPSHOT_BYTES_MAX, WireError};
@@ -147,12 +147,11 @@ pub(super) fn decode_conf(input: &mut Reader) -> Result<ConfState, WireError> {
 }
 
 fn decode_snapshot(input: &mut Reader) -> Result<Snapshot, WireError> {
-    let mut metadata = SnapshotMetadata::default();
+    let mut snapshot = Snapshot::default();
+    let metadata = snapshot.mut_metadata();
     metadata.index = input.u64()?;
     metadata.term = input.u64()?;
     metadata.set_conf_state(decode_conf(input)?);
-    let mut snapshot = Snapshot::default();
-    snapshot.set_metadata(metadata);
     snapshot.data = input.bytes(SNAPSHOT_BYTES_MAX, "snapshot length")?;
     Ok(snapshot)
 }

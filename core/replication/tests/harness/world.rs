@@ -173,6 +173,16 @@ pub fn body(payload: u64) -> Bytes {
 impl World {
     /// `founders` replicas that found a group.
     pub fn new(seed: u64, founders: u64, class: ShardClass) -> World {
+        World::with_config(seed, founders, class, |_| ())
+    }
+
+    /// `founders` replicas that found a group, each told something else than usual.
+    pub fn with_config(
+        seed: u64,
+        founders: u64,
+        class: ShardClass,
+        tell: impl Fn(&mut ReplicaConfig),
+    ) -> World {
         let mut world = World {
             nodes: BTreeMap::new(),
             rng: Arc::new(Seeded::new(seed)),
@@ -190,7 +200,9 @@ impl World {
         };
         let voters: BTreeSet<PeerId> = (1..=founders).map(peer).collect();
         for id in 1..=founders {
-            world.add(config(id, class, Bootstrap::Found(voters.clone())));
+            let mut config = config(id, class, Bootstrap::Found(voters.clone()));
+            tell(&mut config);
+            world.add(config);
         }
         world
     }
@@ -276,9 +288,13 @@ impl World {
     /// Takes everything that a replica has to tell.
     pub fn poll(&mut self, id: u64) {
         loop {
-            let Some(output) = self.nodes.get_mut(&id).unwrap().replica.as_mut().and_then(Replica::poll)
-            else {
-                return;
+            let Some(replica) = &mut self.nodes.get_mut(&id).unwrap().replica else { return };
+            let Some(output) = replica.poll() else {
+                if !replica.wants_seal() {
+                    return;
+                }
+                replica.propose(vec![(EntryKind::Seal, Bytes::new())]).unwrap();
+                continue;
             };
             match output {
                 Output::Committed(entries) => self.apply(id, entries),
@@ -321,9 +337,6 @@ impl World {
             }
         }
         self.replica(id).applied(last);
-        if self.replica(id).wants_seal() {
-            self.replica(id).propose(vec![(EntryKind::Seal, Bytes::new())]).unwrap();
-        }
     }
 
     fn checkpoint(&mut self, id: u64, index: LogIndex) {

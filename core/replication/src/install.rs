@@ -1,0 +1,79 @@
+//! Raft's snapshot: the moment at which the staged files become the log.
+
+use forebay_commitlog::{InstallError, SegmentId};
+use forebay_model::LogIndex;
+use raft::eraftpb::{Message, Snapshot};
+
+use crate::checkpoint::Checkpoints;
+use crate::message::{AbandonReason, FileId, PeerMessage};
+use crate::output::{Checkpoint, Fence, Output};
+use crate::peer::PeerId;
+use crate::replica::Replica;
+use crate::transfer::transfer_of;
+
+impl Replica {
+    /// Steps a snapshot only when its files are here; otherwise the sender hears that they are not, and offers again.
+    pub(crate) fn step_snapshot(&mut self, message: Message) {
+        let snapshot = message.get_snapshot();
+        let (Some(from), Some(id)) = (PeerId::from_raft(message.from), transfer_of(snapshot)) else { return };
+        let index = LogIndex(snapshot.get_metadata().index);
+        if !self.is_staged(from, id, index) {
+            return self.send(from, PeerMessage::Abandon(id, AbandonReason::Unknown));
+        }
+        let _ = self.with_raft(|node| node.step(message));
+        self.note_role();
+    }
+
+    /// Whether a snapshot waits for the log to stand still: nothing of the old one may be under way when it is replaced.
+    pub(crate) fn must_stand_still(&self) -> bool {
+        let quiet = self.persist.is_idle()
+            && !self.persist.is_flushing()
+            && !self.checkpoints.is_running()
+            && !self.receiver.is_busy();
+        self.node.snap().is_some() && !quiet
+    }
+
+    /// Replaces the log by what is staged. Blocks: a few renames and flushes, and this replica serves nobody meanwhile.
+    pub(crate) fn install(&mut self, snapshot: &Snapshot) {
+        let Some(offer) = self.take_staged() else {
+            return self.fence(Fence::Invariant("a snapshot was stepped without its files".into()));
+        };
+        let segments: Vec<SegmentId> =
+            offer.files.iter().filter_map(|offered| self.segment_of(offered.file)).collect();
+        let installed = self.log_mut().install(offer.index, &segments);
+        let loaded = installed.map_err(|error| match error {
+            InstallError::Fault(fault) => Fence::Storage(fault),
+            error => Fence::Invariant(error.to_string()),
+        });
+        let loaded = loaded.and_then(|_| self.log().keeper().load_checkpoint().map_err(Fence::Storage));
+        let checkpoint = match loaded {
+            Ok(Some(checkpoint)) => checkpoint,
+            Ok(None) => return self.fence(Fence::Invariant("an installed checkpoint is not there".into())),
+            Err(fence) => return self.fence(fence),
+        };
+        let metadata = snapshot.get_metadata();
+        let index = LogIndex(metadata.index);
+        tracing::info!(
+            shard = self.config.shard.0,
+            index = index.0,
+            "a checkpoint of another replica is installed"
+        );
+        self.checkpoints = Checkpoints::at(self.log().floor(), index);
+        self.confs = [(index, metadata.get_conf_state().clone())].into();
+        (self.handed, self.applied) = (index, index);
+        self.unapplied.clear();
+        self.unapplied_bytes = 0;
+        let sections = checkpoint.sections.into_iter().map(|section| (section.kind, section.bytes)).collect();
+        self.outputs.push_back(Output::Install(Checkpoint { index, term: checkpoint.meta.term, sections }));
+        self.outputs.push_back(Output::Membership(self.membership()));
+    }
+
+    fn segment_of(&self, file: FileId) -> Option<SegmentId> {
+        match file {
+            FileId::Segment { first, generation } => {
+                Some(SegmentId { shard: self.config.shard, first, generation })
+            }
+            FileId::Sidecar { .. } | FileId::Checkpoint { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! The files of a transfer on either side's disk. Everything here blocks.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use forebay_commitlog::{Fault, FileName, Keeper, Outgoing, Reader, SegmentId};
+use forebay_model::ShardId;
+
+use super::sender::Prepared;
+use crate::message::{FileId, Offer, OfferedFile, TransferId};
+use crate::wire;
+
+/// The files of one offer, held open: they can be read whatever happens to their names meanwhile.
+pub(crate) struct Sources {
+    files: BTreeMap<FileId, Outgoing>,
+}
+
+/// Why there is nothing to offer, or nothing to read.
+#[derive(Clone, Debug)]
+pub(crate) enum SourceError {
+    /// The medium failed or a file is damaged.
+    Fault(Fault),
+    /// There is no checkpoint to start from.
+    NoCheckpoint,
+    /// The checkpoint's membership cannot be read.
+    Conf(wire::WireError),
+    /// The file was not offered.
+    NotOffered,
+}
+
+impl std::fmt::Display for SourceError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            SourceError::Fault(fault) => fault.fmt(f),
+            SourceError::NoCheckpoint => f.write_str("there is no checkpoint"),
+            SourceError::Conf(error) => write!(f, "the checkpoint's membership cannot be read: {error}"),
+            SourceError::NotOffered => f.write_str("the file was not offered"),
+        }
+    }
+}
+
+impl From<Fault> for SourceError {
+    fn from(fault: Fault) -> SourceError {
+        SourceError::Fault(fault)
+    }
+}
+
+impl Sources {
+    /// Lists and opens what a replica standing at the current checkpoint has.
+    pub(crate) fn list(
+        keeper: &Keeper,
+        reader: &Reader,
+        transfer: TransferId,
+    ) -> Result<Prepared, SourceError> {
+        // A newer checkpoint may take the place of the one that was just looked at; it does so rarely.
+        loop {
+            let meta = keeper.open_checkpoint()?.ok_or(SourceError::NoCheckpoint)?.meta().clone();
+            let Some(checkpoint) = keeper.send(FileName::Checkpoint(meta.index))? else { continue };
+            let mut sources = Sources { files: BTreeMap::new() };
+            let mut files = Vec::new();
+            for id in keeper.manifest().segments {
+                let Some(summary) = reader.sidecar(id).map(|sidecar| *sidecar.summary()) else { continue };
+                if summary.last.index > meta.index {
+                    continue;
+                }
+                let (segment, sidecar) =
+                    (keeper.send(FileName::Segment(id))?, keeper.send(FileName::Sidecar(id))?);
+                let (Some(segment), Some(sidecar)) = (segment, sidecar) else { continue };
+                let SegmentId { first, generation, .. } = id;
+                // The sidecar comes behind its segment: then both can be checked against each other.
+                files.push(sources.add(
+                    FileId::Segment { first, generation },
+                    segment,
+                    summary.content_digest,
+                ));
+                files.push(sources.add(
+                    FileId::Sidecar { first, generation },
+                    sidecar,
+                    summary.content_digest,
+                ));
+            }
+            files.push(sources.add(FileId::Checkpoint { index: meta.index }, checkpoint, 0));
+            let conf = wire::decode_conf(&meta.conf).map_err(SourceError::Conf)?;
+            let offer = Offer { transfer, index: meta.index, term: meta.term, conf, files };
+            return Ok(Prepared { offer, sources: sources.into() });
+        }
+    }
+
+    fn add(&mut self, file: FileId, outgoing: Outgoing, digest: u64) -> OfferedFile {
+        let bytes = outgoing.len();
+        self.files.insert(file, outgoing);
+        OfferedFile { file, bytes, digest }
+    }
+
+    /// Up to `bytes` bytes of a file; fewer only at its end.
+    pub(crate) fn read(&self, file: FileId, position: u64, bytes: usize) -> Result<Bytes, SourceError> {
+        let outgoing = self.files.get(&file).ok_or(SourceError::NotOffered)?;
+        let left = usize::try_from(outgoing.len().saturating_sub(position)).unwrap_or(usize::MAX);
+        let mut buffer = vec![0; bytes.min(left)];
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match outgoing.read(&mut buffer[filled..], position + filled as u64)? {
+                0 => break,
+                n => filled += n,
+            }
+        }
+        buffer.truncate(filled);
+        Ok(buffer.into())
+    }
+}
+
+/// A file that is to be fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Missing {
+    pub(crate) file: OfferedFile,
+    /// Bytes that are here already.
+    pub(crate) have: u64,
+}
+
+/// What comes in.
+pub(crate) struct Incoming {
+    keeper: Keeper,
+    shard: ShardId,
+}
+
+impl Incoming {
+    pub(crate) fn new(keeper: Keeper, shard: ShardId) -> Incoming {
+        Incoming { keeper, shard }
+    }
+
+    /// What of `offer` is not part of the log yet, and how much of it came in before.
+    pub(crate) fn look(&self, reader: &Reader, offer: &Offer) -> Result<Vec<Missing>, Fault> {
+        let mut missing = Vec::new();
+        for file in &offer.files {
+            if self.is_part_of_the_log(reader, file) {
+                continue;
+            }
+            let name = self.name(file.file);
+            let mut have = self.keeper.received(name)?;
+            if have > file.bytes {
+                self.keeper.discard(name)?;
+                have = 0;
+            }
+            missing.push(Missing { file: *file, have });
+        }
+        Ok(missing)
+    }
+
+    fn is_part_of_the_log(&self, reader: &Reader, file: &OfferedFile) -> bool {
+        let (FileId::Segment { first, generation } | FileId::Sidecar { first, generation }) = file.file
+        else {
+            return false;
+        };
+        let sidecar = reader.sidecar(SegmentId { shard: self.shard, first, generation });
+        sidecar.is_some_and(|sidecar| sidecar.summary().content_digest == file.digest)
+    }
+
+    /// Appends `pieces` to an incoming file; answers its new length.
+    pub(crate) fn write(&self, file: FileId, mut position: u64, pieces: &[Bytes]) -> Result<u64, Fault> {
+        for piece in pieces {
+            self.keeper.receive(self.name(file), position, piece)?;
+            position += piece.len() as u64;
+        }
+        Ok(position)
+    }
+
+    /// Checks a complete file, a segment together with its sidecar; a damaged pair is thrown away. The checkpoint's blocks
+    /// have checksums of their own, which the install compares.
+    pub(crate) fn check(&self, file: &OfferedFile) -> Result<Checked, Fault> {
+        let FileId::Sidecar { first, generation } = file.file else { return Ok(Checked::Right) };
+        let id = SegmentId { shard: self.shard, first, generation };
+        match self.keeper.check_received(id, file.digest) {
+            Ok(_) => Ok(Checked::Right),
+            Err(Fault::Corrupt(corruption)) => {
+                tracing::warn!(shard = self.shard.0, "what was received is fetched again: {corruption}");
+                self.keeper.discard(FileName::Sidecar(id))?;
+                self.keeper.discard(FileName::Segment(id))?;
+                Ok(Checked::Damaged)
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    fn name(&self, file: FileId) -> FileName {
+        let shard = self.shard;
+        match file {
+            FileId::Segment { first, generation } => {
+                FileName::Segment(SegmentId { shard, first, generation })
+            }
+            FileId::Sidecar { first, generation } => {
+                FileName::Sidecar(SegmentId { shard, first, generation })
+            }
+            FileId::Checkpoint { index } => FileName::Checkpoint(index),
+        }
+    }
+}
+
+/// How a complete file compares with what was offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Checked {
+    Right,
+    Damaged,
+}

@@ -1,0 +1,340 @@
+//! The receiver's side of a transfer: one at a time, a few chunks on their way, one job on the disk.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use forebay_commitlog::Fault;
+use forebay_env::IoClass;
+use forebay_model::LogIndex;
+use raft::StateRole;
+
+use super::{
+    CHUNK_BYTES_MAX, CHUNKS_IN_FLIGHT_MAX, Checked, Incoming, Missing, RESEND_TICKS, SILENCE_TICKS_MAX,
+};
+use crate::job::{self, Done};
+use crate::message::{AbandonReason, Chunk, Fetch, FileId, Offer, OfferedFile, PeerMessage, TransferId};
+use crate::output::Fence;
+use crate::peer::PeerId;
+use crate::replica::Replica;
+
+/// How often a file may arrive damaged before the transfer is given up.
+const DAMAGED_MAX: u32 = 3;
+
+/// The transfer under way to here, if there is one.
+#[derive(Default)]
+pub(crate) struct Receiver {
+    current: Option<Receiving>,
+    /// A job of this or an earlier transfer is on the disk; the next one waits for it.
+    busy: bool,
+}
+
+struct Receiving {
+    from: PeerId,
+    offer: Offer,
+    stage: Stage,
+    /// Files to fetch, the one under way first.
+    missing: VecDeque<Missing>,
+    /// Chunks that were asked for, with the ticks since, by position.
+    asked: BTreeMap<u64, u32>,
+    /// Chunks that arrived and are not written yet, by position.
+    arrived: BTreeMap<u64, Bytes>,
+    /// The next position to ask for.
+    ask_from: u64,
+    silent_ticks: u32,
+    damaged: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// What is there already is being looked at.
+    Look,
+    /// Chunks come and are written.
+    Fetch,
+    /// The file is complete and is being checked.
+    Check,
+    /// Everything is there.
+    Staged,
+}
+
+impl Receiver {
+    /// Whether a job of a transfer is on the disk.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.busy
+    }
+}
+
+impl Receiving {
+    fn id(&self) -> TransferId {
+        self.offer.transfer
+    }
+
+    /// Begins with the file that is next.
+    fn begin_file(&mut self) {
+        self.asked.clear();
+        self.arrived.clear();
+        self.ask_from = self.missing.front().map_or(0, |next| next.have);
+        self.stage = match self.missing.front() {
+            None => Stage::Staged,
+            Some(next) if next.have >= next.file.bytes => Stage::Check,
+            Some(_) => Stage::Fetch,
+        };
+    }
+
+    /// The check threw the sidecar under way and its segment away.
+    fn fetch_again(&mut self) {
+        self.damaged += 1;
+        let Some(sidecar) = self.missing.front_mut() else { return };
+        sidecar.have = 0;
+        let FileId::Sidecar { first, generation } = sidecar.file.file else { return };
+        let segment = FileId::Segment { first, generation };
+        if let Some(file) = self.offer.files.iter().find(|offered| offered.file == segment) {
+            self.missing.push_front(Missing { file: *file, have: 0 });
+        }
+    }
+
+    /// The pieces that continue what is written.
+    fn take_next(&mut self) -> Option<(OfferedFile, u64, Vec<Bytes>)> {
+        let next = self.missing.front()?;
+        let (file, from) = (next.file, next.have);
+        let mut pieces = Vec::new();
+        let mut end = from;
+        while let Some(piece) = self.arrived.remove(&end) {
+            end += piece.len() as u64;
+            pieces.push(piece);
+        }
+        (!pieces.is_empty()).then_some((file, from, pieces))
+    }
+}
+
+impl Replica {
+    /// A leader offers the files of a checkpoint.
+    pub(crate) fn transfer_offered(&mut self, from: PeerId, offer: Offer) {
+        let id = offer.transfer;
+        if let Some(current) = self.receiver.current.as_mut().filter(|now| now.from == from && now.id() == id)
+        {
+            current.silent_ticks = 0;
+            return;
+        }
+        let needed = self.node.raft.state != StateRole::Leader && offer.index > self.committed_index();
+        if !needed {
+            return self.send(from, PeerMessage::Abandon(id, AbandonReason::NotNeeded));
+        }
+        tracing::info!(
+            shard = self.config.shard.0,
+            %from,
+            index = offer.index.0,
+            files = offer.files.len(),
+            "a checkpoint is being fetched"
+        );
+        self.receiver.current = Some(Receiving {
+            from,
+            offer,
+            stage: Stage::Look,
+            missing: VecDeque::new(),
+            asked: BTreeMap::new(),
+            arrived: BTreeMap::new(),
+            ask_from: 0,
+            silent_ticks: 0,
+            damaged: 0,
+        });
+        self.receive_more();
+    }
+
+    /// Does what is next: asks, writes, checks, says that it is done.
+    fn receive_more(&mut self) {
+        self.ask_chunks();
+        let Some(current) = &mut self.receiver.current else { return };
+        if self.receiver.busy {
+            return;
+        }
+        let id = current.id();
+        let incoming = Incoming::new(self.node.store().log.keeper(), self.config.shard);
+        let job: Box<dyn FnOnce() -> Done + Send> = match current.stage {
+            Stage::Look => {
+                let (reader, offer) = (self.node.store().log.reader(), current.offer.clone());
+                Box::new(move || Done::IncomingLooked { id, result: incoming.look(&reader, &offer) })
+            }
+            Stage::Fetch => {
+                let Some((file, position, pieces)) = current.take_next() else { return };
+                Box::new(move || Done::IncomingWritten {
+                    id,
+                    result: incoming.write(file.file, position, &pieces),
+                })
+            }
+            Stage::Check => {
+                let Some(next) = current.missing.front() else { return };
+                let file = next.file;
+                Box::new(move || Done::IncomingChecked { id, result: incoming.check(&file) })
+            }
+            Stage::Staged => return,
+        };
+        self.receiver.busy = true;
+        job::spawn(&self.env, &self.post, IoClass::Background, job);
+    }
+
+    fn ask_chunks(&mut self) {
+        let Some(current) = &mut self.receiver.current else { return };
+        let Some(next) = current.missing.front().filter(|_| current.stage == Stage::Fetch) else { return };
+        let (to, file) = (current.from, next.file);
+        let mut asks = Vec::new();
+        while current.ask_from < file.bytes
+            && current.asked.len() + current.arrived.len() < CHUNKS_IN_FLIGHT_MAX
+        {
+            asks.push(current.ask_from);
+            current.asked.insert(current.ask_from, 0);
+            current.ask_from += u64::from(CHUNK_BYTES_MAX).min(file.bytes - current.ask_from);
+        }
+        let transfer = current.id();
+        for position in asks {
+            self.send(to, PeerMessage::Fetch(ask(transfer, &file, position)));
+        }
+    }
+
+    /// A piece of the file under way arrived.
+    pub(crate) fn transfer_chunk(&mut self, from: PeerId, chunk: Chunk) {
+        let current = self.receiver.current.as_mut();
+        let Some(current) = current.filter(|now| now.from == from && now.id() == chunk.transfer) else {
+            return;
+        };
+        current.silent_ticks = 0;
+        let Some(next) = current.missing.front().filter(|next| next.file.file == chunk.file) else { return };
+        let expected = u64::from(CHUNK_BYTES_MAX).min(next.file.bytes.saturating_sub(chunk.position));
+        // Whole pieces only, each once: anything else is a stray answer.
+        if chunk.data.len() as u64 == expected && current.asked.remove(&chunk.position).is_some() {
+            current.arrived.insert(chunk.position, chunk.data);
+            self.receive_more();
+        }
+    }
+
+    pub(crate) fn incoming_looked(&mut self, id: TransferId, result: Result<Vec<Missing>, Fault>) {
+        self.receiver.busy = false;
+        if let (Some(current), Some(missing)) = self.received(id, result) {
+            current.missing = missing.into();
+            current.begin_file();
+        }
+        self.staged_or_more();
+    }
+
+    pub(crate) fn incoming_written(&mut self, id: TransferId, result: Result<u64, Fault>) {
+        self.receiver.busy = false;
+        if let (Some(current), Some(end)) = self.received(id, result)
+            && let Some(next) = current.missing.front_mut()
+        {
+            next.have = end;
+            if next.have >= next.file.bytes {
+                current.stage = Stage::Check;
+            }
+        }
+        self.staged_or_more();
+    }
+
+    pub(crate) fn incoming_checked(&mut self, id: TransferId, result: Result<Checked, Fault>) {
+        self.receiver.busy = false;
+        let mut damaged = false;
+        if let (Some(current), Some(checked)) = self.received(id, result) {
+            match checked {
+                Checked::Right => drop(current.missing.pop_front()),
+                Checked::Damaged => current.fetch_again(),
+            }
+            damaged = current.damaged >= DAMAGED_MAX;
+            current.begin_file();
+        }
+        if damaged {
+            return self.stop_receiving(AbandonReason::Damaged);
+        }
+        self.staged_or_more();
+    }
+
+    /// The transfer that a job worked for, and what it found; a fault ends the transfer.
+    fn received<T>(
+        &mut self,
+        id: TransferId,
+        result: Result<T, Fault>,
+    ) -> (Option<&mut Receiving>, Option<T>) {
+        if self.receiver.current.as_ref().is_none_or(|current| current.id() != id) {
+            return (None, None);
+        }
+        match result {
+            Ok(found) => (self.receiver.current.as_mut(), Some(found)),
+            Err(fault) => {
+                tracing::error!(shard = self.config.shard.0, "a transfer ends: {fault}");
+                self.stop_receiving(AbandonReason::Storage);
+                // A failed write or flush fenced the log, whatever it was for.
+                if let Err(fault) = self.log().check() {
+                    self.fence(Fence::Storage(fault));
+                }
+                (None, None)
+            }
+        }
+    }
+
+    fn staged_or_more(&mut self) {
+        match &self.receiver.current {
+            Some(current) if current.stage == Stage::Staged => {
+                self.send(current.from, PeerMessage::Staged(current.id()));
+            }
+            _ => self.receive_more(),
+        }
+    }
+
+    fn stop_receiving(&mut self, reason: AbandonReason) {
+        if let Some(current) = self.receiver.current.take() {
+            self.send(current.from, PeerMessage::Abandon(current.id(), reason));
+        }
+    }
+
+    /// The sender gives up; what arrived is kept for the next offer.
+    pub(crate) fn transfer_withdrawn(&mut self, from: PeerId, id: TransferId) {
+        if self.receiver.current.as_ref().is_some_and(|now| now.from == from && now.id() == id) {
+            self.receiver.current = None;
+        }
+    }
+
+    pub(crate) fn tick_receiver(&mut self) {
+        let Some(current) = &mut self.receiver.current else { return };
+        current.silent_ticks += 1;
+        if current.silent_ticks >= SILENCE_TICKS_MAX {
+            self.receiver.current = None;
+            return;
+        }
+        let (to, transfer) = (current.from, current.id());
+        let mut again = Vec::new();
+        for (position, ticks) in &mut current.asked {
+            *ticks += 1;
+            if *ticks >= RESEND_TICKS {
+                *ticks = 0;
+                again.push(*position);
+            }
+        }
+        let say_staged = current.stage == Stage::Staged && current.silent_ticks % RESEND_TICKS == 0;
+        let file = current.missing.front().map(|next| next.file);
+        for position in again {
+            if let Some(file) = &file {
+                self.send(to, PeerMessage::Fetch(ask(transfer, file, position)));
+            }
+        }
+        if say_staged {
+            self.send(to, PeerMessage::Staged(transfer));
+        }
+    }
+
+    /// Whether Raft's snapshot for this transfer may be stepped: every file of it is here.
+    pub(crate) fn is_staged(&self, from: PeerId, id: TransferId, index: LogIndex) -> bool {
+        self.receiver.current.as_ref().is_some_and(|current| {
+            let same = current.from == from && current.id() == id && current.offer.index == index;
+            same && current.stage == Stage::Staged
+        })
+    }
+
+    /// Takes what is staged, to install it.
+    pub(crate) fn take_staged(&mut self) -> Option<Offer> {
+        let staged = self.receiver.current.take_if(|current| current.stage == Stage::Staged)?;
+        Some(staged.offer)
+    }
+}
+
+fn ask(transfer: TransferId, file: &OfferedFile, position: u64) -> Fetch {
+    let left = file.bytes - position;
+    let bytes = u32::try_from(left).unwrap_or(CHUNK_BYTES_MAX).min(CHUNK_BYTES_MAX);
+    Fetch { transfer, file: file.file, position, bytes }
+}
