@@ -368,3 +368,63 @@ fn retention_by_size_and_by_time_moves_the_start_and_nothing_else() {
     assert_eq!(node.publish("by-time", 0, b"next"), 20);
     node.close();
 }
+
+fn disk_bytes(dir: &Path) -> u64 {
+    let names = std::fs::read_dir(dir.join("shard-0000")).unwrap();
+    names.map(|name| name.unwrap().metadata().unwrap().len()).sum()
+}
+
+#[test]
+fn one_stuck_topic_among_many_pins_no_more_than_its_own_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let env = forebay_env::real::env();
+    let config = NodeConfig { retention_interval: Duration::from_millis(50), ..config(dir.path()) };
+    let node = Running::open(&env, &config);
+    node.create("stays");
+    let names: Vec<String> = (0..50).map(|i| format!("goes-{i}")).collect();
+    for name in &names {
+        node.create_with(name, TopicSettings { retention_ms: Some(Some(1)), ..Default::default() });
+    }
+    // Shared turns: every segment holds a little of everything, and a big payload's parts now and then.
+    let mut live = 0;
+    for round in 0..40u32 {
+        for name in &names {
+            node.publish(name, 0, &[round as u8; 4000]);
+        }
+        let value = if round % 20 == 7 { vec![round as u8; 1_500_000] } else { vec![round as u8; 4000] };
+        live += value.len() as u64 + 80;
+        node.publish("stays", 0, &value);
+    }
+    // The active segment is not reclaimed: fill it with what lives until it is sealed.
+    for _ in 0..3 {
+        node.publish("stays", 0, &[1; 600_000]);
+        live += 600_080;
+    }
+    let until = Instant::now() + Duration::from_secs(60);
+    while disk_bytes(dir.path()) >= 2 * live {
+        assert!(Instant::now() < until, "{} bytes for {live} live ones", disk_bytes(dir.path()));
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let check = |node: &Running| {
+        let mut next = 0;
+        while next < 43 {
+            let records = node.fetch("stays", 0, next, 1000);
+            assert!(!records.is_empty());
+            for (offset, value) in records {
+                assert_eq!(offset, next);
+                assert!(value.iter().all(|byte| u64::from(*byte) == if offset < 40 { offset } else { 1 }));
+                next += 1;
+            }
+        }
+    };
+    check(&node);
+    node.close();
+    let node = Running::open(&env, &config);
+    let until = Instant::now() + Duration::from_secs(10);
+    while node.desk.shards().iter().any(|shard| !shard.board.status().leads) {
+        assert!(Instant::now() < until, "nobody leads");
+        std::thread::yield_now();
+    }
+    check(&node);
+    node.close();
+}

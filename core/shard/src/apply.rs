@@ -7,7 +7,7 @@ use forebay_model::publish::Appended;
 use forebay_model::{Refusal, SlotNumber};
 use forebay_replication::{Checkpoint, Committed};
 
-use crate::entry::{SLOT_PAYLOAD, SLOT_TURN, TurnHeader};
+use crate::entry::{SLOT_PAYLOAD, SLOT_RECLAIM, SLOT_TURN, TurnHeader};
 use crate::pending::{Askers, Asking, Own};
 use crate::shard::Shard;
 use crate::work::{Answer, Proposed};
@@ -52,6 +52,11 @@ impl<T: Clone + Send + 'static> Shard<T> {
         }
         self.metrics.applied.increment();
         self.take_effects(&entry.body);
+        for slot in entry.body.slots().filter(|slot| slot.kind == SLOT_RECLAIM) {
+            if let Err(why) = self.decided(&slot.bytes) {
+                return self.fence(format!("entry {}: {why}", entry.index));
+            }
+        }
         if header.proposer == self.proposer
             && let Some(askers) = self.pending.take(header.number)
         {
@@ -69,6 +74,9 @@ impl<T: Clone + Send + 'static> Shard<T> {
                 self.hot.insert(entry.clone(), payload);
             }
             self.index.push(entry);
+        }
+        if !effects.dropped.is_empty() || !effects.trimmed.is_empty() {
+            self.reclaim.mark_dirty();
         }
         for partition in effects.dropped.drain(..) {
             self.index.forget(partition);

@@ -59,6 +59,11 @@ impl<T> BigAppend<T> {
         self.under_way == 0 && self.next >= self.payload.len()
     }
 
+    /// The entry of its oldest part.
+    pub(crate) fn first_part(&self) -> Option<LogIndex> {
+        self.done.first().map(|part| part.index)
+    }
+
     /// Queues work of the same source behind this payload.
     pub(crate) fn push_behind(&mut self, work: Work<T>) {
         self.behind.push_back(work);

@@ -5,6 +5,7 @@
 //!   slot 1.. (Payload): a payload as it came
 //!        or (Part):     a piece of a payload above PART_BYTES_MAX
 //!        or (PartList): count u32 | (log index u64, slot u32, bytes u32)*
+//!        or (Reclaim):  segments that go, and what survives of which
 //! ```
 //! `proposer` is drawn at random when a process opens the shard and `number` counts its entries, so that a
 //! proposer knows its own entries again without guessing their indexes.
@@ -22,6 +23,9 @@ pub const SLOT_PAYLOAD: SlotKind = SlotKind(2);
 pub const SLOT_PART: SlotKind = SlotKind(3);
 /// The list of a payload's pieces.
 pub const SLOT_PART_LIST: SlotKind = SlotKind(4);
+
+/// A decision to give space back.
+pub const SLOT_RECLAIM: SlotKind = SlotKind(5);
 
 const VERSION: u8 = 1;
 const HEADER_BYTES: usize = 1 + 8 + 8 + 8;

@@ -107,7 +107,9 @@ impl<T: Clone + Send + 'static> Shard<T> {
 fn say(shard: u32, note: &Note) {
     let (group, generation) = (note.group.0.as_ref(), note.generation);
     match &note.what {
-        What::Rebalancing { reason } => tracing::info!(shard, group, generation, reason, "the group rebalances"),
+        What::Rebalancing { reason } => {
+            tracing::info!(shard, group, generation, reason, "the group rebalances")
+        }
         What::Stable { members } => tracing::info!(shard, group, generation, members, "the group is stable"),
         What::Empty => tracing::info!(shard, group, generation, "the group is empty"),
         What::MemberLost { member, reason } => {

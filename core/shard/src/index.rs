@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use forebay_machine::IndexEntry;
+use forebay_model::limits::PART_BYTES_MAX;
 use forebay_model::{LogIndex, Offset, PartitionId};
 
 /// The entries of one stretch of the log, by partition and offset.
@@ -113,6 +114,12 @@ impl Index {
     /// The oldest entry in memory of `partition`.
     pub(crate) fn first(&self, partition: PartitionId) -> Option<&IndexEntry> {
         self.from(partition, Offset(0)).next()
+    }
+
+    /// The entries whose payloads are in parts.
+    pub(crate) fn big_entries(&self) -> Vec<IndexEntry> {
+        let all = self.frozen.iter().flat_map(|(_, stretch)| stretch.iter()).chain(self.active.iter());
+        all.filter(|entry| entry.bytes as usize > PART_BYTES_MAX).cloned().collect()
     }
 
     pub(crate) fn clear(&mut self) {

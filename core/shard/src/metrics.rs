@@ -13,6 +13,8 @@ pub struct ShardMetrics {
     pub bytes_in: Counter,
     /// Reads that needed a file.
     pub cold_reads: Counter,
+    /// Bytes of disk given back.
+    pub reclaimed_bytes: Counter,
     /// Reads that failed.
     pub read_errors: Counter,
     /// 1 once the shard is fenced.

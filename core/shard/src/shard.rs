@@ -34,6 +34,7 @@ use crate::mailbox::{Mailbox, Source};
 use crate::metrics::ShardMetrics;
 use crate::pace::Pace;
 use crate::pending::{Askers, Pending};
+use crate::reclaim::{Reclaim, ReclaimDone};
 use crate::retention::{Retention, RetentionDone};
 use crate::waiting::WaitingFetches;
 use crate::work::{Answer, Read, Work};
@@ -49,6 +50,8 @@ pub enum Done<T> {
     Cold(ColdDone<T>),
     /// What retention found.
     Retention(RetentionDone),
+    /// What reclaiming did.
+    Reclaim(ReclaimDone),
     /// A frame from a peer's replica.
     Peer(bytes::Bytes),
 }
@@ -174,6 +177,7 @@ pub struct Shard<T> {
     /// A seal is under way.
     pub(crate) sealing: bool,
     pub(crate) retention: Retention,
+    pub(crate) reclaim: Reclaim,
     guard: Arc<DiskGuard>,
     pace: Pace,
     closed: bool,
@@ -242,6 +246,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             applied: LogIndex(0),
             checkpointed,
             retention: Retention::default(),
+            reclaim: Reclaim::default(),
             sealing: false,
             guard,
             pace: Pace::new(),
@@ -270,6 +275,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         self.work_all(now, taken.work);
         self.group_timeouts(now);
         self.look_for_old(now);
+        self.look_for_space(now);
         self.write_parts();
         self.propose(now);
         self.pump(now);
@@ -306,6 +312,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             self.pending.next_deadline(),
             self.groups.next_deadline(),
             self.retention.next_look(),
+            self.reclaim.next_look().filter(|_| self.leads()),
             paced,
         ];
         let tick = now + TICK;
@@ -317,6 +324,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             Done::Replica(done) => self.replica.complete(now, done),
             Done::Cold(done) => self.cold_done(done),
             Done::Retention(done) => self.retention_done(done),
+            Done::Reclaim(done) => self.reclaim_done(done),
             Done::Peer(frame) => self.replica.step(now, frame),
         }
     }

@@ -1,0 +1,160 @@
+//! A decision to give space back, as it stands in the log. Format: docs/formats/turn.md.
+//!
+//! ```text
+//!   version u8
+//!   unlink count u32, then (first index u64, generation u32)*
+//!   rewrite count u32, then per segment:
+//!     first index u64, generation u32
+//!     partition count u32, then (partition u64, first offset that lives u64)*
+//!     part count u32, then (log index u64, slot u32)*
+//! ```
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use forebay_model::{LogIndex, Offset, PartitionId, SlotNumber};
+
+const VERSION: u8 = 1;
+/// Bytes of one decision; the survey stops before it.
+pub(crate) const DECISION_BYTES_MAX: usize = 512 * 1024;
+
+/// Which segments go, and what survives of which.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Decision {
+    pub(crate) unlink: Vec<Named>,
+    pub(crate) rewrite: Vec<Rewrite>,
+}
+
+/// A segment of this shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Named {
+    pub(crate) first: LogIndex,
+    pub(crate) generation: u32,
+}
+
+/// What survives of a segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rewrite {
+    pub(crate) segment: Named,
+    /// Per partition that lives on, the first offset that does; ascending.
+    pub(crate) starts: Vec<(PartitionId, Offset)>,
+    /// Pieces of big payloads that live on; ascending.
+    pub(crate) parts: Vec<(LogIndex, SlotNumber)>,
+}
+
+impl Rewrite {
+    /// Bytes it takes in a decision.
+    pub(crate) fn encoded_len(&self) -> usize {
+        20 + self.starts.len() * 16 + self.parts.len() * 12
+    }
+}
+
+impl Decision {
+    pub(crate) fn encode(&self) -> Bytes {
+        let mut out = BytesMut::new();
+        out.put_u8(VERSION);
+        put_count(&mut out, self.unlink.len());
+        self.unlink.iter().for_each(|segment| put_segment(&mut out, *segment));
+        put_count(&mut out, self.rewrite.len());
+        for rewrite in &self.rewrite {
+            put_segment(&mut out, rewrite.segment);
+            put_count(&mut out, rewrite.starts.len());
+            for (partition, start) in &rewrite.starts {
+                out.put_u64_le(partition.0);
+                out.put_u64_le(start.0);
+            }
+            put_count(&mut out, rewrite.parts.len());
+            for (index, slot) in &rewrite.parts {
+                out.put_u64_le(index.0);
+                out.put_u32_le(slot.0);
+            }
+        }
+        out.freeze()
+    }
+
+    pub(crate) fn decode(slot: &Bytes) -> Result<Decision, &'static str> {
+        let mut left = slot.clone();
+        if left.try_get_u8().map_err(|_| SHORT)? != VERSION {
+            return Err("a decision has an unknown version");
+        }
+        let unlink = list(&mut left, 12, segment)?;
+        let rewrite = list(&mut left, 20, |left| {
+            Ok(Rewrite {
+                segment: segment(left)?,
+                starts: list(left, 16, |left| Ok((PartitionId(long(left)?), Offset(long(left)?))))?,
+                parts: list(left, 12, |left| Ok((LogIndex(long(left)?), SlotNumber(word(left)?))))?,
+            })
+        })?;
+        if left.has_remaining() {
+            return Err("a decision has bytes behind its end");
+        }
+        Ok(Decision { unlink, rewrite })
+    }
+}
+
+const SHORT: &str = "a decision is shorter than it says";
+
+fn put_count(out: &mut BytesMut, count: usize) {
+    out.put_u32_le(u32::try_from(count).expect("below DECISION_BYTES_MAX"));
+}
+
+fn put_segment(out: &mut BytesMut, segment: Named) {
+    out.put_u64_le(segment.first.0);
+    out.put_u32_le(segment.generation);
+}
+
+fn segment(left: &mut Bytes) -> Result<Named, &'static str> {
+    Ok(Named { first: LogIndex(long(left)?), generation: word(left)? })
+}
+
+fn long(left: &mut Bytes) -> Result<u64, &'static str> {
+    left.try_get_u64_le().map_err(|_| SHORT)
+}
+
+fn word(left: &mut Bytes) -> Result<u32, &'static str> {
+    left.try_get_u32_le().map_err(|_| SHORT)
+}
+
+/// A list whose items take at least `item_bytes_min` each: its count is checked before anything is allocated.
+fn list<V>(
+    left: &mut Bytes,
+    item_bytes_min: usize,
+    mut item: impl FnMut(&mut Bytes) -> Result<V, &'static str>,
+) -> Result<Vec<V>, &'static str> {
+    let count = word(left)? as usize;
+    if count > left.remaining() / item_bytes_min {
+        return Err(SHORT);
+    }
+    (0..count).map(|_| item(left)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decision() -> Decision {
+        let named = |first| Named { first: LogIndex(first), generation: 3 };
+        Decision {
+            unlink: vec![named(1), named(2)],
+            rewrite: vec![Rewrite {
+                segment: named(9),
+                starts: vec![(PartitionId(1), Offset(2)), (PartitionId(u64::MAX), Offset(0))],
+                parts: vec![(LogIndex(10), SlotNumber(1))],
+            }],
+        }
+    }
+
+    #[test]
+    fn a_decision_survives_and_no_part_of_it_does() {
+        let bytes = decision().encode();
+        assert_eq!(Decision::decode(&bytes), Ok(decision()));
+        for len in 0..bytes.len() {
+            assert!(Decision::decode(&bytes.slice(..len)).is_err(), "{len}");
+        }
+    }
+
+    #[test]
+    fn a_hostile_count_allocates_nothing() {
+        let mut bytes = vec![VERSION];
+        bytes.extend_from_slice(&u32::MAX.to_le_bytes());
+        assert_eq!(Decision::decode(&bytes.into()), Err(SHORT));
+    }
+}
