@@ -112,15 +112,27 @@ impl Broker {
     pub fn start_again(&mut self) -> Result<Duration, Failure> {
         let start = Instant::now();
         if self.is_ours() {
-            let mut command = self.command();
-            let log = OpenOptions::new().create(true).append(true).open(self.log_path())?;
-            command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-            self.child = Some(command.spawn().map_err(|why| {
-                Failure::new(format!("{}: {why}", command.get_program().to_string_lossy()))
-            })?);
+            self.spawn()?;
         }
         self.wait_until_it_answers(start)?;
         Ok(start.elapsed())
+    }
+
+    /// Starts the broker and kills it this much later, wherever it has got to by then.
+    pub fn start_and_kill_after(&mut self, delay: Duration) -> Outcome {
+        self.refuse_foreign()?;
+        self.spawn()?;
+        std::thread::sleep(delay);
+        self.kill9()
+    }
+
+    fn spawn(&mut self) -> Outcome {
+        let mut command = self.command();
+        let log = OpenOptions::new().create(true).append(true).open(self.log_path())?;
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let program = command.get_program().to_string_lossy().into_owned();
+        self.child = Some(command.spawn().map_err(|why| Failure::new(format!("{program}: {why}")))?);
+        Ok(())
     }
 
     /// Kill -9 and start again, as the drivers ask for by `@kill9`.

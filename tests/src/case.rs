@@ -97,8 +97,6 @@ pub struct Context<'a> {
     pub deadline: Instant,
     /// Which broker is under test, for cases that start their own.
     pub kind: &'a Kind,
-    /// How many rounds the kill -9 loop takes.
-    pub rounds: u32,
     /// What the case wants to say when it passed.
     pub remarks: Vec<String>,
 }

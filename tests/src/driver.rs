@@ -8,9 +8,9 @@
 //! It ends with 0 when the case passed. Anything else is a failure, and what it said is the reason.
 
 use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::Instant;
 
 use crate::case::{Context, Failure, Outcome};
 
@@ -20,66 +20,118 @@ const LINES_KEPT: usize = 60;
 const LINES_WAITING: usize = 1024;
 
 /// Runs a case of a driver to its end. Returns what it said.
-pub fn run(context: &mut Context, mut command: Command, case: &str) -> Result<Vec<String>, Failure> {
-    command
-        .arg(case)
-        .env("BOOTSTRAP", context.broker().address().to_string())
-        .env("PREFIX", &context.prefix)
-        .env("WORK_DIR", &context.dir)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let program = command.get_program().to_string_lossy().into_owned();
-    let mut child = command.spawn().map_err(|why| Failure::new(format!("{program}: {why}")))?;
-    let mut said = Vec::new();
-    let outcome = converse(context, &mut child, &mut said);
-    if outcome.is_err() {
-        let _ = child.kill();
-        let _ = child.wait();
-    }
-    outcome.map(|()| said.clone()).map_err(|failure| with_output(failure, &said))
+pub fn run(context: &mut Context, command: Command, case: &str) -> Result<Vec<String>, Failure> {
+    let at = context.broker().address();
+    let mut conversation = Conversation::start(context, at, command, &[case])?;
+    let outcome = conversation.serve_to_the_end(context);
+    conversation.conclude(outcome)
 }
 
-fn with_output(failure: Failure, said: &[String]) -> Failure {
-    match failure {
-        Failure::Failed(why) => {
-            let tail = &said[said.len().saturating_sub(LINES_KEPT)..];
-            Failure::Failed(format!("{why}\n{}", tail.join("\n")))
+/// A driver that is running, and what it has said so far.
+pub struct Conversation {
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: mpsc::Receiver<String>,
+    said: Vec<String>,
+}
+
+impl Conversation {
+    /// Starts a driver for the broker at this address, with these words behind its own.
+    pub fn start(
+        context: &Context,
+        at: SocketAddr,
+        mut command: Command,
+        words: &[&str],
+    ) -> Result<Conversation, Failure> {
+        command
+            .args(words)
+            .env("BOOTSTRAP", at.to_string())
+            .env("PREFIX", &context.prefix)
+            .env("WORK_DIR", &context.dir)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let program = command.get_program().to_string_lossy().into_owned();
+        let mut child = command.spawn().map_err(|why| Failure::new(format!("{program}: {why}")))?;
+        let input = child.stdin.take();
+        let lines = lines_of(&mut child);
+        Ok(Conversation { child, input, lines, said: Vec::new() })
+    }
+
+    /// Does what the driver wishes until it ends, which it must with success.
+    pub fn serve_to_the_end(&mut self, context: &mut Context) -> Outcome {
+        while let Some(line) = self.next_line(context)? {
+            match line.strip_prefix('@') {
+                Some(wish) => self.serve(context, wish)?,
+                None => self.said.push(line),
+            }
         }
-        skipped @ Failure::Skipped(_) => skipped,
+        self.input = None;
+        let status = crate::broker::wait_for_exit(&mut self.child, context.left())?;
+        crate::ensure!(status.success(), "the driver ended with {status}");
+        Ok(())
+    }
+
+    /// Says a wish to the driver and waits for its line `answer ...`.
+    pub fn ask(&mut self, context: &Context, wish: &str) -> Result<String, Failure> {
+        // A driver that is gone cannot take a wish: what it said last tells why.
+        let _ = self.say(wish);
+        while let Some(line) = self.next_line(context)? {
+            match line.strip_prefix("answer ") {
+                Some(answer) => return Ok(answer.to_string()),
+                None => self.said.push(line),
+            }
+        }
+        Err(Failure::new(format!("the driver ended instead of answering '{wish}'")))
+    }
+
+    /// Ends the conversation: a failure takes the driver's last words with it.
+    pub fn conclude(mut self, outcome: Outcome) -> Result<Vec<String>, Failure> {
+        let said = std::mem::take(&mut self.said);
+        match outcome {
+            Ok(()) => Ok(said),
+            Err(Failure::Failed(why)) => {
+                let tail = &said[said.len().saturating_sub(LINES_KEPT)..];
+                Err(Failure::Failed(format!("{why}\n{}", tail.join("\n"))))
+            }
+            Err(skipped) => Err(skipped),
+        }
+    }
+
+    fn next_line(&self, context: &Context) -> Result<Option<String>, Failure> {
+        match self.lines.recv_timeout(context.left()) {
+            Ok(line) => Ok(Some(line)),
+            Err(RecvTimeoutError::Timeout) => Err(Failure::new("the case's time is up")),
+            Err(RecvTimeoutError::Disconnected) => Ok(None),
+        }
+    }
+
+    fn serve(&mut self, context: &mut Context, wish: &str) -> Outcome {
+        match wish {
+            "kill9" => {
+                let recovery = context.broker().crash_and_recover()?;
+                context.remarks.push(format!("answered {} ms after its restart", recovery.as_millis()));
+            }
+            _ => return Err(Failure::new(format!("the driver asks for an unknown service, @{wish}"))),
+        }
+        // A driver that needs no answer may already be gone.
+        let _ = self.say("ok");
+        Ok(())
+    }
+
+    fn say(&mut self, line: &str) -> std::io::Result<()> {
+        let input = self.input.as_mut().ok_or(std::io::ErrorKind::BrokenPipe)?;
+        writeln!(input, "{line}")?;
+        input.flush()
     }
 }
 
-fn converse(context: &mut Context, child: &mut Child, said: &mut Vec<String>) -> Outcome {
-    let mut input = child.stdin.take().expect("stdin was piped");
-    let lines = lines_of(child);
-    loop {
-        match lines.recv_timeout(context.left()) {
-            Ok(line) => match line.strip_prefix('@') {
-                Some(wish) => serve(context, wish, &mut input)?,
-                None => said.push(line),
-            },
-            Err(RecvTimeoutError::Timeout) => return Err(Failure::new("the case's time is up")),
-            Err(RecvTimeoutError::Disconnected) => break,
-        }
+impl Drop for Conversation {
+    fn drop(&mut self) {
+        // Ended already, or of no use any more.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
-    drop(input);
-    let status = crate::broker::wait_for_exit(child, context.left())?;
-    crate::ensure!(status.success(), "the driver ended with {status}");
-    Ok(())
-}
-
-fn serve(context: &mut Context, wish: &str, input: &mut ChildStdin) -> Outcome {
-    match wish {
-        "kill9" => {
-            let recovery = context.broker().crash_and_recover()?;
-            context.remarks.push(format!("answered {} ms after its restart", recovery.as_millis()));
-        }
-        _ => return Err(Failure::new(format!("the driver asks for an unknown service, @{wish}"))),
-    }
-    // A driver that needs no answer may already be gone.
-    let _ = input.write_all(b"ok\n").and_then(|()| input.flush());
-    Ok(())
 }
 
 /// Both outputs of a child, line by line, until both are closed.
@@ -129,7 +181,7 @@ pub fn output(context: &Context, command: &mut Command, input: &[u8]) -> Result<
     let err = String::from_utf8_lossy(&err.join().unwrap_or_default()).into_owned();
     let shown = || format!("{}\n{err}", String::from_utf8_lossy(&out));
     match status {
-        Ok(status) if status.success() => Ok(Said { out, err }),
+        Ok(status) if status.success() => Ok(Said { out }),
         Ok(status) => Err(Failure::new(format!("{program} ended with {status}\n{}", shown()))),
         Err(_) => Err(Failure::new(format!("{program}: the case's time is up\n{}", shown()))),
     }
@@ -139,17 +191,10 @@ pub fn output(context: &Context, command: &mut Command, input: &[u8]) -> Result<
 pub struct Said {
     /// On its standard output.
     pub out: Vec<u8>,
-    /// On its standard error.
-    pub err: String,
 }
 
 fn read_all(from: &mut impl std::io::Read) -> Vec<u8> {
     let mut all = Vec::new();
     let _ = from.read_to_end(&mut all);
     all
-}
-
-/// When a wait of this long would pass the deadline, the deadline.
-pub fn soonest(deadline: Instant, wait: std::time::Duration) -> Instant {
-    deadline.min(Instant::now() + wait)
 }

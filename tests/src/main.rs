@@ -78,7 +78,7 @@ fn options(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
 }
 
 fn run(options: Options) -> Result<bool, String> {
-    let suites = chosen(suites::all(), &options.filters);
+    let suites = chosen(suites::all(options.rounds), &options.filters);
     if options.list {
         for suite in &suites {
             for case in &suite.cases {
@@ -93,7 +93,7 @@ fn run(options: Options) -> Result<bool, String> {
     let target = target_dir();
     let runtimes = Runtimes::at(target.join("runtimes"));
     let kind = kind(&options.broker, &target, &runtimes)?;
-    Ok(runner::run(&Plan { kind, jobs: options.jobs, rounds: options.rounds, runtimes }, suites))
+    Ok(runner::run(&Plan { kind, jobs: options.jobs, runtimes }, suites))
 }
 
 fn chosen(suites: Vec<Suite>, filters: &[String]) -> Vec<Suite> {

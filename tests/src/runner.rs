@@ -19,8 +19,6 @@ pub struct Plan {
     pub kind: Kind,
     /// How many suites run at once.
     pub jobs: usize,
-    /// How many rounds the kill -9 loop takes.
-    pub rounds: u32,
     /// What was set up.
     pub runtimes: Runtimes,
 }
@@ -117,7 +115,6 @@ fn run_case(
         dir: dir.path().to_path_buf(),
         prefix: format!("t{}-{}-", NUMBER.fetch_add(1, Ordering::Relaxed), crate::port::random() % 100_000),
         deadline,
-        rounds: plan.rounds,
         kind: &plan.kind,
         remarks: Vec::new(),
     };

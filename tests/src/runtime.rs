@@ -41,7 +41,7 @@ impl Runtimes {
             Runtime::Go => self.not_set_up("go"),
             Runtime::Java => self.not_set_up("java"),
             Runtime::Kcat => not_installed("kcat", "-V"),
-            Runtime::Strace => not_installed("strace", "-V"),
+            Runtime::Strace => not_installed("strace", "-V").or_else(cannot_trace),
             Runtime::Rsyslog => not_installed("rsyslogd", "-v").or_else(|| {
                 omkafka().is_none().then(|| "rsyslog's module omkafka.so is not installed".to_string())
             }),
@@ -93,6 +93,13 @@ pub fn omkafka() -> Option<PathBuf> {
         .iter()
         .map(|dir| Path::new(dir).join("omkafka.so"))
         .find(|file| file.exists())
+}
+
+/// Tracing may be forbidden where the program itself is there.
+fn cannot_trace() -> Option<String> {
+    let traced = Command::new("strace").args(["-o", "/dev/null", "true"]).stderr(Stdio::null()).status();
+    let works = traced.is_ok_and(|status| status.success());
+    (!works).then(|| "strace may not trace here".to_string())
 }
 
 fn not_installed(program: &str, version: &str) -> Option<String> {

@@ -1,16 +1,29 @@
 //! All suites, by what speaks to the broker.
 
 mod clients;
+mod flights;
 mod hostile;
 mod kcat;
+mod kill9;
 mod process;
+mod rsyslog;
 mod tools;
+mod trace;
 
 use crate::case::Suite;
 
-/// Every suite, the longest first, so that none runs alone at the end.
-pub fn all() -> Vec<Suite> {
-    let mut all = clients::suites();
-    all.extend([tools::suite(), kcat::suite(), hostile::suite(), process::suite()]);
+/// Every suite, with this many rounds of the kill -9 loop. The longest come first, so that none runs alone at
+/// the end.
+pub fn all(rounds: u32) -> Vec<Suite> {
+    let mut all = vec![flights::suite(), kill9::suite(rounds)];
+    all.extend(clients::suites());
+    all.extend([
+        tools::suite(),
+        rsyslog::suite(),
+        kcat::suite(),
+        hostile::suite(),
+        process::suite(),
+        trace::suite(),
+    ]);
     all
 }

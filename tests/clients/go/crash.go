@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"strconv"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -102,5 +105,19 @@ func restartConsume() {
 	for p := range int32(2) {
 		at, _ := committed.Lookup(name, p)
 		check(at.At == 2_000, "committed %d of partition %d", at.At, p)
+	}
+}
+
+// oneByOne sends the given number of records, each after the confirm of the one before, with markers that a
+// trace of the broker's system calls can be searched for.
+func oneByOne() {
+	count, err := strconv.Atoi(os.Args[2])
+	must(err, "the count")
+	name := topic("traced", 1)
+	c := producer(kgo.ProducerLinger(0))
+	defer c.Close()
+	for n := range count {
+		record := &kgo.Record{Topic: name, Value: fmt.Appendf(nil, "MARKER-%06d-", n)}
+		must(c.ProduceSync(ctx, record).FirstErr(), "produce")
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strconv"
@@ -15,6 +16,8 @@ const (
 	kill9Partitions = 4
 	// Records under way at once: enough to have several requests in flight on each partition.
 	kill9InFlight = 2_000
+	kill9Burst    = 100
+	kill9Pause    = 5 * time.Millisecond
 )
 
 // load is an idempotent acks=all producer that never stops by itself and writes down what was confirmed.
@@ -82,6 +85,10 @@ func startLoad(name string) *load {
 func (l *load) run() {
 	defer close(l.done)
 	for n := 0; ; n++ {
+		if n%kill9Burst == 0 {
+			// Some 20,000 records a second: enough for full batches, and a disk lasts for hundreds of rounds.
+			time.Sleep(kill9Pause)
+		}
 		select {
 		case <-l.stopping:
 			return
@@ -154,24 +161,40 @@ func (v *verifier) verify(confirmed [kill9Partitions]map[int64]string) {
 			last[p] = max(last[p], offset)
 		}
 	}
-	waitUntil("all confirmed records are read", func() bool {
-		behind := false
-		for p := range last {
-			behind = behind || v.next[p] <= last[p]
-		}
-		if behind {
-			for _, r := range poll(v.consumer) {
-				v.take(r)
-			}
-		}
-		return !behind
-	})
+	end := time.Now().Add(waitLimit)
+	for v.isBehind(last) {
+		check(time.Now().Before(end), "confirmed up to %v, but the log is read only below %v", last, v.next)
+		v.readOn()
+	}
 	for p := range confirmed {
 		for offset, value := range confirmed[p] {
 			found := v.unconfirmed[p][offset]
 			check(found == value, "confirmed at %d/%d: %q; there stands %q", p, offset, value, found)
 			delete(v.unconfirmed[p], offset)
 		}
+	}
+}
+
+func (v *verifier) isBehind(last [kill9Partitions]int64) bool {
+	for p := range last {
+		if v.next[p] <= last[p] {
+			return true
+		}
+	}
+	return false
+}
+
+func (v *verifier) readOn() {
+	short, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
+	defer cancel()
+	fetches := v.consumer.PollRecords(short, 2_000)
+	for _, failure := range fetches.Errors() {
+		if short.Err() == nil {
+			fmt.Printf("fetch of partition %d: %v\n", failure.Partition, failure.Err)
+		}
+	}
+	for _, r := range fetches.Records() {
+		v.take(r)
 	}
 }
 

@@ -39,9 +39,10 @@ var stories = map[string]func(){
 	"restart-idempotent": restartIdempotent,
 	"restart-plain":      restartPlain,
 	"restart-consume":    restartConsume,
-	// Not stories: the member that member-dies kills, and the kill -9 loop.
-	"member": member,
-	"kill9":  kill9,
+	// Not stories: the member that member-dies kills, the kill -9 loop, and the producer under a tracer.
+	"member":     member,
+	"kill9":      kill9,
+	"one-by-one": oneByOne,
 }
 
 func main() {
