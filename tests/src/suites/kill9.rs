@@ -76,7 +76,7 @@ fn one_round(context: &mut Context, load: &mut Conversation) -> Result<Duration,
     // Anywhere between two flushes, not only where a confirm has just been read.
     std::thread::sleep(Duration::from_micros(random() % 10_000));
     context.broker().kill9()?;
-    if random() % CRASH_AGAIN_ONE_IN == 0 {
+    if random().is_multiple_of(CRASH_AGAIN_ONE_IN) {
         context.broker().start_and_kill_after(Duration::from_micros(random() % 60_000))?;
     }
     let recovery = context.broker().start_again()?;
