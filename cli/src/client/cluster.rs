@@ -466,56 +466,30 @@ fn topic(found: &MetadataResponseTopic) -> Topic {
 mod tests {
     use super::*;
     use crate::client::scripted::{Broker, Script};
-    use forebay_kafka::wire::messages::metadata::{MetadataResponseBroker, MetadataResponsePartition};
     use forebay_kafka::wire::{AnyRequest, ApiKey};
 
-    pub fn options(address: &str) -> ClusterOptions {
-        ClusterOptions {
-            bootstrap: vec![address.into()],
-            patience: Duration::from_secs(20),
-            interrupt: Interrupt::default(),
-        }
-    }
-
-    /// Metadata of a cluster of one, with a topic of these leaders.
+    /// Metadata with a topic of these leaders.
     fn metadata(script: &Script, leaders: &[i32]) -> MetadataResponse {
-        let (host, port) = script.address.clone();
-        let partition = |(number, leader): (usize, &i32)| MetadataResponsePartition {
-            partition_index: number as i32,
-            leader_id: *leader,
-            ..MetadataResponsePartition::default()
-        };
-        MetadataResponse {
-            brokers: vec![MetadataResponseBroker {
-                node_id: 7,
-                host: Str::from(host),
-                port,
-                ..MetadataResponseBroker::default()
-            }],
-            controller_id: 7,
-            topics: vec![MetadataResponseTopic {
-                name: Some(Str::from("flights")),
-                partitions: leaders.iter().enumerate().map(partition).collect(),
-                ..MetadataResponseTopic::default()
-            }],
-            ..MetadataResponse::default()
-        }
+        let mut metadata = script.metadata(leaders.len() as i32);
+        let partitions = metadata.topics[0].partitions.iter_mut();
+        partitions.zip(leaders).for_each(|(partition, leader)| partition.leader_id = *leader);
+        metadata
     }
 
     #[test]
     fn a_topic_is_waited_for_until_its_partitions_have_leaders() {
         let broker = Broker::start(|script| {
             script.versions(vec![(ApiKey::Metadata, 0, 9)]);
-            for leaders in [&[][..], &[-1, 7], &[-1, 7], &[7, 7]] {
+            for leaders in [&[][..], &[-1, 1], &[-1, 1], &[1, 1]] {
                 let answer = metadata(script, leaders);
                 script.answer(ApiKey::Metadata, 9, &answer);
             }
         });
-        let mut cluster = Cluster::connect(options(&broker.address)).unwrap();
-        cluster.work_with(&["flights".into()], AutoCreate::Allowed).unwrap();
-        assert_eq!(cluster.leader(&Place::new("flights", 0)), Ok(7));
-        assert_eq!(cluster.partition_count("flights"), 2);
-        assert!(cluster.leader(&Place::new("flights", 2)).is_err());
+        let mut cluster = broker.cluster();
+        cluster.work_with(&["t".into()], AutoCreate::Allowed).unwrap();
+        assert_eq!(cluster.leader(&Place::new("t", 0)), Ok(1));
+        assert_eq!(cluster.partition_count("t"), 2);
+        assert!(cluster.leader(&Place::new("t", 2)).is_err());
         let _connect = broker.next_asked();
         let AnyRequest::Metadata(asked) = broker.next_asked() else { panic!("not Metadata") };
         assert!(asked.allow_auto_topic_creation);
@@ -530,9 +504,9 @@ mod tests {
             answer.topics[0].error_code = ErrorCode::UnknownTopicOrPartition;
             script.answer(ApiKey::Metadata, 9, &answer);
         });
-        let mut cluster = Cluster::connect(options(&broker.address)).unwrap();
-        let why = cluster.work_with(&["flights".into()], AutoCreate::Forbidden).unwrap_err();
-        assert_eq!(why.to_string(), "topic flights does not exist");
+        let mut cluster = broker.cluster();
+        let why = cluster.work_with(&["t".into()], AutoCreate::Forbidden).unwrap_err();
+        assert_eq!(why.to_string(), "topic t does not exist");
     }
 
     #[test]
@@ -543,9 +517,9 @@ mod tests {
             script.answer(ApiKey::Metadata, 9, &answer);
         });
         let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-        let mut options = options(&broker.address);
+        let mut options = broker.options();
         options.bootstrap.insert(0, nobody.clone());
-        assert_eq!(Cluster::connect(options.clone()).unwrap().nodes(), [7]);
+        assert_eq!(Cluster::connect(options.clone()).unwrap().nodes(), [1]);
         options.bootstrap = vec![nobody.clone()];
         let why = Cluster::connect(options).unwrap_err();
         assert!(why.to_string().starts_with(&format!("cannot connect to {nobody}")), "{why}");

@@ -110,3 +110,54 @@ fn understand(place: &Place, found: &ListOffsetsPartitionResponse) -> Result<Opt
     ClientError::check(format!("listing the offsets of {place}"), found.error_code, None)?;
     Ok(Some(found.offset).filter(|offset| *offset >= 0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::scripted::Broker;
+    use forebay_kafka::wire::messages::ListOffsetsResponse;
+    use forebay_kafka::wire::messages::list_offsets::ListOffsetsTopicResponse;
+    use forebay_kafka::wire::{AnyRequest, ApiKey, ErrorCode};
+
+    /// An answer with (partition, error, offset) of topic `t`.
+    fn answer(partitions: &[(i32, ErrorCode, i64)]) -> ListOffsetsResponse {
+        let partition =
+            |(partition_index, error_code, offset): &(i32, ErrorCode, i64)| ListOffsetsPartitionResponse {
+                partition_index: *partition_index,
+                error_code: *error_code,
+                offset: *offset,
+                ..ListOffsetsPartitionResponse::default()
+            };
+        let topic = ListOffsetsTopicResponse {
+            name: Str::from("t"),
+            partitions: partitions.iter().map(partition).collect(),
+        };
+        ListOffsetsResponse { topics: vec![topic], ..ListOffsetsResponse::default() }
+    }
+
+    #[test]
+    fn a_time_behind_the_last_record_means_the_end_and_a_leader_that_moved_is_asked_again() {
+        let broker = Broker::start(|script| {
+            script.versions(vec![(ApiKey::Metadata, 0, 9), (ApiKey::ListOffsets, 1, 7)]);
+            let metadata = script.metadata(2);
+            script.answer(ApiKey::Metadata, 9, &metadata);
+            script.answer(ApiKey::Metadata, 9, &metadata);
+            let moved = answer(&[(0, ErrorCode::None, 5), (1, ErrorCode::NotLeaderOrFollower, -1)]);
+            script.answer(ApiKey::ListOffsets, 7, &moved);
+            script.answer(ApiKey::Metadata, 9, &metadata);
+            let none_so_young = answer(&[(0, ErrorCode::None, 5), (1, ErrorCode::None, -1)]);
+            script.answer(ApiKey::ListOffsets, 7, &none_so_young);
+            script.answer(ApiKey::ListOffsets, 7, &answer(&[(1, ErrorCode::None, 9)]));
+        });
+        let mut cluster = broker.cluster();
+        cluster.work_with(&["t".into()], crate::client::cluster::AutoCreate::Forbidden).unwrap();
+        let places = cluster.places("t");
+        let found = list_or_latest(&mut cluster, &places, Which::At(123)).unwrap();
+        assert_eq!(found.into_values().collect::<Vec<_>>(), [5, 9]);
+        let timestamps = std::iter::from_fn(|| Some(broker.next_asked())).filter_map(|asked| match asked {
+            AnyRequest::ListOffsets(request) => Some(request.topics[0].partitions[0].timestamp),
+            _ => None,
+        });
+        assert_eq!(timestamps.take(3).collect::<Vec<_>>(), [123, 123, -1]);
+    }
+}

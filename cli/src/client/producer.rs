@@ -374,17 +374,12 @@ fn random_partition(partitions: usize) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::cluster::{AutoCreate, ClusterOptions};
-    use crate::client::deadline::Interrupt;
+    use crate::client::cluster::AutoCreate;
     use crate::client::scripted::{Broker, Script};
     use forebay_kafka::record::batch::BatchHeader;
-    use forebay_kafka::wire::messages::metadata::{
-        MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
-    };
     use forebay_kafka::wire::messages::produce::{PartitionProduceResponse, TopicProduceResponse};
     use forebay_kafka::wire::messages::{InitProducerIdResponse, MetadataResponse};
     use forebay_kafka::wire::{AnyRequest, ApiKey};
-    use std::time::Duration;
 
     fn greet(script: &mut Script) -> MetadataResponse {
         script.versions(vec![
@@ -392,18 +387,7 @@ mod tests {
             (ApiKey::InitProducerId, 0, 4),
             (ApiKey::Produce, 3, 9),
         ]);
-        let (host, port) = script.address.clone();
-        let host = Str::from(host);
-        let partition = MetadataResponsePartition { leader_id: 1, ..MetadataResponsePartition::default() };
-        let answer = MetadataResponse {
-            brokers: vec![MetadataResponseBroker { node_id: 1, host, port, ..Default::default() }],
-            topics: vec![MetadataResponseTopic {
-                name: Some(Str::from("t")),
-                partitions: vec![partition],
-                ..MetadataResponseTopic::default()
-            }],
-            ..MetadataResponse::default()
-        };
+        let answer = script.metadata(1);
         script.answer(ApiKey::Metadata, 9, &answer);
         script.answer(ApiKey::Metadata, 9, &answer);
         let identity = InitProducerIdResponse { producer_id: 42, ..InitProducerIdResponse::default() };
@@ -422,12 +406,7 @@ mod tests {
     }
 
     fn connect(broker: &Broker) -> (Cluster, Producer) {
-        let mut cluster = Cluster::connect(ClusterOptions {
-            bootstrap: vec![broker.address.clone()],
-            patience: Duration::from_secs(20),
-            interrupt: Interrupt::default(),
-        })
-        .unwrap();
+        let mut cluster = broker.cluster();
         cluster.work_with(&["t".into()], AutoCreate::Allowed).unwrap();
         let options = ProducerOptions { acks: Acks::All, idempotence: Idempotence::On, codec: Codec::Zstd };
         let producer = Producer::open(&mut cluster, "t", options).unwrap();

@@ -8,9 +8,14 @@ use std::thread;
 use bytes::{Bytes, BytesMut};
 use forebay_kafka::wire::cursor::Cursor;
 use forebay_kafka::wire::frame::Framing;
-use forebay_kafka::wire::messages::ApiVersionsResponse;
 use forebay_kafka::wire::messages::api_versions::ApiVersion;
-use forebay_kafka::wire::{AnyRequest, ApiKey, RequestHeader, Response};
+use forebay_kafka::wire::messages::metadata::{
+    MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+};
+use forebay_kafka::wire::messages::{ApiVersionsResponse, MetadataResponse};
+use forebay_kafka::wire::{AnyRequest, ApiKey, RequestHeader, Response, Str};
+
+use super::{Cluster, ClusterOptions, Interrupt};
 
 /// A listening socket, and what it was asked.
 pub struct Broker {
@@ -31,6 +36,9 @@ pub struct Script {
     pub address: (String, i32),
 }
 
+/// Long enough never to be what a test is about.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
+
 /// Requests a script can remember.
 const ASKED_MAX: usize = 1000;
 
@@ -49,9 +57,23 @@ impl Broker {
         Broker { address: address.to_string(), asked: received_by_test, _release: release }
     }
 
+    /// A cluster that begins with this broker.
+    pub fn cluster(&self) -> Cluster {
+        Cluster::connect(self.options()).unwrap()
+    }
+
+    /// How to begin with this broker.
+    pub fn options(&self) -> ClusterOptions {
+        ClusterOptions {
+            bootstrap: vec![self.address.clone()],
+            patience: PATIENCE,
+            interrupt: Interrupt::default(),
+        }
+    }
+
     /// The next request that was answered (ApiVersions apart).
     pub fn next_asked(&self) -> AnyRequest {
-        self.asked.recv_timeout(std::time::Duration::from_secs(20)).expect("the script was asked")
+        self.asked.recv_timeout(PATIENCE).expect("the script was asked")
     }
 }
 
@@ -78,6 +100,30 @@ impl Script {
         assert_eq!((header.api, header.api_version), (api, version));
         self.asked.send(body).unwrap();
         self.write(&answer.to_frame(version, header.correlation_id).unwrap().into_bytes());
+    }
+
+    /// Metadata of a cluster of one, node 1, with a topic `t` of so many partitions, all led by it.
+    pub fn metadata(&self, partitions: i32) -> MetadataResponse {
+        let (host, port) = self.address.clone();
+        let partition = |partition_index| MetadataResponsePartition {
+            partition_index,
+            leader_id: 1,
+            ..MetadataResponsePartition::default()
+        };
+        MetadataResponse {
+            brokers: vec![MetadataResponseBroker {
+                node_id: 1,
+                host: Str::from(host),
+                port,
+                ..Default::default()
+            }],
+            topics: vec![MetadataResponseTopic {
+                name: Some(Str::from("t")),
+                partitions: (0..partitions).map(partition).collect(),
+                ..MetadataResponseTopic::default()
+            }],
+            ..MetadataResponse::default()
+        }
     }
 
     /// Answers the next request with these bytes.

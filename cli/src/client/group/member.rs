@@ -348,3 +348,148 @@ const LEAVE_PATIENCE: Duration = Duration::from_secs(5);
 fn join_deadline() -> Deadline {
     Deadline::after(REBALANCE_PATIENCE + Duration::from_secs(5))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::scripted::{Broker, Script};
+    use forebay_kafka::wire::AnyRequest;
+    use forebay_kafka::wire::messages::offset_commit::{
+        OffsetCommitResponsePartition, OffsetCommitResponseTopic,
+    };
+    use forebay_kafka::wire::messages::{
+        FindCoordinatorResponse, HeartbeatResponse, LeaveGroupResponse, OffsetCommitResponse,
+        SyncGroupResponse,
+    };
+
+    fn greet(script: &mut Script) {
+        script.versions(vec![
+            (ApiKey::Metadata, 0, 9),
+            (ApiKey::FindCoordinator, 0, 3),
+            (ApiKey::JoinGroup, 0, 7),
+            (ApiKey::SyncGroup, 0, 5),
+            (ApiKey::Heartbeat, 0, 4),
+            (ApiKey::OffsetCommit, 2, 8),
+            (ApiKey::LeaveGroup, 0, 4),
+        ]);
+        let metadata = script.metadata(3);
+        script.answer(ApiKey::Metadata, 9, &metadata);
+        let (host, port) = script.address.clone();
+        let coordinator =
+            FindCoordinatorResponse { node_id: 1, host: Str::from(host), port, ..Default::default() };
+        script.answer(ApiKey::FindCoordinator, 3, &coordinator);
+    }
+
+    fn joined(generation_id: i32, leader: &str) -> JoinGroupResponse {
+        let member = |id: &str| JoinGroupResponseMember {
+            member_id: Str::from(id),
+            metadata: share::subscription(&["t".into()]),
+            ..JoinGroupResponseMember::default()
+        };
+        JoinGroupResponse {
+            generation_id,
+            protocol_name: Some(STRATEGY),
+            leader: Str::from(leader),
+            member_id: Str::from("me"),
+            members: if leader == "me" { vec![member("me"), member("you")] } else { Vec::new() },
+            ..JoinGroupResponse::default()
+        }
+    }
+
+    fn synced(partitions: &[i32]) -> SyncGroupResponse {
+        let places: Vec<Place> = partitions.iter().map(|number| Place::new("t", *number)).collect();
+        SyncGroupResponse { assignment: share::share(&places), ..SyncGroupResponse::default() }
+    }
+
+    fn member() -> Member {
+        Member::new(MemberOptions {
+            group: "g".into(),
+            topics: vec!["t".into()],
+            session: Duration::from_secs(45),
+        })
+    }
+
+    fn numbers(places: &[Place]) -> Vec<i32> {
+        places.iter().map(|place| place.partition).collect()
+    }
+
+    #[test]
+    fn a_leader_shares_out_what_it_and_the_others_want() {
+        let broker = Broker::start(|script| {
+            greet(script);
+            let id_first = JoinGroupResponse {
+                error_code: ErrorCode::MemberIdRequired,
+                protocol_name: Some(Str::EMPTY),
+                member_id: Str::from("me"),
+                ..JoinGroupResponse::default()
+            };
+            script.answer(ApiKey::JoinGroup, 7, &id_first);
+            script.answer(ApiKey::JoinGroup, 7, &joined(1, "me"));
+            let metadata = script.metadata(3);
+            script.answer(ApiKey::Metadata, 9, &metadata);
+            script.answer(ApiKey::SyncGroup, 5, &synced(&[0, 1]));
+        });
+        let mut cluster = broker.cluster();
+        assert_eq!(numbers(&member().join(&mut cluster).unwrap()), [0, 1]);
+        let asked = std::iter::from_fn(|| Some(broker.next_asked()));
+        let sync =
+            asked.filter_map(|asked| if let AnyRequest::SyncGroup(sync) = asked { Some(sync) } else { None });
+        let assignments = sync.take(1).next().unwrap().assignments;
+        let shares: Vec<_> = assignments
+            .iter()
+            .map(|a| (a.member_id.as_str(), numbers(&share::read_share(&a.assignment).unwrap())))
+            .collect();
+        assert_eq!(shares, [("me", vec![0, 1]), ("you", vec![2])]);
+    }
+
+    #[test]
+    fn a_member_follows_its_group_through_a_rebalance_and_out_of_it() {
+        let commit = |error_code| OffsetCommitResponse {
+            topics: vec![OffsetCommitResponseTopic {
+                name: Str::from("t"),
+                partitions: vec![OffsetCommitResponsePartition { partition_index: 0, error_code }],
+            }],
+            ..OffsetCommitResponse::default()
+        };
+        let heartbeat = |error_code| HeartbeatResponse { error_code, ..HeartbeatResponse::default() };
+        let broker = Broker::start(move |script| {
+            greet(script);
+            script.answer(ApiKey::JoinGroup, 7, &joined(1, "you"));
+            script.answer(ApiKey::SyncGroup, 5, &synced(&[0]));
+            script.answer(ApiKey::Heartbeat, 4, &heartbeat(ErrorCode::RebalanceInProgress));
+            script.answer(ApiKey::OffsetCommit, 8, &commit(ErrorCode::None));
+            script.answer(ApiKey::JoinGroup, 7, &joined(2, "you"));
+            script.answer(ApiKey::SyncGroup, 5, &synced(&[2]));
+            script.answer(ApiKey::OffsetCommit, 8, &commit(ErrorCode::IllegalGeneration));
+            script.answer(ApiKey::JoinGroup, 7, &joined(4, "you"));
+            script.answer(ApiKey::SyncGroup, 5, &synced(&[]));
+            script.answer(ApiKey::LeaveGroup, 4, &LeaveGroupResponse::default());
+        });
+        let mut cluster = broker.cluster();
+        let mut member = member();
+        let offsets = BTreeMap::from([(Place::new("t", 0), 7)]);
+        assert_eq!(numbers(&member.join(&mut cluster).unwrap()), [0]);
+        assert_eq!(member.stay(&mut cluster), Ok(Standing::Member), "it is too early for a heartbeat");
+        member.last_heartbeat -= HEARTBEAT_EVERY;
+        assert_eq!(member.stay(&mut cluster), Ok(Standing::MustRejoin));
+        assert_eq!(member.commit(&mut cluster, &offsets), Ok(Standing::Member));
+        assert_eq!(numbers(&member.join(&mut cluster).unwrap()), [2]);
+        assert_eq!(member.commit(&mut cluster, &offsets), Ok(Standing::Expelled));
+        assert_eq!(numbers(&member.join(&mut cluster).unwrap()), [0; 0]);
+        member.leave(&mut cluster);
+        let joins: Vec<(String, Option<i32>)> = std::iter::from_fn(|| Some(broker.next_asked()))
+            .take(12)
+            .filter_map(|asked| match asked {
+                AnyRequest::JoinGroup(join) => Some((join.member_id.to_string(), None)),
+                AnyRequest::OffsetCommit(c) => {
+                    Some((c.member_id.to_string(), Some(c.generation_id_or_member_epoch)))
+                }
+                AnyRequest::LeaveGroup(leave) => Some((leave.members[0].member_id.to_string(), None)),
+                _ => None,
+            })
+            .collect();
+        let me = |generation| ("me".to_owned(), generation);
+        let stranger = || (String::new(), None);
+        assert_eq!(joins, [stranger(), me(Some(1)), me(None), me(Some(2)), stranger(), me(None)]);
+    }
+}
