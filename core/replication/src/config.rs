@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use forebay_commitlog::BlockCache;
 use forebay_commitlog::limits::BLOCK_CACHE_BYTES_DEFAULT;
+use forebay_env::metrics::Histogram;
 use forebay_model::limits::{MIB, SEGMENT_BYTES_MAX};
 use forebay_model::{LogIndex, ShardId, Term};
 
@@ -53,6 +54,8 @@ pub struct ReplicaConfig {
     pub block_cache: Arc<BlockCache>,
     /// How much log is kept for a follower that lags, in bytes. Beyond it the follower gets a checkpoint instead.
     pub follower_lag_bytes_max: u64,
+    /// Gets the time that every flush takes.
+    pub flush_took: Arc<Histogram>,
 }
 
 impl ReplicaConfig {
@@ -70,6 +73,7 @@ impl ReplicaConfig {
             segment_bytes_max: SEGMENT_BYTES_MAX,
             block_cache: BlockCache::new(BLOCK_CACHE_BYTES_DEFAULT),
             follower_lag_bytes_max: FOLLOWER_LAG_BYTES_DEFAULT,
+            flush_took: Arc::default(),
         }
     }
 }

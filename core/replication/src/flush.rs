@@ -104,6 +104,7 @@ impl Replica {
             self.hard.saved = hard.clone();
         }
         let hard_file = self.hard_file.clone();
+        let (clock, took) = (self.env.clock.clone(), self.config.flush_took.clone());
         job::spawn(&self.env, &self.post, IoClass::Flush, move || {
             let flush = || {
                 let done = log.map(|job| job.run()).transpose()?;
@@ -112,7 +113,10 @@ impl Replica {
                 }
                 Ok(done)
             };
-            Done::Flushed(flush())
+            let began = clock.monotonic();
+            let flushed = flush();
+            took.record(clock.monotonic().since(began));
+            Done::Flushed(flushed)
         });
     }
 

@@ -21,6 +21,11 @@ impl Replica {
             return self.send(from, PeerMessage::Abandon(id, AbandonReason::Unknown));
         }
         let _ = self.with_raft(|node| node.step(message));
+        // Raft may have no use for it: an older term, or a log that has it all.
+        let taken = self.node.snap().is_some_and(|snapshot| snapshot.get_metadata().index == index.0);
+        if taken && self.fence.is_none() {
+            self.installing = self.take_staged();
+        }
         self.note_role();
     }
 
@@ -34,23 +39,27 @@ impl Replica {
     }
 
     /// Replaces the log by what is staged. Blocks: a few renames and flushes, and this replica serves nobody meanwhile.
-    pub(crate) fn install(&mut self, snapshot: &Snapshot) {
-        let Some(offer) = self.take_staged() else {
-            return self.fence(Fence::Invariant("a snapshot was stepped without its files".into()));
-        };
+    pub(crate) fn install(&mut self, snapshot: &Snapshot) -> Option<()> {
+        match self.try_install(snapshot) {
+            Ok(()) => Some(()),
+            Err(fence) => {
+                self.fence(fence);
+                None
+            }
+        }
+    }
+
+    fn try_install(&mut self, snapshot: &Snapshot) -> Result<(), Fence> {
+        let missing = || Fence::Invariant("a snapshot was stepped without its files".into());
+        let offer = self.installing.take().ok_or_else(missing)?;
         let segments: Vec<SegmentId> =
             offer.files.iter().filter_map(|offered| self.segment_of(offered.file)).collect();
-        let installed = self.log_mut().install(offer.index, &segments);
-        let loaded = installed.map_err(|error| match error {
+        self.log_mut().install(offer.index, &segments).map_err(|error| match error {
             InstallError::Fault(fault) => Fence::Storage(fault),
             error => Fence::Invariant(error.to_string()),
-        });
-        let loaded = loaded.and_then(|_| self.log().keeper().load_checkpoint().map_err(Fence::Storage));
-        let checkpoint = match loaded {
-            Ok(Some(checkpoint)) => checkpoint,
-            Ok(None) => return self.fence(Fence::Invariant("an installed checkpoint is not there".into())),
-            Err(fence) => return self.fence(fence),
-        };
+        })?;
+        let checkpoint =
+            self.log().keeper().load_checkpoint().map_err(Fence::Storage)?.ok_or_else(missing)?;
         let metadata = snapshot.get_metadata();
         let index = LogIndex(metadata.index);
         tracing::info!(
@@ -66,6 +75,7 @@ impl Replica {
         let sections = checkpoint.sections.into_iter().map(|section| (section.kind, section.bytes)).collect();
         self.outputs.push_back(Output::Install(Checkpoint { index, term: checkpoint.meta.term, sections }));
         self.outputs.push_back(Output::Membership(self.membership()));
+        Ok(())
     }
 
     fn segment_of(&self, file: FileId) -> Option<SegmentId> {

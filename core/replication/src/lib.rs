@@ -7,6 +7,7 @@
 //! [`ShardClass`] says, this replica among them.
 #![forbid(unsafe_code)]
 
+mod append;
 mod checkpoint;
 mod conf;
 pub mod config;

@@ -296,6 +296,7 @@ impl Found {
             background: Background::default(),
             sender: Sender::new(life),
             receiver: Receiver::default(),
+            installing: None,
             installed: None,
             closing: Closing::No,
             checkpoints: Checkpoints::at(base, floor),

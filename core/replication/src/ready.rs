@@ -5,6 +5,7 @@ use forebay_model::{LogIndex, Term};
 use raft::eraftpb::{self, Message};
 use raft::{GetEntriesContext, Ready, StateRole};
 
+use crate::append;
 use crate::conf::{Membership, parse_change};
 use crate::config::{ShardClass, UNAPPLIED_BYTES_MAX};
 use crate::entry::{self, EntryKind};
@@ -59,8 +60,8 @@ impl Replica {
 
     fn handle_ready(&mut self, mut ready: Ready) {
         let installs = !ready.snapshot().is_empty();
-        if installs {
-            self.install(ready.snapshot());
+        if installs && self.install(ready.snapshot()).is_none() {
+            return;
         }
         self.send_all(ready.take_messages());
         let entries = ready.take_entries();
@@ -199,9 +200,8 @@ impl Replica {
                 self.confs.insert(LogIndex(entry.index), conf);
                 // A restart must come back with this configuration, so it must know that it was committed.
                 self.hard.commit_wanted = LogIndex(entry.index);
-                if !is_alone(&self.membership(), self.config.peer) {
-                    self.identity.company = Company::Others;
-                }
+                let alone = is_alone(&self.membership(), self.config.peer);
+                self.identity.company = if alone { Company::Alone } else { Company::Others };
                 self.hard.now.conf = self.identity.encode();
             }
             // A function of the configuration alone, so every replica skips it.
@@ -239,7 +239,8 @@ impl Replica {
     pub(crate) fn send_all(&mut self, messages: Vec<Message>) {
         for message in messages {
             self.note_snapshot_sent(&message);
-            if let Some(to) = PeerId::from_raft(message.to) {
+            let Some(to) = PeerId::from_raft(message.to) else { continue };
+            for message in append::split(message) {
                 self.send(to, PeerMessage::Raft(message));
             }
         }

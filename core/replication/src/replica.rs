@@ -22,6 +22,7 @@ use crate::election::timeout_ticks;
 use crate::entry::raft_entry;
 use crate::identity::Identity;
 use crate::job::{Completion, Done, Post};
+use crate::message::Offer;
 use crate::output::{Dropped, Fence, LeaderReady, Output, ReadToken, Role};
 use crate::peer::PeerId;
 use crate::persist::Persist;
@@ -49,6 +50,8 @@ pub struct Replica {
     pub(crate) background: Background,
     pub(crate) sender: Sender,
     pub(crate) receiver: Receiver,
+    /// The staged files of a snapshot that Raft took and that waits for the log to stand still.
+    pub(crate) installing: Option<Offer>,
     /// The number of the Ready that installed a checkpoint, until Raft may count it as applied.
     pub(crate) installed: Option<(u64, LogIndex)>,
     pub(crate) closing: Closing,
@@ -139,6 +142,9 @@ impl Replica {
     /// Lets time pass. Called at least every [`TICK`]; more often is free.
     pub fn tick(&mut self, now: Monotonic) {
         self.now = self.now.max(now);
+        if self.fence.is_some() {
+            return;
+        }
         let ticked = *self.ticked.get_or_insert(now);
         let due = now.since(ticked).as_nanos() / TICK.as_nanos();
         if due > u128::from(TICKS_AT_ONCE_MAX) {
@@ -147,8 +153,7 @@ impl Replica {
             self.ticked = Some(ticked + TICK * due as u32);
         }
         for _ in 0..due.min(u128::from(TICKS_AT_ONCE_MAX)) {
-            // An election before the replay is over would read everything that is left of it into memory at once.
-            if self.is_replayed() && self.closing == Closing::No {
+            if self.may_tick() && self.closing == Closing::No {
                 self.with_raft(|node| node.tick());
             }
             self.reads.tick();
@@ -163,6 +168,9 @@ impl Replica {
     /// Takes the result of a background job, as it was posted.
     pub fn complete(&mut self, now: Monotonic, done: Completion) {
         self.now = self.now.max(now);
+        if self.fence.is_some() {
+            return;
+        }
         match done.0 {
             Done::Flushed(result) => self.flush_ended(result),
             Done::ColdRead { low, result } => self.cold_read_ended(low, result),
@@ -325,6 +333,16 @@ impl Replica {
         self.applied >= self.replay_to
     }
 
+    /// An election reads everything committed and not applied into memory at once, so there is none before the replay is over,
+    /// or while the shard cannot keep up.
+    pub(crate) fn may_campaign(&self) -> bool {
+        self.is_replayed() && self.unapplied_bytes <= UNAPPLIED_BYTES_MAX
+    }
+
+    fn may_tick(&self) -> bool {
+        self.node.raft.state == StateRole::Leader || self.may_campaign()
+    }
+
     /// Runs one call of the library. A panic of it fences, and it is never called again: its state is broken.
     pub(crate) fn with_raft<T>(&mut self, call: impl FnOnce(&mut RawNode<Store>) -> T) -> Option<T> {
         if self.fence.is_some() {
@@ -361,6 +379,11 @@ impl Replica {
         self.outputs.clear();
         self.outputs.push_back(Output::Fenced(fence.clone()));
         self.fence = Some(fence);
+        if self.closing != Closing::No {
+            // There is nothing left that could be recorded as a clean stop.
+            self.closing = Closing::Done;
+            self.outputs.push_back(Output::Closed);
+        }
     }
 }
 

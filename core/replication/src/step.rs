@@ -74,7 +74,7 @@ impl Replica {
             MessageType::MsgReadIndex | MessageType::MsgReadIndexResp if message.entries.len() != 1 => {
                 Err("it carries no question")
             }
-            MessageType::MsgTimeoutNow if !self.is_replayed() => Err("the log is not replayed yet"),
+            MessageType::MsgTimeoutNow if !self.may_campaign() => Err("too much is not applied yet"),
             _ => Ok(()),
         }
     }

@@ -54,7 +54,7 @@ const KIND_ABANDON: u8 = 6;
 pub enum WireError {
     /// The frame ends inside a field, or a length in it points past its end.
     Short,
-    /// Bytes are left behind the last field.
+    /// Bytes are left behind the last field, or there are more than [`FRAME_BYTES_MAX`].
     Long,
     /// The checksum does not match: bytes were damaged on the way.
     Damaged,
@@ -115,8 +115,11 @@ pub fn encode(envelope: &Envelope) -> Vec<u8> {
 
 /// The envelope in `frame`. Payloads keep `frame` alive, so it should hold this message alone.
 pub fn decode(frame: &Bytes) -> Result<Envelope, WireError> {
-    if frame.len() < HEADER_BYTES + CRC_BYTES || frame.len() > FRAME_BYTES_MAX {
+    if frame.len() < HEADER_BYTES + CRC_BYTES {
         return Err(WireError::Short);
+    }
+    if frame.len() > FRAME_BYTES_MAX {
+        return Err(WireError::Long);
     }
     let end = frame.len() - CRC_BYTES;
     // The version comes first, so that a later one may check itself differently.

@@ -165,6 +165,56 @@ fn a_failed_write_or_flush_fences_and_the_others_go_on() {
 }
 
 #[test]
+fn a_damaged_disk_fences_whatever_it_is_used_for() {
+    // Writes fail at some moment of a life with checkpoints, elections and transfers; what is said afterwards counts.
+    for seed in 0..60 {
+        let mut world =
+            World::with_config(seed, 3, ShardClass::Sync, |config| config.follower_lag_bytes_max = 500);
+        let fail = [Fail::Writes, Fail::Flushes, Fail::Reads][seed as usize % 3];
+        let broken = 1 + seed % 3;
+        let slow = 1 + (seed + 1) % 3;
+        for round in 0..30 {
+            if round == 5 {
+                world.node(slow).cut_off = true;
+            }
+            if round == 20 {
+                world.node(slow).cut_off = false;
+            }
+            if round == seed / 2 {
+                world.node(broken).disk.fail(Some(fail));
+            }
+            if let Some(leader) = world.leader() {
+                let _ = world.propose(leader, 10);
+            }
+            for _ in 0..40 {
+                world.step();
+            }
+            world.pass(Duration::from_millis(30));
+        }
+        world.node(slow).cut_off = false;
+        let id = broken;
+        world.power_cut(id);
+        world.start(id).unwrap();
+        world.commit_one();
+        world.wait_until_equal();
+        world.check_confirmed();
+    }
+}
+
+#[test]
+fn a_fence_ends_a_clean_stop_that_was_under_way() {
+    let mut world = World::new(60, 1, ShardClass::Sync);
+    world.settle();
+    world.propose(1, 1).unwrap();
+    world.node(1).disk.fail(Some(Fail::Flushes));
+    world.replica(1).close();
+    world.poll(1);
+    world.settle();
+    assert!(world.node(1).fenced.is_some());
+    assert!(world.node(1).closed, "whoever waits for the end of the stop is told");
+}
+
+#[test]
 fn a_broken_invariant_of_the_library_fences() {
     use forebay_replication::{Envelope, PeerMessage, wire};
     use raft::eraftpb::{Message, MessageType};
