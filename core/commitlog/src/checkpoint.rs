@@ -159,6 +159,7 @@ fn encode_head(shard: ShardId, meta: &CheckpointMeta, sections: &[Section]) -> V
 
 /// The head of a checkpoint: what it says of itself, and how long its sections are.
 pub(crate) struct Head {
+    pub(crate) shard: ShardId,
     pub(crate) meta: CheckpointMeta,
     pub(crate) sections: Vec<(u32, u64)>,
     pub(crate) bytes: u64,
@@ -191,20 +192,18 @@ impl CheckpointFile {
         index: LogIndex,
     ) -> Result<CheckpointFile, Fault> {
         let file = disk.open(&path, OpenMode::Read).map_err(Fault::io(Action::Open, &path))?;
-        let checkpoint = CheckpointFile::from_file(file, path, shard)?;
-        if checkpoint.head.meta.index != index {
-            return Err(Fault::corrupt(&checkpoint.path, 0, "the checkpoint is one of another index"));
+        let checkpoint = CheckpointFile::of_any_shard(file, path)?;
+        if checkpoint.head.shard != shard || checkpoint.head.meta.index != index {
+            let what = "the checkpoint is one of another shard or another index";
+            return Err(Fault::corrupt(&checkpoint.path, 0, what));
         }
         Ok(checkpoint)
     }
 
-    pub(crate) fn from_file(
-        file: Arc<dyn File>,
-        path: PathBuf,
-        shard: ShardId,
-    ) -> Result<CheckpointFile, Fault> {
+    /// Opens a checkpoint whichever shard it is of: to look at a file that somebody points at.
+    pub(crate) fn of_any_shard(file: Arc<dyn File>, path: PathBuf) -> Result<CheckpointFile, Fault> {
         let len = file.len().map_err(Fault::io(Action::Measure, &path))?;
-        let head = read_head(&*file, &path, len, shard)?;
+        let head = read_head(&*file, &path, len)?;
         Ok(CheckpointFile { file, path, len, head })
     }
 
@@ -266,7 +265,7 @@ impl CheckpointFile {
     }
 }
 
-fn read_head(file: &dyn File, path: &Path, len: u64, shard: ShardId) -> Result<Head, Fault> {
+fn read_head(file: &dyn File, path: &Path, len: u64) -> Result<Head, Fault> {
     let damaged = |what: &str| Fault::corrupt(path, 0, what);
     let most = FIXED_BYTES + CONF_BYTES_MAX + CHECKPOINT_SECTIONS_MAX * SECTION_LINE_BYTES + CRC_BYTES;
     let mut bytes = vec![0; usize::try_from(len).unwrap_or(most).min(most)];
@@ -305,10 +304,8 @@ fn read_head(file: &dyn File, path: &Path, len: u64, shard: ShardId) -> Result<H
     if version != VERSION {
         return Err(Fault::Unsupported { file: path.to_path_buf(), version });
     }
-    if owner != shard {
-        return Err(damaged("the checkpoint belongs to another shard"));
-    }
     let head = Head {
+        shard: owner,
         meta,
         sections: decode_lines(lines).ok_or_else(|| damaged("the sections do not ascend"))?,
         bytes: end as u64,

@@ -187,7 +187,7 @@ impl EntryHeader {
         self.crc == self.crc_with(prefix)
     }
 
-    fn crc_with(&self, prefix: &[u8]) -> u32 {
+    pub(crate) fn crc_with(&self, prefix: &[u8]) -> u32 {
         let mut crc = Crc32c::new();
         crc.update(&self.fixed()[..FIXED_BYTES - 4]);
         crc.update(prefix);

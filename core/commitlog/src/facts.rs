@@ -11,10 +11,31 @@ use crate::segment::{SEGMENT_HEADER_BYTES, SegmentId, check_header, encode_heade
 use crate::sidecar::SegmentFacts;
 use crate::terms::Point;
 
+/// The content digest of a segment, entry by entry. See `docs/formats/segment.md`.
+pub(crate) struct ContentDigest(Crc64);
+
+impl ContentDigest {
+    pub(crate) fn new(id: SegmentId) -> ContentDigest {
+        let mut digest = Crc64::new();
+        digest.update(&encode_header(id));
+        ContentDigest(digest)
+    }
+
+    /// Takes in the next entry, whose body begins with `prefix`.
+    pub(crate) fn add(&mut self, header: &EntryHeader, prefix: &[u8]) {
+        self.0.update(&header.fixed());
+        self.0.update(prefix);
+    }
+
+    pub(crate) fn value(&self) -> u64 {
+        self.0.value()
+    }
+}
+
 /// Gathers the facts entry by entry, in file order.
 pub(crate) struct FactsBuilder {
     id: SegmentId,
-    digest: Crc64,
+    digest: ContentDigest,
     end: u64,
     last: Point,
     positions: Vec<(LogIndex, u64)>,
@@ -23,16 +44,14 @@ pub(crate) struct FactsBuilder {
 
 impl FactsBuilder {
     pub(crate) fn new(id: SegmentId) -> FactsBuilder {
-        let mut digest = Crc64::new();
-        digest.update(&encode_header(id));
+        let digest = ContentDigest::new(id);
         let last = Point { index: id.first.previous(), ..Point::default() };
         FactsBuilder { id, digest, end: SEGMENT_HEADER_BYTES, last, positions: Vec::new(), terms: Vec::new() }
     }
 
     /// Takes in the next entry, whose body begins with `prefix`.
     pub(crate) fn add(&mut self, header: &EntryHeader, prefix: &[u8]) {
-        self.digest.update(&header.fixed());
-        self.digest.update(prefix);
+        self.digest.add(header, prefix);
         self.positions.push((header.index, self.end));
         if self.terms.last().is_none_or(|run| run.term != header.term) {
             self.terms.push(Point { index: header.index, term: header.term });
@@ -54,14 +73,15 @@ impl FactsBuilder {
 }
 
 /// Reads a sealed segment at `depth`. Anything that is not a whole chain ending with its Seal is damage.
-pub(crate) fn read_facts(segment: &Segment, depth: Depth) -> Result<SegmentFacts, Fault> {
+pub(crate) fn read_facts(segment: &Segment, salt: u64, depth: Depth) -> Result<SegmentFacts, Fault> {
     let len = segment.file.len().map_err(Fault::io(Action::Measure, &segment.path))?;
     let mut header = vec![0; usize::try_from(SEGMENT_HEADER_BYTES.min(len)).expect("small")];
     segment.file.read_exact_at(&mut header, 0).map_err(Fault::io(Action::Read, &segment.path))?;
     check_header(&header, segment.id, &segment.path)?;
     let mut facts = FactsBuilder::new(segment.id);
     let span = (SEGMENT_HEADER_BYTES, len);
-    let mut scanner = Scanner::new(&*segment.file, &segment.path, segment.id, LocalCheck::Ignore, span, None);
+    let mut scanner =
+        Scanner::new(&*segment.file, &segment.path, segment.id, LocalCheck::Salt(salt), span, None);
     let mut sealed = false;
     loop {
         let found = match scanner.step(depth)? {

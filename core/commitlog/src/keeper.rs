@@ -181,7 +181,7 @@ impl Keeper {
             return Err(SidecarError::NotFlushed(id));
         }
         files.fence.check()?;
-        let facts = read_facts(&segment, Depth::Headers)?;
+        let facts = read_facts(&segment, files.salt, Depth::Headers)?;
         let written = write_sidecar(&*files.disk, &files.dir, &facts, entries, &files.cache);
         let sidecar = written.map_err(|error| match error {
             WriteError::Fault(fault) => SidecarError::Fault(files.fence.trip(fault)),

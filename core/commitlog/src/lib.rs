@@ -32,6 +32,17 @@
 //! [`Keeper::merge_directory`] until it answers false. A consumer finds its segment with [`Reader::locate`], its slots with
 //! [`Sidecar::scan`], and their bytes with [`Reader::read_slot`].
 //!
+//! Space comes back with [`Keeper::unlink`], or with [`Keeper::rewrite`] (a [`Judge`] says what lives) and
+//! [`Keeper::replace`], below the floor and the current checkpoint only. [`Reader::scrub`] checks sealed segments in steps.
+//!
+//! Between replicas: the sender's [`Keeper::send`]; the receiver's [`Keeper::receive`] and [`Keeper::check_received`], and
+//! then, with the log standing still, [`Log::install`].
+//!
+//! # Tools
+//!
+//! [`dump`] prints a file, [`verify_dir`] reads a whole directory that nobody has open, [`load_latest`] its checkpoint,
+//! [`fuzz`] has one function per decoder.
+//!
 //! # Failure
 //!
 //! The first failed write or flush, on whichever thread, fences the log: every later append and flush answers that same
@@ -45,12 +56,14 @@ mod config;
 mod crc;
 mod cursor;
 mod directory;
+mod dump;
 mod durable;
 mod entry;
 mod facts;
 mod fault;
 mod files;
 mod flush;
+pub mod fuzz;
 mod hard_state;
 mod install;
 mod keeper;
@@ -65,17 +78,20 @@ mod recover;
 mod rewrite;
 mod run;
 mod scan;
+mod scrub;
 mod segment;
 mod sidecar;
 mod slots;
 mod tail;
 mod terms;
 mod transfer;
+mod verify;
 
 pub use block_cache::BlockCache;
 pub use body::{Body, BodyBuilder, BodyError, Slot, SlotKind};
 pub use checkpoint::{Checkpoint, CheckpointFile, CheckpointMeta, Section, Written, checkpoint_name};
 pub use config::LogConfig;
+pub use dump::{DumpError, dump};
 pub use durable::Occasion;
 pub use entry::{Entry, EntryKind};
 pub use fault::{Action, Corruption, Fault, IoFailure};
@@ -89,8 +105,10 @@ pub use reader::{Located, ReadError, Reader, SegmentInfo};
 pub use reclaim::ReclaimError;
 pub use recover::{Cut, Recovered};
 pub use rewrite::{Judge, Liveness};
+pub use scrub::{Scrub, ScrubProgress};
 pub use segment::SegmentId;
 pub use sidecar::{IndexEntry, PartitionRun, SegmentSummary, Sidecar};
 pub use slots::Durability;
 pub use terms::Point;
 pub use transfer::{FileName, Outgoing, RECEIVE_BYTES_MAX};
+pub use verify::{Report, verify_dir};

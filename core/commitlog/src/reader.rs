@@ -83,6 +83,10 @@ impl Reader {
         Reader { files }
     }
 
+    pub(crate) fn files(&self) -> &Arc<Files> {
+        &self.files
+    }
+
     /// The entry `index`, every byte checked.
     pub fn read_entry(&self, index: LogIndex) -> Result<Entry, ReadError> {
         if let Some(entry) = lock(&self.files.tail).get(index) {

@@ -198,7 +198,40 @@ struct Break {
     segment: Option<SegmentId>,
 }
 
+/// What a look at a log found, without touching it.
+pub(crate) struct Inspected {
+    pub(crate) last: LogIndex,
+    pub(crate) segments: Vec<Arc<Segment>>,
+    pub(crate) unfinished: Option<(PathBuf, Position, String)>,
+    pub(crate) damaged_sidecars: Vec<Corruption>,
+    pub(crate) entries_scanned: u64,
+    pub(crate) bytes_scanned: u64,
+}
+
+/// Reads a log as an open does, and changes nothing.
+pub(crate) fn inspect(
+    disk: &dyn Disk,
+    dir: &Path,
+    manifest: &Manifest,
+    recorded: LogIndex,
+    cache: &Arc<BlockCache>,
+) -> Result<Inspected, Fault> {
+    let mut recovery = Recovery::new(disk, dir, manifest, recorded, cache);
+    recovery.mode = OpenMode::Read;
+    recovery.read_segments()?;
+    let unfinished = recovery.unfinished()?;
+    Ok(Inspected {
+        last: recovery.end,
+        segments: recovery.segments,
+        unfinished: unfinished.map(|broken| (broken.file, Position(broken.position), broken.what)),
+        damaged_sidecars: recovery.damaged_sidecars,
+        entries_scanned: recovery.entries_scanned,
+        bytes_scanned: recovery.bytes_scanned,
+    })
+}
+
 struct Recovery<'a> {
+    mode: OpenMode,
     disk: &'a dyn Disk,
     dir: &'a Path,
     manifest: &'a Manifest,
@@ -230,6 +263,7 @@ impl<'a> Recovery<'a> {
         let listed = manifest.tail_first.previous();
         let named = listed.max(manifest.floor.index).max(manifest.checkpoint.unwrap_or_default().index);
         Recovery {
+            mode: OpenMode::Write,
             disk,
             dir,
             manifest,
@@ -340,7 +374,7 @@ impl<'a> Recovery<'a> {
     /// Reads every byte of a segment up to its end or its first bad entry.
     fn scan(&mut self, id: SegmentId) -> Result<(), Fault> {
         let path = self.dir.join(id.file_name());
-        let file = self.disk.open(&path, OpenMode::Write).map_err(Fault::io(Action::Open, &path))?;
+        let file = self.disk.open(&path, self.mode).map_err(Fault::io(Action::Open, &path))?;
         let len = file.len().map_err(Fault::io(Action::Measure, &path))?;
         let mut index = MemoryIndex { table: PositionTable::new(id.first), sealed: false };
         let broken = match self.check_file_header(&*file, &path, id, len)? {
@@ -412,6 +446,14 @@ impl<'a> Recovery<'a> {
 
     /// Decides whether the break is an unfinished write, and cuts it, or corruption.
     fn judge(&mut self) -> Result<Option<Cut>, Fault> {
+        match self.unfinished()? {
+            Some(broken) => self.cut(broken).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Where an unfinished write begins; an error where something durable is missing.
+    fn unfinished(&mut self) -> Result<Option<Break>, Fault> {
         self.look_behind_the_break()?;
         let last = self.end;
         let broken = match self.broken.take() {
@@ -433,7 +475,7 @@ impl<'a> Recovery<'a> {
             );
             return Err(Fault::corrupt(&broken.file, broken.position, what));
         }
-        self.cut(broken).map(Some)
+        Ok(Some(broken))
     }
 
     /// Raises D by what survived behind the break: an entry there proves what was flushed before it was written.

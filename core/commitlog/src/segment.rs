@@ -59,6 +59,13 @@ impl fmt::Display for SegmentId {
     }
 }
 
+/// The shard that a segment's header names, unchecked: to read a file that somebody points at.
+pub(crate) fn shard_in_header(bytes: &[u8]) -> Option<ShardId> {
+    let mut cursor = Cursor::new(bytes);
+    cursor.bytes(8)?;
+    cursor.u32().map(ShardId)
+}
+
 /// The header of the file of `id`.
 pub(crate) fn encode_header(id: SegmentId) -> [u8; SEGMENT_HEADER_BYTES as usize] {
     let mut out = [0; SEGMENT_HEADER_BYTES as usize];

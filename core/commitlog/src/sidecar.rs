@@ -233,6 +233,20 @@ impl Sidecar {
         id: SegmentId,
         cache: &Arc<BlockCache>,
     ) -> Result<Sidecar, Fault> {
+        let sidecar = Sidecar::of_any_segment(file, path, cache)?;
+        if sidecar.summary().id != id {
+            let start = sidecar.file_bytes() - FOOTER_BYTES as u64;
+            return Err(Fault::corrupt(path, start, "the sidecar belongs to another segment"));
+        }
+        Ok(sidecar)
+    }
+
+    /// Opens a sidecar whichever segment it describes: to look at a file that somebody points at.
+    pub(crate) fn of_any_segment(
+        file: Arc<dyn File>,
+        path: &Path,
+        cache: &Arc<BlockCache>,
+    ) -> Result<Sidecar, Fault> {
         let len = file.len().map_err(Fault::io(Action::Measure, path))?;
         let Some(start) = len.checked_sub(FOOTER_BYTES as u64) else {
             return Err(Fault::corrupt(path, 0, "the sidecar is shorter than its footer"));
@@ -240,9 +254,6 @@ impl Sidecar {
         let mut bytes = [0; FOOTER_BYTES];
         file.read_exact_at(&mut bytes, start).map_err(Fault::io(Action::Read, path))?;
         let footer = decode_footer(&bytes, path, start)?;
-        if footer.summary.id != id {
-            return Err(Fault::corrupt(path, start, "the sidecar belongs to another segment"));
-        }
         let file = Arc::new(CachedFile::new(file, path.to_path_buf(), cache.clone()));
         Ok(Sidecar { footer: Arc::new(footer), file })
     }
@@ -251,6 +262,10 @@ impl Sidecar {
     #[must_use]
     pub fn summary(&self) -> &SegmentSummary {
         &self.footer.summary
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.file.path()
     }
 
     fn run(&self, which: usize) -> Run {
@@ -394,6 +409,26 @@ impl Sidecar {
     /// Reads every block past the cache, checks all sums and orders, and answers how many bytes it read.
     pub fn verify(&self) -> Result<u64, Fault> {
         (0..4).try_fold(FOOTER_BYTES as u64, |sum, which| Ok(sum + self.run(which).verify()?))
+    }
+
+    /// Checks the blocks from `position` on, past the cache, about `budget` bytes of them; answers where to go on, or `None`
+    /// at the end.
+    pub(crate) fn check_blocks(&self, mut position: u64, budget: u64) -> Result<Option<u64>, Fault> {
+        let end = self.file_bytes() - FOOTER_BYTES as u64;
+        let stop = position.saturating_add(budget.max(1)).min(end);
+        while position < stop {
+            position += self.file.read_block(position)?.len() as u64 + 4;
+        }
+        Ok((position < end).then_some(position))
+    }
+
+    /// Where its log entries begin, and its terms, for looking at the file.
+    pub(crate) fn all_positions(&self) -> impl Iterator<Item = Result<(LogIndex, u64), Fault>> {
+        let run = self.positions();
+        (0..run.shape.records).map(move |number| {
+            let (index, position) = decode_pair(&run.record(number)?.expect("below the number of records"));
+            Ok((LogIndex(index), position))
+        })
     }
 
     /// Length of the file in bytes.

@@ -143,6 +143,27 @@ pub(crate) fn newest_of(bytes: &[u8], path: &Path, magic: [u8; 6]) -> Result<New
     newest.ok_or_else(|| Fault::corrupt(path, 0, "none of its four copies matches its checksum"))
 }
 
+/// Where a copy is, and its number and record when it is whole.
+type Copy<'a> = (usize, Option<(u64, &'a [u8])>);
+
+/// What each of the four copies holds, for looking at a file: its position, and its number and record unless it is damaged
+/// or was never written.
+pub(crate) fn copies(bytes: &[u8], magic: [u8; 6]) -> Vec<Copy<'_>> {
+    let copies = bytes.as_chunks::<COPY_BYTES>().0.iter().enumerate();
+    copies
+        .map(|(at, copy)| {
+            let found = decode(copy, magic).filter(|(version, ..)| *version == VERSION);
+            (at * COPY_BYTES, found.map(|(_, sequence, record)| (sequence, record)))
+        })
+        .collect()
+}
+
+/// Positions of copies that hold something other than a record or nothing at all.
+pub(crate) fn damaged_copies(bytes: &[u8], magic: [u8; 6]) -> Vec<usize> {
+    let copies = copies(bytes, magic).into_iter().filter(|(_, found)| found.is_none()).map(|(at, _)| at);
+    copies.filter(|at| bytes[*at..*at + COPY_BYTES].iter().any(|byte| *byte != 0)).collect()
+}
+
 fn decode(copy: &[u8; COPY_BYTES], magic: [u8; 6]) -> Option<(u16, u64, &[u8])> {
     let (body, crc) = copy.split_last_chunk::<4>()?;
     let mut cursor = Cursor::new(body);

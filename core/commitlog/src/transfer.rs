@@ -197,7 +197,7 @@ impl Keeper {
     /// the sender's summary states. Damage names the file.
     pub fn check_received(&self, id: SegmentId, digest: u64) -> Result<SegmentSummary, Fault> {
         let segment = open_incoming(&self.files, id)?;
-        check_segment(&segment)?;
+        check_segment(&segment, self.files.salt)?;
         let summary = *segment.sidecar().expect("opened by it").summary();
         if summary.content_digest != digest {
             return Err(Fault::corrupt(&segment.path, 0, "the segment is not the one that was asked for"));
@@ -214,14 +214,18 @@ pub(crate) fn open_incoming(files: &Files, id: SegmentId) -> Result<Segment, Fau
 }
 
 /// Reads every byte of a segment with a sidecar, and of the sidecar, and compares the two.
-pub(crate) fn check_segment(segment: &Segment) -> Result<(), Fault> {
-    let facts = read_facts(segment, Depth::Full)?;
+pub(crate) fn check_segment(segment: &Segment, salt: u64) -> Result<(), Fault> {
+    let facts = read_facts(segment, salt, Depth::Full)?;
     let sidecar = segment.sidecar().expect("only segments with a sidecar are compared with it");
     sidecar.verify()?;
     let summary = sidecar.summary();
-    let agree = facts.content_digest == summary.content_digest
+    let mut agree = facts.content_digest == summary.content_digest
         && facts.last == summary.last
-        && facts.positions.len() as u64 == summary.entries;
+        && facts.positions.len() as u64 == summary.entries
+        && facts.terms == sidecar.terms()?;
+    for (found, expected) in sidecar.all_positions().zip(&facts.positions) {
+        agree &= found? == *expected;
+    }
     if !agree {
         return Err(Fault::corrupt(
             &segment.path,

@@ -105,7 +105,7 @@ fn a_rewritten_segment_keeps_what_lives_under_its_numbers() {
     let disk = MemDisk::default();
     let log = grown(&disk, 3, 1, false);
     let keeper = log.keeper();
-    let live = |index: u64, slot: u32| index % 4 == 0 || (index % 4 == 1 && slot == 1);
+    let live = |index: u64, slot: u32| index & 3 == 0 || (index & 3 == 1 && slot == 1);
     let before = keeper.manifest();
     let summary = keeper.rewrite(id(12, 0), &mut Keep(live)).unwrap();
     assert_eq!(keeper.manifest().segments, before.segments, "nothing counts before the replacement");
@@ -245,7 +245,7 @@ fn a_power_cut_during_reclaiming_leaves_the_old_or_the_new() {
         let segments: Vec<SegmentId> = log.reader().segments().iter().map(|info| info.id).collect();
         let replaced = segments.contains(&id(12, 1));
         assert!(replaced != segments.contains(&id(12, 0)), "seed {seed}");
-        assert!(!done.is_ok() || (replaced && !segments.contains(&id(1, 0))), "seed {seed}");
+        assert!(done.is_err() || (replaced && !segments.contains(&id(1, 0))), "seed {seed}");
         let entries = contents(&log, 12).len();
         assert_eq!(entries, if replaced { 4 + 1 + 11 + 2 } else { 24 });
         if replaced {
@@ -366,28 +366,14 @@ fn what_travels_is_canonical_and_damage_on_the_way_is_noticed() {
         };
         let path = dir().join(file + ".part");
         for byte in (0..disk.bytes(&path).len()).step_by(37) {
-            // Local fields of an entry mean nothing here; all other bytes do.
             let bad = disk.copy();
             bad.flip(&path, byte * 8);
             let (log, _) = open(&bad);
-            let result = log.keeper().check_received(id(1, 0), digest);
-            let local = matches!(name, FileName::Segment(_)) && is_local(&disk.bytes(&path), byte);
-            assert_eq!(result.is_ok(), local, "{name:?} byte {byte}");
+            assert!(log.keeper().check_received(id(1, 0), digest).is_err(), "{name:?} byte {byte}");
         }
     }
     keeper.discard(FileName::Segment(id(1, 0))).unwrap();
     assert_eq!(keeper.received(FileName::Segment(id(1, 0))).unwrap(), 0);
-}
-
-fn is_local(segment: &[u8], byte: usize) -> bool {
-    let mut at = 32;
-    while at < segment.len() {
-        if (at + 36..at + 48).contains(&byte) {
-            return true;
-        }
-        at += 48 + u32::from_le_bytes(segment[at + 28..at + 32].try_into().unwrap()) as usize;
-    }
-    false
 }
 
 #[test]
