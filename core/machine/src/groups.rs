@@ -2,6 +2,7 @@
 //! coordinator's business.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 
 use forebay_model::group::Cursor;
 use forebay_model::{GroupId, LeaderEpoch, LogTime, Offset, Refusal, Timestamp, TopicId};
@@ -120,6 +121,15 @@ impl Groups {
     /// All committed offsets of a group, by topic id and partition number.
     pub fn offsets(&self, group: &GroupId) -> impl Iterator<Item = (TopicId, u32, &CommittedOffset)> {
         self.offsets.range(keys_of(group)).map(|(key, offset)| (key.topic, key.number, offset))
+    }
+
+    /// All committed offsets behind `key`, or all there are, by group, topic id and partition number.
+    pub fn offsets_behind(
+        &self,
+        key: Option<&OffsetKey>,
+    ) -> impl Iterator<Item = (&OffsetKey, &CommittedOffset)> {
+        let from = key.map_or(Bound::Unbounded, |key| Bound::Excluded(key.clone()));
+        self.offsets.range((from, Bound::Unbounded))
     }
 
     /// The keys that a batch of commands names and that must be loaded first: see [`Table::prefetch`].

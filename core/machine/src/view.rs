@@ -41,6 +41,11 @@ impl Machine {
         self.partitions.values()
     }
 
+    /// The partitions with this id and higher ones, by rising id.
+    pub fn partitions_from(&self, from: PartitionId) -> impl Iterator<Item = &Partition> {
+        self.partitions.range(from..).map(|(_, partition)| partition)
+    }
+
     /// Whether this partition was dropped lately.
     pub fn was_dropped(&self, id: PartitionId) -> bool {
         self.dropped.contains(id)
