@@ -9,10 +9,11 @@ use forebay_kafka::wire::messages::{
 };
 use forebay_kafka::wire::{ErrorCode, Str};
 
-use super::cluster::{Cluster, Node, To};
+use super::cluster::{Cluster, To};
 use super::deadline::Deadline;
 use super::error::ClientError;
 use super::group::share;
+use super::metadata::Node;
 use super::place::Place;
 
 /// A topic to be.

@@ -3,17 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use forebay_kafka::wire::messages::metadata::{MetadataRequestTopic, MetadataResponseTopic};
 use forebay_kafka::wire::messages::{FindCoordinatorRequest, MetadataRequest, MetadataResponse};
 use forebay_kafka::wire::{ErrorCode, Request, Str};
 
 use super::connection::Connection;
 use super::deadline::{Backoff, Deadline, Interrupt};
 use super::error::ClientError;
+use super::metadata::{Node, Topic, address, by_name, topic};
 use super::place::{Grouped, Place};
-
-/// A broker's number in its cluster.
-pub type Node = i32;
 
 /// How a cluster is found and how patient we are with it.
 #[derive(Clone, Debug)]
@@ -44,34 +41,6 @@ pub enum AutoCreate {
     Allowed,
     /// Never.
     Forbidden,
-}
-
-/// A topic as the metadata has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Topic {
-    /// Its name.
-    pub name: String,
-    /// What is wrong with it.
-    pub error: ErrorCode,
-    /// Whether it is the broker's own.
-    pub internal: bool,
-    /// Its partitions, by number.
-    pub partitions: Vec<Partition>,
-}
-
-/// A partition as the metadata has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Partition {
-    /// Its number.
-    pub number: i32,
-    /// What is wrong with it.
-    pub error: ErrorCode,
-    /// Who leads it, if anyone does.
-    pub leader: Option<Node>,
-    /// Who has copies.
-    pub replicas: Vec<Node>,
-    /// Who has copies that are up to date.
-    pub in_sync: Vec<Node>,
 }
 
 /// What we know of a cluster.
@@ -430,35 +399,6 @@ impl Cluster {
             }
         }
         topics
-    }
-}
-
-fn address(host: &Str, port: i32) -> String {
-    if host.as_str().contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
-}
-
-fn by_name(name: &str) -> MetadataRequestTopic {
-    MetadataRequestTopic { name: Some(Str::from(name)), ..MetadataRequestTopic::default() }
-}
-
-fn topic(found: &MetadataResponseTopic) -> Topic {
-    let mut partitions: Vec<Partition> = found
-        .partitions
-        .iter()
-        .map(|p| Partition {
-            number: p.partition_index,
-            error: p.error_code,
-            leader: Some(p.leader_id).filter(|node| *node >= 0),
-            replicas: p.replica_nodes.clone(),
-            in_sync: p.isr_nodes.clone(),
-        })
-        .collect();
-    partitions.sort_by_key(|partition| partition.number);
-    Topic {
-        name: found.name.as_ref().map_or_else(String::new, Str::to_string),
-        error: found.error_code,
-        internal: found.is_internal,
-        partitions,
     }
 }
 

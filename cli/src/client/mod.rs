@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`connection`] | one TCP connection: frames, correlation, versions |
 //! | [`cluster`] | brokers, topics, who leads what; a connection to each; trying again |
+//! | [`metadata`] | topics and partitions as the brokers tell them |
 //! | [`place`] | a partition of a topic |
 //! | [`producer`], [`partitioner`] | batches on their way to their leaders |
 //! | [`fetcher`] | records on their way back |
@@ -19,6 +20,7 @@ pub mod deadline;
 pub mod error;
 pub mod fetcher;
 pub mod group;
+pub mod metadata;
 pub mod offsets;
 pub mod partitioner;
 pub mod place;

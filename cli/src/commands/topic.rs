@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::connect::connect;
 use crate::args::{self, TopicCreate, TopicDelete, TopicDescribe, TopicList};
 use crate::client::admin::{self, NewTopic, Outcome, TopicConfig};
-use crate::client::cluster::{AutoCreate, Topic};
+use crate::client::cluster::AutoCreate;
+use crate::client::metadata::{Partition, Topic};
 use crate::client::offsets::{self, Which};
 use crate::client::{Cluster, Place};
 use crate::exit::{Exit, Failure};
@@ -121,7 +122,7 @@ fn describe_one(cluster: &mut Cluster, name: &String) -> Result<Description, Fai
 }
 
 impl Description {
-    fn rows(&self) -> impl Iterator<Item = (&crate::client::cluster::Partition, i64, i64)> {
+    fn rows(&self) -> impl Iterator<Item = (&Partition, i64, i64)> {
         self.topic.partitions.iter().map(|partition| {
             let place = Place::new(&self.topic.name, partition.number);
             let of = |offsets: &BTreeMap<Place, i64>| offsets.get(&place).copied().unwrap_or(0);
@@ -135,7 +136,7 @@ impl Description {
 }
 
 fn as_json(description: &Description) -> Value {
-    let partition = |(partition, start, end): (&crate::client::cluster::Partition, i64, i64)| {
+    let partition = |(partition, start, end): (&Partition, i64, i64)| {
         json!({
             "partition": partition.number,
             "leader": partition.leader,

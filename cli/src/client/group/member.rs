@@ -13,9 +13,10 @@ use forebay_kafka::wire::{ApiKey, ErrorCode, Request, Str};
 
 use super::committed::{self, Committer};
 use super::{assignor, share};
-use crate::client::cluster::{AutoCreate, Cluster, Node, To};
+use crate::client::cluster::{AutoCreate, Cluster, To};
 use crate::client::deadline::Deadline;
 use crate::client::error::ClientError;
+use crate::client::metadata::Node;
 use crate::client::place::Place;
 
 const PROTOCOL_TYPE: Str = Str::from_static("consumer");
