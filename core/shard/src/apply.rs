@@ -51,6 +51,9 @@ impl<T: Clone + Send + 'static> Shard<T> {
             }
         }
         self.metrics.applied.increment();
+        if header.proposer == self.proposer {
+            self.count_appended();
+        }
         self.take_effects(&entry.body);
         for slot in entry.body.slots().filter(|slot| slot.kind == SLOT_RECLAIM) {
             if let Err(why) = self.decided(&slot.bytes) {
@@ -60,7 +63,16 @@ impl<T: Clone + Send + 'static> Shard<T> {
         if header.proposer == self.proposer
             && let Some(askers) = self.pending.take(header.number)
         {
+            self.pending_bytes = self.pending_bytes.saturating_sub(entry.body.bytes().len() as u64);
             self.answer_askers(entry, askers, outcomes);
+        }
+    }
+
+    /// Counts what this process took in; a replay and another leader's turns were counted by who took them.
+    fn count_appended(&self) {
+        for entry in &self.effects.indexed {
+            self.metrics.records_in.add(u64::from(entry.count));
+            self.metrics.bytes_in.add(u64::from(entry.bytes));
         }
     }
 
@@ -68,8 +80,6 @@ impl<T: Clone + Send + 'static> Shard<T> {
     fn take_effects(&mut self, body: &Body) {
         let mut effects = std::mem::take(&mut self.effects);
         for entry in effects.indexed.drain(..) {
-            self.metrics.records_in.add(u64::from(entry.count));
-            self.metrics.bytes_in.add(u64::from(entry.bytes));
             if let Some(payload) = payload(body, entry.slot) {
                 self.hot.insert(entry.clone(), payload);
             }

@@ -12,6 +12,7 @@ use forebay_model::{LeaderEpoch, Offset, PartitionId, Timestamp, TopicId};
 use forebay_record::batch;
 
 use crate::entry::decode_parts;
+use crate::metrics::ShardMetrics;
 use crate::sealed;
 use crate::stamp::Pieces;
 
@@ -49,6 +50,7 @@ impl From<ReadError> for ArchiveError {
 #[derive(Clone)]
 pub(crate) struct Archive {
     pub(crate) reader: Reader,
+    pub(crate) metrics: Arc<ShardMetrics>,
 }
 
 /// One partition to read, as it was when the job was made.
@@ -170,6 +172,7 @@ impl Archive {
             pieces
                 .stamp_last(entry.bytes as usize, entry.first_offset, epoch)
                 .map_err(ArchiveError::Damaged)?;
+            self.metrics.records_out.add(entry.count.into());
         }
         Ok(plan.records(pieces.finish()))
     }

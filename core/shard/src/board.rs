@@ -3,8 +3,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use forebay_env::Monotonic;
 use forebay_machine::Catalog;
 use forebay_model::{NodeId, Term};
+
+use crate::summary::Summary;
 
 /// Where a shard stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +30,9 @@ pub struct Board {
     status: Mutex<ShardStatus>,
     provisioned: AtomicU64,
     wish: Mutex<Option<Arc<Catalog>>>,
+    summary: Mutex<Option<Arc<Summary>>>,
+    /// Nanoseconds of the monotonic clock.
+    summary_wanted_until: AtomicU64,
 }
 
 impl Board {
@@ -43,6 +49,30 @@ impl Board {
         }
         present.clone_from(status);
         true
+    }
+
+    /// Says that the shard serves nothing any more, where it cannot say so itself: its thread is gone.
+    pub fn set_broken(&self, why: String) {
+        let mut present = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        *present = ShardStatus { fenced: Some(why), term: present.term, ..ShardStatus::default() };
+    }
+
+    /// Asks the shard to show a [`Summary`] and to renew it, until then.
+    pub fn want_summary(&self, until: Monotonic) {
+        self.summary_wanted_until.fetch_max(until.0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn wants_summary(&self, now: Monotonic) -> bool {
+        now.0 < self.summary_wanted_until.load(Ordering::Relaxed)
+    }
+
+    /// The newest summary; none when nobody wanted one lately, when it is not made yet, and while the shard does not lead.
+    pub fn summary(&self) -> Option<Arc<Summary>> {
+        self.summary.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_summary(&self, summary: Option<Arc<Summary>>) {
+        *self.summary.lock().unwrap_or_else(PoisonError::into_inner) = summary;
     }
 
     /// The version of the catalogue that the shard's partitions agree with.

@@ -29,6 +29,7 @@ mod retention;
 mod sealed;
 mod shard;
 mod stamp;
+mod summary;
 mod waiting;
 mod work;
 mod write;
@@ -44,6 +45,10 @@ pub use reclaim::ReclaimDone;
 pub use refuse_group::refuse_group;
 pub use retention::RetentionDone;
 pub use shard::{Done, Fittings, Hooks, NextTurn, Shard, ShardConfig, ShardMailbox, ShardOpenError, TICK};
+pub use summary::{
+    CursorSummary, GroupSummary, PartitionSummary, SUMMARY_CURSORS_MAX, SUMMARY_INTERVAL,
+    SUMMARY_PARTITIONS_MAX, Summary,
+};
 pub use work::{
     Answer, Append, FetchItemWork, FetchWork, FindEpochEndWork, FindOffsetWork, Proposed, Read, Work,
 };

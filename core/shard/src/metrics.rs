@@ -1,22 +1,113 @@
-//! What a shard counts.
+//! What a shard counts and shows.
+//!
+//! Counting is one relaxed addition, showing a few stores per turn, whoever looks or does not.
 
-use forebay_env::metrics::{Counter, Gauge};
+use std::sync::Arc;
+
+use forebay_env::metrics::{Counter, Gauge, Histogram, Kind, MetricsText};
+
+use crate::shard::Shard;
 
 /// Counters of one shard, shared with whoever shows them.
 #[derive(Debug, Default)]
 pub struct ShardMetrics {
-    /// Turns applied.
+    /// Turns applied, in replay too.
     pub applied: Counter,
-    /// Records appended.
+    /// Records appended by this process as leader; replay and what others led do not count.
     pub records_in: Counter,
-    /// Bytes of payloads appended.
+    /// Bytes of their payloads.
     pub bytes_in: Counter,
+    /// Records read for clients.
+    pub records_out: Counter,
     /// Reads that needed a file.
     pub cold_reads: Counter,
     /// Bytes of disk given back.
     pub reclaimed_bytes: Counter,
     /// Reads that failed.
     pub read_errors: Counter,
+    /// How long each flush of the log took.
+    pub flush: Arc<Histogram>,
     /// 1 once the shard is fenced.
     pub fenced: Gauge,
+    /// Entries that are committed and not applied.
+    pub apply_lag_entries: Gauge,
+    /// Turns proposed here and not applied.
+    pub turns_pending: Gauge,
+    /// Bytes of those turns.
+    pub turns_pending_bytes: Gauge,
+    /// Fetches that wait for records.
+    pub fetches_waiting: Gauge,
+    /// Bytes of payloads applied last that are kept in memory.
+    pub hot_bytes: Gauge,
+    /// Bytes of log entries written last that are kept in memory.
+    pub tail_bytes: Gauge,
+    /// Entries of the active segment's index, which is in memory.
+    pub index_entries: Gauge,
+    /// Partitions.
+    pub partitions: Gauge,
+    /// Groups.
+    pub groups: Gauge,
+}
+
+/// Name, help and place of one metric.
+type Row<M> = (&'static str, &'static str, fn(&ShardMetrics) -> &M);
+
+const COUNTERS: &[Row<Counter>] = &[
+    ("forebay_records_in_total", "Records appended.", |m| &m.records_in),
+    ("forebay_record_bytes_in_total", "Bytes of the record batches appended.", |m| &m.bytes_in),
+    ("forebay_records_out_total", "Records read for clients.", |m| &m.records_out),
+    ("forebay_cold_reads_total", "Reads that needed a file.", |m| &m.cold_reads),
+    ("forebay_read_errors_total", "Reads that failed; nothing of them was served.", |m| &m.read_errors),
+    ("forebay_reclaimed_bytes_total", "Bytes of disk given back.", |m| &m.reclaimed_bytes),
+    ("forebay_shard_turns_applied_total", "Turns applied, in replay too.", |m| &m.applied),
+];
+
+const GAUGES: &[Row<Gauge>] = &[
+    ("forebay_shard_apply_lag_entries", "Log entries committed and not applied.", |m| &m.apply_lag_entries),
+    ("forebay_shard_turns_pending", "Turns proposed and not applied.", |m| &m.turns_pending),
+    ("forebay_shard_turns_pending_bytes", "Bytes of the turns proposed and not applied.", |m| {
+        &m.turns_pending_bytes
+    }),
+    ("forebay_fetches_waiting", "Fetches that wait for records.", |m| &m.fetches_waiting),
+    ("forebay_shard_index_entries", "Entries of the active segment's index.", |m| &m.index_entries),
+    ("forebay_shard_partitions", "Partitions that the shard holds.", |m| &m.partitions),
+    ("forebay_shard_groups", "Groups that the shard holds.", |m| &m.groups),
+];
+
+impl ShardMetrics {
+    /// Writes what the shards of a node count, each under its label.
+    pub fn write(shards: &[(&str, &ShardMetrics)], out: &mut MetricsText) {
+        for (name, help, place) in COUNTERS {
+            let mut family = out.family(name, help, Kind::Counter);
+            shards.iter().for_each(|(label, shard)| family.sample(&[("shard", label)], place(shard)));
+        }
+        for (name, help, place) in GAUGES {
+            let mut family = out.family(name, help, Kind::Gauge);
+            shards.iter().for_each(|(label, shard)| family.sample(&[("shard", label)], place(shard)));
+        }
+        let mut flushes =
+            out.family("forebay_flush_seconds", "Time a flush of the log took.", Kind::Histogram);
+        shards.iter().for_each(|(label, shard)| flushes.histogram(&[("shard", label)], &shard.flush));
+    }
+}
+
+impl<T: Clone + Send + 'static> Shard<T> {
+    /// Shows where the shard stands at the end of a turn.
+    pub(crate) fn show(&self) {
+        let shown = &self.metrics;
+        let unapplied = self.replica.committed_index().0.saturating_sub(self.replica.applied_index().0);
+        set(&shown.apply_lag_entries, unapplied);
+        set(&shown.turns_pending, self.pending.len() as u64);
+        set(&shown.turns_pending_bytes, self.pending_bytes);
+        set(&shown.fetches_waiting, self.waiting.len() as u64);
+        set(&shown.hot_bytes, self.hot.bytes() as u64);
+        set(&shown.tail_bytes, self.replica.log().tail_bytes() as u64);
+        set(&shown.index_entries, self.index.active_len() as u64);
+        set(&shown.partitions, self.machine.partitions().len() as u64);
+        set(&shown.groups, self.machine.groups().len() as u64);
+    }
+}
+
+fn set(gauge: &Gauge, value: u64) {
+    gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
 }

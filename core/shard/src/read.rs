@@ -109,12 +109,14 @@ impl<T: Clone + Send + 'static> Shard<T> {
     fn fetch_hot(&self, fetch: &FetchWork<T>, plans: &[Result<ReadPlan, Refusal>]) -> Option<Vec<Fetched>> {
         let mut left = fetch.bytes_max;
         let mut first = true;
+        let mut records_out = 0;
         let mut fetched = Vec::with_capacity(plans.len());
         for plan in plans {
             let records = match plan {
                 Err(refusal) => Err(FetchRefusal { refusal: refusal.clone() }),
                 Ok(plan) => {
-                    let records = self.hot_records(plan, left, first)?;
+                    let (records, count) = self.hot_records(plan, left, first)?;
+                    records_out += count;
                     let bytes = records.bytes() as u64;
                     left = left.saturating_sub(bytes);
                     first &= bytes == 0;
@@ -123,13 +125,21 @@ impl<T: Clone + Send + 'static> Shard<T> {
             };
             fetched.push(records);
         }
+        self.metrics.records_out.add(records_out);
         Some(fetched)
     }
 
-    fn hot_records(&self, plan: &ReadPlan, bytes_left: u64, first_always: bool) -> Option<FetchedRecords> {
+    /// Whole batches from memory and the number of their records.
+    fn hot_records(
+        &self,
+        plan: &ReadPlan,
+        bytes_left: u64,
+        first_always: bool,
+    ) -> Option<(FetchedRecords, u64)> {
         let mut pieces = Pieces::new();
+        let mut count = 0;
         if plan.offset >= plan.bound {
-            return Some(plan.records(Vec::new()));
+            return Some((plan.records(Vec::new()), 0));
         }
         self.hot.holding(plan.partition, plan.offset)?;
         let limit = plan.bytes_max.min(bytes_left);
@@ -146,9 +156,10 @@ impl<T: Clone + Send + 'static> Shard<T> {
             pieces.push_raw(payload.clone());
             let epoch = plan.epoch_at(entry.first_offset);
             pieces.stamp_last(payload.len(), entry.first_offset, epoch).ok()?;
+            count += u64::from(entry.count);
             next = Offset(entry.first_offset.0 + u64::from(entry.count));
         }
-        Some(plan.records(pieces.finish()))
+        Some((plan.records(pieces.finish()), count))
     }
 
     fn fetch_cold(&mut self, fetch: FetchWork<T>, plans: Vec<Result<ReadPlan, Refusal>>) {

@@ -36,6 +36,7 @@ use crate::pace::Pace;
 use crate::pending::{Askers, Pending};
 use crate::reclaim::{Reclaim, ReclaimDone};
 use crate::retention::{Retention, RetentionDone};
+use crate::summary::Summarizer;
 use crate::waiting::WaitingFetches;
 use crate::work::{Answer, Read, Work};
 
@@ -178,6 +179,9 @@ pub struct Shard<T> {
     pub(crate) sealing: bool,
     pub(crate) retention: Retention,
     pub(crate) reclaim: Reclaim,
+    pub(crate) summarizer: Summarizer,
+    /// Bytes of the turns in `pending`.
+    pub(crate) pending_bytes: u64,
     guard: Arc<DiskGuard>,
     pace: Pace,
     closed: bool,
@@ -201,8 +205,10 @@ impl<T: Clone + Send + 'static> Shard<T> {
         let Fittings { mailbox, board, hooks, metrics, guard } = fittings;
         let poster = Arc::clone(&mailbox);
         let post = Arc::new(move |done| poster.post_completion(Done::Replica(done)));
+        let mut replica_config = config.replica.clone();
+        replica_config.flush_took = Arc::clone(&metrics.flush);
         let (replica, mut recovered) =
-            Replica::open(&env, dir, config.replica.clone(), post).map_err(ShardOpenError::Replica)?;
+            Replica::open(&env, dir, replica_config, post).map_err(ShardOpenError::Replica)?;
         let checkpointed = recovered.checkpoint.as_ref().map_or(LogIndex(0), |checkpoint| checkpoint.index);
         let machine = match recovered.checkpoint.take() {
             Some(checkpoint) => {
@@ -210,7 +216,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             }
             None => Machine::new(config.id),
         };
-        let archive = Archive { reader: replica.reader() };
+        let archive = Archive { reader: replica.reader(), metrics: Arc::clone(&metrics) };
         let proposer = env.random.next_u64();
         let mut shard = Shard {
             hot: HotCache::new(config.hot_bytes_max),
@@ -248,6 +254,8 @@ impl<T: Clone + Send + 'static> Shard<T> {
             retention: Retention::default(),
             reclaim: Reclaim::default(),
             sealing: false,
+            summarizer: Summarizer::default(),
+            pending_bytes: 0,
             guard,
             pace: Pace::new(),
             closed: false,
@@ -283,6 +291,8 @@ impl<T: Clone + Send + 'static> Shard<T> {
         self.wake_readers(now);
         self.pending.expire(now, &mut self.answers);
         self.notice();
+        self.summarize(now);
+        self.show();
         self.deliver();
         self.next_turn(now, taken.more)
     }
@@ -417,7 +427,10 @@ impl<T: Clone + Send + 'static> Shard<T> {
         use forebay_replication::Dropped;
         let entry = (forebay_commitlog::EntryKind::Normal, turn.body.clone());
         match self.replica.propose(vec![entry]) {
-            Ok(_) => self.pending.insert(turn.number, turn.askers),
+            Ok(_) => {
+                self.pending_bytes += turn.body.len() as u64;
+                self.pending.insert(turn.number, turn.askers);
+            }
             Err(Dropped::Full | Dropped::NotReady) => self.stalled = Some(turn),
             Err(Dropped::NotLeader(_) | Dropped::Fenced) => {
                 let refusal = self.not_leading();
@@ -454,6 +467,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
 
     /// Answers everybody who waits for something that this replica cannot finish.
     pub(crate) fn abandon(&mut self, refusal: &Refusal) {
+        self.pending_bytes = 0;
         for asking in self.pending.take_all() {
             self.refuse_asking(asking, refusal);
         }
