@@ -16,3 +16,23 @@ pub const DECODE_MEMORY_MAX: usize = 32 * 1024 * 1024;
 /// Record data up to this many bytes is copied into the response's own buffer; longer data is referenced as a chunk of its
 /// own. Below it a copy costs less than one more piece in a vectored write.
 pub const ROPE_COPY_BYTES_MAX: usize = 512;
+
+/// Groups that one request may name (FindCoordinator, OffsetFetch, DescribeGroups, DeleteGroups): each becomes a request of
+/// its own to the broker. The ones above it are refused by themselves.
+pub const GROUPS_PER_REQUEST_MAX: usize = 10_000;
+
+/// Partitions that a fetch session remembers; a wider fetch is answered without a session.
+pub const FETCH_SESSION_PARTITIONS_MAX: usize = 5_000;
+
+/// Record bytes of one Fetch response, whatever its client asks for. Kafka's own default; one larger batch still comes.
+pub const FETCH_RESPONSE_BYTES_MAX: u32 = 55 * 1024 * 1024;
+
+/// Topic names that a connection keeps checked and copied, so that a busy one allocates none per request.
+pub const TOPIC_NAMES_KEPT_MAX: usize = 64;
+
+/// Partitions of one DescribeTopicPartitions page, whatever its client asks for. Kafka's own default.
+pub const PAGE_PARTITIONS_MAX: usize = 2_000;
+
+/// Growth of the buffer for a frame that came in part: bytes that are at least made room for, unless the frame is smaller.
+/// Beyond, room at most doubles what is there, so that a length alone never reserves a frame.
+pub const FRAME_GROWTH_BYTES_MIN: usize = 64 * 1024;

@@ -1,0 +1,99 @@
+//! What is kept of a request until its response is made, and of a connection between requests.
+
+use forebay_kit::{ConnectionInfo, SessionError};
+
+use super::fetch_session::FetchSessions;
+use super::names::Names;
+use super::open::{Head, Replies};
+use super::{
+    cluster, configs, fetch, groups, init_producer_id, list_offsets, metadata, offset_for_leader_epoch,
+    produce, topics,
+};
+use crate::wire::{Response, Rope};
+
+/// What the APIs of a connection share.
+pub(super) struct Connection {
+    /// The client's address as Kafka shows it.
+    pub(super) host: String,
+    pub(super) names: Names,
+    pub(super) fetch_sessions: FetchSessions,
+}
+
+impl Connection {
+    pub(super) fn new(info: &ConnectionInfo) -> Connection {
+        Connection {
+            host: format!("/{}", info.peer.ip()),
+            names: Names::default(),
+            fetch_sessions: FetchSessions::new(info.peer.port()),
+        }
+    }
+}
+
+/// What one API keeps of a request; owns all it has, for the frame goes when the request was read.
+pub(super) trait Answer {
+    type Response: Response;
+
+    /// Makes the response of the broker's replies.
+    fn answer(
+        self,
+        version: i16,
+        replies: Replies,
+        connection: &mut Connection,
+    ) -> Result<Self::Response, SessionError>;
+}
+
+macro_rules! asked {
+    ($($variant:ident($ty:ty),)*) => {
+        /// What is kept of a request of any API.
+        pub(super) enum Asked {
+            $($variant($ty),)*
+        }
+
+        $(
+            impl From<$ty> for Asked {
+                fn from(asked: $ty) -> Asked {
+                    Asked::$variant(asked)
+                }
+            }
+        )*
+
+        impl Asked {
+            /// The response as a frame.
+            pub(super) fn answer(
+                self,
+                head: Head,
+                replies: Replies,
+                connection: &mut Connection,
+            ) -> Result<Rope, SessionError> {
+                match self {
+                    $(Asked::$variant(asked) => head.frame(&asked.answer(head.version, replies, connection)?),)*
+                }
+            }
+        }
+    };
+}
+
+asked! {
+    Produce(produce::Asked),
+    Fetch(fetch::Asked),
+    ListOffsets(list_offsets::Asked),
+    OffsetForLeaderEpoch(offset_for_leader_epoch::Asked),
+    Metadata(metadata::Asked),
+    Pages(metadata::pages::Asked),
+    Cluster(cluster::Asked),
+    CreateTopics(topics::create::Asked),
+    DeleteTopics(topics::delete::Asked),
+    CreatePartitions(topics::grow::Asked),
+    DescribeConfigs(configs::describe::Asked),
+    InitProducerId(init_producer_id::Asked),
+    FindCoordinator(groups::find_coordinator::Asked),
+    JoinGroup(groups::join::Asked),
+    SyncGroup(groups::sync::Asked),
+    Heartbeat(groups::heartbeat::Asked),
+    LeaveGroup(groups::leave::Asked),
+    OffsetCommit(groups::offset_commit::Asked),
+    OffsetFetch(groups::offset_fetch::Asked),
+    DescribeGroups(groups::describe::Asked),
+    ListGroups(groups::list::Asked),
+    DeleteGroups(groups::delete::Asked),
+}

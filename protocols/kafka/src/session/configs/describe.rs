@@ -1,0 +1,235 @@
+//! DescribeConfigs: settings of topics, and the defaults that nodes give to topics.
+
+use forebay_kit::SessionError;
+use forebay_kit::model::admin::{DescribeTopics, DescribedTopic, TopicSelection};
+use forebay_kit::model::{
+    ClusterView, Refusal, Reply, Request, TopicDefaults, TopicName, TopicRef, TopicSettings,
+};
+
+use super::{Config, Kind, Source, of_topic};
+use crate::session::asked::{Answer, Connection};
+use crate::session::dispatch::{Asking, Step};
+use crate::session::errors::{self, Area};
+use crate::session::names::node_number;
+use crate::session::open::{Replies, strange};
+use crate::wire::messages::describe_configs::{
+    DescribeConfigsResource, DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
+};
+use crate::wire::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
+use crate::wire::{ErrorCode, Str};
+
+/// Kafka's number for topics as something configured.
+const TOPIC: i8 = 2;
+/// Kafka's number for brokers.
+const BROKER: i8 = 4;
+/// Where a value comes from: the topic.
+const SOURCE_TOPIC: i8 = 1;
+/// Where a value comes from: nobody set it.
+const SOURCE_DEFAULT: i8 = 5;
+
+/// What the response needs of the request.
+pub(in crate::session) struct Asked {
+    resources: Vec<Resource>,
+    has_synonyms: bool,
+    has_documentation: bool,
+}
+
+/// Something whose settings are wanted.
+struct Resource {
+    kind: i8,
+    name: Str,
+    /// Only these settings; all if absent.
+    keys: Option<Vec<Str>>,
+    place: Place,
+}
+
+enum Place {
+    /// The next described topic.
+    Topic,
+    /// The node with this id; no id for what all nodes share.
+    Node(Option<i32>),
+    Refused(ErrorCode, &'static str),
+}
+
+pub(in crate::session) fn ask(
+    _: &mut Asking<'_>,
+    request: DescribeConfigsRequest,
+) -> Step<DescribeConfigsResponse> {
+    let mut topics = Vec::new();
+    let resource = |resource: &DescribeConfigsResource| {
+        let (place, topic) = place(resource);
+        topics.extend(topic);
+        Resource {
+            kind: resource.resource_type,
+            name: resource.resource_name.detached(),
+            keys: resource.configuration_keys.as_ref().map(|keys| keys.iter().map(Str::detached).collect()),
+            place,
+        }
+    };
+    let asked = Asked {
+        resources: request.resources.iter().map(resource).collect(),
+        has_synonyms: request.include_synonyms,
+        has_documentation: request.include_documentation,
+    };
+    let describe = DescribeTopics { topics: TopicSelection::These(topics), create: false };
+    Step::Many(vec![Request::DescribeTopics(describe), Request::DescribeDefaults], asked.into())
+}
+
+fn place(resource: &DescribeConfigsResource) -> (Place, Option<TopicRef>) {
+    let name = resource.resource_name.as_str();
+    match resource.resource_type {
+        TOPIC => match TopicName::parse(name) {
+            Ok(name) => (Place::Topic, Some(TopicRef::Name(name))),
+            Err(_) => (Place::Refused(ErrorCode::InvalidTopic, "no topic can have this name"), None),
+        },
+        BROKER if name.is_empty() => (Place::Node(None), None),
+        BROKER => match name.parse() {
+            Ok(id) => (Place::Node(Some(id)), None),
+            Err(_) => (Place::Refused(ErrorCode::InvalidRequest, "a broker is named by its number"), None),
+        },
+        _ => (Place::Refused(ErrorCode::InvalidRequest, "only topics and brokers have settings here"), None),
+    }
+}
+
+impl Answer for Asked {
+    type Response = DescribeConfigsResponse;
+
+    fn answer(
+        self,
+        _: i16,
+        replies: Replies,
+        _: &mut Connection,
+    ) -> Result<DescribeConfigsResponse, SessionError> {
+        let mut replies = replies.all().into_iter();
+        let (Some(Reply::DescribeTopics(_, topics)), Some(Reply::DescribeDefaults(defaults, cluster))) =
+            (replies.next(), replies.next())
+        else {
+            return Err(strange("DescribeTopics and DescribeDefaults"));
+        };
+        let mut topics = topics.into_iter();
+        let mut results = Vec::with_capacity(self.resources.len());
+        for resource in &self.resources {
+            let configs = match resource.place {
+                Place::Topic => {
+                    let topic = topics.next().ok_or_else(|| strange("DescribeTopics of this length"))?;
+                    configs_of(&topic, &defaults)
+                }
+                Place::Node(id) => configs_of_node(id, &cluster, &defaults),
+                Place::Refused(code, why) => Err((code, Str::from_static(why))),
+            };
+            results.push(self.result(resource, configs));
+        }
+        Ok(DescribeConfigsResponse { results, ..Default::default() })
+    }
+}
+
+type Configs = Result<Vec<Config>, (ErrorCode, Str)>;
+
+fn configs_of(described: &DescribedTopic, defaults: &TopicDefaults) -> Configs {
+    match &described.topic {
+        Ok(view) => Ok(of_topic(&view.settings, defaults).collect()),
+        Err(refusal) => Err(refused(refusal)),
+    }
+}
+
+fn refused(refusal: &Refusal) -> (ErrorCode, Str) {
+    (errors::code(refusal, Area::Catalogue), errors::message(refusal).unwrap_or_default())
+}
+
+fn configs_of_node(id: Option<i32>, cluster: &ClusterView, defaults: &TopicDefaults) -> Configs {
+    match id {
+        // Settings that all nodes share and that could be changed while they run: none.
+        None => Ok(Vec::new()),
+        Some(id) if cluster.nodes.iter().any(|node| node_number(node.id) == id) => Ok(of_node(defaults)),
+        Some(_) => Err((ErrorCode::InvalidRequest, Str::from_static("no node has this number"))),
+    }
+}
+
+/// A node's defaults for topics by their names in Kafka's broker configuration.
+fn of_node(defaults: &TopicDefaults) -> Vec<Config> {
+    let mut configs: Vec<_> = of_topic(&TopicSettings::default(), defaults)
+        .filter_map(|config| Some(Config { name: broker_name(config.name)?, is_read_only: true, ..config }))
+        .collect();
+    configs.push(Config {
+        name: "num.partitions",
+        value: defaults.partitions.to_string(),
+        default: defaults.partitions.to_string(),
+        source: Source::Default,
+        is_read_only: true,
+        kind: Kind::Int,
+        means: "Partitions of a topic created without a count.",
+    });
+    configs
+}
+
+fn broker_name(topic_name: &str) -> Option<&'static str> {
+    Some(match topic_name {
+        "cleanup.policy" => "log.cleanup.policy",
+        "compression.type" => "compression.type",
+        "max.message.bytes" => "message.max.bytes",
+        "message.timestamp.type" => "log.message.timestamp.type",
+        "min.insync.replicas" => "min.insync.replicas",
+        "retention.bytes" => "log.retention.bytes",
+        "retention.ms" => "log.retention.ms",
+        "unclean.leader.election.enable" => "unclean.leader.election.enable",
+        _ => return None,
+    })
+}
+
+impl Asked {
+    fn result(&self, resource: &Resource, configs: Configs) -> DescribeConfigsResult {
+        let mut result = DescribeConfigsResult {
+            resource_type: resource.kind,
+            resource_name: resource.name.clone(),
+            ..Default::default()
+        };
+        match configs {
+            Ok(configs) => {
+                let wanted = configs.iter().filter(|config| resource.wants(config));
+                result.configs = wanted.map(|config| self.config(config)).collect();
+            }
+            Err((code, why)) => {
+                result.error_code = code;
+                result.error_message = Some(why);
+            }
+        }
+        result
+    }
+
+    fn config(&self, config: &Config) -> DescribeConfigsResourceResult {
+        DescribeConfigsResourceResult {
+            name: Str::from_static(config.name),
+            value: Some(Str::from(config.value.as_str())),
+            read_only: config.is_read_only,
+            config_source: source_number(config.source),
+            is_sensitive: false,
+            synonyms: if self.has_synonyms { synonyms(config) } else { Vec::new() },
+            config_type: config.kind as i8,
+            documentation: self.has_documentation.then(|| Str::from_static(config.means)),
+        }
+    }
+}
+
+impl Resource {
+    fn wants(&self, config: &Config) -> bool {
+        self.keys.as_ref().is_none_or(|keys| keys.iter().any(|key| key == config.name))
+    }
+}
+
+/// Where the value could have come from, the winner first.
+fn synonyms(config: &Config) -> Vec<DescribeConfigsSynonym> {
+    let synonym = |value: &str, source| DescribeConfigsSynonym {
+        name: Str::from_static(config.name),
+        value: Some(Str::from(value)),
+        source,
+    };
+    let own = (config.source == Source::Topic).then(|| synonym(&config.value, SOURCE_TOPIC));
+    own.into_iter().chain([synonym(&config.default, SOURCE_DEFAULT)]).collect()
+}
+
+fn source_number(source: Source) -> i8 {
+    match source {
+        Source::Topic => SOURCE_TOPIC,
+        Source::Default => SOURCE_DEFAULT,
+    }
+}

@@ -1,0 +1,139 @@
+//! A frame's header decides which module serves it.
+
+use forebay_kit::model::Request;
+use forebay_kit::{Bytes, SessionError};
+
+use super::asked::{Asked, Connection};
+use super::misbehaved;
+use super::open::{Ending, Head};
+use super::{
+    api_versions, cluster, configs, fetch, groups, init_producer_id, list_offsets, metadata,
+    offset_for_leader_epoch, produce, topics,
+};
+use crate::wire::api::Standing;
+use crate::wire::{ApiKey, Cursor, RequestHead, RequestHeader, Str};
+
+/// What an API makes of a request.
+pub(super) enum Step<R> {
+    /// The response is known without asking anybody.
+    Answer(R),
+    /// One request to the broker.
+    One(Request, Asked),
+    /// Any number of requests but none.
+    Many(Vec<Request>, Asked),
+    /// A publish that nobody waits for, and why the connection is to end behind it.
+    Unconfirmed(Option<Request>, Option<String>),
+    /// The connection ends, for this reason.
+    Close(String),
+}
+
+/// As [`Step`], for the session, which does not care for the API.
+pub(super) enum Plan {
+    End(Ending),
+    AskOne(Request, Asked),
+    Ask(Vec<Request>, Asked),
+    Unconfirmed(Option<Request>, Option<String>),
+}
+
+/// A request as its API sees it, beside its body.
+pub(super) struct Asking<'c> {
+    pub(super) head: Head,
+    /// What the client calls itself; empty if it does not.
+    pub(super) client: Str,
+    pub(super) connection: &'c mut Connection,
+}
+
+impl Asking<'_> {
+    pub(super) fn version(&self) -> i16 {
+        self.head.version
+    }
+}
+
+/// Reads a frame and says what is to be done.
+pub(super) fn plan(frame: &Bytes, connection: &mut Connection) -> Result<(Head, Plan), SessionError> {
+    let peeked = RequestHead::peek(frame).map_err(|error| misbehaved(&error))?;
+    let mut cursor = Cursor::new(frame);
+    let header = RequestHeader::decode(&mut cursor).map_err(|error| misbehaved(&error))?;
+    let head = Head { api: header.api, version: header.api_version, correlation_id: peeked.correlation_id };
+    if let Some(ending) = unserved(head)? {
+        return Ok((head, Plan::End(ending)));
+    }
+    let client = header.client_id.unwrap_or_default();
+    let plan = serve(&mut cursor, Asking { head, client, connection })?;
+    Ok((head, plan))
+}
+
+/// The end of a request that no module serves.
+fn unserved(head: Head) -> Result<Option<Ending>, SessionError> {
+    let api = head.api.api();
+    let (name, version) = (head.api.name(), head.version);
+    let why = match &api.standing {
+        _ if api.serves(version) => return Ok(None),
+        Standing::Served { .. } if head.api == ApiKey::ApiVersions => {
+            return api_versions::unknown_version(head).map(|frame| Some(Ending::Frame(frame)));
+        }
+        Standing::Served { advertised_from, versions }
+            if (*advertised_from..versions.end).contains(&version) =>
+        {
+            return Ok(None);
+        }
+        Standing::Served { versions, .. } => {
+            format!(
+                "{name} in version {version} is not served, only {} to {}",
+                versions.start,
+                versions.end - 1
+            )
+        }
+        Standing::Refused(why) => format!("{name} is not served: {why}"),
+    };
+    Ok(Some(Ending::Close(why)))
+}
+
+fn serve(cursor: &mut Cursor<'_>, asking: Asking<'_>) -> Result<Plan, SessionError> {
+    match asking.head.api {
+        ApiKey::Produce => with(cursor, asking, produce::ask),
+        ApiKey::Fetch => with(cursor, asking, fetch::ask),
+        ApiKey::ListOffsets => with(cursor, asking, list_offsets::ask),
+        ApiKey::Metadata => with(cursor, asking, metadata::ask),
+        ApiKey::OffsetCommit => with(cursor, asking, groups::offset_commit::ask),
+        ApiKey::OffsetFetch => with(cursor, asking, groups::offset_fetch::ask),
+        ApiKey::FindCoordinator => with(cursor, asking, groups::find_coordinator::ask),
+        ApiKey::JoinGroup => with(cursor, asking, groups::join::ask),
+        ApiKey::Heartbeat => with(cursor, asking, groups::heartbeat::ask),
+        ApiKey::LeaveGroup => with(cursor, asking, groups::leave::ask),
+        ApiKey::SyncGroup => with(cursor, asking, groups::sync::ask),
+        ApiKey::DescribeGroups => with(cursor, asking, groups::describe::ask),
+        ApiKey::ListGroups => with(cursor, asking, groups::list::ask),
+        ApiKey::DeleteGroups => with(cursor, asking, groups::delete::ask),
+        ApiKey::ApiVersions => with(cursor, asking, api_versions::ask),
+        ApiKey::CreateTopics => with(cursor, asking, topics::create::ask),
+        ApiKey::DeleteTopics => with(cursor, asking, topics::delete::ask),
+        ApiKey::CreatePartitions => with(cursor, asking, topics::grow::ask),
+        ApiKey::InitProducerId => with(cursor, asking, init_producer_id::ask),
+        ApiKey::OffsetForLeaderEpoch => with(cursor, asking, offset_for_leader_epoch::ask),
+        ApiKey::DescribeConfigs => with(cursor, asking, configs::describe::ask),
+        ApiKey::DescribeCluster => with(cursor, asking, cluster::ask),
+        ApiKey::DescribeTopicPartitions => with(cursor, asking, metadata::pages::ask),
+        other => Err(SessionError::Bug(format!(
+            "{} is in the table of served APIs and in no module",
+            other.name()
+        ))),
+    }
+}
+
+/// Reads the body and lets its API ask.
+fn with<'c, Q: crate::wire::Request>(
+    cursor: &mut Cursor<'_>,
+    mut asking: Asking<'c>,
+    ask: impl FnOnce(&mut Asking<'c>, Q) -> Step<Q::Response>,
+) -> Result<Plan, SessionError> {
+    let head = asking.head;
+    let request = Q::read(cursor, head.version).map_err(|error| misbehaved(&error))?;
+    Ok(match ask(&mut asking, request) {
+        Step::Answer(response) => Plan::End(Ending::Frame(head.frame(&response)?)),
+        Step::One(request, asked) => Plan::AskOne(request, asked),
+        Step::Many(requests, asked) => Plan::Ask(requests, asked),
+        Step::Unconfirmed(request, refused) => Plan::Unconfirmed(request, refused),
+        Step::Close(why) => Plan::End(Ending::Close(why)),
+    })
+}

@@ -1,0 +1,113 @@
+//! DescribeGroups.
+
+use forebay_kit::SessionError;
+use forebay_kit::model::group::{GroupReply, GroupRequest, GroupView, MemberView};
+use forebay_kit::model::{Refusal, Request};
+
+use super::{GroupList, of_group, state_name};
+use crate::session::asked::{Answer, Connection};
+use crate::session::cluster::GROUP_OPERATIONS;
+use crate::session::dispatch::{Asking, Step};
+use crate::session::errors::{self, Area};
+use crate::session::open::{Replies, strange};
+use crate::wire::messages::describe_groups::{DescribedGroup, DescribedGroupMember};
+use crate::wire::messages::{DescribeGroupsRequest, DescribeGroupsResponse};
+use crate::wire::{ErrorCode, Str};
+
+/// First version in which a group that does not exist is an error; before, it is a dead group.
+const UNKNOWN_FROM: i16 = 6;
+
+pub(in crate::session) struct Asked {
+    list: GroupList,
+    operations: i32,
+}
+
+pub(in crate::session) fn ask(
+    asking: &mut Asking<'_>,
+    request: DescribeGroupsRequest,
+) -> Step<DescribeGroupsResponse> {
+    let (list, ids) = GroupList::new(request.groups.iter());
+    let operations = if request.include_authorized_operations { GROUP_OPERATIONS } else { i32::MIN };
+    let asked = Asked { list, operations };
+    if ids.is_empty() {
+        let version = asking.version();
+        let refused = asked.list.groups.into_iter();
+        let refused =
+            refused.map(|group| refused_group(version, group.text, group.refused.unwrap_or_default(), None));
+        return Step::Answer(DescribeGroupsResponse { groups: refused.collect(), ..Default::default() });
+    }
+    let requests = ids.into_iter().map(|id| Request::Group(GroupRequest::Describe(id)));
+    Step::Many(requests.collect(), asked.into())
+}
+
+impl Answer for Asked {
+    type Response = DescribeGroupsResponse;
+
+    fn answer(
+        self,
+        version: i16,
+        replies: Replies,
+        _: &mut Connection,
+    ) -> Result<DescribeGroupsResponse, SessionError> {
+        let mut groups = Vec::with_capacity(self.list.groups.len());
+        for answered in self.list.with(replies.all()) {
+            let (text, reply) = answered?;
+            let reply = match reply {
+                Ok(reply) => reply,
+                Err(code) => {
+                    groups.push(refused_group(version, text, code, None));
+                    continue;
+                }
+            };
+            let GroupReply::Describe(described) = of_group(reply)? else { return Err(strange("Describe")) };
+            groups.push(match described {
+                Ok(view) => group(text, view, self.operations),
+                Err(Refusal::UnknownGroup) if version < UNKNOWN_FROM => dead(text),
+                Err(refusal) => {
+                    let code = errors::code(&refusal, Area::Group);
+                    refused_group(version, text, code, errors::message(&refusal))
+                }
+            });
+        }
+        Ok(DescribeGroupsResponse { groups, ..Default::default() })
+    }
+}
+
+fn dead(group_id: Str) -> DescribedGroup {
+    DescribedGroup { group_id, group_state: Str::from_static("Dead"), ..Default::default() }
+}
+
+fn refused_group(
+    version: i16,
+    group_id: Str,
+    error_code: ErrorCode,
+    error_message: Option<Str>,
+) -> DescribedGroup {
+    if error_code == ErrorCode::GroupIdNotFound && version >= UNKNOWN_FROM {
+        return DescribedGroup { error_code, error_message, ..dead(group_id) };
+    }
+    DescribedGroup { error_code, error_message, group_id, ..Default::default() }
+}
+
+fn group(group_id: Str, view: GroupView, authorized_operations: i32) -> DescribedGroup {
+    DescribedGroup {
+        group_id,
+        group_state: Str::from_static(state_name(view.state)),
+        protocol_type: Str::from(view.kind),
+        protocol_data: Str::from(view.strategy),
+        members: view.members.into_iter().map(member).collect(),
+        authorized_operations,
+        ..Default::default()
+    }
+}
+
+fn member(member: MemberView) -> DescribedGroupMember {
+    DescribedGroupMember {
+        member_id: Str::from(member.member),
+        group_instance_id: member.instance.map(Str::from),
+        client_id: Str::from(member.client),
+        client_host: Str::from(member.host),
+        member_metadata: member.metadata,
+        member_assignment: member.assignment,
+    }
+}

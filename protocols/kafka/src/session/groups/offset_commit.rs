@@ -1,0 +1,91 @@
+//! OffsetCommit. A retention time of its own (versions 2 to 4) is not kept: cursors live as long as their group says.
+
+use forebay_kit::SessionError;
+use forebay_kit::model::group::{CommitOffset, CommitOffsets, GroupReply, GroupRequest};
+use forebay_kit::model::{Offset, Request};
+
+use super::of_group;
+use crate::session::asked::{Answer, Connection};
+use crate::session::dispatch::{Asking, Step};
+use crate::session::errors::{self, Area};
+use crate::session::fetch::leader_epoch;
+use crate::session::names::{TopicKey, group_id, owned, owned_option};
+use crate::session::open::{Replies, strange};
+use crate::wire::ErrorCode;
+use crate::wire::messages::offset_commit::{
+    OffsetCommitRequestPartition, OffsetCommitResponsePartition, OffsetCommitResponseTopic,
+};
+use crate::wire::messages::{OffsetCommitRequest, OffsetCommitResponse};
+
+/// The response to be: partitions without an error wait for their answer, in order.
+pub(in crate::session) struct Asked(OffsetCommitResponse);
+
+pub(in crate::session) fn ask(
+    asking: &mut Asking<'_>,
+    request: OffsetCommitRequest,
+) -> Step<OffsetCommitResponse> {
+    let group = group_id(&request.group_id);
+    let mut offsets = Vec::new();
+    let mut topics = Vec::with_capacity(request.topics.len());
+    for topic in &request.topics {
+        let key = asking.connection.names.key(&topic.name);
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for partition in &topic.partitions {
+            let partition_index = partition.partition_index;
+            let offset = group.as_ref().map_err(|code| *code).and_then(|_| offset(&key, partition));
+            let error_code = offset.as_ref().err().copied().unwrap_or_default();
+            offsets.extend(offset);
+            partitions.push(OffsetCommitResponsePartition { partition_index, error_code });
+        }
+        topics.push(OffsetCommitResponseTopic { name: key.text(), partitions });
+    }
+    let response = OffsetCommitResponse { topics, ..Default::default() };
+    let Ok(group) = group else { return Step::Answer(response) };
+    if offsets.is_empty() {
+        return Step::Answer(response);
+    }
+    let commit = CommitOffsets {
+        group,
+        generation: request.generation_id_or_member_epoch,
+        member: owned(&request.member_id),
+        instance: owned_option(&request.group_instance_id),
+        offsets,
+    };
+    Step::One(Request::Group(GroupRequest::CommitOffsets(commit)), Asked(response).into())
+}
+
+fn offset(key: &TopicKey, partition: &OffsetCommitRequestPartition) -> Result<CommitOffset, ErrorCode> {
+    Ok(CommitOffset {
+        partition: key.partition(partition.partition_index)?,
+        offset: u64::try_from(partition.committed_offset)
+            .map(Offset)
+            .map_err(|_| ErrorCode::InvalidRequest)?,
+        leader_epoch: leader_epoch(partition.committed_leader_epoch),
+        metadata: owned_option(&partition.committed_metadata).unwrap_or_default(),
+    })
+}
+
+impl Answer for Asked {
+    type Response = OffsetCommitResponse;
+
+    fn answer(
+        self,
+        _: i16,
+        replies: Replies,
+        _: &mut Connection,
+    ) -> Result<OffsetCommitResponse, SessionError> {
+        let GroupReply::CommitOffsets(done) = of_group(replies.one()?)? else {
+            return Err(strange("CommitOffsets"));
+        };
+        let Asked(mut response) = self;
+        let mut done = done.into_iter();
+        let partitions = response.topics.iter_mut().flat_map(|topic| &mut topic.partitions);
+        for partition in partitions.filter(|partition| partition.error_code.is_none()) {
+            let (_, done) = done.next().ok_or_else(|| strange("CommitOffsets of this length"))?;
+            if let Err(refusal) = done {
+                partition.error_code = errors::code(&refusal, Area::Group);
+            }
+        }
+        Ok(response)
+    }
+}

@@ -1,0 +1,214 @@
+//! One connection: frames in, requests out; replies in, frames out.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | `intake` | bytes cut into frames |
+//! | `dispatch` | a frame's header, and the module that serves it |
+//! | `open` | the open requests: replies come in any order, responses leave in the order of their requests |
+//! | `asked` | what is kept of a request until its response is made |
+//! | `names`, `errors` | topics and refusals in Kafka's words |
+//! | one per API | `ask` makes requests of a request, `answer` a response of their replies |
+//!
+//! A client may have [`ConnectionInfo::requests_open_max`] requests open; above it the session neither decodes nor wants bytes.
+
+mod api_versions;
+mod asked;
+mod cluster;
+mod configs;
+mod dispatch;
+mod errors;
+mod fetch;
+mod fetch_session;
+mod groups;
+mod init_producer_id;
+mod intake;
+mod list_offsets;
+mod metadata;
+mod names;
+mod offset_for_leader_epoch;
+mod open;
+mod produce;
+mod topics;
+
+use std::collections::VecDeque;
+
+use forebay_kit::model::publish::Published;
+use forebay_kit::model::{Reply, Request};
+use forebay_kit::{Bytes, CloseReason, ConnectionInfo, Input, Instant, Output, Session, SessionError, Token};
+
+use asked::Connection;
+use dispatch::Plan;
+use intake::Intake;
+use open::{Ending, OpenRequests, Ready};
+
+/// The state of one Kafka connection.
+pub struct KafkaSession {
+    requests_open_max: usize,
+    intake: Intake,
+    open: OpenRequests,
+    /// Publishes with `acks=0` that the broker has not taken or refused: nobody waits for them, and still they are open.
+    unconfirmed: usize,
+    outputs: VecDeque<Output>,
+    phase: Phase,
+    connection: Connection,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Serving,
+    /// Nothing more is read; what is open is answered.
+    Draining,
+    /// The close is among the outputs, or was.
+    Closed,
+}
+
+/// Tokens of publishes with `acks=0` have this bit, for they have no place in the order of responses.
+const UNCONFIRMED: u64 = 1 << 63;
+
+impl KafkaSession {
+    /// A session for a fresh connection.
+    #[must_use]
+    pub fn new(info: ConnectionInfo) -> KafkaSession {
+        KafkaSession {
+            requests_open_max: info.requests_open_max,
+            intake: Intake::new(info.frame_bytes_max),
+            open: OpenRequests::default(),
+            unconfirmed: 0,
+            outputs: VecDeque::new(),
+            phase: Phase::Serving,
+            connection: Connection::new(&info),
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.open.len() + self.unconfirmed < self.requests_open_max
+    }
+
+    /// Reads frames while there is room, and answers what can be answered.
+    fn advance(&mut self) -> Result<(), SessionError> {
+        self.answer_in_order()?;
+        while self.phase == Phase::Serving && self.has_room() {
+            let Some(frame) = self.intake.next().map_err(|error| misbehaved(&error))? else { break };
+            self.take_frame(&frame)?;
+            self.answer_in_order()?;
+        }
+        if self.phase == Phase::Draining && self.is_idle() {
+            self.close(CloseReason::Shutdown);
+        }
+        Ok(())
+    }
+
+    fn take_frame(&mut self, frame: &Bytes) -> Result<(), SessionError> {
+        let (head, plan) = dispatch::plan(frame, &mut self.connection)?;
+        match plan {
+            Plan::End(ending) => self.open.end(ending),
+            Plan::Ask(requests, asked) => {
+                let first = self.open.wait(head, asked, requests.len());
+                for (token, request) in (first..).zip(requests) {
+                    self.call(token, request);
+                }
+            }
+            Plan::AskOne(request, asked) => {
+                let token = self.open.wait(head, asked, 1);
+                self.call(token, request);
+            }
+            Plan::Unconfirmed(request, refused) => {
+                if let Some(request) = request {
+                    let token = self.open.token() | UNCONFIRMED;
+                    self.unconfirmed += 1;
+                    self.call(token, request);
+                }
+                if let Some(why) = refused {
+                    self.open.end(Ending::Close(why));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, token: u64, request: Request) {
+        self.outputs.push_back(Output::Call(Token(token), request));
+    }
+
+    /// Sends the responses that are complete, up to the first that is not.
+    fn answer_in_order(&mut self) -> Result<(), SessionError> {
+        while self.phase != Phase::Closed {
+            let ending = match self.open.pop() {
+                None => break,
+                Some(Ready::Ending(ending)) => ending,
+                Some(Ready::Replied(head, asked, replies)) => {
+                    Ending::Frame(asked.answer(head, replies, &mut self.connection)?)
+                }
+            };
+            match ending {
+                Ending::Frame(frame) => {
+                    self.outputs.extend(frame.into_chunks().into_iter().map(Output::Bytes))
+                }
+                Ending::Close(why) => self.close(CloseReason::Protocol(why)),
+            }
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, reason: CloseReason) {
+        self.phase = Phase::Closed;
+        self.intake.clear();
+        self.open.clear();
+        self.outputs.push_back(Output::Close(reason));
+    }
+
+    fn take_reply(&mut self, token: Token, reply: Reply) -> Result<(), SessionError> {
+        if token.0 & UNCONFIRMED == 0 {
+            return self.open.take(token, reply);
+        }
+        let Reply::Publish(published) = reply else { return Err(open::strange("Publish")) };
+        let Some(open) = self.unconfirmed.checked_sub(1) else {
+            return Err(SessionError::Bug("an unconfirmed publish was answered twice".into()));
+        };
+        self.unconfirmed = open;
+        if let Some(why) = first_refusal(&published) {
+            // Without a response, the end of the connection is the only sign that the producer can get.
+            self.open.end(Ending::Close(format!("a publish with acks=0 was refused: {why}")));
+        }
+        Ok(())
+    }
+}
+
+impl Session for KafkaSession {
+    fn handle(&mut self, _now: Instant, input: Input) -> Result<(), SessionError> {
+        if self.phase == Phase::Closed {
+            return Ok(());
+        }
+        match input {
+            Input::Bytes(bytes) if self.phase == Phase::Serving => self.intake.push(bytes),
+            Input::Bytes(_) | Input::Timeout => {}
+            Input::Reply(token, reply) => self.take_reply(token, reply)?,
+            Input::Shutdown => {
+                self.phase = Phase::Draining;
+                self.intake.clear();
+            }
+        }
+        self.advance()
+    }
+
+    fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    fn wants_bytes(&self) -> bool {
+        self.phase == Phase::Serving && self.has_room()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.open.is_empty() && self.unconfirmed == 0
+    }
+}
+
+fn first_refusal(published: &[Published]) -> Option<String> {
+    published.iter().find_map(|published| published.as_ref().err()).map(ToString::to_string)
+}
+
+/// What no client may send.
+fn misbehaved(what: &dyn std::fmt::Display) -> SessionError {
+    SessionError::PeerMisbehaved(what.to_string())
+}

@@ -1,0 +1,197 @@
+//! Produce: one batch per partition, checked here, stored as it came.
+
+use forebay_kit::model::publish::{Appended, Confirm, PayloadKind, Publish, PublishItem, Published};
+use forebay_kit::model::{Reply, Request};
+use forebay_kit::record::batch::{self, BatchError, BatchHeader, CheckLimits, Codec, Depth, Fault};
+use forebay_kit::record::limits::INFLATED_BYTES_MAX_DEFAULT;
+use forebay_kit::{Bytes, SessionError};
+
+use super::asked::{Answer, Connection};
+use super::dispatch::{Asking, Step};
+use super::errors::{self, Area};
+use super::names::{TopicKey, milliseconds};
+use super::open::{Replies, strange};
+use crate::wire::messages::produce::{PartitionProduceData, PartitionProduceResponse, TopicProduceResponse};
+use crate::wire::messages::{ProduceRequest, ProduceResponse};
+use crate::wire::{ErrorCode, Str};
+
+/// First version that we append from.
+const VERSION_MIN: i16 = 3;
+/// First version whose clients may write zstd.
+const ZSTD_FROM: i16 = 7;
+/// First version that names topics by id.
+const IDS_FROM: i16 = 13;
+
+/// The frame's own limit bounds a batch before the topic's does.
+const LIMITS: CheckLimits = CheckLimits {
+    batch_bytes_max: usize::MAX,
+    inflated_bytes_max: INFLATED_BYTES_MAX_DEFAULT,
+    depth: Depth::Records,
+};
+
+/// The response to be: partitions without an error wait for their item, in order.
+pub(super) struct Asked(ProduceResponse);
+
+/// Why a partition's batch goes no further.
+struct Refused {
+    code: ErrorCode,
+    why: Str,
+}
+
+pub(super) fn ask(asking: &mut Asking<'_>, request: ProduceRequest) -> Step<ProduceResponse> {
+    let version = asking.version();
+    let confirm = match request.acks {
+        0 => Confirm::None,
+        1 => Confirm::Leader,
+        _ => Confirm::Quorum,
+    };
+    let all_refused = refuse_all(version, &request);
+    let timeout_ms = milliseconds(request.timeout_ms);
+    let (mut items, mut first_refused) = (Vec::new(), None);
+    let mut responses = Vec::with_capacity(request.topic_data.len());
+    for topic in request.topic_data {
+        let key = asking.connection.names.key_in(version >= IDS_FROM, &topic.name, topic.topic_id);
+        let mut partition_responses = Vec::with_capacity(topic.partition_data.len());
+        for partition in topic.partition_data {
+            let index = partition.index;
+            let item = match &all_refused {
+                Some(refused) => Err(refused.clone()),
+                None => item(version, &key, partition),
+            };
+            partition_responses.push(match item {
+                Ok(item) => {
+                    items.push(item);
+                    PartitionProduceResponse { index, base_offset: -1, ..Default::default() }
+                }
+                Err(refused) => {
+                    let response = refused.response(index);
+                    first_refused.get_or_insert(refused);
+                    response
+                }
+            });
+        }
+        responses.push(TopicProduceResponse { name: key.text(), topic_id: key.id(), partition_responses });
+    }
+    let request = Request::Publish(Publish { items, confirm, timeout_ms });
+    let is_empty = matches!(&request, Request::Publish(publish) if publish.items.is_empty());
+    let response = ProduceResponse { responses, ..Default::default() };
+    if confirm == Confirm::None {
+        let why = first_refused.map(|refused| format!("a publish with acks=0 was refused: {}", refused.why));
+        Step::Unconfirmed((!is_empty).then_some(request), why)
+    } else if is_empty {
+        Step::Answer(response)
+    } else {
+        Step::One(request, Asked(response).into())
+    }
+}
+
+/// Why no batch of this request is looked at.
+fn refuse_all(version: i16, request: &ProduceRequest) -> Option<Refused> {
+    if version < VERSION_MIN {
+        return Some(Refused::new(ErrorCode::UnsupportedVersion, "record layouts before v2 are not served"));
+    }
+    if !matches!(request.acks, -1..=1) {
+        return Some(Refused::new(ErrorCode::InvalidRequiredAcks, "acks is -1, 0 or 1"));
+    }
+    request.transactional_id.as_ref().map(|_| Refused::transactional())
+}
+
+/// The checked batch of one partition.
+fn item(version: i16, key: &TopicKey, partition: PartitionProduceData) -> Result<PublishItem, Refused> {
+    let place =
+        key.partition(partition.index).map_err(|code| Refused::new(code, "no such topic or partition"))?;
+    let bytes = partition.records.unwrap_or_default().into_bytes();
+    let payload = admit(version, bytes)?;
+    Ok(PublishItem { partition: place, kind: PayloadKind::RecordBatch, payload })
+}
+
+fn admit(version: i16, bytes: Bytes) -> Result<Bytes, Refused> {
+    if bytes.is_empty() {
+        return Err(Refused::new(ErrorCode::InvalidRecord, "a partition needs exactly one batch"));
+    }
+    let (header, payload) = batch::admit(bytes, &LIMITS).map_err(|error| Refused::batch(&error))?;
+    refuse_header(version, &header).map_or(Ok(payload), Err)
+}
+
+fn refuse_header(version: i16, header: &BatchHeader) -> Option<Refused> {
+    if header.codec == Codec::Zstd && version < ZSTD_FROM {
+        let why = "zstd needs Produce version 7";
+        return Some(Refused::new(ErrorCode::UnsupportedCompressionType, why));
+    }
+    header.attributes.is_transactional().then(Refused::transactional)
+}
+
+impl Refused {
+    fn new(code: ErrorCode, why: &'static str) -> Refused {
+        Refused { code, why: Str::from_static(why) }
+    }
+
+    fn clone(&self) -> Refused {
+        Refused { code: self.code, why: self.why.clone() }
+    }
+
+    /// The one code after which every producer stops at once and tells its application.
+    fn transactional() -> Refused {
+        Refused::new(ErrorCode::TransactionalIdAuthorizationFailed, super::init_producer_id::NO_TRANSACTIONS)
+    }
+
+    fn batch(error: &BatchError) -> Refused {
+        Refused { code: batch_code(error), why: Str::from(error.to_string()) }
+    }
+
+    fn response(&self, index: i32) -> PartitionProduceResponse {
+        PartitionProduceResponse {
+            index,
+            error_code: self.code,
+            base_offset: -1,
+            error_message: Some(self.why.clone()),
+            ..Default::default()
+        }
+    }
+}
+
+fn batch_code(error: &BatchError) -> ErrorCode {
+    match error {
+        // Producers send again after CORRUPT_MESSAGE; these would be the same the next time.
+        BatchError::TrailingBytes { .. } | BatchError::Undecodable { .. } => ErrorCode::InvalidRecord,
+        error => match error.fault() {
+            Fault::Corrupt => ErrorCode::CorruptMessage,
+            Fault::Invalid => ErrorCode::InvalidRecord,
+            Fault::UnsupportedLayout => ErrorCode::UnsupportedForMessageFormat,
+            Fault::UnsupportedCodec => ErrorCode::UnsupportedCompressionType,
+            Fault::TooLarge => ErrorCode::MessageTooLarge,
+            Fault::Timestamp => ErrorCode::InvalidTimestamp,
+        },
+    }
+}
+
+impl Answer for Asked {
+    type Response = ProduceResponse;
+
+    fn answer(self, _: i16, replies: Replies, _: &mut Connection) -> Result<ProduceResponse, SessionError> {
+        let Reply::Publish(published) = replies.one()? else { return Err(strange("Publish")) };
+        let Asked(mut response) = self;
+        let mut published = published.into_iter();
+        let topics = response.responses.iter_mut();
+        for partition in topics.flat_map(|topic| &mut topic.partition_responses) {
+            if partition.error_code.is_none() {
+                told(partition, published.next().ok_or_else(|| strange("Publish of this length"))?);
+            }
+        }
+        Ok(response)
+    }
+}
+
+fn told(partition: &mut PartitionProduceResponse, published: Published) {
+    match published {
+        Ok(Appended { base_offset, start_offset, append_time }) => {
+            partition.base_offset = base_offset.0.cast_signed();
+            partition.log_start_offset = start_offset.0.cast_signed();
+            partition.log_append_time_ms = append_time.map_or(-1, |time| time.0);
+        }
+        Err(refusal) => {
+            partition.error_code = errors::code(&refusal, Area::Publish);
+            partition.error_message = errors::message(&refusal);
+        }
+    }
+}
