@@ -80,6 +80,12 @@ impl Checkpoints {
     pub(crate) fn note_sealed(&mut self, shard: ShardId, seal: LogIndex) {
         self.segments.insert(seal, SegmentId { shard, first: self.sealed.next(), generation: 0 });
         self.sealed = seal;
+        // Met in a replay: no append of this process told of it.
+        let at = self.seals.partition_point(|(known, _)| *known < seal);
+        if self.seals.get(at).is_none_or(|(known, _)| *known != seal) {
+            let bytes = self.seals.get(at).map_or(self.appended_bytes, |(_, bytes)| *bytes);
+            self.seals.insert(at, (seal, bytes));
+        }
     }
 
     /// Whether one is being written.
@@ -274,6 +280,19 @@ mod tests {
         let mut early = checkpoints();
         early.current.index = LogIndex(10);
         assert_eq!(early.floor(LogIndex(u64::MAX), 0), Some(LogIndex(10)));
+    }
+
+    #[test]
+    fn a_replayed_seal_can_become_the_floor() {
+        let mut checkpoints = Checkpoints::at(Point { index: LogIndex(5), ..Point::default() }, LogIndex(5));
+        checkpoints.note_sealed(ShardId(0), LogIndex(10));
+        checkpoints.note_sealed(ShardId(0), LogIndex(20));
+        checkpoints.current.index = LogIndex(20);
+        assert_eq!(checkpoints.floor(LogIndex(15), 0), Some(LogIndex(10)));
+        assert_eq!(checkpoints.floor(LogIndex(20), 0), Some(LogIndex(20)));
+        let segment = |first| SegmentId { shard: ShardId(0), first: LogIndex(first), generation: 0 };
+        let segments: Vec<_> = checkpoints.segments.into_values().collect();
+        assert_eq!(segments, [segment(6), segment(11)]);
     }
 
     #[test]

@@ -203,6 +203,7 @@ impl Replica {
                 let alone = is_alone(&self.membership(), self.config.peer);
                 self.identity.company = if alone { Company::Alone } else { Company::Others };
                 self.hard.now.conf = self.identity.encode();
+                self.step_down_when_removed();
             }
             // A function of the configuration alone, so every replica skips it.
             Err(error) => {
@@ -210,6 +211,17 @@ impl Replica {
             }
         }
         Some(())
+    }
+
+    /// A removal that an earlier leader proposed can be committed by the one it removes. The library would let it go on leading,
+    /// and its heartbeats would keep the others from electing.
+    fn step_down_when_removed(&mut self) {
+        self.with_raft(|node| {
+            if node.raft.state == StateRole::Leader && !node.raft.promotable() {
+                let term = node.raft.term;
+                node.raft.become_follower(term, 0);
+            }
+        });
     }
 
     fn ask_reads(&mut self) {

@@ -597,6 +597,109 @@ fn whatever_happens_confirmed_entries_stay_and_replicas_agree() {
     assert!(installs >= seeds / 10, "too few installs to have tried anything: {installs}");
 }
 
+#[test]
+fn the_membership_turns_over_under_crashes_and_nothing_is_lost() {
+    let seeds = std::env::var("FOREBAY_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(30);
+    let (mut installs, mut changes) = (0, 0);
+    for seed in 0..seeds {
+        let (world, changed) = turnover(5000 + seed);
+        world.check_confirmed();
+        installs += world.installs;
+        changes += changed;
+    }
+    assert!(installs > seeds && changes > 3 * seeds, "{installs} installs, {changes} changes are too few");
+}
+
+/// Random changes of the membership between five machines, with crashes; whoever is removed comes back as another life on
+/// a blank disk.
+fn turnover(seed: u64) -> (World, u64) {
+    let class = ShardClass::Sync;
+    let mut world = World::new(seed, 3, class);
+    world.loss_percent = 3;
+    world.add(config(4, class, Bootstrap::Join));
+    world.add(config(5, class, Bootstrap::Join));
+    let mut changed = 0;
+    let mut members = None;
+    for _ in 0..250 {
+        let id = 1 + world.rng.below(5);
+        match world.rng.below(12) {
+            0 if world.nodes.values().filter(|node| node.replica.is_none()).count() < 1 => {
+                down(&mut world, id, class);
+            }
+            1 | 2 => restart_all(&mut world),
+            3..6 => {
+                if let Some(leader) = world.leader() {
+                    let before = world.replica(leader).membership();
+                    let peer = world.nodes[&id].config.peer;
+                    let change = if before.voters.contains(&peer) {
+                        Change::Remove(peer)
+                    } else if before.learners.contains(&peer) {
+                        Change::Promote(peer)
+                    } else {
+                        Change::AddLearner(peer)
+                    };
+                    if before.voters.len() > 2 || !matches!(change, Change::Remove(_)) {
+                        let _ = world.replica(leader).change_membership(change);
+                        world.poll(leader);
+                    }
+                }
+            }
+            _ => {
+                if let Some(leader) = world.leader() {
+                    let count = 1 + world.rng.below(20);
+                    let _ = world.propose(leader, count);
+                }
+            }
+        }
+        for _ in 0..world.rng.below(80) {
+            world.step();
+        }
+        let time = world.rng.below(100);
+        world.pass(Duration::from_millis(time));
+        if let Some(leader) = world.leader() {
+            let now = world.replica(leader).membership();
+            changed += u64::from(members.replace(now.clone()).is_some_and(|before| before != now));
+            rejoin_removed(&mut world, leader);
+        }
+    }
+    world.loss_percent = 0;
+    restart_all(&mut world);
+    world.commit_one();
+    let leader = world.leader().unwrap();
+    let everybody = world.replica(leader).membership().everybody();
+    for id in 1..=5 {
+        if !everybody.contains(&world.nodes[&id].config.peer) {
+            world.kill(id);
+        }
+    }
+    world.wait_until_equal();
+    for node in world.nodes.values() {
+        assert!(node.fenced.is_none(), "seed {seed}: node {} is fenced: {:?}", node.id, node.fenced);
+    }
+    (world, changed)
+}
+
+fn restart_all(world: &mut World) {
+    let down: Vec<u64> =
+        world.nodes.values().filter(|node| node.replica.is_none()).map(|node| node.id).collect();
+    down.into_iter().for_each(|id| world.start(id).unwrap());
+}
+
+/// Whoever knows that it was removed gives its disk and its id away.
+fn rejoin_removed(world: &mut World, leader: u64) {
+    let everybody = world.replica(leader).membership().everybody();
+    for id in 1..=5 {
+        let peer = world.nodes[&id].config.peer;
+        let was_in =
+            world.nodes[&id].membership.as_ref().is_some_and(|members| members.everybody().contains(&peer));
+        if was_in && !everybody.contains(&peer) {
+            let mut next = config(id, ShardClass::Sync, Bootstrap::Join);
+            next.peer = peer.next_incarnation().unwrap();
+            world.add(next);
+        }
+    }
+}
+
 /// Losses, cuts, deaths and power cuts, and in the end everybody is back.
 fn chaos(seed: u64, class: ShardClass, rounds: u64) -> World {
     let mut world = World::with_config(seed, 3, class, |config| config.follower_lag_bytes_max = 500);
