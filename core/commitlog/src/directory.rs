@@ -13,10 +13,11 @@ use crate::crc::crc32c;
 use crate::cursor::Cursor;
 use crate::fault::{Action, Corruption, Fault};
 use crate::files::{Segment, View};
+use crate::index_entry::PartitionRun;
 use crate::limits::DIRECTORY_FAN_IN;
 use crate::manifest::remove_if_there;
 use crate::run::{Kind, Run, RunFile, Shape, Unsorted};
-use crate::sidecar::{PartitionRun, Sidecar};
+use crate::sidecar::Sidecar;
 
 const MAGIC: [u8; 6] = *b"FBYRUN";
 const VERSION: u16 = 1;

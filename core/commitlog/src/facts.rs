@@ -8,7 +8,7 @@ use crate::fault::{Action, Fault};
 use crate::files::Segment;
 use crate::scan::{Depth, LocalCheck, Scanner, Step};
 use crate::segment::{SEGMENT_HEADER_BYTES, SegmentId, check_header, encode_header};
-use crate::sidecar::SegmentFacts;
+use crate::sidecar_write::SegmentFacts;
 use crate::terms::Point;
 
 /// The content digest of a segment, entry by entry. See `docs/formats/segment.md`.

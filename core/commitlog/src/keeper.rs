@@ -14,11 +14,13 @@ use crate::directory::Directory;
 use crate::facts::read_facts;
 use crate::fault::{Action, Fault};
 use crate::files::{Files, Segment, SegmentIndex, View};
+use crate::index_entry::IndexEntry;
 use crate::lock::lock;
 use crate::manifest::{Manifest, remove_if_there};
 use crate::scan::Depth;
 use crate::segment::SegmentId;
-use crate::sidecar::{IndexEntry, Sidecar, WriteError, write_sidecar};
+use crate::sidecar::Sidecar;
+use crate::sidecar_write::{WriteError, write_sidecar};
 
 /// Why a checkpoint did not become current.
 #[derive(Clone, Debug)]

@@ -49,8 +49,10 @@
 //! [`Fault`]. Reads go on.
 #![forbid(unsafe_code)]
 
+mod append;
 mod block_cache;
 mod body;
+mod chain;
 mod checkpoint;
 mod config;
 mod crc;
@@ -65,6 +67,7 @@ mod files;
 mod flush;
 pub mod fuzz;
 mod hard_state;
+mod index_entry;
 mod install;
 mod keeper;
 pub mod limits;
@@ -81,12 +84,15 @@ mod scan;
 mod scrub;
 mod segment;
 mod sidecar;
+mod sidecar_write;
 mod slots;
 mod tail;
 mod terms;
 mod transfer;
+mod truncate;
 mod verify;
 
+pub use append::{AppendError, Appended};
 pub use block_cache::BlockCache;
 pub use body::{Body, BodyBuilder, BodyError, Slot, SlotKind};
 pub use checkpoint::{Checkpoint, CheckpointFile, CheckpointMeta, Section, Written, checkpoint_name};
@@ -97,9 +103,10 @@ pub use entry::{Entry, EntryKind};
 pub use fault::{Action, Corruption, Fault, IoFailure};
 pub use flush::{FlushDone, FlushJob};
 pub use hard_state::{CONF_BYTES_MAX, HardState, HardStateFile};
+pub use index_entry::{IndexEntry, PartitionRun};
 pub use install::InstallError;
 pub use keeper::{AdoptError, Keeper, SidecarError, load_latest};
-pub use log::{AppendError, Appended, Log, Unavailable};
+pub use log::{Log, Unavailable};
 pub use manifest::Manifest;
 pub use reader::{Located, ReadError, Reader, SegmentInfo};
 pub use reclaim::ReclaimError;
@@ -107,7 +114,7 @@ pub use recover::{Cut, Recovered};
 pub use rewrite::{Judge, Liveness};
 pub use scrub::{Scrub, ScrubProgress};
 pub use segment::SegmentId;
-pub use sidecar::{IndexEntry, PartitionRun, SegmentSummary, Sidecar};
+pub use sidecar::{SegmentSummary, Sidecar};
 pub use slots::Durability;
 pub use terms::Point;
 pub use transfer::{FileName, Outgoing, RECEIVE_BYTES_MAX};

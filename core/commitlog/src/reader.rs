@@ -11,11 +11,12 @@ use crate::crc::crc32c;
 use crate::entry::{Entry, EntryHeader, HEADER_BYTES};
 use crate::fault::{Action, Fault};
 use crate::files::{Files, Segment, View};
+use crate::index_entry::PartitionRun;
 use crate::limits::POINT_READ_BYTES;
 use crate::lock::lock;
 use crate::scan::{Depth, LocalCheck, Scanner, Step};
 use crate::segment::SegmentId;
-use crate::sidecar::{PartitionRun, SegmentSummary, Sidecar};
+use crate::sidecar::{SegmentSummary, Sidecar};
 
 /// Why something could not be read.
 #[derive(Clone, Debug)]

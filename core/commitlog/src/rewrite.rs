@@ -12,13 +12,15 @@ use crate::entry::{Entry, EntryHeader, EntryKind};
 use crate::facts::FactsBuilder;
 use crate::fault::{Action, Fault};
 use crate::files::Segment;
+use crate::index_entry::IndexEntry;
 use crate::keeper::Keeper;
 use crate::lock::lock;
 use crate::manifest::{TMP_ENDING, remove_if_there};
 use crate::reclaim::ReclaimError;
 use crate::scan::{Depth, LocalCheck, Scanner, Step};
 use crate::segment::{SEGMENT_HEADER_BYTES, SegmentId, encode_header};
-use crate::sidecar::{IndexEntry, SegmentFacts, SegmentSummary, WriteError, write_sidecar};
+use crate::sidecar::SegmentSummary;
+use crate::sidecar_write::{SegmentFacts, WriteError, write_sidecar};
 
 /// What is gathered before it is written, in bytes.
 const WRITE_BYTES: usize = 1024 * 1024;

@@ -5,13 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use forebay_env::{Disk, File, OpenMode};
-use forebay_model::{LogIndex, Offset, PartitionId, SlotNumber, Term, Timestamp};
+use forebay_model::{LogIndex, Offset, PartitionId, Term, Timestamp};
 
 use crate::block_cache::{BlockCache, CachedFile};
 use crate::crc::crc32c;
 use crate::cursor::Cursor;
 use crate::fault::{Action, Fault};
-use crate::run::{Kind, Run, RunFile, Shape, Unsorted};
+use crate::index_entry::{ENTRIES, IndexEntry, PARTITIONS, PartitionRun, entry_key};
+use crate::run::{Kind, Run, Shape};
 use crate::segment::SegmentId;
 use crate::terms::Point;
 
@@ -19,162 +20,8 @@ const MAGIC: [u8; 6] = *b"FBYSDC";
 const VERSION: u16 = 1;
 const FOOTER_BYTES: usize = 192;
 
-const POSITIONS: Kind = Kind { record: 16, key: 8 };
-const TERMS: Kind = Kind { record: 16, key: 8 };
-const ENTRIES: Kind = Kind { record: 56, key: 16 };
-const PARTITIONS: Kind = Kind { record: 64, key: 8 };
-
-/// One line of a partition's index: a run of records with consecutive offsets in one slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct IndexEntry {
-    /// The partition.
-    pub partition: PartitionId,
-    /// The offset of the first record.
-    pub first_offset: Offset,
-    /// How many offsets it covers; at least one.
-    pub count: u32,
-    /// The log entry with the bytes.
-    pub log_index: LogIndex,
-    /// The slot in it.
-    pub slot: SlotNumber,
-    /// Which record of the slot is the first.
-    pub first_position: u32,
-    /// Bytes that it accounts for.
-    pub bytes: u32,
-    /// The largest timestamp of its records.
-    pub max_timestamp: Timestamp,
-    /// When the first of its records expires, in milliseconds since 1970; `i64::MAX` for never.
-    pub earliest_expiry: i64,
-}
-
-impl IndexEntry {
-    /// The offset behind the last one.
-    #[must_use]
-    pub fn end_offset(&self) -> Offset {
-        Offset(self.first_offset.0.saturating_add(u64::from(self.count)))
-    }
-
-    fn encode(&self) -> [u8; ENTRIES.record] {
-        let mut out = [0; ENTRIES.record];
-        out[0..16].copy_from_slice(&entry_key(self.partition, self.first_offset));
-        out[16..20].copy_from_slice(&self.count.to_le_bytes());
-        out[20..24].copy_from_slice(&self.slot.0.to_le_bytes());
-        out[24..32].copy_from_slice(&self.log_index.0.to_le_bytes());
-        out[32..36].copy_from_slice(&self.first_position.to_le_bytes());
-        out[36..40].copy_from_slice(&self.bytes.to_le_bytes());
-        out[40..48].copy_from_slice(&self.max_timestamp.0.to_le_bytes());
-        out[48..56].copy_from_slice(&self.earliest_expiry.to_le_bytes());
-        out
-    }
-
-    fn decode(record: &[u8]) -> IndexEntry {
-        let mut cursor = Cursor::new(record);
-        let mut fields = || {
-            Some(IndexEntry {
-                partition: PartitionId(u64::from_be_bytes(cursor.array()?)),
-                first_offset: Offset(u64::from_be_bytes(cursor.array()?)),
-                count: cursor.u32()?,
-                slot: SlotNumber(cursor.u32()?),
-                log_index: LogIndex(cursor.u64()?),
-                first_position: cursor.u32()?,
-                bytes: cursor.u32()?,
-                max_timestamp: Timestamp(cursor.u64()?.cast_signed()),
-                earliest_expiry: cursor.u64()?.cast_signed(),
-            })
-        };
-        fields().expect("a record has its kind's length")
-    }
-}
-
-fn entry_key(partition: PartitionId, offset: Offset) -> [u8; ENTRIES.key] {
-    let mut key = [0; ENTRIES.key];
-    key[..8].copy_from_slice(&partition.0.to_be_bytes());
-    key[8..].copy_from_slice(&offset.0.to_be_bytes());
-    key
-}
-
-/// What one segment holds of one partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PartitionRun {
-    /// The partition.
-    pub partition: PartitionId,
-    /// The first offset here.
-    pub first_offset: Offset,
-    /// The offset behind the last one here.
-    pub end_offset: Offset,
-    /// How many index entries there are.
-    pub entries: u64,
-    /// Bytes that they account for.
-    pub live_bytes: u64,
-    /// The largest timestamp.
-    pub max_timestamp: Timestamp,
-    /// When the first record expires; `i64::MAX` for never.
-    pub earliest_expiry: i64,
-    first_record: u64,
-}
-
-impl PartitionRun {
-    fn new(entry: &IndexEntry, first_record: u64) -> PartitionRun {
-        PartitionRun {
-            partition: entry.partition,
-            first_offset: entry.first_offset,
-            end_offset: entry.first_offset,
-            entries: 0,
-            live_bytes: 0,
-            max_timestamp: entry.max_timestamp,
-            earliest_expiry: entry.earliest_expiry,
-            first_record,
-        }
-    }
-
-    /// Takes in the next entry of the partition; refuses one that overlaps the last.
-    fn add(&mut self, entry: &IndexEntry) -> Result<(), Unsorted> {
-        if entry.first_offset < self.end_offset {
-            return Err(Unsorted);
-        }
-        self.end_offset = entry.end_offset();
-        self.entries += 1;
-        self.live_bytes += u64::from(entry.bytes);
-        self.max_timestamp = self.max_timestamp.max(entry.max_timestamp);
-        self.earliest_expiry = self.earliest_expiry.min(entry.earliest_expiry);
-        Ok(())
-    }
-
-    fn encode(&self) -> [u8; PARTITIONS.record] {
-        let mut out = [0; PARTITIONS.record];
-        out[0..8].copy_from_slice(&self.partition.0.to_be_bytes());
-        let words = [
-            self.first_record,
-            self.entries,
-            self.first_offset.0,
-            self.end_offset.0,
-            self.live_bytes,
-            self.max_timestamp.0.cast_unsigned(),
-            self.earliest_expiry.cast_unsigned(),
-        ];
-        for (word, out) in words.iter().zip(out[8..].as_chunks_mut::<8>().0) {
-            *out = word.to_le_bytes();
-        }
-        out
-    }
-
-    fn decode(record: &[u8]) -> PartitionRun {
-        let mut cursor = Cursor::new(record);
-        let mut fields = || {
-            Some(PartitionRun {
-                partition: PartitionId(u64::from_be_bytes(cursor.array()?)),
-                first_record: cursor.u64()?,
-                entries: cursor.u64()?,
-                first_offset: Offset(cursor.u64()?),
-                end_offset: Offset(cursor.u64()?),
-                live_bytes: cursor.u64()?,
-                max_timestamp: Timestamp(cursor.u64()?.cast_signed()),
-                earliest_expiry: cursor.u64()?.cast_signed(),
-            })
-        };
-        fields().expect("a record has its kind's length")
-    }
-}
+pub(crate) const POSITIONS: Kind = Kind { record: 16, key: 8 };
+pub(crate) const TERMS: Kind = Kind { record: 16, key: 8 };
 
 /// What a sidecar says of its segment; all of it that stays in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,9 +44,10 @@ pub struct SegmentSummary {
     pub partitions: u64,
 }
 
-struct Footer {
-    summary: SegmentSummary,
-    shapes: [Shape; 4],
+/// What the end of a sidecar says.
+pub(crate) struct Footer {
+    pub(crate) summary: SegmentSummary,
+    pub(crate) shapes: [Shape; 4],
 }
 
 /// An open sidecar: its footer in memory, everything else through the block cache. Cheap to clone; the file stays readable
@@ -256,6 +104,10 @@ impl Sidecar {
         let footer = decode_footer(&bytes, path, start)?;
         let file = Arc::new(CachedFile::new(file, path.to_path_buf(), cache.clone()));
         Ok(Sidecar { footer: Arc::new(footer), file })
+    }
+
+    pub(crate) fn just_written(footer: Footer, file: CachedFile) -> Sidecar {
+        Sidecar { footer: Arc::new(footer), file: Arc::new(file) }
     }
 
     /// What it says of its segment.
@@ -443,7 +295,7 @@ impl Sidecar {
     }
 }
 
-fn encode_pair(key: u64, value: u64) -> [u8; 16] {
+pub(crate) fn encode_pair(key: u64, value: u64) -> [u8; 16] {
     let mut out = [0; 16];
     out[..8].copy_from_slice(&key.to_be_bytes());
     out[8..].copy_from_slice(&value.to_le_bytes());
@@ -456,7 +308,7 @@ fn decode_pair(record: &[u8]) -> (u64, u64) {
     pair().expect("a record has its kind's length")
 }
 
-fn encode_footer(footer: &Footer) -> [u8; FOOTER_BYTES] {
+pub(crate) fn encode_footer(footer: &Footer) -> [u8; FOOTER_BYTES] {
     let summary = &footer.summary;
     let mut out = Vec::with_capacity(FOOTER_BYTES);
     out.extend_from_slice(&MAGIC);
@@ -524,91 +376,4 @@ fn decode_footer(bytes: &[u8; FOOTER_BYTES], path: &Path, start: u64) -> Result<
         return Err(damaged("the sidecar's runs do not add up to its length"));
     }
     Ok(footer)
-}
-
-/// Why a sidecar was not written.
-#[derive(Clone, Debug)]
-pub(crate) enum WriteError {
-    Fault(Fault),
-    Unsorted,
-    Foreign(LogIndex),
-}
-
-impl From<Fault> for WriteError {
-    fn from(fault: Fault) -> WriteError {
-        WriteError::Fault(fault)
-    }
-}
-
-/// What a sidecar says of the log entries of its segment.
-pub(crate) struct SegmentFacts {
-    pub(crate) id: SegmentId,
-    pub(crate) last: Point,
-    pub(crate) bytes: u64,
-    pub(crate) content_digest: u64,
-    pub(crate) positions: Vec<(LogIndex, u64)>,
-    pub(crate) terms: Vec<Point>,
-}
-
-/// Writes the sidecar of a segment: beside, flushed, renamed, the name flushed. `entries` come sorted by partition and
-/// offset.
-pub(crate) fn write_sidecar(
-    disk: &dyn Disk,
-    dir: &Path,
-    facts: &SegmentFacts,
-    entries: impl IntoIterator<Item = IndexEntry>,
-    cache: &Arc<BlockCache>,
-) -> Result<Sidecar, WriteError> {
-    let mut file = RunFile::create(disk, dir, facts.id.sidecar_name())?;
-    let pairs = facts.positions.iter().map(|(index, position)| encode_pair(index.0, *position));
-    let positions = write_pairs(&mut file, POSITIONS, pairs)?;
-    let pairs = facts.terms.iter().map(|point| encode_pair(point.index.0, point.term.0));
-    let terms = write_pairs(&mut file, TERMS, pairs)?;
-
-    let mut writer = file.run(ENTRIES);
-    let mut runs: Vec<PartitionRun> = Vec::new();
-    for entry in entries {
-        if entry.log_index < facts.id.first || entry.log_index > facts.last.index || entry.count == 0 {
-            return Err(WriteError::Foreign(entry.log_index));
-        }
-        if runs.last().is_none_or(|run| run.partition != entry.partition) {
-            runs.push(PartitionRun::new(&entry, writer.records()));
-        }
-        runs.last_mut().expect("just made").add(&entry).map_err(|Unsorted| WriteError::Unsorted)?;
-        writer.push(&entry.encode())?.map_err(|Unsorted| WriteError::Unsorted)?;
-    }
-    let entries = writer.finish()?;
-
-    let mut writer = file.run(PARTITIONS);
-    for run in &runs {
-        writer.push(&run.encode())?.map_err(|Unsorted| WriteError::Unsorted)?;
-    }
-    let partitions = writer.finish()?;
-
-    let summary = SegmentSummary {
-        id: facts.id,
-        last: facts.last,
-        bytes: facts.bytes,
-        content_digest: facts.content_digest,
-        live_bytes: runs.iter().map(|run| run.live_bytes).sum(),
-        entries: positions.records,
-        index_entries: entries.records,
-        partitions: partitions.records,
-    };
-    let footer = Footer { summary, shapes: [positions, terms, entries, partitions] };
-    let file = file.finish(&encode_footer(&footer))?;
-    let path = dir.join(facts.id.sidecar_name());
-    Ok(Sidecar { footer: Arc::new(footer), file: Arc::new(CachedFile::new(file, path, cache.clone())) })
-}
-
-fn write_pairs(
-    file: &mut RunFile<'_>,
-    kind: Kind,
-    pairs: impl Iterator<Item = [u8; 16]>,
-) -> Result<Shape, WriteError> {
-    let mut writer = file.run(kind);
-    for pair in pairs {
-        writer.push(&pair)?.map_err(|Unsorted| WriteError::Unsorted)?;
-    }
-    Ok(writer.finish()?)
 }

@@ -8,6 +8,7 @@ use forebay_model::{LogIndex, Position, SlotNumber};
 
 use crate::block_cache::BlockCache;
 use crate::body::lines;
+use crate::chain::inspect;
 use crate::checkpoint::CheckpointFile;
 use crate::directory::{Cover, DirectoryFile};
 use crate::durable::{self, DURABLE_MAGIC, DURABLE_NAME};
@@ -17,7 +18,6 @@ use crate::files::Segment;
 use crate::hard_state::{self, HARD_STATE_MAGIC, HARD_STATE_NAME};
 use crate::limits::{BLOCK_CACHE_BYTES_DEFAULT, MANIFEST_BYTES_MAX};
 use crate::manifest::{MANIFEST_NAME, Manifest, read_whole};
-use crate::recover::inspect;
 use crate::scan::{Depth, LocalCheck, Scanner, Step};
 use crate::segment::{SEGMENT_HEADER_BYTES, SegmentId};
 use crate::slots::{damaged_copies, newest_of};

@@ -206,6 +206,7 @@ fn a_damaged_sidecar_of_the_tail_is_reported_and_written_again() {
         assert_eq!(recovered.damaged_sidecars[0].file, name);
         let id = recovered.without_sidecar[0];
         assert_eq!((id.first, recovered.entries_scanned), (LogIndex(32), 32));
+        assert!(!bad.exists(&name), "it could pass for the sidecar of other entries");
         log.keeper().write_sidecar(id, [index_entry(1, 5, 1, 40)]).unwrap();
         drop(log);
         assert!(open(&bad).1.without_sidecar.is_empty());
