@@ -44,6 +44,8 @@ pub enum Invocation {
     /// List consumer groups, and say how far behind they are and why
     #[command(subcommand)]
     Group(Group),
+    /// Print the broker's files as text, or check a whole data directory
+    Dump(Dump),
     /// Print a script that completes this command line in a shell
     Completions(Completions),
 }
@@ -288,6 +290,20 @@ pub struct GroupDescribe {
     pub interval: Duration,
     /// Write one JSON document
     #[arg(long)]
+    pub json: bool,
+}
+
+/// `forebay dump`.
+#[derive(Debug, Args)]
+pub struct Dump {
+    /// Files of a shard (segments, sidecars, checkpoints, manifests ...), or directories of them
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+    /// Read every file of a data directory that no broker has open, and say what is not as it was written
+    #[arg(long)]
+    pub verify: bool,
+    /// With --verify: write one JSON document
+    #[arg(long, requires = "verify")]
     pub json: bool,
 }
 

@@ -16,3 +16,6 @@ mod run;
 mod shard_thread;
 
 pub use run::{Ended, ServeError, serve};
+
+/// The world as traits and the real one, for tools that read a node's files without a node.
+pub use forebay_env as env;

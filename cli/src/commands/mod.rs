@@ -3,11 +3,13 @@
 mod completions;
 mod connect;
 mod consume;
+mod dump;
 mod group;
 mod input;
 mod produce;
 mod serve;
 mod topic;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -23,6 +25,8 @@ pub fn run(invocation: Invocation) -> ExitCode {
         Invocation::Consume(args) => consume::run(&args),
         Invocation::Topic(args) => topic::run(&args),
         Invocation::Group(args) => group::run(&args),
+        Invocation::Dump(args) if args.verify => verify::run(&args),
+        Invocation::Dump(args) => dump::run(&args),
         Invocation::Completions(args) => completions::run(&args),
     };
     match result {
