@@ -56,6 +56,8 @@ pub struct ShardReadiness {
     /// Which.
     #[serde(serialize_with = "number")]
     pub shard: ShardId,
+    /// Whether time-driven deletion waits because the clock stepped. It serves all the same.
+    pub clock_held: bool,
     /// How it is.
     #[serde(flatten)]
     pub state: ShardState,

@@ -20,7 +20,9 @@ struct ToyNode {
 
 impl ToyNode {
     fn new() -> Arc<ToyNode> {
-        let shards = (0..2).map(|n| ShardReadiness { shard: ShardId(n), state: ShardState::Led }).collect();
+        let shards = (0..2)
+            .map(|n| ShardReadiness { shard: ShardId(n), clock_held: n == 1, state: ShardState::Led })
+            .collect();
         let readiness = Readiness { node: Lifecycle::Serving, shards, disk: DiskState::Ok };
         Arc::new(ToyNode { readiness: Mutex::new(readiness), levels: Mutex::new("info".into()) })
     }
@@ -124,7 +126,10 @@ fn a_node_that_serves_is_ready_and_one_that_does_not_says_why() {
         serde_json::json!({
             "ready": true,
             "node": "serving",
-            "shards": [{"shard": 0, "state": "led"}, {"shard": 1, "state": "led"}],
+            "shards": [
+                {"shard": 0, "clock_held": false, "state": "led"},
+                {"shard": 1, "clock_held": true, "state": "led"},
+            ],
             "disk": "ok",
         })
     );
