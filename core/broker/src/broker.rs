@@ -218,6 +218,10 @@ impl Inner {
             Next::Wait => {}
             Next::EndFetches(open) => self.end_fetches(open),
             Next::Reply(reply) => self.finish(&ticket.call.asker, reply, replies),
+            Next::Published(published, since) => {
+                self.metrics.answered(&published, self.env.clock.monotonic().since(since));
+                self.finish(&ticket.call.asker, Reply::Publish(published), replies);
+            }
             Next::NameOffsets(found) => {
                 let reply = self.name_offsets(found);
                 self.finish(&ticket.call.asker, reply, replies);

@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use forebay_env::Monotonic;
 use forebay_model::admin::{CreatePartitions, CreateTopics, DeleteTopics, DescribeTopics};
 use forebay_model::fetch::{FetchRefusal, Fetched, FoundEpochEnd, FoundOffset};
 use forebay_model::group::{FetchedOffset, GroupListing, GroupReply};
@@ -43,8 +44,8 @@ pub(crate) struct Call {
 
 /// What has been answered so far.
 pub(crate) enum Gather {
-    /// One slot per item.
-    Publish(Slots<Published>),
+    /// One slot per item, and when the front desk took it.
+    Publish(Slots<Published>, Monotonic),
     /// One slot per item; a part covers the items of one shard.
     Fetch(FetchGather),
     /// One slot per item; a part covers the items of one shard.
@@ -146,6 +147,8 @@ pub(crate) enum Next {
     EndFetches(Vec<(usize, u64)>),
     /// Everything is answered.
     Reply(Reply),
+    /// A publish is answered that was taken then.
+    Published(Vec<Published>, Monotonic),
     /// The step is done; go on.
     Continue(Step, Answer),
     /// A complete cursor list by id that must be put into names.
@@ -161,7 +164,7 @@ impl Call {
     pub(crate) fn answer(&self, part: usize, answer: Answer) -> Next {
         let mut gather = self.gather.lock().unwrap_or_else(PoisonError::into_inner);
         let next = gather.answer(part, answer);
-        if matches!(next, Next::Reply(_) | Next::Continue(..) | Next::NameOffsets(_)) {
+        if matches!(next, Next::Reply(_) | Next::Published(..) | Next::Continue(..) | Next::NameOffsets(_)) {
             *gather = Gather::Done;
         }
         next
@@ -179,9 +182,9 @@ impl Call {
 impl Gather {
     fn answer(&mut self, part: usize, answer: Answer) -> Next {
         match (&mut *self, answer) {
-            (Gather::Publish(slots), Answer::Published(published)) => {
+            (Gather::Publish(slots, since), Answer::Published(published)) => {
                 slots.set(part, published);
-                complete(slots, Reply::Publish)
+                if slots.is_complete() { Next::Published(slots.take(), *since) } else { Next::Wait }
             }
             (Gather::Fetch(fetch), Answer::Fetched(items)) => fetch.answer(part, items),
             (Gather::FindOffsets(slots, parts), Answer::FoundOffsets(found)) => {

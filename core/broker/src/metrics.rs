@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::time::Duration;
 
-use forebay_env::metrics::Counter;
+use forebay_env::metrics::{Counter, Histogram, Kind, MetricsText};
 use forebay_model::group::GroupReply;
+use forebay_model::publish::Published;
 use forebay_model::{Refusal, Reply};
 
 use crate::broker::lock;
@@ -18,6 +20,8 @@ pub struct BrokerMetrics {
     pub payload_bytes_in: Counter,
     /// Bytes of records handed out to readers.
     pub record_bytes_out: Counter,
+    /// From when a publish was taken to when its last item was answered, of publishes with a confirmed item.
+    pub confirm: Histogram,
     /// Refusals by [`Refusal::name`]; their number is bounded by the variants.
     refusals: Mutex<BTreeMap<&'static str, u64>>,
 }
@@ -28,9 +32,39 @@ impl BrokerMetrics {
         self.payload_bytes_in.add(bytes as u64);
     }
 
+    pub(crate) fn answered(&self, published: &[Published], took: Duration) {
+        if published.iter().any(Result::is_ok) {
+            self.confirm.record(took);
+        }
+    }
+
     /// How often each reason was given.
     pub fn refusals(&self) -> Vec<(&'static str, u64)> {
         lock(&self.refusals).iter().map(|(name, count)| (*name, *count)).collect()
+    }
+
+    /// Writes everything.
+    pub fn write(&self, out: &mut MetricsText) {
+        out.counter("forebay_payloads_in_total", "Payloads handed to shards.", &self.payloads_in);
+        out.counter("forebay_payload_bytes_in_total", "Bytes of those payloads.", &self.payload_bytes_in);
+        out.counter(
+            "forebay_record_bytes_out_total",
+            "Bytes of the record batches handed out to readers.",
+            &self.record_bytes_out,
+        );
+        let mut refusals = out.family(
+            "forebay_refusals_total",
+            "Requests and parts of requests that were refused, by reason; a reason appears when it is first given.",
+            Kind::Counter,
+        );
+        for (reason, count) in self.refusals() {
+            refusals.sample(&[("reason", reason)], count);
+        }
+        out.histogram(
+            "forebay_confirm_seconds",
+            "Time from taking a publish to its confirm, the wait in the mailbox included.",
+            &self.confirm,
+        );
     }
 
     fn count(&self, refusal: &Refusal) {

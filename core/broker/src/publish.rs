@@ -24,10 +24,10 @@ impl Inner {
             let step = Step::Unresolved(Box::new(Request::Publish(publish)));
             return self.after_barrier(asker, step, replies);
         }
-        let deadline =
-            self.env.clock.monotonic() + std::time::Duration::from_millis(publish.timeout_ms.into());
+        let now = self.env.clock.monotonic();
+        let deadline = now + std::time::Duration::from_millis(publish.timeout_ms.into());
         let confirm = publish.confirm;
-        let call = Call::new(asker, Gather::Publish(Slots::new(publish.items.len())));
+        let call = Call::new(asker, Gather::Publish(Slots::new(publish.items.len()), now));
         for (part, (item, placed)) in publish.items.into_iter().zip(placed).enumerate() {
             let ticket = Ticket { call: call.clone(), part };
             let bytes = item.payload.len();
