@@ -32,7 +32,7 @@ impl RecoveredShard {
 /// What there is to say when the broker is ready.
 pub(crate) struct Facts<'a> {
     pub(crate) listening: &'a [Listening],
-    pub(crate) console: Option<&'a SocketAddr>,
+    pub(crate) console: &'a [SocketAddr],
     pub(crate) recovered: &'a [RecoveredShard],
     pub(crate) recovery_took: Duration,
     pub(crate) took: Duration,
@@ -44,7 +44,7 @@ pub(crate) fn ready(config: &Config, facts: &Facts<'_>) {
     for listening in facts.listening {
         println!("  {:<8} {}", listening.protocol, reachable(listening));
     }
-    if let Some(address) = facts.console {
+    for address in facts.console {
         println!("  http     http://{address}/");
     }
     println!("  data     {}", config.data_dir.display());

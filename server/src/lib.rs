@@ -10,7 +10,7 @@ mod greeting;
 pub mod identity;
 pub mod logging;
 pub mod node;
-mod operator;
+pub mod operator;
 pub mod registry;
 mod run;
 mod shard_thread;

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use forebay_broker::{Broker, DiskGuard};
+use forebay_console::Console;
 use forebay_env::{Env, Lock};
 use forebay_gateway::{ByteBudget, Gateway, Listening, StartError};
 use forebay_kit::Protocol;
@@ -21,6 +22,7 @@ use crate::config::{Config, HostPort, ListenerKind};
 use crate::disk_guard::DiskWatch;
 use crate::greeting;
 use crate::node::{Driver, Node, NodeConfig, NodeError};
+use crate::operator::{NodeFacts, NodeOperator};
 use crate::registry::PROTOCOLS;
 use crate::shard_thread::{ShardThread, Sleeper};
 
@@ -47,7 +49,7 @@ pub enum ServeError {
     /// The operating system gave no thread.
     Thread(io::Error),
     /// The HTTP listener could not be opened.
-    Console(String),
+    Console(forebay_console::StartError),
 }
 
 impl fmt::Display for ServeError {
@@ -63,7 +65,7 @@ impl fmt::Display for ServeError {
             ServeError::Address(address, error) => write!(f, "cannot listen at {address}: {error}"),
             ServeError::Gateway(error) => error.fmt(f),
             ServeError::Thread(error) => write!(f, "the operating system gave no thread: {error}"),
-            ServeError::Console(error) => f.write_str(error),
+            ServeError::Console(error) => error.fmt(f),
         }
     }
 }
@@ -97,21 +99,21 @@ pub fn serve(config: &Config) -> Result<Ended, ServeError> {
     let running = Running::start(config, &env, &ends, started)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Thread)?;
-    let why = runtime.block_on(async {
-        let console = running.start_console(config).await?;
-        greeting::ready(config, &running.facts(started, console.as_ref()));
-        Ok(wait_for_end(&mut end).await)
-    });
-    let ended = match why {
-        Ok(End::Asked) => Ended::Drained,
-        Ok(End::Failed) => Ended::Failed,
+    let console = match running.start_console(config) {
+        Ok(console) => console,
         Err(error) => {
-            running.stop(Duration::ZERO);
+            running.stop(Duration::ZERO, None);
             return Err(error);
         }
     };
+    let told = console.as_ref().map_or(&[][..], Console::addresses);
+    greeting::ready(config, &running.facts(started, told));
+    let ended = match runtime.block_on(wait_for_end(&mut end)) {
+        End::Asked => Ended::Drained,
+        End::Failed => Ended::Failed,
+    };
     exit_on_second_signal(&runtime);
-    running.stop(config.shutdown_drain_max);
+    running.stop(config.shutdown_drain_max, console);
     Ok(ended)
 }
 
@@ -171,8 +173,8 @@ fn exit_on_second_signal(runtime: &tokio::runtime::Runtime) {
 /// A broker at work.
 pub(crate) struct Running {
     pub(crate) broker: Broker,
-    pub(crate) gateway: Gateway,
-    pub(crate) operator: Arc<crate::operator::NodeOperator>,
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) operator: Arc<NodeOperator>,
     shards: Vec<ShardThread>,
     disk: DiskThread,
     recovered: Vec<greeting::RecoveredShard>,
@@ -199,21 +201,29 @@ impl Running {
         let node = Node::open(env, &node_config(config), &threads, guard).map_err(ServeError::Node)?;
         let recovery_took = started.elapsed();
         let recovered = node.shards.iter().map(greeting::RecoveredShard::of).collect();
-        let operator = Arc::new(crate::operator::NodeOperator::new(&node, config));
+        let facts = node_facts(config, recovery_took);
+        let operator = Arc::new(NodeOperator::new(&node, Arc::clone(&env.clock), facts));
         let broker = node.broker.clone();
         let shards = start_shards(node, &threads, env)?;
         let budget = Arc::new(ByteBudget::new(gateway_bytes(config)));
-        let gateway = start_gateway(config, env, &broker, budget)?;
+        let gateway = Arc::new(start_gateway(config, env, &broker, Arc::clone(&budget))?);
+        operator.watch_gateway(Arc::clone(&gateway), budget);
         let disk = DiskThread::start(watch).map_err(ServeError::Thread)?;
         Ok(Running { broker, gateway, operator, shards, disk, recovered, recovery_took })
     }
 
-    async fn start_console(&self, config: &Config) -> Result<Option<SocketAddr>, ServeError> {
+    /// Opens the HTTP listeners, where any are asked for.
+    fn start_console(&self, config: &Config) -> Result<Option<Console>, ServeError> {
         let addresses = addresses(config, ListenerKind::Http)?;
-        crate::operator::start_console(&addresses, Arc::clone(&self.operator)).await
+        if addresses.is_empty() {
+            return Ok(None);
+        }
+        let operator = Arc::clone(&self.operator);
+        let started = Console::start(forebay_console::Config::default(), addresses, operator);
+        started.map(Some).map_err(ServeError::Console)
     }
 
-    fn facts<'a>(&'a self, started: Instant, console: Option<&'a SocketAddr>) -> greeting::Facts<'a> {
+    fn facts<'a>(&'a self, started: Instant, console: &'a [SocketAddr]) -> greeting::Facts<'a> {
         greeting::Facts {
             listening: self.gateway.listening(),
             console,
@@ -223,11 +233,14 @@ impl Running {
         }
     }
 
-    /// Takes nothing new, lets what is open finish, flushes everything.
-    fn stop(self, within: Duration) {
+    /// Takes nothing new, lets what is open finish, flushes everything. Operators see the node drain; then there is
+    /// nothing left to see.
+    fn stop(self, within: Duration, console: Option<Console>) {
+        self.operator.begin_drain();
         self.broker.stop();
         let drained = self.gateway.drain(within);
         tracing::info!(finished = drained.finished, cut = drained.cut, "connections are closed");
+        drop(console);
         self.shards.iter().for_each(ShardThread::stop);
         self.shards.into_iter().for_each(ShardThread::join);
         self.disk.stop();
@@ -240,7 +253,9 @@ fn start_shards(node: Node, threads: &Threads, env: &Env) -> Result<Vec<ShardThr
     for opened in node.shards {
         let sleeper = threads.sleeper(opened.id);
         let ends = threads.ends.clone();
+        let board = Arc::clone(&opened.board);
         let broken = Arc::new(move |shard: ShardId| {
+            board.set_broken("a bug stopped this shard; the log says where".into());
             if shard == ShardId(0) {
                 let _ = ends.try_send(End::Failed);
             }
@@ -340,6 +355,18 @@ fn node_config(config: &Config) -> NodeConfig {
             members_max: config.group_members_max as usize,
             ..CoordinatorSettings::default()
         },
+    }
+}
+
+fn node_facts(config: &Config, recovery_took: Duration) -> NodeFacts {
+    let told = node_config(config);
+    NodeFacts {
+        memory_limit_bytes: config.memory_limit.0,
+        hot_bytes_max: told.hot_bytes_max as u64,
+        tail_bytes_max: told.tail_bytes_max as u64,
+        gateway_bytes_max: gateway_bytes(config) as u64,
+        recovery_took,
+        log_levels: config.log_level.clone(),
     }
 }
 
