@@ -3,7 +3,7 @@
 use forebay_model::LogIndex;
 use raft::{ProgressState, StateRole};
 
-use crate::conf::{Change, ChangeRefused, PROMOTE_LAG_ENTRIES_MAX};
+use crate::conf::{Change, ChangeRefused, Membership, PROMOTE_LAG_ENTRIES_MAX};
 use crate::output::Dropped;
 use crate::peer::PeerId;
 use crate::replica::Replica;
@@ -44,9 +44,7 @@ impl Replica {
         change.check(&membership)?;
         match change {
             Change::Remove(peer) if peer == self.config.peer => return Err(ChangeRefused::WouldRemoveLeader),
-            Change::Promote(peer) if self.lag_of(peer) > PROMOTE_LAG_ENTRIES_MAX => {
-                return Err(ChangeRefused::LearnerBehind);
-            }
+            Change::Promote(peer) if !self.is_caught_up(peer) => return Err(ChangeRefused::LearnerBehind),
             _ if self.node.raft.has_pending_conf() => return Err(ChangeRefused::Busy),
             _ => {}
         }
@@ -58,9 +56,16 @@ impl Replica {
         }
     }
 
-    fn lag_of(&self, peer: PeerId) -> u64 {
-        let matched = self.node.raft.prs().get(peer.raft()).map_or(0, |progress| progress.matched);
-        self.last_index().0.saturating_sub(matched)
+    /// Whether a learner can be counted on. Its vote may be needed for the very next entry, so it must not depend on a
+    /// checkpoint that can only be made with its vote: it has the log from where it was added, or the checkpoint knows it.
+    fn is_caught_up(&self, peer: PeerId) -> bool {
+        let Some(progress) = self.node.raft.prs().get(peer.raft()) else { return false };
+        let matched = LogIndex(progress.matched);
+        let lag = self.last_index().0.saturating_sub(matched.0);
+        let reached = Membership::of(&self.conf_at(matched)).everybody().contains(&peer);
+        progress.state == ProgressState::Replicate
+            && lag <= PROMOTE_LAG_ENTRIES_MAX
+            && (reached || self.is_in_checkpoint(peer))
     }
 
     /// Hands leadership to `to`, a voter, once its log is complete. While that lasts (at most an election timeout) nothing

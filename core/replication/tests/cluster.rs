@@ -2,12 +2,13 @@
 
 mod harness;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use forebay_env::IoClass;
 use forebay_model::NodeId;
 use forebay_replication::{
-    Bootstrap, Change, ChangeRefused, Dropped, Fence, OpenError, PeerId, Role, ShardClass,
+    Bootstrap, Change, ChangeRefused, Dropped, Fence, Membership, OpenError, PeerId, Role, ShardClass,
 };
 use harness::{Fail, World, config, peer};
 
@@ -599,10 +600,12 @@ fn whatever_happens_confirmed_entries_stay_and_replicas_agree() {
 
 #[test]
 fn the_membership_turns_over_under_crashes_and_nothing_is_lost() {
-    let seeds = std::env::var("FOREBAY_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(30);
+    let seeds = std::env::var("FOREBAY_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(12);
     let (mut installs, mut changes) = (0, 0);
-    for seed in 0..seeds {
-        let (world, changed) = turnover(5000 + seed);
+    let first = std::env::var("FOREBAY_FIRST").ok().and_then(|text| text.parse().ok()).unwrap_or(5000);
+    for seed in first..first + seeds {
+        println!("seed {seed}");
+        let (world, changed) = turnover(seed);
         world.check_confirmed();
         installs += world.installs;
         changes += changed;
@@ -619,7 +622,9 @@ fn turnover(seed: u64) -> (World, u64) {
     world.add(config(4, class, Bootstrap::Join));
     world.add(config(5, class, Bootstrap::Join));
     let mut changed = 0;
-    let mut members = None;
+    let mut members: Option<Membership> = None;
+    // An id is given out once.
+    let mut removed: BTreeSet<PeerId> = BTreeSet::new();
     for _ in 0..250 {
         let id = 1 + world.rng.below(5);
         match world.rng.below(12) {
@@ -638,7 +643,9 @@ fn turnover(seed: u64) -> (World, u64) {
                     } else {
                         Change::AddLearner(peer)
                     };
-                    if before.voters.len() > 2 || !matches!(change, Change::Remove(_)) {
+                    if !removed.contains(&peer)
+                        && (before.voters.len() > 2 || !matches!(change, Change::Remove(_)))
+                    {
                         let _ = world.replica(leader).change_membership(change);
                         world.poll(leader);
                     }
@@ -658,8 +665,13 @@ fn turnover(seed: u64) -> (World, u64) {
         world.pass(Duration::from_millis(time));
         if let Some(leader) = world.leader() {
             let now = world.replica(leader).membership();
-            changed += u64::from(members.replace(now.clone()).is_some_and(|before| before != now));
-            rejoin_removed(&mut world, leader);
+            if let Some(before) = members.replace(now.clone())
+                && before != now
+            {
+                changed += 1;
+                removed.extend(before.everybody().difference(&now.everybody()));
+            }
+            rejoin(&mut world, &removed);
         }
     }
     world.loss_percent = 0;
@@ -685,14 +697,11 @@ fn restart_all(world: &mut World) {
     down.into_iter().for_each(|id| world.start(id).unwrap());
 }
 
-/// Whoever knows that it was removed gives its disk and its id away.
-fn rejoin_removed(world: &mut World, leader: u64) {
-    let everybody = world.replica(leader).membership().everybody();
+/// Whoever was removed gives its disk and its id away.
+fn rejoin(world: &mut World, removed: &BTreeSet<PeerId>) {
     for id in 1..=5 {
         let peer = world.nodes[&id].config.peer;
-        let was_in =
-            world.nodes[&id].membership.as_ref().is_some_and(|members| members.everybody().contains(&peer));
-        if was_in && !everybody.contains(&peer) {
+        if removed.contains(&peer) {
             let mut next = config(id, ShardClass::Sync, Bootstrap::Join);
             next.peer = peer.next_incarnation().unwrap();
             world.add(next);

@@ -88,7 +88,7 @@ impl Replica {
             if self.fence.is_some() || self.sender.by_peer.contains_key(&peer) {
                 continue;
             }
-            if !self.knows(peer) {
+            if !self.is_in_checkpoint(peer) {
                 // Raft ignores a snapshot whose membership the receiver is not in.
                 self.sender.newcomer = true;
                 continue;
@@ -107,7 +107,7 @@ impl Replica {
     }
 
     /// Whether the current checkpoint was made when `peer` belonged to the group.
-    fn knows(&self, peer: PeerId) -> bool {
+    pub(crate) fn is_in_checkpoint(&self, peer: PeerId) -> bool {
         Membership::of(&self.conf_at(self.checkpoints.current.index)).everybody().contains(&peer)
     }
 

@@ -489,13 +489,16 @@ impl World {
         let status = self.nodes.values().map(|node| match &node.replica {
             None => format!("{}: down", node.id),
             Some(r) => format!(
-                "{}: {:?} last {} committed {} applied {} durable {} progress {:?}",
+                "{}: {} {:?} last {} committed {} applied {} durable {} floor {} members {:?} progress {:?}",
                 node.id,
+                r.peer(),
                 r.role(),
                 r.last_index(),
                 r.committed_index(),
                 r.applied_index(),
                 r.log().durable_index(),
+                r.log().floor().index,
+                r.membership(),
                 r.progress()
             ),
         });
