@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use forebay_broker::{Broker, BrokerConfig, DiskGuard, ShardHandle, Ticket};
 use forebay_env::Env;
+use forebay_machine::MachineSettings;
 use forebay_model::{FlushClass, NodeId, ShardId, TopicDefaults};
 use forebay_replication::{Bootstrap, PeerId, Recovered, ReplicaConfig, ShardClass};
 use forebay_shard::coordinator::CoordinatorSettings;
@@ -54,6 +55,10 @@ pub struct NodeConfig {
     pub retention_interval: Duration,
     /// What the operator set about groups.
     pub groups: CoordinatorSettings,
+    /// Durations that the replicated state depends on.
+    pub machine: MachineSettings,
+    /// Bytes of sealed segments that each shard reads again every second; 0 turns the scrubber off.
+    pub scrub_bytes_per_second: u64,
 }
 
 /// Why a node was not opened.
@@ -208,6 +213,8 @@ fn shard_config(config: &NodeConfig, id: ShardId, class: FlushClass) -> Result<S
         defaults: config.defaults.clone(),
         retention_interval: config.retention_interval,
         groups: config.groups,
+        machine: config.machine,
+        scrub_bytes_per_second: config.scrub_bytes_per_second,
     })
 }
 

@@ -3,4 +3,4 @@
 use forebay_kit::Protocol;
 
 /// Every protocol.
-pub const PROTOCOLS: &[&dyn Protocol] = &[];
+pub const PROTOCOLS: &[&dyn Protocol] = &[&forebay_kafka::Kafka];

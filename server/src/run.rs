@@ -13,6 +13,7 @@ use forebay_console::Console;
 use forebay_env::{Env, Lock};
 use forebay_gateway::{ByteBudget, Gateway, Listening, StartError};
 use forebay_kit::Protocol;
+use forebay_machine::MachineSettings;
 use forebay_model::ShardId;
 use forebay_shard::Wake;
 use forebay_shard::coordinator::CoordinatorSettings;
@@ -355,6 +356,11 @@ fn node_config(config: &Config) -> NodeConfig {
             members_max: config.group_members_max as usize,
             ..CoordinatorSettings::default()
         },
+        scrub_bytes_per_second: config.scrub_rate.0,
+        machine: MachineSettings {
+            producer_expiry_ms: long_ms(config.producer_expiry),
+            offset_expiry_ms: long_ms(config.group_offsets_retention),
+        },
     }
 }
 
@@ -377,6 +383,10 @@ fn gateway_bytes(config: &Config) -> usize {
 
 fn ms(span: Duration) -> u32 {
     u32::try_from(span.as_millis()).unwrap_or(u32::MAX)
+}
+
+fn long_ms(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn bytes(size: u64) -> usize {

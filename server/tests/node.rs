@@ -78,6 +78,8 @@ fn config(dir: &Path) -> NodeConfig {
         clock_step_max: Duration::from_secs(300),
         retention_interval: Duration::from_secs(30),
         groups: Default::default(),
+        machine: Default::default(),
+        scrub_bytes_per_second: 1 << 20,
     }
 }
 

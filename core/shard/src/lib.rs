@@ -12,9 +12,11 @@ mod cold;
 pub mod coordinator;
 mod draft;
 pub mod entry;
+pub mod fuzz;
 mod group;
 mod guard;
 mod hot;
+mod housekeeping;
 mod index;
 mod log_clock;
 mod mailbox;
@@ -26,6 +28,7 @@ mod read;
 mod reclaim;
 mod refuse_group;
 mod retention;
+mod scrub;
 mod sealed;
 mod shard;
 mod stamp;
@@ -44,6 +47,7 @@ pub use metrics::ShardMetrics;
 pub use reclaim::ReclaimDone;
 pub use refuse_group::refuse_group;
 pub use retention::RetentionDone;
+pub use scrub::ScrubDone;
 pub use shard::{Done, Fittings, Hooks, NextTurn, Shard, ShardConfig, ShardMailbox, ShardOpenError, TICK};
 pub use summary::{
     CursorSummary, GroupSummary, PartitionSummary, SUMMARY_CURSORS_MAX, SUMMARY_INTERVAL,

@@ -23,6 +23,10 @@ pub struct ShardMetrics {
     pub cold_reads: Counter,
     /// Bytes of disk given back.
     pub reclaimed_bytes: Counter,
+    /// Bytes of sealed files that the scrubber read again.
+    pub scrubbed_bytes: Counter,
+    /// Damage that the scrubber found.
+    pub scrub_damage: Counter,
     /// Reads that failed.
     pub read_errors: Counter,
     /// How long each flush of the log took.
@@ -59,6 +63,8 @@ const COUNTERS: &[Row<Counter>] = &[
     ("forebay_cold_reads_total", "Reads that needed a file.", |m| &m.cold_reads),
     ("forebay_read_errors_total", "Reads that failed; nothing of them was served.", |m| &m.read_errors),
     ("forebay_reclaimed_bytes_total", "Bytes of disk given back.", |m| &m.reclaimed_bytes),
+    ("forebay_scrubbed_bytes_total", "Bytes of sealed files read again by the scrubber.", |m| &m.scrubbed_bytes),
+    ("forebay_scrub_damage_total", "Damaged places found by the scrubber.", |m| &m.scrub_damage),
     ("forebay_shard_turns_applied_total", "Turns applied, in replay too.", |m| &m.applied),
 ];
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_env::{Env, Monotonic};
-use forebay_machine::{Catalog, Effects, Machine};
+use forebay_machine::{Catalog, Effects, Machine, MachineSettings};
 use forebay_model::{LogIndex, LogTime, NodeId, PartitionId, Refusal, ShardId, Term, TopicDefaults};
 use forebay_replication::{
     LeaderReady, OpenError, Output, ReadToken, Recovered, Replica, ReplicaConfig, Role,
@@ -37,6 +37,7 @@ use crate::pending::{Askers, Pending};
 use crate::reclaim::{Reclaim, ReclaimDone};
 use crate::retention::{Retention, RetentionDone};
 use crate::summary::Summarizer;
+use crate::scrub::{ScrubDone, Scrubber};
 use crate::waiting::WaitingFetches;
 use crate::work::{Answer, Read, Work};
 
@@ -53,6 +54,8 @@ pub enum Done<T> {
     Retention(RetentionDone),
     /// What reclaiming did.
     Reclaim(ReclaimDone),
+    /// A step of the scrubber.
+    Scrub(ScrubDone),
     /// A frame from a peer's replica.
     Peer(bytes::Bytes),
 }
@@ -81,6 +84,10 @@ pub struct ShardConfig {
     pub retention_interval: Duration,
     /// What the operator set about groups.
     pub groups: CoordinatorSettings,
+    /// Durations that the replicated state depends on.
+    pub machine: MachineSettings,
+    /// Bytes of sealed segments that are read again each second; 0 turns the scrubber off.
+    pub scrub_bytes_per_second: u64,
 }
 
 /// What a shard calls, on its own thread.
@@ -177,8 +184,13 @@ pub struct Shard<T> {
     pub(crate) checkpointed: LogIndex,
     /// A seal is under way.
     pub(crate) sealing: bool,
+    /// The machine's settings were looked at in this term.
+    pub(crate) configured: bool,
+    /// When something was proposed last.
+    pub(crate) spoke_at: Monotonic,
     pub(crate) retention: Retention,
     pub(crate) reclaim: Reclaim,
+    pub(crate) scrubber: Scrubber,
     pub(crate) summarizer: Summarizer,
     /// Bytes of the turns in `pending`.
     pub(crate) pending_bytes: u64,
@@ -251,8 +263,11 @@ impl<T: Clone + Send + 'static> Shard<T> {
             grown: Vec::new(),
             applied: LogIndex(0),
             checkpointed,
+            configured: false,
+            spoke_at: Monotonic(0),
             retention: Retention::default(),
             reclaim: Reclaim::default(),
+            scrubber: Scrubber::default(),
             sealing: false,
             summarizer: Summarizer::default(),
             pending_bytes: 0,
@@ -284,6 +299,8 @@ impl<T: Clone + Send + 'static> Shard<T> {
         self.group_timeouts(now);
         self.look_for_old(now);
         self.look_for_space(now);
+        self.keep_house(now);
+        self.scrub(now);
         self.write_parts();
         self.propose(now);
         self.pump(now);
@@ -322,6 +339,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             self.pending.next_deadline(),
             self.groups.next_deadline(),
             self.retention.next_look(),
+            self.scrubber.next_step(),
             self.reclaim.next_look().filter(|_| self.leads()),
             paced,
         ];
@@ -335,6 +353,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             Done::Cold(done) => self.cold_done(done),
             Done::Retention(done) => self.retention_done(done),
             Done::Reclaim(done) => self.reclaim_done(done),
+            Done::Scrub(done) => self.scrub_done(done),
             Done::Peer(frame) => self.replica.step(now, frame),
         }
     }
@@ -382,6 +401,8 @@ impl<T: Clone + Send + 'static> Shard<T> {
         let (step, policy) = (self.config.clock_step_max, self.config.clock_policy);
         self.clock = Some(LogClock::begin(last, now, clock.wall(), step, policy));
         self.provisioning = false;
+        self.configured = false;
+        self.spoke_at = now;
         self.load_groups(now);
         tracing::info!(shard = self.config.id.0, term = self.term.0, "leads");
     }
@@ -414,6 +435,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         if self.stalled.is_none() && !self.draft.is_empty() {
             let time = self.log_time(now);
             self.turn_number += 1;
+            self.spoke_at = now;
             match self.draft.finish(time, self.proposer, self.turn_number) {
                 Ok((body, askers)) => self.stalled = Some(Turn { number: self.turn_number, body, askers }),
                 Err(error) => panic!("a turn keeps the limits of an entry: {error}"),
