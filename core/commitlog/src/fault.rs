@@ -152,7 +152,7 @@ impl std::error::Error for Fault {
 
 impl std::error::Error for Corruption {}
 
-/// The name of the mark that a fenced log leaves behind.
+/// The name of the mark that a failed flush leaves behind.
 pub(crate) const FENCED_NAME: &str = "fenced";
 
 /// Stops a log at its first failed write or flush, for the rest of the process.
@@ -183,7 +183,8 @@ impl Fence {
 
     /// Records any fault as the end of this log, unless one came before it, and answers the first.
     pub(crate) fn stop(&self, fault: Fault) -> Fault {
-        if self.first.set(fault).is_ok() {
+        let flush_failed = matches!(&fault, Fault::Io(io) if io.action == Action::Flush);
+        if self.first.set(fault).is_ok() && flush_failed {
             // The mark tells the next open not to trust the page cache. When it cannot be made the disk refuses
             // everything, and the next open meets that by itself.
             let _ = self.disk.open(&self.dir.join(FENCED_NAME), OpenMode::CreateNew);

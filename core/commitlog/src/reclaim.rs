@@ -26,7 +26,7 @@ pub enum ReclaimError {
     Fault(Fault),
     /// No such segment counts.
     NoSegment(SegmentId),
-    /// The segment has no sidecar yet: it was not applied.
+    /// The segment, or one before it, has no sidecar yet: it was not applied.
     NoSidecar(SegmentId),
     /// Raft, or a replay from the current checkpoint, still needs entries of the segment.
     Needed {
@@ -142,7 +142,11 @@ impl Keeper {
         if sidecar.summary().last.index > free_up_to {
             return Err(ReclaimError::Needed { id, free_up_to });
         }
-        Ok((segment, sidecar))
+        // The manifest lists segments without a hole, and only a listed one can stop counting.
+        match view.first_without_sidecar(sidecar.summary().last.index) {
+            Some(before) => Err(ReclaimError::NoSidecar(before)),
+            None => Ok((segment, sidecar)),
+        }
     }
 }
 

@@ -249,6 +249,20 @@ fn after_a_fault_the_next_open_does_not_trust_the_page_cache() {
 }
 
 #[test]
+fn a_full_disk_costs_nothing_but_the_write_that_met_it() {
+    let disk = MemDisk::default();
+    let (mut log, _) = open(&disk);
+    fill(&mut log, 1, 1..=3);
+    disk.fail(Fails::Write, 0);
+    log.append(&[entry(1, 4, 2)]).unwrap_err();
+    disk.heal();
+    drop(log);
+    let (log, recovered) = open(&disk);
+    assert!(!recovered.rewritten, "no page is in doubt");
+    assert_eq!(log.last_index(), LogIndex(3));
+}
+
+#[test]
 fn a_clean_stop_is_remembered_until_the_next_start() {
     let disk = MemDisk::default();
     let (mut log, _) = open(&disk);

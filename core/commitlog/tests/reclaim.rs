@@ -204,6 +204,24 @@ fn what_is_needed_is_never_reclaimed() {
 }
 
 #[test]
+fn a_segment_behind_one_without_a_sidecar_waits_for_it() {
+    let disk = MemDisk::default();
+    let (mut log, _) = open(&disk);
+    let first = sealed_segment(&mut log, 1, 3);
+    let second = sealed_segment(&mut log, 1, 3);
+    log.keeper().write_sidecar(second, []).unwrap();
+    adopt(&log, 8, 1);
+    log.raise_floor(LogIndex(8));
+    let refused = log.keeper().unlink(&[second]);
+    assert!(matches!(refused, Err(ReclaimError::NoSidecar(id)) if id == first));
+    log.keeper().write_sidecar(first, []).unwrap();
+    log.keeper().unlink(&[second]).unwrap();
+    drop(log);
+    let (log, _) = open(&disk);
+    assert_eq!((log.last_index(), log.reader().segments().len()), (LogIndex(8), 1));
+}
+
+#[test]
 fn whoever_reads_a_file_survives_its_end() {
     let disk = MemDisk::default();
     let log = grown(&disk, 3, 1, false);
