@@ -63,7 +63,7 @@ impl Replica {
         let matched = LogIndex(progress.matched);
         let lag = self.last_index().0.saturating_sub(matched.0);
         let reached = Membership::of(&self.conf_at(matched)).everybody().contains(&peer);
-        progress.state == ProgressState::Replicate
+        progress.state != ProgressState::Snapshot
             && lag <= PROMOTE_LAG_ENTRIES_MAX
             && (reached || self.is_in_checkpoint(peer))
     }

@@ -604,7 +604,6 @@ fn the_membership_turns_over_under_crashes_and_nothing_is_lost() {
     let (mut installs, mut changes) = (0, 0);
     let first = std::env::var("FOREBAY_FIRST").ok().and_then(|text| text.parse().ok()).unwrap_or(5000);
     for seed in first..first + seeds {
-        println!("seed {seed}");
         let (world, changed) = turnover(seed);
         world.check_confirmed();
         installs += world.installs;
