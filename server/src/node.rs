@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use forebay_broker::{Broker, BrokerConfig, DiskGuard, ShardHandle, Ticket};
+use forebay_broker::{Broker, BrokerConfig, DiskGuard, Memory, ShardHandle, Ticket, Unlimited};
 use forebay_env::Env;
 use forebay_machine::MachineSettings;
 use forebay_model::{FlushClass, NodeId, ShardId, TopicDefaults};
@@ -122,12 +122,23 @@ pub trait Driver {
 }
 
 impl Node {
-    /// Opens every shard of the node and its front desk.
+    /// Opens every shard of the node and its front desk, with no budget for what clients send.
     pub fn open(
         env: &Env,
         config: &NodeConfig,
         driver: &dyn Driver,
         guard: Arc<DiskGuard>,
+    ) -> Result<Node, NodeError> {
+        Node::open_within(env, config, driver, guard, Arc::new(Unlimited))
+    }
+
+    /// Opens every shard of the node and its front desk; payloads on their way into the log are charged to `memory`.
+    pub fn open_within(
+        env: &Env,
+        config: &NodeConfig,
+        driver: &dyn Driver,
+        guard: Arc<DiskGuard>,
+        memory: Arc<dyn Memory>,
     ) -> Result<Node, NodeError> {
         let wanted =
             Wanted { node: config.node, shards_sync: config.shards_sync, shards_async: config.shards_async };
@@ -151,7 +162,7 @@ impl Node {
             shards.push(open_shard(env, config, id, class, fittings)?);
             handles.push(ShardHandle { id, class, mailbox, board });
         }
-        let broker = Broker::new(broker_config(config, &identity), env.clone(), handles, guard);
+        let broker = Broker::new(broker_config(config, &identity), env.clone(), handles, guard, memory);
         assert!(desk.set(broker.clone()).is_ok(), "a node has one front desk");
         if let Some(shard) = shards.first() {
             broker.catalogue_changed(Arc::new(shard.shard.machine().catalog().clone()));

@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use forebay_broker::{Broker, DiskGuard};
+use forebay_broker::{Broker, DiskGuard, Memory};
 use forebay_console::Console;
 use forebay_env::{Env, Lock};
-use forebay_gateway::{ByteBudget, Gateway, Listening, StartError};
+use forebay_gateway::{Budget, ByteBudget, Gateway, Listening, StartError};
 use forebay_kit::Protocol;
 use forebay_machine::MachineSettings;
 use forebay_model::ShardId;
@@ -199,14 +199,16 @@ impl Running {
         );
         watch.measure();
         let threads = Threads { sleepers: Mutex::default(), ends: ends.clone() };
-        let node = Node::open(env, &node_config(config), &threads, guard).map_err(ServeError::Node)?;
+        let budget = Arc::new(ByteBudget::new(gateway_bytes(config)));
+        let memory = Arc::new(Spent(Arc::clone(&budget)));
+        let node = Node::open_within(env, &node_config(config), &threads, guard, memory);
+        let node = node.map_err(ServeError::Node)?;
         let recovery_took = started.elapsed();
         let recovered = node.shards.iter().map(greeting::RecoveredShard::of).collect();
         let facts = node_facts(config, recovery_took);
         let operator = Arc::new(NodeOperator::new(&node, Arc::clone(&env.clock), facts));
         let broker = node.broker.clone();
         let shards = start_shards(node, &threads, env)?;
-        let budget = Arc::new(ByteBudget::new(gateway_bytes(config)));
         let gateway = Arc::new(start_gateway(config, env, &broker, Arc::clone(&budget))?);
         operator.watch_gateway(Arc::clone(&gateway), budget);
         let disk = DiskThread::start(watch).map_err(ServeError::Thread)?;
@@ -376,7 +378,21 @@ fn node_facts(config: &Config, recovery_took: Duration) -> NodeFacts {
     }
 }
 
-/// What of the byte budget the gateway may hold: frames being read and replies being written.
+/// Payloads on their way into the log, charged to the budget that the gateway reads within.
+struct Spent(Arc<ByteBudget>);
+
+impl Memory for Spent {
+    fn charge(&self, bytes: usize) {
+        Budget::charge(&*self.0, bytes);
+    }
+
+    fn release(&self, bytes: usize) {
+        Budget::release(&*self.0, bytes);
+    }
+}
+
+/// What of the byte budget clients may hold: frames being read, payloads on their way into the log, replies being
+/// written.
 fn gateway_bytes(config: &Config) -> usize {
     bytes(config.memory_limit.0 / 2)
 }

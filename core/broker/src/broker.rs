@@ -15,6 +15,7 @@ use forebay_model::{ClusterView, NodeId, NodeView, Refusal, Reply, Request, Topi
 use forebay_shard::{Answer, Read, Source, Work};
 
 use crate::call::{Asker, Call, Gather, Next, Step, Ticket};
+use crate::memory::Memory;
 use crate::metrics::BrokerMetrics;
 use crate::outbox::{ClientInfo, ConnectionId, Delivered, FrontDesk, Outbox};
 use crate::producers::ProducerBlock;
@@ -53,6 +54,7 @@ pub(crate) struct Inner {
     pub(crate) provisioning: Mutex<Provisioning>,
     pub(crate) producers: Mutex<ProducerBlock>,
     pub(crate) guard: Arc<DiskGuard>,
+    pub(crate) memory: Arc<dyn Memory>,
     pub(crate) metrics: BrokerMetrics,
     connections: RwLock<BTreeMap<ConnectionId, Arc<Connection>>>,
     next_fetch: AtomicU64,
@@ -78,7 +80,13 @@ pub(crate) enum Currency {
 
 impl Broker {
     /// A front desk over `shards`.
-    pub fn new(config: BrokerConfig, env: Env, shards: Vec<ShardHandle>, guard: Arc<DiskGuard>) -> Broker {
+    pub fn new(
+        config: BrokerConfig,
+        env: Env,
+        shards: Vec<ShardHandle>,
+        guard: Arc<DiskGuard>,
+        memory: Arc<dyn Memory>,
+    ) -> Broker {
         let inner = Inner {
             config,
             env,
@@ -87,6 +95,7 @@ impl Broker {
             provisioning: Mutex::default(),
             producers: Mutex::default(),
             guard,
+            memory,
             metrics: BrokerMetrics::default(),
             connections: RwLock::default(),
             next_fetch: AtomicU64::new(1),

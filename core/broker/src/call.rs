@@ -11,6 +11,7 @@ use forebay_model::publish::Published;
 use forebay_model::{PartitionRef, Refusal, Reply, TopicId, TopicName};
 use forebay_shard::Answer;
 
+use crate::memory::Charge;
 use crate::outbox::{ConnectionId, Outbox};
 
 /// Whom a finished request is answered to.

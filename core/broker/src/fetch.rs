@@ -11,6 +11,10 @@ use crate::broker::{Currency, Inner, Replies};
 use crate::call::{Asker, Call, FetchGather, Gather, Parts, Slots, Step, Ticket, unreadable};
 use crate::place::{self, Placed};
 
+/// What one fetch hands out at most, whatever it asks for, beyond a first batch that is larger by itself. Clients ask
+/// again; a flood of greedy ones does not spend the node's memory.
+const FETCH_BYTES_MAX: u64 = 16 * forebay_model::limits::MIB as u64;
+
 /// The items of one shard: their places in the request and what they became.
 type Group<W> = (ShardId, Vec<usize>, Vec<W>);
 
@@ -60,7 +64,7 @@ impl Inner {
                 number,
                 items,
                 bytes_min: u64::from(fetch.bytes_min),
-                bytes_max: u64::from(fetch.bytes_max),
+                bytes_max: u64::from(fetch.bytes_max).min(FETCH_BYTES_MAX),
                 deadline,
                 isolation: fetch.isolation,
             };

@@ -6,6 +6,7 @@ use forebay_shard::{Answer, Append, Work};
 
 use crate::broker::{Currency, Inner, Replies};
 use crate::call::{Asker, Call, Gather, Slots, Step, Ticket};
+use crate::memory::Charge;
 use crate::place::{self, Placed};
 use forebay_shard::GuardState;
 

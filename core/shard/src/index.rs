@@ -71,6 +71,11 @@ impl Index {
         self.active.len()
     }
 
+    /// The entries of the active segment, by partition and offset.
+    pub(crate) fn active_entries(&self) -> impl Iterator<Item = &IndexEntry> {
+        self.active.iter()
+    }
+
     /// Ends the active stretch at a seal.
     pub(crate) fn freeze(&mut self, seal: LogIndex) -> Arc<Stretch> {
         let stretch = Arc::new(std::mem::take(&mut self.active));

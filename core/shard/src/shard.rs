@@ -36,8 +36,8 @@ use crate::pace::Pace;
 use crate::pending::{Askers, Pending};
 use crate::reclaim::{Reclaim, ReclaimDone};
 use crate::retention::{Retention, RetentionDone};
-use crate::summary::Summarizer;
 use crate::scrub::{ScrubDone, Scrubber};
+use crate::summary::Summarizer;
 use crate::waiting::WaitingFetches;
 use crate::work::{Answer, Read, Work};
 
@@ -184,6 +184,8 @@ pub struct Shard<T> {
     pub(crate) checkpointed: LogIndex,
     /// A seal is under way.
     pub(crate) sealing: bool,
+    /// The segment should end before its time.
+    pub(crate) seal_wanted: bool,
     /// The machine's settings were looked at in this term.
     pub(crate) configured: bool,
     /// When something was proposed last.
@@ -269,6 +271,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             reclaim: Reclaim::default(),
             scrubber: Scrubber::default(),
             sealing: false,
+            seal_wanted: false,
             summarizer: Summarizer::default(),
             pending_bytes: 0,
             guard,
@@ -464,11 +467,12 @@ impl<T: Clone + Send + 'static> Shard<T> {
     /// Ends the segment when it is long enough. The log must hold everything proposed before, so that it knows.
     fn seal_if_due(&mut self, now: Monotonic) {
         let entries_max = forebay_model::limits::SEGMENT_INDEX_ENTRIES_MAX;
-        let due = self.replica.wants_seal() || self.index.active_len() >= entries_max;
+        let due = self.replica.wants_seal() || self.seal_wanted || self.index.active_len() >= entries_max;
         if self.leads() && due && !self.sealing {
             // A refused seal is proposed again next turn.
             let seal = (forebay_commitlog::EntryKind::Seal, bytes::Bytes::new());
             self.sealing = self.replica.propose(vec![seal]).is_ok();
+            self.seal_wanted &= !self.sealing;
             self.pump(now);
         }
     }

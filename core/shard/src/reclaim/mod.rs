@@ -17,7 +17,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use forebay_env::{IoClass, Monotonic};
-use forebay_model::LogIndex;
+use forebay_machine::IndexEntry;
+use forebay_model::{LogIndex, Offset};
 
 use self::carry_out::carry_out;
 use self::decision::Decision;
@@ -29,6 +30,9 @@ use crate::shard::{Done, Shard};
 
 /// Decisions that wait to be carried out; above it the oldest is forgotten, which costs space until the next survey.
 const DECISIONS_WAITING_MAX: usize = 64;
+
+/// A segment below this is not worth ending early, in bytes.
+const SEAL_EARLY_BYTES_MIN: u64 = 1 << 20;
 
 /// Where reclaiming stands.
 #[derive(Default)]
@@ -74,8 +78,24 @@ impl<T: Clone + Send + 'static> Shard<T> {
         self.reclaim.next = Some(now + interval);
         self.reclaim.dirty = false;
         self.reclaim.surveying = true;
+        self.seal_wanted |= self.active_is_mostly_dead();
         let job = self.survey_job();
         self.env.spawn.spawn(IoClass::Background, job);
+    }
+
+    /// Whether the active segment should end early, because only sealed ones give their space back.
+    fn active_is_mostly_dead(&self) -> bool {
+        let Some(active) = self.replica.reader().segments().into_iter().next_back() else { return false };
+        if active.sealed || active.bytes < SEAL_EARLY_BYTES_MIN {
+            return false;
+        }
+        let starts = |partition| self.machine.partition(partition).map(|partition| partition.start);
+        let lives = |entry: &&IndexEntry| {
+            let end = Offset(entry.first_offset.0 + u64::from(entry.count));
+            starts(entry.partition).is_some_and(|start| start < end)
+        };
+        let live: u64 = self.index.active_entries().filter(lives).map(|entry| u64::from(entry.bytes)).sum();
+        live * 2 < active.bytes
     }
 
     fn survey_job(&self) -> Box<dyn FnOnce() + Send> {
