@@ -40,6 +40,7 @@ const TABLE: &[Row] = &[
     Row { folder: "core/env", may_use: &[] },
     Row { folder: "sim", may_use: &["*"] },
     Row { folder: "tests", may_use: &[] },
+    Row { folder: "fuzz", may_use: &["*"] },
     Row { folder: "xtask", may_use: &[] },
 ];
 

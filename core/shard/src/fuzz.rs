@@ -1,0 +1,27 @@
+//! Entrances for fuzzers: what the shard reads from its own log. Whatever the bytes are, each returns, and what was read is
+//! written as the same bytes again.
+
+use bytes::Bytes;
+
+use crate::entry::{TurnHeader, decode_parts, encode_parts};
+use crate::reclaim::decision::Decision;
+
+/// A turn: its header, then its commands.
+pub fn turn(data: &[u8]) {
+    let slot = Bytes::copy_from_slice(data);
+    let Ok((header, commands)) = TurnHeader::decode(&slot) else { return };
+    assert_eq!([&header.encode()[..], &commands].concat(), data, "a turn has one form");
+    forebay_machine::fuzz::commands(&commands);
+}
+
+/// The list of a big payload's pieces.
+pub fn parts(data: &[u8]) {
+    let Ok(parts) = decode_parts(data) else { return };
+    assert_eq!(encode_parts(&parts), data, "a part list has one form");
+}
+
+/// A decision to give space back.
+pub fn decision(data: &[u8]) {
+    let Ok(decision) = Decision::decode(&Bytes::copy_from_slice(data)) else { return };
+    assert_eq!(decision.encode(), data, "a decision has one form");
+}
