@@ -63,7 +63,9 @@ const COUNTERS: &[Row<Counter>] = &[
     ("forebay_cold_reads_total", "Reads that needed a file.", |m| &m.cold_reads),
     ("forebay_read_errors_total", "Reads that failed; nothing of them was served.", |m| &m.read_errors),
     ("forebay_reclaimed_bytes_total", "Bytes of disk given back.", |m| &m.reclaimed_bytes),
-    ("forebay_scrubbed_bytes_total", "Bytes of sealed files read again by the scrubber.", |m| &m.scrubbed_bytes),
+    ("forebay_scrubbed_bytes_total", "Bytes of sealed files read again by the scrubber.", |m| {
+        &m.scrubbed_bytes
+    }),
     ("forebay_scrub_damage_total", "Damaged places found by the scrubber.", |m| &m.scrub_damage),
     ("forebay_shard_turns_applied_total", "Turns applied, in replay too.", |m| &m.applied),
 ];
