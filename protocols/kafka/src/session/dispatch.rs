@@ -11,7 +11,7 @@ use super::{
     offset_for_leader_epoch, produce, topics,
 };
 use crate::wire::api::Standing;
-use crate::wire::{ApiKey, Cursor, RequestHead, RequestHeader, Str};
+use crate::wire::{ApiKey, Cursor, DecodeError, Fault, RequestHead, RequestHeader, Str};
 
 /// What an API makes of a request.
 pub(super) enum Step<R> {
@@ -52,12 +52,15 @@ impl Asking<'_> {
 /// Reads a frame and says what is to be done.
 pub(super) fn plan(frame: &Bytes, connection: &mut Connection) -> Result<(Head, Plan), SessionError> {
     let peeked = RequestHead::peek(frame).map_err(|error| misbehaved(&error))?;
-    let mut cursor = Cursor::new(frame);
-    let header = RequestHeader::decode(&mut cursor).map_err(|error| misbehaved(&error))?;
-    let head = Head { api: header.api, version: header.api_version, correlation_id: peeked.correlation_id };
+    let api = ApiKey::from_number(peeked.api_key);
+    let api = api.ok_or_else(|| misbehaved(&DecodeError::from(Fault::UnknownApi(peeked.api_key))))?;
+    let head = Head { api, version: peeked.api_version, correlation_id: peeked.correlation_id };
+    // Before anything behind the head is read: who knows how a version that we do not know is written.
     if let Some(ending) = unserved(head)? {
         return Ok((head, Plan::End(ending)));
     }
+    let mut cursor = Cursor::new(frame);
+    let header = RequestHeader::decode(&mut cursor).map_err(|error| misbehaved(&error))?;
     let client = header.client_id.unwrap_or_default();
     let plan = serve(&mut cursor, Asking { head, client, connection })?;
     Ok((head, plan))

@@ -7,10 +7,12 @@
 //! | `open` | the open requests: replies come in any order, responses leave in the order of their requests |
 //! | `asked` | what is kept of a request until its response is made |
 //! | `names`, `errors` | topics and refusals in Kafka's words |
+//! | [`fuzz`] | an entry point for fuzzers |
 //! | one per API | `ask` makes requests of a request, `answer` a response of their replies |
 //!
 //! A client may have [`ConnectionInfo::requests_open_max`] requests open; above it the session neither decodes nor wants bytes.
 
+mod any_broker;
 mod api_versions;
 mod asked;
 mod cluster;
@@ -19,6 +21,7 @@ mod dispatch;
 mod errors;
 mod fetch;
 mod fetch_session;
+pub mod fuzz;
 mod groups;
 mod init_producer_id;
 mod intake;
@@ -29,6 +32,9 @@ mod offset_for_leader_epoch;
 mod open;
 mod produce;
 mod topics;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 
@@ -157,6 +163,19 @@ impl KafkaSession {
         self.outputs.push_back(Output::Close(reason));
     }
 
+    fn take_input(&mut self, input: Input) -> Result<(), SessionError> {
+        match input {
+            Input::Bytes(bytes) if self.phase == Phase::Serving => self.intake.push(bytes),
+            Input::Bytes(_) | Input::Timeout => {}
+            Input::Reply(token, reply) => self.take_reply(token, reply)?,
+            Input::Shutdown => {
+                self.phase = Phase::Draining;
+                self.intake.clear();
+            }
+        }
+        Ok(())
+    }
+
     fn take_reply(&mut self, token: Token, reply: Reply) -> Result<(), SessionError> {
         if token.0 & UNCONFIRMED == 0 {
             return self.open.take(token, reply);
@@ -179,16 +198,14 @@ impl Session for KafkaSession {
         if self.phase == Phase::Closed {
             return Ok(());
         }
-        match input {
-            Input::Bytes(bytes) if self.phase == Phase::Serving => self.intake.push(bytes),
-            Input::Bytes(_) | Input::Timeout => {}
-            Input::Reply(token, reply) => self.take_reply(token, reply)?,
-            Input::Shutdown => {
-                self.phase = Phase::Draining;
-                self.intake.clear();
-            }
+        let handled = self.take_input(input).and_then(|()| self.advance());
+        if handled.is_err() {
+            // The driver closes; what is among the outputs still goes out, nothing else does.
+            self.phase = Phase::Closed;
+            self.intake.clear();
+            self.open.clear();
         }
-        self.advance()
+        handled
     }
 
     fn poll(&mut self) -> Option<Output> {

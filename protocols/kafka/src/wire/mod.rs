@@ -31,7 +31,7 @@ pub mod uuid;
 pub mod writer;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use api::{Api, ApiKey};
 pub use cursor::Cursor;

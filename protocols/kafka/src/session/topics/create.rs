@@ -13,13 +13,16 @@ use crate::session::names::{milliseconds, owned, partition_index, uuid};
 use crate::session::open::{Replies, strange};
 use crate::wire::messages::create_topics::{CreatableTopic, CreatableTopicConfigs, CreatableTopicResult};
 use crate::wire::messages::{CreateTopicsRequest, CreateTopicsResponse};
-use crate::wire::{ErrorCode, Str};
+use crate::wire::{ErrorCode, Str, Uuid};
 
 /// First version whose response says what was made.
 const SETTINGS_FROM: i16 = 5;
 
 /// The response to be: topics without an error wait for their reply, in order.
-pub(in crate::session) struct Asked(CreateTopicsResponse);
+pub(in crate::session) struct Asked {
+    response: CreateTopicsResponse,
+    dry_run: bool,
+}
 
 pub(in crate::session) fn ask(
     asking: &mut Asking<'_>,
@@ -41,10 +44,11 @@ pub(in crate::session) fn ask(
     }
     let (dry_run, timeout_ms) = (request.validate_only, milliseconds(request.timeout_ms));
     let create = Request::CreateTopics(CreateTopics { topics, dry_run, timeout_ms });
+    let asked = Asked { response, dry_run };
     if asking.version() >= SETTINGS_FROM {
-        Step::Many(vec![create, Request::DescribeDefaults], Asked(response).into())
+        Step::Many(vec![create, Request::DescribeDefaults], asked.into())
     } else {
-        Step::One(create, Asked(response).into())
+        Step::One(create, asked.into())
     }
 }
 
@@ -119,11 +123,15 @@ impl Answer for Asked {
             Some(Reply::DescribeDefaults(defaults, _)) => Some(defaults),
             Some(_) => return Err(strange("DescribeDefaults")),
         };
-        let Asked(mut response) = self;
+        let Asked { mut response, dry_run } = self;
         let mut created = created.into_iter();
         for result in response.topics.iter_mut().filter(|result| result.error_code.is_none()) {
             let created = created.next().ok_or_else(|| strange("CreateTopics of this length"))?;
             told(result, created, defaults.as_deref());
+            if dry_run {
+                // The id of a topic that was not made names nothing.
+                result.topic_id = Uuid::ZERO;
+            }
         }
         Ok(response)
     }

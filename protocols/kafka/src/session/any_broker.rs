@@ -1,0 +1,331 @@
+//! A broker that answers anything it may, for fuzzers and stories.
+
+use forebay_kit::Bytes;
+use forebay_kit::model::admin::{CreatedTopic, DeletedTopic, DescribedTopic, GrownTopic, TopicSelection};
+use forebay_kit::model::fetch::{EpochEnd, FetchRefusal, FetchedRecords, OffsetAt};
+use forebay_kit::model::group::{
+    Cursor, FetchedOffset, GroupListing, GroupReply, GroupRequest, GroupState, GroupView, Joined,
+    JoinedMember, MemberView, Synced,
+};
+use forebay_kit::model::publish::Appended;
+use forebay_kit::model::{
+    ClusterView, FlushClass, GroupId, LeaderEpoch, NodeId, NodeView, Offset, PartitionId, PartitionRef,
+    PartitionView, ProducerEpoch, ProducerId, Refusal, Reply, Request, ShardId, Timestamp, TimestampType,
+    TopicDefaults, TopicId, TopicName, TopicNameError, TopicRef, TopicSettings, TopicView,
+};
+
+/// A broker that answers anything it may.
+pub(super) struct AnyBroker {
+    pub(super) state: u64,
+}
+
+impl AnyBroker {
+    /// splitmix64.
+    fn next(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    fn some<T>(&mut self, value: T) -> Option<T> {
+        (self.below(2) == 0).then_some(value)
+    }
+
+    /// Mostly well.
+    fn well<T>(&mut self, value: T) -> Result<T, Refusal> {
+        if self.below(4) == 0 { Err(self.refusal()) } else { Ok(value) }
+    }
+
+    fn refusal(&mut self) -> Refusal {
+        let refusals = refusals();
+        refusals[self.below(refusals.len() as u64) as usize].clone()
+    }
+
+    fn offset(&mut self) -> Offset {
+        Offset(self.below(1 << 62))
+    }
+
+    /// An answer of the right kind, with as many items as were asked for.
+    pub(super) fn reply(&mut self, request: &Request) -> Reply {
+        match request {
+            Request::Publish(r) => Reply::Publish(r.items.iter().map(|_| self.published()).collect()),
+            Request::Fetch(r) => Reply::Fetch(r.items.iter().map(|_| self.fetched()).collect()),
+            Request::FindOffsets(r) => {
+                Reply::FindOffsets(r.items.iter().map(|_| self.found_offset()).collect())
+            }
+            Request::FindEpochEnds(r) => {
+                Reply::FindEpochEnds(r.items.iter().map(|_| self.found_end()).collect())
+            }
+            Request::DescribeTopics(r) => {
+                let asked = match &r.topics {
+                    TopicSelection::All => vec![TopicRef::Name(name())],
+                    TopicSelection::These(these) => these.clone(),
+                };
+                let described = asked.into_iter().map(|asked| {
+                    let view = self.topic(&asked);
+                    DescribedTopic { asked, topic: self.well(view) }
+                });
+                let described = described.collect();
+                Reply::DescribeTopics(self.cluster(), described)
+            }
+            Request::DescribeDefaults => Reply::DescribeDefaults(Box::new(defaults()), self.cluster()),
+            Request::CreateTopics(r) => {
+                let created = r.topics.iter().map(|topic| {
+                    let view = self.topic(&TopicRef::Name(name()));
+                    CreatedTopic { name: topic.name.clone(), topic: self.well(view) }
+                });
+                Reply::CreateTopics(created.collect())
+            }
+            Request::DeleteTopics(r) => {
+                let deleted = r.topics.iter().map(|asked| DeletedTopic {
+                    asked: asked.clone(),
+                    result: self.well((name(), TopicId([3; 16]))),
+                });
+                Reply::DeleteTopics(deleted.collect())
+            }
+            Request::CreatePartitions(r) => {
+                let grown = r
+                    .topics
+                    .iter()
+                    .map(|topic| GrownTopic { name: topic.name.clone(), result: self.well(()) });
+                Reply::CreatePartitions(grown.collect())
+            }
+            Request::AllocateProducer(_) => {
+                Reply::AllocateProducer(self.well((ProducerId(7), ProducerEpoch(1))))
+            }
+            Request::FindGroup(_) => Reply::FindGroup(self.well(NodeId(1)), self.cluster()),
+            Request::Group(r) => Reply::Group(self.group(r)),
+            Request::ListGroups => Reply::ListGroups(self.well(vec![GroupListing {
+                group: GroupId("g".into()),
+                state: GroupState::Empty,
+                kind: "consumer".into(),
+            }])),
+        }
+    }
+
+    fn published(&mut self) -> Result<Appended, Refusal> {
+        let appended = Appended {
+            base_offset: self.offset(),
+            start_offset: self.offset(),
+            append_time: self.some(Timestamp(5)),
+        };
+        self.well(appended)
+    }
+
+    fn fetched(&mut self) -> Result<FetchedRecords, FetchRefusal> {
+        let mut records = Vec::new();
+        for _ in 0..self.below(3) {
+            records.push(Bytes::from(vec![b'r'; self.below(1500) as usize]));
+        }
+        let fetched = FetchedRecords {
+            topic: TopicId([3; 16]),
+            start_offset: Offset(0),
+            high_watermark: Offset(self.below(3)),
+            last_stable_offset: Offset(1),
+            records,
+        };
+        self.well(fetched).map_err(|refusal| FetchRefusal { refusal })
+    }
+
+    fn found_offset(&mut self) -> Result<Option<OffsetAt>, Refusal> {
+        let at = OffsetAt {
+            offset: self.offset(),
+            timestamp: self.some(Timestamp(5)),
+            leader_epoch: self.some(LeaderEpoch(2)),
+        };
+        let found = self.some(at);
+        self.well(found)
+    }
+
+    fn found_end(&mut self) -> Result<Option<EpochEnd>, Refusal> {
+        let end = EpochEnd { epoch: LeaderEpoch(2), end: self.offset() };
+        let found = self.some(end);
+        self.well(found)
+    }
+
+    fn cluster(&mut self) -> ClusterView {
+        let node = |id| NodeView { id: NodeId(id), host: "node".into(), port: 9092 };
+        ClusterView {
+            id: "cluster".into(),
+            nodes: (0..self.below(3)).map(node).collect(),
+            controller: self.some(NodeId(1)),
+        }
+    }
+
+    fn topic(&mut self, asked: &TopicRef) -> TopicView {
+        let settings = TopicSettings {
+            retention_ms: self.some(None),
+            retention_bytes: self.some(Some(9)),
+            message_bytes_max: self.some(1),
+            timestamp_type: self.some(TimestampType::Append),
+            flush: self.some(FlushClass::Async),
+        };
+        let partitions = (0..self.below(4)).map(|number| PartitionView {
+            id: PartitionId(number),
+            shard: ShardId(0),
+            leader: self.some(NodeId(1)),
+            leader_epoch: LeaderEpoch(4),
+            replicas: vec![NodeId(1), NodeId(2)],
+        });
+        let partitions = partitions.collect();
+        match asked {
+            TopicRef::Name(name) => {
+                TopicView { name: name.clone(), id: TopicId([3; 16]), settings, partitions }
+            }
+            TopicRef::Id(id) => TopicView { name: name(), id: *id, settings, partitions },
+        }
+    }
+
+    fn group(&mut self, request: &GroupRequest) -> GroupReply {
+        match request {
+            GroupRequest::Join(join) => {
+                let member = JoinedMember {
+                    member: "m".into(),
+                    instance: join.instance.clone(),
+                    metadata: Bytes::from_static(b"metadata"),
+                };
+                let joined = Joined {
+                    generation: 3,
+                    kind: "consumer".into(),
+                    strategy: "range".into(),
+                    leader: "m".into(),
+                    member: "m".into(),
+                    skip_assignment: join.may_skip_assignment && self.below(2) == 0,
+                    members: self.some(member).into_iter().collect(),
+                };
+                GroupReply::Join(self.well(joined))
+            }
+            GroupRequest::Sync(_) => {
+                let assignment = Bytes::from_static(b"share");
+                GroupReply::Sync(self.well(Synced {
+                    kind: "consumer".into(),
+                    strategy: "range".into(),
+                    assignment,
+                }))
+            }
+            GroupRequest::Heartbeat(_) => GroupReply::Heartbeat(self.well(())),
+            GroupRequest::Leave(leave) => {
+                let left = leave.members.iter().map(|member| (member.clone(), self.well(()))).collect();
+                GroupReply::Leave(self.well(left))
+            }
+            GroupRequest::CommitOffsets(commit) => {
+                let done = commit.offsets.iter().map(|offset| (offset.partition.clone(), self.well(())));
+                GroupReply::CommitOffsets(done.collect())
+            }
+            GroupRequest::FetchOffsets(fetch) => {
+                let all = || vec![PartitionRef { topic: TopicRef::Name(name()), number: 0 }; 2];
+                let found =
+                    fetch.partitions.clone().unwrap_or_else(all).into_iter().map(|partition| FetchedOffset {
+                        partition,
+                        cursor: {
+                            let cursor = self.cursor();
+                            self.well(cursor)
+                        },
+                    });
+                let found = found.collect();
+                GroupReply::FetchOffsets(self.well(found))
+            }
+            GroupRequest::Describe(group) => {
+                let member = MemberView {
+                    member: "m".into(),
+                    instance: self.some("i".into()),
+                    client: "c".into(),
+                    host: "/h".into(),
+                    metadata: Bytes::new(),
+                    assignment: Bytes::from_static(b"share"),
+                };
+                let view = GroupView {
+                    group: group.clone(),
+                    state: GroupState::Stable,
+                    kind: "consumer".into(),
+                    strategy: "range".into(),
+                    members: self.some(member).into_iter().collect(),
+                };
+                GroupReply::Describe(self.well(view))
+            }
+            GroupRequest::Delete(_) => GroupReply::Delete(self.well(())),
+        }
+    }
+
+    fn cursor(&mut self) -> Option<Cursor> {
+        let cursor = Cursor {
+            offset: self.offset(),
+            leader_epoch: self.some(LeaderEpoch(1)),
+            metadata: "note".into(),
+            committed_at: Timestamp(1),
+        };
+        self.some(cursor)
+    }
+}
+
+fn name() -> TopicName {
+    TopicName::parse("orders").expect("a legal name")
+}
+
+fn defaults() -> TopicDefaults {
+    TopicDefaults {
+        retention_ms: Some(604_800_000),
+        retention_bytes: None,
+        message_bytes_max: 1_048_588,
+        timestamp_type: TimestampType::Create,
+        flush: FlushClass::Sync,
+        partitions: 1,
+    }
+}
+
+/// One of every refusal there is.
+pub(super) fn refusals() -> Vec<Refusal> {
+    vec![
+        Refusal::UnknownTopic,
+        Refusal::UnknownTopicId,
+        Refusal::UnknownPartition,
+        Refusal::TopicExists,
+        Refusal::InvalidTopicName(TopicNameError::Empty),
+        Refusal::InvalidPartitionCount("why".into()),
+        Refusal::InvalidReplicaCount("why".into()),
+        Refusal::InvalidAssignment("why".into()),
+        Refusal::InvalidSetting("why".into()),
+        Refusal::InvalidRequest("why".into()),
+        Refusal::DuplicateItem,
+        Refusal::TooLarge { limit: 1 },
+        Refusal::LimitReached { limit: "LIMIT" },
+        Refusal::Unsupported("why"),
+        Refusal::Forbidden("why"),
+        Refusal::CorruptPayload("why".into()),
+        Refusal::InvalidPayload("why".into()),
+        Refusal::InvalidTimestamp("why".into()),
+        Refusal::OutOfOrderSequence,
+        Refusal::DuplicateSequence,
+        Refusal::ProducerFenced,
+        Refusal::UnknownProducer,
+        Refusal::OffsetOutOfRange { start: Offset(1), end: Offset(2) },
+        Refusal::FencedLeaderEpoch,
+        Refusal::UnknownLeaderEpoch,
+        Refusal::InvalidGroupId,
+        Refusal::UnknownMember,
+        Refusal::IllegalGeneration,
+        Refusal::RebalanceInProgress,
+        Refusal::InconsistentProtocol,
+        Refusal::FencedInstance,
+        Refusal::MemberIdRequired { member: "m".into() },
+        Refusal::InvalidSessionTimeout,
+        Refusal::GroupFull,
+        Refusal::GroupNotEmpty,
+        Refusal::UnknownGroup,
+        Refusal::OffsetMetadataTooLarge,
+        Refusal::NotLeader { leader: None },
+        Refusal::Loading,
+        Refusal::Busy,
+        Refusal::TimedOut,
+        Refusal::Unknown,
+        Refusal::DiskFull,
+        Refusal::Storage,
+        Refusal::ShuttingDown,
+    ]
+}

@@ -1,0 +1,486 @@
+//! Groups, from the search for a coordinator to their end.
+
+use super::*;
+use crate::wire::messages::join_group::JoinGroupRequestProtocol;
+use crate::wire::messages::leave_group::MemberIdentity;
+use crate::wire::messages::offset_commit::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
+use crate::wire::messages::offset_fetch::{
+    OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
+};
+use crate::wire::messages::sync_group::SyncGroupRequestAssignment;
+use crate::wire::messages::{
+    DeleteGroupsRequest, DescribeGroupsRequest, DescribeGroupsResponse, FindCoordinatorRequest,
+    FindCoordinatorResponse, HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest,
+    OffsetCommitRequest, OffsetFetchRequest, OffsetFetchResponse, SyncGroupRequest,
+};
+use crate::wire::{ErrorCode, Str};
+use forebay_kit::model::group::{
+    CommitOffsets, Cursor as GroupCursor, FetchedOffset, GroupListing, GroupReply, GroupRequest, GroupState,
+    GroupView, JoinGroup, Joined, JoinedMember, LeavingMember, MemberView, Synced,
+};
+use forebay_kit::model::{GroupId, LeaderEpoch, Refusal, Timestamp};
+
+fn group_of(request: Request) -> GroupRequest {
+    match request {
+        Request::Group(request) => request,
+        other => panic!("not of a group: {other:?}"),
+    }
+}
+
+fn id(text: &str) -> GroupId {
+    GroupId(text.into())
+}
+
+#[test]
+fn the_coordinator_of_one_group_is_found() {
+    let request = FindCoordinatorRequest { key: "g".into(), ..Default::default() };
+    let find = |reply| {
+        Pair::new().exchange(2, &request, |call| {
+            assert!(matches!(call, Request::FindGroup(group) if group == id("g")));
+            reply
+        })
+    };
+    let response = find(Reply::FindGroup(Ok(NodeId(1)), cluster()));
+    assert_eq!((response.node_id, response.host.as_str(), response.port), (1, "broker.example", 9092));
+    let response = find(Reply::FindGroup(Err(Refusal::NotLeader { leader: None }), cluster()));
+    assert_eq!((response.error_code, response.node_id), (ErrorCode::CoordinatorNotAvailable, -1));
+    let response = find(Reply::FindGroup(Ok(NodeId(5)), cluster()));
+    assert_eq!(response.error_code, ErrorCode::CoordinatorNotAvailable, "nobody can reach node 5");
+}
+
+#[test]
+fn the_coordinators_of_many_groups_are_found_in_one_request() {
+    let mut pair = Pair::new();
+    let keys: Vec<Str> = ["a", "", "b"].map(Str::from).to_vec();
+    pair.ask(6, &FindCoordinatorRequest { coordinator_keys: keys, ..Default::default() });
+    let (first, second) = (pair.call(), pair.call());
+    assert!(matches!(second.1, Request::FindGroup(group) if group == id("b")));
+    pair.reply(second.0, Reply::FindGroup(Err(Refusal::Loading), cluster()));
+    assert!(pair.next_frame().is_none());
+    pair.reply(first.0, Reply::FindGroup(Ok(NodeId(1)), cluster()));
+    let response: FindCoordinatorResponse = pair.response_to(1, 6);
+    let found: Vec<_> =
+        response.coordinators.iter().map(|c| (c.key.as_str(), c.node_id, c.error_code)).collect();
+    let expected = [
+        ("a", 1, ErrorCode::None),
+        ("", -1, ErrorCode::InvalidGroupId),
+        ("b", -1, ErrorCode::CoordinatorNotAvailable),
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn transactions_and_share_groups_have_no_coordinator() {
+    for (key_type, code) in
+        [(1, ErrorCode::TransactionalIdAuthorizationFailed), (2, ErrorCode::InvalidRequest)]
+    {
+        let request =
+            FindCoordinatorRequest { key_type, coordinator_keys: vec!["tx".into()], ..Default::default() };
+        let response = Pair::new().answer(6, &request);
+        assert_eq!(response.coordinators[0].error_code, code);
+        assert!(response.coordinators[0].error_message.is_some());
+        let old = FindCoordinatorRequest { key_type, key: "tx".into(), ..Default::default() };
+        assert_eq!(Pair::new().answer(3, &old).error_code, code);
+    }
+}
+
+fn join() -> JoinGroupRequest {
+    let protocol =
+        |name: &str| JoinGroupRequestProtocol { name: name.into(), metadata: Bytes::from_static(b"topics") };
+    JoinGroupRequest {
+        group_id: "g".into(),
+        session_timeout_ms: 45_000,
+        rebalance_timeout_ms: 300_000,
+        protocol_type: "consumer".into(),
+        protocols: ["range", "sticky"].map(protocol).to_vec(),
+        ..Default::default()
+    }
+}
+
+fn join_of(request: Request) -> JoinGroup {
+    match group_of(request) {
+        GroupRequest::Join(join) => join,
+        other => panic!("not a join: {other:?}"),
+    }
+}
+
+#[test]
+fn a_new_member_is_first_given_an_id() {
+    let mut pair = Pair::new();
+    let frame = pair.frame(9, &join());
+    let inside = frame.as_ptr_range();
+    pair.receive(frame).unwrap();
+    let (token, call) = pair.call();
+    let asked = join_of(call);
+    assert!(asked.id_first && asked.may_skip_assignment && asked.member.is_empty());
+    assert_eq!((asked.client.as_str(), asked.host.as_str()), ("tester", "/10.1.2.3"));
+    assert_eq!((asked.session_timeout_ms, asked.rebalance_timeout_ms), (45_000, 300_000));
+    let names: Vec<_> = asked.strategies.iter().map(|strategy| strategy.name.as_str()).collect();
+    assert_eq!(names, ["range", "sticky"]);
+    assert!(!inside.contains(&asked.strategies[0].metadata.as_ptr()), "the group keeps no frame alive");
+    pair.reply(
+        token,
+        Reply::Group(GroupReply::Join(Err(Refusal::MemberIdRequired { member: "m-1".into() }))),
+    );
+    let response: crate::wire::messages::JoinGroupResponse = pair.response_to(1, 9);
+    assert_eq!((response.error_code, response.member_id.as_str()), (ErrorCode::MemberIdRequired, "m-1"));
+
+    let known = JoinGroupRequest { member_id: "m-1".into(), ..join() };
+    let response = pair.exchange(9, &known, |call| {
+        assert_eq!(join_of(call).member, "m-1");
+        Reply::Group(GroupReply::Join(Ok(Joined {
+            generation: 7,
+            kind: "consumer".into(),
+            strategy: "range".into(),
+            leader: "m-1".into(),
+            member: "m-1".into(),
+            skip_assignment: true,
+            members: vec![JoinedMember {
+                member: "m-1".into(),
+                instance: Some("host".into()),
+                metadata: Bytes::from_static(b"topics"),
+            }],
+        })))
+    });
+    assert_eq!((response.generation_id, response.leader.as_str()), (7, "m-1"));
+    assert_eq!(response.protocol_name.unwrap(), "range");
+    assert!(response.skip_assignment);
+    assert_eq!(response.members[0].group_instance_id.as_ref().unwrap(), "host");
+    assert_eq!(response.members[0].metadata, "topics");
+}
+
+#[test]
+fn older_members_and_static_ones_join_without_an_id() {
+    let asked = |version, request: &JoinGroupRequest| {
+        let mut asked = None;
+        Pair::new().exchange(version, request, |call| {
+            asked = Some(join_of(call));
+            Reply::Group(GroupReply::Join(Err(Refusal::RebalanceInProgress)))
+        });
+        asked.unwrap()
+    };
+    assert!(!asked(3, &join()).id_first);
+    assert!(asked(4, &join()).id_first);
+    assert!(!asked(8, &join()).may_skip_assignment);
+    let member = JoinGroupRequest { group_instance_id: Some("host".into()), ..join() };
+    let asked_static = asked(5, &member);
+    assert!(!asked_static.id_first);
+    assert_eq!(asked_static.instance.as_deref(), Some("host"));
+    assert_eq!(asked(0, &join()).rebalance_timeout_ms, 45_000, "one time for both");
+}
+
+#[test]
+fn a_join_that_cannot_be_is_refused_in_every_shape() {
+    for version in 0..10 {
+        let nameless = JoinGroupRequest { group_id: Str::EMPTY, ..join() };
+        let response = Pair::new().answer(version, &nameless);
+        assert_eq!((response.error_code, response.generation_id), (ErrorCode::InvalidGroupId, -1));
+        let timeless = JoinGroupRequest { session_timeout_ms: -1, member_id: "m".into(), ..join() };
+        let response = Pair::new().answer(version, &timeless);
+        assert_eq!(
+            (response.error_code, response.member_id.as_str()),
+            (ErrorCode::InvalidSessionTimeout, "m")
+        );
+    }
+}
+
+#[test]
+fn shares_are_handed_in_and_out() {
+    let request = SyncGroupRequest {
+        group_id: "g".into(),
+        generation_id: 7,
+        member_id: "m".into(),
+        protocol_type: Some("consumer".into()),
+        protocol_name: Some("range".into()),
+        assignments: vec![SyncGroupRequestAssignment {
+            member_id: "n".into(),
+            assignment: Bytes::from_static(b"share"),
+        }],
+        ..Default::default()
+    };
+    let response = Pair::new().exchange(5, &request, |call| {
+        let GroupRequest::Sync(sync) = group_of(call) else { panic!("a sync") };
+        assert_eq!((sync.proof.generation, sync.proof.member.as_str()), (7, "m"));
+        assert_eq!((sync.kind.as_deref(), sync.strategy.as_deref()), (Some("consumer"), Some("range")));
+        assert_eq!(sync.assignments, [("n".to_owned(), Bytes::from_static(b"share"))]);
+        Reply::Group(GroupReply::Sync(Ok(Synced {
+            kind: "consumer".into(),
+            strategy: "range".into(),
+            assignment: Bytes::from_static(b"mine"),
+        })))
+    });
+    assert_eq!((response.assignment, response.protocol_name.unwrap().as_str()), ("mine".into(), "range"));
+    let silent = SyncGroupRequest { protocol_name: None, ..request };
+    assert_eq!(Pair::new().answer(5, &silent).error_code, ErrorCode::InconsistentGroupProtocol);
+}
+
+#[test]
+fn a_heartbeat_is_proof_of_membership() {
+    let request = HeartbeatRequest {
+        group_id: "g".into(),
+        generation_id: 3,
+        member_id: "m".into(),
+        group_instance_id: Some("host".into()),
+    };
+    let response = Pair::new().exchange(4, &request, |call| {
+        let GroupRequest::Heartbeat(proof) = group_of(call) else { panic!("a heartbeat") };
+        assert_eq!((proof.group, proof.generation, proof.instance.as_deref()), (id("g"), 3, Some("host")));
+        Reply::Group(GroupReply::Heartbeat(Err(Refusal::IllegalGeneration)))
+    });
+    assert_eq!(response.error_code, ErrorCode::IllegalGeneration);
+}
+
+#[test]
+fn one_member_leaves_or_several_do() {
+    let one = LeaveGroupRequest { group_id: "g".into(), member_id: "m".into(), ..Default::default() };
+    let response = Pair::new().exchange(2, &one, |call| {
+        let GroupRequest::Leave(leave) = group_of(call) else { panic!("a leave") };
+        let member = LeavingMember { member: "m".into(), instance: None, reason: None };
+        assert_eq!(leave.members, std::slice::from_ref(&member));
+        Reply::Group(GroupReply::Leave(Ok(vec![(member, Err(Refusal::UnknownMember))])))
+    });
+    assert_eq!(response.error_code, ErrorCode::UnknownMemberId);
+
+    let member = |id: &str, instance: Option<&str>| MemberIdentity {
+        member_id: id.into(),
+        group_instance_id: instance.map(Str::from),
+        reason: None,
+    };
+    let several = LeaveGroupRequest {
+        group_id: "g".into(),
+        members: vec![member("m", None), member("", Some("host"))],
+        ..Default::default()
+    };
+    let response = Pair::new().exchange(5, &several, |call| {
+        let GroupRequest::Leave(leave) = group_of(call) else { panic!("a leave") };
+        let results = [Ok(()), Err(Refusal::FencedInstance)];
+        Reply::Group(GroupReply::Leave(Ok(leave.members.into_iter().zip(results).collect())))
+    });
+    assert_eq!(response.error_code, ErrorCode::None);
+    let codes: Vec<_> = response.members.iter().map(|member| member.error_code).collect();
+    assert_eq!(codes, [ErrorCode::None, ErrorCode::FencedInstanceId]);
+}
+
+fn commit(version: i16) -> OffsetCommitRequest {
+    let partition = |number, offset| OffsetCommitRequestPartition {
+        partition_index: number,
+        committed_offset: offset,
+        committed_leader_epoch: if version >= 6 { 4 } else { -1 },
+        committed_metadata: Some("note".into()),
+    };
+    OffsetCommitRequest {
+        group_id: "g".into(),
+        generation_id_or_member_epoch: 7,
+        member_id: "m".into(),
+        topics: vec![
+            OffsetCommitRequestTopic {
+                name: "t".into(),
+                partitions: vec![partition(0, 10), partition(1, -1), partition(2, 30)],
+            },
+            OffsetCommitRequestTopic { name: "no/topic".into(), partitions: vec![partition(0, 1)] },
+        ],
+        ..Default::default()
+    }
+}
+
+fn commit_of(request: Request) -> CommitOffsets {
+    match group_of(request) {
+        GroupRequest::CommitOffsets(commit) => commit,
+        other => panic!("not a commit: {other:?}"),
+    }
+}
+
+#[test]
+fn cursors_are_committed_each_by_itself() {
+    let response = Pair::new().exchange(8, &commit(8), |call| {
+        let commit = commit_of(call);
+        assert_eq!((commit.generation, commit.member.as_str()), (7, "m"));
+        let offsets: Vec<_> = commit.offsets.iter().map(|o| (o.partition.clone(), o.offset.0)).collect();
+        assert_eq!(offsets, [(place("t", 0), 10), (place("t", 2), 30)]);
+        assert_eq!(commit.offsets[0].leader_epoch, Some(LeaderEpoch(4)));
+        assert_eq!(commit.offsets[0].metadata, "note");
+        let done = [(place("t", 0), Ok(())), (place("t", 2), Err(Refusal::OffsetMetadataTooLarge))];
+        Reply::Group(GroupReply::CommitOffsets(done.to_vec()))
+    });
+    let codes: Vec<_> =
+        response.topics.iter().flat_map(|topic| &topic.partitions).map(|p| p.error_code).collect();
+    let expected = [
+        ErrorCode::None,
+        ErrorCode::InvalidRequest,
+        ErrorCode::OffsetMetadataTooLarge,
+        ErrorCode::UnknownTopicOrPartition,
+    ];
+    assert_eq!(codes, expected);
+    let nameless = OffsetCommitRequest { group_id: Str::EMPTY, ..commit(2) };
+    let response = Pair::new().answer(2, &nameless);
+    assert!(
+        response.topics.iter().flat_map(|t| &t.partitions).all(|p| p.error_code == ErrorCode::InvalidGroupId)
+    );
+}
+
+fn cursor(offset: u64) -> Result<Option<GroupCursor>, Refusal> {
+    Ok(Some(GroupCursor {
+        offset: Offset(offset),
+        leader_epoch: Some(LeaderEpoch(2)),
+        metadata: "note".into(),
+        committed_at: Timestamp(1),
+    }))
+}
+
+fn fetched(topic: &str, number: u32, cursor: Result<Option<GroupCursor>, Refusal>) -> FetchedOffset {
+    FetchedOffset { partition: place(topic, number), cursor }
+}
+
+#[test]
+fn cursors_of_one_group_are_read_in_the_old_shape() {
+    let topic =
+        |name: &str, partition_indexes| OffsetFetchRequestTopic { name: name.into(), partition_indexes };
+    let request = OffsetFetchRequest {
+        group_id: "g".into(),
+        topics: Some(vec![topic("t", vec![0, -1, 1]), topic("no/topic", vec![0]), topic("gone", vec![0])]),
+        ..Default::default()
+    };
+    let response = Pair::new().exchange(5, &request, |call| {
+        let GroupRequest::FetchOffsets(fetch) = group_of(call) else { panic!("a fetch of cursors") };
+        assert_eq!(fetch.partitions, Some(vec![place("t", 0), place("t", 1), place("gone", 0)]));
+        let found = [
+            fetched("t", 0, cursor(10)),
+            fetched("t", 1, Ok(None)),
+            fetched("gone", 0, Err(Refusal::UnknownTopic)),
+        ];
+        Reply::Group(GroupReply::FetchOffsets(Ok(found.to_vec())))
+    });
+    assert_eq!(response.error_code, ErrorCode::None);
+    let offsets: Vec<_> = response
+        .topics
+        .iter()
+        .flat_map(|topic| &topic.partitions)
+        .map(|p| (p.partition_index, p.committed_offset, p.error_code))
+        .collect();
+    let none = ErrorCode::None;
+    assert_eq!(offsets, [(0, 10, none), (-1, -1, none), (1, -1, none), (0, -1, none), (0, -1, none)]);
+    let first = &response.topics[0].partitions[0];
+    assert_eq!((first.committed_leader_epoch, first.metadata.as_ref().unwrap().as_str()), (2, "note"));
+}
+
+#[test]
+fn a_group_that_cannot_answer_says_so_for_all_its_partitions_where_there_is_no_better_place() {
+    let request = OffsetFetchRequest {
+        group_id: "g".into(),
+        topics: Some(vec![OffsetFetchRequestTopic { name: "t".into(), partition_indexes: vec![0] }]),
+        ..Default::default()
+    };
+    let refuse = |version| {
+        Pair::new().exchange(version, &request, |_| {
+            Reply::Group(GroupReply::FetchOffsets(Err(Refusal::NotLeader { leader: None })))
+        })
+    };
+    let old = refuse(1);
+    assert_eq!(old.topics[0].partitions[0].error_code, ErrorCode::NotCoordinator);
+    let new = refuse(7);
+    assert_eq!(new.error_code, ErrorCode::NotCoordinator);
+    assert_eq!(new.topics[0].partitions[0].error_code, ErrorCode::None);
+}
+
+#[test]
+fn cursors_of_many_groups_are_read_in_one_request() {
+    let mut pair = Pair::new();
+    let group =
+        |name: &str, topics| OffsetFetchRequestGroup { group_id: name.into(), topics, ..Default::default() };
+    let some = Some(vec![OffsetFetchRequestTopics { name: "t".into(), partition_indexes: vec![0] }]);
+    let request = OffsetFetchRequest {
+        groups: vec![group("all", None), group("", some.clone()), group("some", some)],
+        ..Default::default()
+    };
+    pair.ask(9, &request);
+    let (all, some) = (pair.call(), pair.call());
+    let GroupRequest::FetchOffsets(fetch) = group_of(all.1) else { panic!("a fetch of cursors") };
+    assert_eq!(fetch.partitions, None);
+    pair.reply(some.0, Reply::Group(GroupReply::FetchOffsets(Err(Refusal::Loading))));
+    let found = [fetched("a", 0, cursor(1)), fetched("a", 1, cursor(2)), fetched("b", 0, cursor(3))];
+    pair.reply(all.0, Reply::Group(GroupReply::FetchOffsets(Ok(found.to_vec()))));
+    let response: OffsetFetchResponse = pair.response_to(1, 9);
+    let [all, nameless, some] = &response.groups[..] else { panic!("three groups") };
+    let offsets: Vec<_> = all
+        .topics
+        .iter()
+        .map(|t| (t.name.as_str(), t.partitions.iter().map(|p| p.committed_offset).collect::<Vec<_>>()))
+        .collect();
+    assert_eq!(offsets, [("a", vec![1, 2]), ("b", vec![3])]);
+    assert_eq!(nameless.error_code, ErrorCode::InvalidGroupId);
+    assert_eq!((some.group_id.as_str(), some.error_code), ("some", ErrorCode::CoordinatorLoadInProgress));
+}
+
+fn view(group: &str) -> GroupView {
+    GroupView {
+        group: id(group),
+        state: GroupState::ExpectAssignment,
+        kind: "consumer".into(),
+        strategy: "range".into(),
+        members: vec![MemberView {
+            member: "m".into(),
+            instance: None,
+            client: "tester".into(),
+            host: "/10.1.2.3".into(),
+            metadata: Bytes::from_static(b"topics"),
+            assignment: Bytes::from_static(b"share"),
+        }],
+    }
+}
+
+#[test]
+fn groups_are_described_and_unknown_ones_in_their_versions_way() {
+    for (version, code) in [(5, ErrorCode::None), (6, ErrorCode::GroupIdNotFound)] {
+        let mut pair = Pair::new();
+        let groups = ["g", "", "gone"].map(Str::from).to_vec();
+        pair.ask(version, &DescribeGroupsRequest { groups, include_authorized_operations: true });
+        let (known, gone) = (pair.call(), pair.call());
+        pair.reply(known.0, Reply::Group(GroupReply::Describe(Ok(view("g")))));
+        pair.reply(gone.0, Reply::Group(GroupReply::Describe(Err(Refusal::UnknownGroup))));
+        let response: DescribeGroupsResponse = pair.response_to(1, version);
+        let [known, nameless, gone] = &response.groups[..] else { panic!("three groups") };
+        assert_eq!(
+            (known.group_state.as_str(), known.protocol_data.as_str()),
+            ("CompletingRebalance", "range")
+        );
+        assert_eq!(known.members[0].client_host, "/10.1.2.3");
+        assert_eq!(known.authorized_operations, 0b1_0100_1000);
+        assert_eq!(nameless.error_code, ErrorCode::InvalidGroupId);
+        assert_eq!((gone.error_code, gone.group_state.as_str()), (code, "Dead"));
+    }
+}
+
+#[test]
+fn groups_are_listed_by_state_and_type() {
+    let listing = |name: &str, state| GroupListing { group: id(name), state, kind: "consumer".into() };
+    let list = |states: &[&str]| {
+        let request = ListGroupsRequest {
+            states_filter: states.iter().map(|state| Str::from(*state)).collect(),
+            types_filter: Vec::new(),
+        };
+        let response = Pair::new().exchange(5, &request, |call| {
+            assert!(matches!(call, Request::ListGroups));
+            let groups = vec![listing("a", GroupState::Stable), listing("b", GroupState::Empty)];
+            Reply::ListGroups(Ok(groups))
+        });
+        response.groups.iter().map(|group| group.group_id.as_str().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(list(&[]), ["a", "b"]);
+    assert_eq!(list(&["stable"]), ["a"]);
+    assert_eq!(list(&["Empty", "Dead"]), ["b"]);
+    assert!(list(&["Nonsense"]).is_empty());
+    let share = ListGroupsRequest { types_filter: vec!["share".into()], ..Default::default() };
+    assert!(Pair::new().answer(5, &share).groups.is_empty());
+}
+
+#[test]
+fn groups_are_deleted_each_by_itself() {
+    let mut pair = Pair::new();
+    pair.ask(2, &DeleteGroupsRequest { groups_names: ["a", "", "b"].map(Str::from).to_vec() });
+    let (a, b) = (pair.call(), pair.call());
+    pair.reply(b.0, Reply::Group(GroupReply::Delete(Err(Refusal::GroupNotEmpty))));
+    pair.reply(a.0, Reply::Group(GroupReply::Delete(Ok(()))));
+    let response: crate::wire::messages::DeleteGroupsResponse = pair.response_to(1, 2);
+    let codes: Vec<_> = response.results.iter().map(|result| result.error_code).collect();
+    assert_eq!(codes, [ErrorCode::None, ErrorCode::InvalidGroupId, ErrorCode::NonEmptyGroup]);
+}

@@ -1,0 +1,232 @@
+//! Frames, order, limits, ends.
+
+use super::*;
+use crate::wire::ErrorCode;
+use crate::wire::messages::{
+    ApiVersionsResponse, HeartbeatRequest, HeartbeatResponse, MetadataRequest, MetadataResponse,
+    ProduceResponse,
+};
+use forebay_kit::model::Refusal;
+use forebay_kit::model::group::GroupReply;
+use forebay_kit::model::publish::Confirm;
+
+fn metadata() -> MetadataRequest {
+    MetadataRequest { topics: Some(Vec::new()), ..Default::default() }
+}
+
+fn heartbeat() -> HeartbeatRequest {
+    HeartbeatRequest { group_id: "g".into(), member_id: "m".into(), ..Default::default() }
+}
+
+#[test]
+fn replies_come_in_any_order_and_responses_leave_in_that_of_their_requests() {
+    let mut pair = Pair::new();
+    pair.ask(12, &metadata());
+    pair.ask(4, &heartbeat());
+    pair.ask(
+        3,
+        &ApiVersionsRequest { client_software_name: "a".into(), client_software_version: "1".into() },
+    );
+    let (first, second) = (pair.call(), pair.call());
+    pair.reply(second.0, Reply::Group(GroupReply::Heartbeat(Err(Refusal::RebalanceInProgress))));
+    assert!(pair.next_frame().is_none(), "the first request is still open");
+    assert!(!pair.session.is_idle());
+    pair.reply(first.0, Reply::DescribeTopics(cluster(), Vec::new()));
+    let described: MetadataResponse = pair.response_to(1, 12);
+    assert_eq!(described.brokers[0].host, "broker.example");
+    let heard: HeartbeatResponse = pair.response_to(2, 4);
+    assert_eq!(heard.error_code, ErrorCode::RebalanceInProgress);
+    let versions: ApiVersionsResponse = pair.response_to(3, 3);
+    assert!(!versions.api_keys.is_empty());
+    assert!(pair.session.is_idle());
+}
+
+#[test]
+fn a_request_may_come_byte_by_byte_and_many_may_come_at_once() {
+    let mut pair = Pair::new();
+    let frames = [pair.frame(0, &ApiVersionsRequest::default()), pair.frame(12, &metadata())].concat();
+    for byte in &frames {
+        pair.receive(vec![*byte]).unwrap();
+    }
+    let _: ApiVersionsResponse = pair.response_to(1, 0);
+    let (token, _) = pair.call();
+    pair.reply(token, Reply::DescribeTopics(cluster(), Vec::new()));
+    let _: MetadataResponse = pair.response_to(2, 12);
+
+    let frames =
+        [pair.frame(0, &ApiVersionsRequest::default()), pair.frame(0, &ApiVersionsRequest::default())];
+    pair.receive(frames.concat()).unwrap();
+    let _: ApiVersionsResponse = pair.response_to(3, 0);
+    let _: ApiVersionsResponse = pair.response_to(4, 0);
+}
+
+#[test]
+fn above_its_open_requests_a_client_waits_and_nothing_is_lost() {
+    let mut pair = Pair::with_open_max(2);
+    let frames: Vec<Bytes> = (0..5).map(|_| pair.frame(4, &heartbeat())).collect();
+    pair.receive(frames.concat()).unwrap();
+    assert_eq!(pair.calls.len(), 2, "two are open, the rest wait undecoded");
+    assert!(!pair.session.wants_bytes());
+    for id in 1..=5 {
+        let (token, _) = pair.call();
+        pair.reply(token, Reply::Group(GroupReply::Heartbeat(Ok(()))));
+        let _: HeartbeatResponse = pair.response_to(id, 4);
+    }
+    assert!(pair.session.is_idle() && pair.session.wants_bytes());
+}
+
+#[test]
+fn a_hostile_frame_ends_its_connection_and_says_where_it_is_wrong() {
+    let hostile: [(Bytes, &str); 6] = [
+        (Bytes::from_static(&[0xff, 0xff, 0xff, 0xff]), "the frame length -1 is negative"),
+        (Bytes::from_static(&[0x7f, 0xff, 0xff, 0xff]), "frame_bytes_max"),
+        (Bytes::from_static(&[0, 0, 0, 3, 0, 3, 0]), "needs"),
+        (bare(999, 0, &[]), "API key 999"),
+        (bare(3, 1, &[0x7f, 0xff, 0xff, 0xff]), "MetadataRequest.topics"),
+        (bare(3, 1, &[0, 0, 0, 0, 1]), "after its last field"),
+    ];
+    for (frame, where_it_is) in hostile {
+        let mut pair = Pair::new();
+        assert!(pair.is_served());
+        match pair.receive(frame) {
+            Err(SessionError::PeerMisbehaved(why)) => assert!(why.contains(where_it_is), "{why}"),
+            other => panic!("{where_it_is}: {other:?}"),
+        }
+        assert!(!pair.session.wants_bytes());
+    }
+}
+
+#[test]
+fn what_was_asked_before_a_refused_request_is_answered_first() {
+    let mut pair = Pair::new();
+    pair.ask(4, &heartbeat());
+    pair.receive(bare(24, 0, &[])).unwrap();
+    assert_eq!(pair.closed, None);
+    let (token, _) = pair.call();
+    pair.reply(token, Reply::Group(GroupReply::Heartbeat(Ok(()))));
+    let _: HeartbeatResponse = pair.response_to(1, 4);
+    let Some(CloseReason::Protocol(why)) = pair.closed else { panic!("the connection closes") };
+    assert_eq!(why, "AddPartitionsToTxn is not served: transactions come later");
+}
+
+#[test]
+fn a_version_that_is_not_served_ends_the_connection_with_a_reason() {
+    for (key, version) in [(0, 14), (1, 3), (2, 0), (3, 14), (19, 1), (75, 1)] {
+        let mut pair = Pair::new();
+        pair.receive(bare(key, version, &[])).unwrap();
+        let Some(CloseReason::Protocol(why)) = pair.closed else { panic!("{key} closes") };
+        assert!(why.contains(api(key).name()) && why.contains(&format!("version {version}")), "{why}");
+    }
+}
+
+#[test]
+fn an_api_versions_request_from_the_future_is_answered_in_version_0() {
+    let mut pair = Pair::new();
+    pair.receive(bare(18, 99, &[0, 1, 2, 3])).unwrap();
+    let response: ApiVersionsResponse = pair.response_to(77, 0);
+    assert_eq!(response.error_code, ErrorCode::UnsupportedVersion);
+    let own = response.api_keys.iter().find(|api| api.api_key == 18).unwrap();
+    assert_eq!((own.min_version, own.max_version), (0, 4));
+    assert!(pair.is_served_after_77());
+}
+
+impl Pair {
+    fn is_served_after_77(&mut self) -> bool {
+        self.correlation_id = 100;
+        self.is_served()
+    }
+}
+
+#[test]
+fn api_versions_names_no_feature_and_refuses_a_client_without_a_name() {
+    let mut pair = Pair::new();
+    let named = ApiVersionsRequest {
+        client_software_name: "apache-kafka-java".into(),
+        client_software_version: "4.1.0".into(),
+    };
+    let response = pair.answer(4, &named);
+    assert_eq!(response.error_code, ErrorCode::None);
+    assert_eq!(response.api_keys, crate::wire::api::advertised());
+    assert!(response.finalized_features.is_empty() && response.supported_features.is_empty());
+    for bad in ["", "-a", "a b", "a."] {
+        let request = ApiVersionsRequest { client_software_name: bad.into(), ..named.clone() };
+        assert_eq!(pair.answer(3, &request).error_code, ErrorCode::InvalidRequest, "{bad:?}");
+    }
+}
+
+#[test]
+fn a_draining_session_finishes_what_is_open_and_takes_nothing_new() {
+    let mut pair = Pair::new();
+    pair.ask(4, &heartbeat());
+    pair.handle(Input::Shutdown).unwrap();
+    assert!(!pair.session.wants_bytes());
+    let late = pair.frame(4, &heartbeat());
+    pair.receive(late).unwrap();
+    let (token, _) = pair.call();
+    assert!(pair.calls.is_empty(), "nothing new is asked");
+    assert_eq!(pair.closed, None);
+    pair.reply(token, Reply::Group(GroupReply::Heartbeat(Ok(()))));
+    let _: HeartbeatResponse = pair.response_to(1, 4);
+    assert_eq!(pair.closed, Some(CloseReason::Shutdown));
+}
+
+#[test]
+fn an_idle_session_closes_at_once_when_told_to_stop() {
+    let mut pair = Pair::new();
+    pair.handle(Input::Shutdown).unwrap();
+    assert_eq!(pair.closed, Some(CloseReason::Shutdown));
+}
+
+#[test]
+fn a_publish_without_acks_is_not_answered_and_still_holds_its_place() {
+    let mut pair = Pair::with_open_max(1);
+    pair.ask(9, &produce(0, "t", vec![batch(Codec::None, "v")]));
+    assert!(!pair.session.wants_bytes() && !pair.session.is_idle());
+    let (token, request) = pair.call();
+    assert!(matches!(request, Request::Publish(publish) if publish.confirm == Confirm::None));
+    pair.reply(token, Reply::Publish(vec![Ok(appended(0))]));
+    assert!(pair.next_frame().is_none());
+    assert!(pair.is_served() && pair.closed.is_none());
+}
+
+#[test]
+fn a_publish_without_acks_delays_no_later_response() {
+    let mut pair = Pair::new();
+    pair.ask(9, &produce(0, "t", vec![batch(Codec::None, "v")]));
+    pair.ask(0, &ApiVersionsRequest::default());
+    let _: ApiVersionsResponse = pair.response_to(2, 0);
+}
+
+#[test]
+fn a_refused_publish_without_acks_ends_the_connection() {
+    let mut pair = Pair::new();
+    pair.ask(9, &produce(0, "t", vec![batch(Codec::None, "v")]));
+    let (token, _) = pair.call();
+    pair.reply(token, Reply::Publish(vec![Err(Refusal::UnknownTopic)]));
+    let Some(CloseReason::Protocol(why)) = pair.closed else { panic!("the connection closes") };
+    assert!(why.contains("acks=0") && why.contains("unknown topic"), "{why}");
+
+    // What the session itself refuses ends it too, behind what came before.
+    let mut pair = Pair::new();
+    pair.ask(9, &produce(1, "t", vec![batch(Codec::None, "v")]));
+    pair.ask(9, &produce(0, "t", vec![Bytes::from_static(b"no batch")]));
+    assert_eq!(pair.closed, None);
+    let (token, _) = pair.call();
+    pair.reply(token, Reply::Publish(vec![Ok(appended(5))]));
+    let _: ProduceResponse = pair.response_to(1, 9);
+    assert!(matches!(pair.closed, Some(CloseReason::Protocol(_))));
+}
+
+#[test]
+fn a_reply_that_nobody_asked_for_is_our_bug() {
+    let mut pair = Pair::new();
+    pair.ask(4, &heartbeat());
+    let (token, _) = pair.call();
+    let strange = pair.handle(Input::Reply(Token(token.0 + 1), Reply::Publish(Vec::new())));
+    assert!(matches!(strange, Err(SessionError::Bug(_))));
+    let mut pair = Pair::new();
+    pair.ask(4, &heartbeat());
+    let (token, _) = pair.call();
+    let strange = pair.handle(Input::Reply(token, Reply::Publish(Vec::new())));
+    assert!(matches!(strange, Err(SessionError::Bug(_))));
+}

@@ -1,0 +1,339 @@
+//! CreateTopics, DeleteTopics, CreatePartitions, DescribeConfigs.
+
+use super::*;
+use crate::wire::messages::create_partitions::{CreatePartitionsAssignment, CreatePartitionsTopic};
+use crate::wire::messages::create_topics::{
+    CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig,
+};
+use crate::wire::messages::delete_topics::DeleteTopicState;
+use crate::wire::messages::describe_configs::DescribeConfigsResource;
+use crate::wire::messages::{
+    CreatePartitionsRequest, CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest,
+    DescribeConfigsRequest, DescribeConfigsResponse,
+};
+use crate::wire::{ErrorCode, Uuid};
+use forebay_kit::model::admin::{CreatedTopic, DeletedTopic, DescribedTopic, GrownTopic};
+use forebay_kit::model::{
+    LeaderEpoch, PartitionId, PartitionView, Refusal, ShardId, TopicId, TopicSettings, TopicView,
+};
+
+fn new(topic: &str) -> CreatableTopic {
+    CreatableTopic { name: topic.into(), num_partitions: -1, replication_factor: -1, ..Default::default() }
+}
+
+fn with(topic: &str, configs: &[(&str, &str)]) -> CreatableTopic {
+    let config = |(name, value): &(&str, &str)| CreatableTopicConfig {
+        name: (*name).into(),
+        value: Some((*value).into()),
+    };
+    CreatableTopic { configs: configs.iter().map(config).collect(), ..new(topic) }
+}
+
+fn create(topics: Vec<CreatableTopic>) -> CreateTopicsRequest {
+    CreateTopicsRequest { topics, timeout_ms: 3000, validate_only: false }
+}
+
+fn view(topic: &str, partitions: usize, settings: TopicSettings) -> TopicView {
+    let partition = PartitionView {
+        id: PartitionId(5),
+        shard: ShardId(0),
+        leader: Some(NodeId(1)),
+        leader_epoch: LeaderEpoch(1),
+        replicas: vec![NodeId(1)],
+    };
+    TopicView { name: name(topic), id: TopicId([8; 16]), settings, partitions: vec![partition; partitions] }
+}
+
+/// Creates with the broker granting everything; gives the settings that reached it.
+fn created(
+    version: i16,
+    request: &CreateTopicsRequest,
+) -> (Vec<Result<TopicSettings, Refusal>>, CreateTopicsResponse) {
+    let mut pair = Pair::new();
+    pair.ask(version, request);
+    let mut settings = Vec::new();
+    while let Some((token, call)) = pair.calls.pop_back() {
+        let reply = match call {
+            Request::DescribeDefaults => Reply::DescribeDefaults(Box::new(defaults()), cluster()),
+            Request::CreateTopics(create) => {
+                settings.extend(create.topics.iter().map(|topic| topic.settings.clone()));
+                let topic = |topic: forebay_kit::model::admin::NewTopic| CreatedTopic {
+                    topic: topic.settings.map(|settings| view(&topic.name, 3, settings)),
+                    name: topic.name,
+                };
+                Reply::CreateTopics(create.topics.into_iter().map(topic).collect())
+            }
+            other => panic!("not part of a creation: {other:?}"),
+        };
+        pair.reply(token, reply);
+    }
+    (settings, pair.response_to(1, version))
+}
+
+#[test]
+fn a_topic_is_created_and_its_client_told_how() {
+    let request = create(vec![with("t", &[("retention.ms", "-1"), ("forebay.flush", "async")])]);
+    let (settings, response) = created(7, &request);
+    let expected =
+        TopicSettings { retention_ms: Some(None), flush: Some(FlushClass::Async), ..Default::default() };
+    assert_eq!(settings, [Ok(expected)]);
+    let result = &response.topics[0];
+    assert_eq!((result.num_partitions, result.replication_factor, result.topic_id), (3, 1, Uuid([8; 16])));
+    let configs = result.configs.as_ref().unwrap();
+    let of = |name: &str| {
+        let config = configs.iter().find(|config| config.name == *name).unwrap();
+        (config.value.as_ref().unwrap().as_str().to_owned(), config.config_source)
+    };
+    assert_eq!(of("retention.ms"), ("-1".to_owned(), 1));
+    assert_eq!(of("forebay.flush"), ("async".to_owned(), 1));
+    assert_eq!(of("retention.bytes"), ("-1".to_owned(), 5));
+    assert_eq!(of("max.message.bytes"), ("1048588".to_owned(), 5));
+    let (_, response) = created(4, &request);
+    assert_eq!(response.topics[0].configs, None, "before version 5 there is no room for it");
+}
+
+#[test]
+fn what_can_be_set_is_set() {
+    let request = create(vec![with(
+        "t",
+        &[
+            ("retention.ms", "1000"),
+            ("retention.bytes", "2000"),
+            ("max.message.bytes", "3000"),
+            ("message.timestamp.type", "LogAppendTime"),
+            ("forebay.flush", "sync"),
+            ("cleanup.policy", "delete"),
+            ("compression.type", "producer"),
+            ("min.insync.replicas", "1"),
+        ],
+    )]);
+    let expected = TopicSettings {
+        retention_ms: Some(Some(1000)),
+        retention_bytes: Some(Some(2000)),
+        message_bytes_max: Some(3000),
+        timestamp_type: Some(TimestampType::Append),
+        flush: Some(FlushClass::Sync),
+    };
+    assert_eq!(created(7, &request).0, [Ok(expected)]);
+}
+
+#[test]
+fn what_cannot_be_honoured_is_refused_by_name() {
+    for (key, value) in [
+        ("cleanup.policy", "compact"),
+        ("compression.type", "zstd"),
+        ("min.insync.replicas", "2"),
+        ("segment.bytes", "1000"),
+        ("flush.messages", "1"),
+        ("retention.ms", "-2"),
+        ("retention.ms", "soon"),
+        ("max.message.bytes", "4294967296"),
+        ("max.message.bytes", "134217729"),
+        ("message.timestamp.type", "createtime"),
+        ("forebay.flush", "never"),
+        ("retention", "1"),
+        ("no.such.key", "1"),
+    ] {
+        let (settings, response) = created(7, &create(vec![with("t", &[(key, value)])]));
+        assert!(matches!(&settings[..], [Err(Refusal::InvalidSetting(_))]), "{key}={value}");
+        let result = &response.topics[0];
+        assert_eq!(result.error_code, ErrorCode::InvalidConfig, "{key}={value}");
+        assert!(result.error_message.as_ref().unwrap().as_str().contains(key), "{key}={value}");
+    }
+    let mut topic = with("t", &[("retention.ms", "")]);
+    topic.configs[0].value = None;
+    assert_eq!(created(7, &create(vec![topic])).1.topics[0].error_code, ErrorCode::InvalidConfig);
+}
+
+#[test]
+fn numbers_that_make_no_topic_are_refused_and_the_other_topics_created() {
+    let assigned = |indexes: &[i32]| {
+        let one = |index: &i32| CreatableReplicaAssignment { partition_index: *index, broker_ids: vec![1] };
+        indexes.iter().map(one).collect::<Vec<_>>()
+    };
+    let request = create(vec![
+        CreatableTopic { num_partitions: 0, ..new("a") },
+        CreatableTopic { num_partitions: -2, ..new("b") },
+        CreatableTopic { replication_factor: 0, ..new("c") },
+        CreatableTopic { assignments: assigned(&[0, 2]), ..new("d") },
+        CreatableTopic { assignments: assigned(&[0]), num_partitions: 1, ..new("e") },
+        CreatableTopic { assignments: assigned(&[1, 0]), ..new("good") },
+    ]);
+    let (_, response) = created(7, &request);
+    let codes: Vec<_> = response.topics.iter().map(|topic| topic.error_code).collect();
+    let expected = [
+        ErrorCode::InvalidPartitions,
+        ErrorCode::InvalidPartitions,
+        ErrorCode::InvalidReplicationFactor,
+        ErrorCode::InvalidReplicaAssignment,
+        ErrorCode::InvalidRequest,
+        ErrorCode::None,
+    ];
+    assert_eq!(codes, expected);
+}
+
+#[test]
+fn a_dry_run_is_passed_on_and_names_no_id() {
+    let request = CreateTopicsRequest { validate_only: true, ..create(vec![new("t")]) };
+    let (_, response) = created(7, &request);
+    assert_eq!((response.topics[0].error_code, response.topics[0].topic_id), (ErrorCode::None, Uuid::ZERO));
+}
+
+#[test]
+fn topics_are_deleted_by_name_or_by_id() {
+    let states = vec![
+        DeleteTopicState { name: Some("t".into()), topic_id: Uuid::ZERO },
+        DeleteTopicState { name: None, topic_id: Uuid([8; 16]) },
+        DeleteTopicState { name: Some("t".into()), topic_id: Uuid([8; 16]) },
+        DeleteTopicState { name: None, topic_id: Uuid::ZERO },
+        DeleteTopicState { name: Some("no/topic".into()), topic_id: Uuid::ZERO },
+    ];
+    let request = DeleteTopicsRequest { topics: states, timeout_ms: 10, ..Default::default() };
+    let response = Pair::new().exchange(6, &request, |call| {
+        let Request::DeleteTopics(delete) = call else { panic!("a deletion") };
+        assert_eq!(delete.topics, [TopicRef::Name(name("t")), TopicRef::Id(TopicId([8; 16]))]);
+        let [first, second] = delete.topics.try_into().unwrap();
+        Reply::DeleteTopics(vec![
+            DeletedTopic { asked: first, result: Err(Refusal::UnknownTopic) },
+            DeletedTopic { asked: second, result: Ok((name("u"), TopicId([8; 16]))) },
+        ])
+    });
+    let codes: Vec<_> = response.responses.iter().map(|topic| topic.error_code).collect();
+    let expected = [
+        ErrorCode::UnknownTopicOrPartition,
+        ErrorCode::None,
+        ErrorCode::InvalidRequest,
+        ErrorCode::InvalidRequest,
+        ErrorCode::UnknownTopicOrPartition,
+    ];
+    assert_eq!(codes, expected);
+    assert_eq!(response.responses[1].name.as_ref().unwrap(), "u");
+
+    let old = DeleteTopicsRequest { topic_names: vec!["t".into()], timeout_ms: 10, ..Default::default() };
+    let response = Pair::new().exchange(1, &old, |call| {
+        let Request::DeleteTopics(delete) = call else { panic!("a deletion") };
+        let asked = delete.topics[0].clone();
+        Reply::DeleteTopics(vec![DeletedTopic { asked, result: Ok((name("t"), TopicId([8; 16]))) }])
+    });
+    assert_eq!(response.responses[0].error_code, ErrorCode::None);
+}
+
+#[test]
+fn topics_grow() {
+    let assign = |nodes: &[i32]| Some(vec![CreatePartitionsAssignment { broker_ids: nodes.to_vec() }]);
+    let topic =
+        |name: &str, count, assignments| CreatePartitionsTopic { name: name.into(), count, assignments };
+    let request = CreatePartitionsRequest {
+        topics: vec![
+            topic("t", 6, None),
+            topic("zero", 0, None),
+            topic("none", 2, Some(Vec::new())),
+            topic("strange", 2, assign(&[-4])),
+            topic("u", 2, assign(&[1])),
+        ],
+        timeout_ms: 10,
+        validate_only: true,
+    };
+    let response = Pair::new().exchange(3, &request, |call| {
+        let Request::CreatePartitions(grow) = call else { panic!("a growth") };
+        assert!(grow.dry_run);
+        assert_eq!((grow.topics[0].total, grow.topics[1].assignment.clone()), (6, vec![vec![NodeId(1)]]));
+        let result = |name: &str, result| GrownTopic { name: name.into(), result };
+        Reply::CreatePartitions(vec![
+            result("t", Ok(())),
+            result("u", Err(Refusal::InvalidPartitionCount("fewer than now".into()))),
+        ])
+    });
+    let codes: Vec<_> = response.results.iter().map(|result| result.error_code).collect();
+    let expected = [
+        ErrorCode::None,
+        ErrorCode::InvalidPartitions,
+        ErrorCode::InvalidReplicaAssignment,
+        ErrorCode::InvalidReplicaAssignment,
+        ErrorCode::InvalidPartitions,
+    ];
+    assert_eq!(codes, expected);
+    assert_eq!(response.results[4].error_message.as_ref().unwrap(), "fewer than now");
+}
+
+fn described(request: &DescribeConfigsRequest) -> DescribeConfigsResponse {
+    let mut pair = Pair::new();
+    pair.ask(4, request);
+    let settings = TopicSettings { retention_ms: Some(Some(5)), ..Default::default() };
+    let found = DescribedTopic { asked: TopicRef::Name(name("t")), topic: Ok(view("t", 1, settings)) };
+    let missing = DescribedTopic { asked: TopicRef::Name(name("gone")), topic: Err(Refusal::UnknownTopic) };
+    let (topics, _) = pair.call();
+    let (all, _) = pair.call();
+    pair.reply(all, Reply::DescribeDefaults(Box::new(defaults()), cluster()));
+    pair.reply(topics, Reply::DescribeTopics(cluster(), vec![found, missing]));
+    pair.response_to(1, 4)
+}
+
+#[test]
+fn settings_are_described_with_where_they_come_from() {
+    let resource = |resource_type, name: &str, keys: Option<&[&str]>| DescribeConfigsResource {
+        resource_type,
+        resource_name: name.into(),
+        configuration_keys: keys.map(|keys| keys.iter().map(|key| (*key).into()).collect()),
+    };
+    let request = DescribeConfigsRequest {
+        resources: vec![
+            resource(2, "t", Some(&["retention.ms", "no.such.key"])),
+            resource(2, "gone", None),
+            resource(4, "1", Some(&["log.retention.ms", "num.partitions"])),
+            resource(4, "7", None),
+            resource(4, "", None),
+            resource(8, "1", None),
+            resource(2, "no/topic", None),
+        ],
+        include_synonyms: true,
+        include_documentation: true,
+    };
+    let response = described(&request);
+    let codes: Vec<_> = response.results.iter().map(|result| result.error_code).collect();
+    let expected = [
+        ErrorCode::None,
+        ErrorCode::UnknownTopicOrPartition,
+        ErrorCode::None,
+        ErrorCode::InvalidRequest,
+        ErrorCode::None,
+        ErrorCode::InvalidRequest,
+        ErrorCode::InvalidTopic,
+    ];
+    assert_eq!(codes, expected);
+    let [retention] = &response.results[0].configs[..] else { panic!("the one key that was asked for") };
+    assert_eq!((retention.value.as_ref().unwrap().as_str(), retention.config_source), ("5", 1));
+    assert_eq!((retention.config_type, retention.read_only), (5, false));
+    let synonyms: Vec<_> =
+        retention.synonyms.iter().map(|s| (s.value.as_ref().unwrap().as_str(), s.source)).collect();
+    assert_eq!(synonyms, [("5", 1), ("604800000", 5)]);
+    assert!(retention.documentation.as_ref().unwrap().as_str().contains("milliseconds"));
+    let of_node: Vec<_> = response.results[2]
+        .configs
+        .iter()
+        .map(|config| (config.name.as_str(), config.value.as_ref().unwrap().as_str()))
+        .collect();
+    assert_eq!(of_node, [("log.retention.ms", "604800000"), ("num.partitions", "3")]);
+}
+
+#[test]
+fn every_setting_that_is_shown_can_be_set_to_what_is_shown() {
+    let request = DescribeConfigsRequest {
+        resources: vec![
+            DescribeConfigsResource { resource_type: 2, resource_name: "t".into(), configuration_keys: None },
+            DescribeConfigsResource {
+                resource_type: 2,
+                resource_name: "gone".into(),
+                configuration_keys: None,
+            },
+        ],
+        ..Default::default()
+    };
+    let shown = described(&request).results.remove(0).configs;
+    assert!(shown.len() >= 15);
+    let configs: Vec<_> =
+        shown.iter().map(|config| (config.name.as_str(), config.value.as_ref().unwrap().as_str())).collect();
+    let (settings, _) = created(7, &create(vec![with("copy", &configs)]));
+    let Ok(settings) = &settings[0] else { panic!("{settings:?}") };
+    assert_eq!(settings.retention_ms, Some(Some(5)));
+}
