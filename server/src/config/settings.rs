@@ -33,16 +33,17 @@ settings! {
     /// address that is not a loopback address is refused.
     allow_anonymous: bool, "allow_anonymous", default Fixed("false"), AtStart;
 
-    /// This node's number in its cluster.
+    /// This node's number in its cluster. Fixed when the data directory is made.
     node_id: NodeId, "node_id", default Fixed("1"), ["0"..="2147483647"], AtStart;
 
-    /// Shards for topics that are confirmed after fdatasync.
+    /// Shards for topics that are confirmed after fdatasync. Fixed when the data directory is made.
     shards_sync: u32, "shards.sync", default Computed {
         rule: "one per four cores, at least 1",
         value: |facts| (facts.machine.cores / 4).clamp(1, 256).to_string(),
     }, ["1"..="256"], AtStart;
 
-    /// Shards for topics that are confirmed after write and flushed in the background.
+    /// Shards for topics that are confirmed after write and flushed in the background. Fixed when the data directory
+    /// is made.
     shards_async: u32, "shards.async", default Fixed("1"), ["1"..="256"], AtStart;
 
     /// The one budget of memory that buffers, caches and queues share. The process needs some more for itself.
