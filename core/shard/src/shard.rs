@@ -326,12 +326,12 @@ impl<T: Clone + Send + 'static> Shard<T> {
     }
 
     fn next_turn(&self, now: Monotonic, more: bool) -> NextTurn {
+        if self.closed {
+            return NextTurn::Never;
+        }
         if self.fenced.is_some() {
             // It still wakes to refuse what comes in.
             return NextTurn::At(now + Duration::from_secs(1));
-        }
-        if self.closed {
-            return NextTurn::Never;
         }
         let paced = self.pace.wait(self.guard.state()).filter(|_| more).map(|wait| now + wait);
         if more && self.stalled.is_none() && paced.is_none() {
