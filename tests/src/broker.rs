@@ -218,10 +218,7 @@ impl Broker {
         }
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).current_dir(self.dir.path());
-        // Our own variables look like Forebay's, which refuses those it does not know.
-        for (name, _) in std::env::vars_os().filter(|(n, _)| n.to_string_lossy().starts_with("FOREBAY_")) {
-            command.env_remove(name);
-        }
+        without_our_variables(&mut command);
         command
     }
 
@@ -262,6 +259,13 @@ impl Drop for Broker {
             let _ = child.kill();
             let _ = child.wait();
         }
+    }
+}
+
+/// Our own variables look like Forebay's, which refuses those it does not know.
+pub fn without_our_variables(command: &mut Command) {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("FOREBAY_")) {
+        command.env_remove(name);
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::broker::{Broker, Kind, wait_for_exit};
+use crate::broker::{Broker, Kind, wait_for_exit, without_our_variables};
 use crate::case::{BrokerUse, Case, Context, Failure, Outcome, Suite};
 use crate::driver;
 use crate::ensure;
@@ -42,6 +42,7 @@ fn first_screen(context: &mut Context) -> Outcome {
 fn refused(context: &Context, args: &[&str]) -> Result<(Option<i32>, String), Failure> {
     let Kind::Forebay { binary } = context.kind else { unreachable!("only Forebay runs this suite") };
     let mut command = Command::new(binary);
+    without_our_variables(&mut command);
     command.arg("serve").args(args).current_dir(&context.dir).stdin(Stdio::null());
     let file = context.dir.join("said");
     let out = std::fs::File::create(&file)?;
@@ -77,8 +78,11 @@ fn open_listener(context: &mut Context) -> Outcome {
         "no way out is named:\n{said}"
     );
     let Kind::Forebay { binary } = context.kind else { unreachable!("only Forebay runs this suite") };
-    let mut child = Command::new(binary)
+    let mut command = Command::new(binary);
+    without_our_variables(&mut command);
+    let mut child = command
         .args(["serve", "--allow-anonymous", "--data-dir", &data_dir, "--listen", &listen])
+        .args(["--advertise", &format!("kafka=127.0.0.1:{port}")])
         .current_dir(&context.dir)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
