@@ -1,14 +1,31 @@
 //! Stories of several replicas in one thread.
+//!
+//! | what must hold | where it is tried |
+//! |---|---|
+//! | an acknowledgement or vote leaves only after the flush of its own and all earlier numbers | `nothing_is_confirmed_before...`, `no_vote_counts...`, `persist::tests` |
+//! | what counts as persisted at open is on the medium | `what_a_restart_takes_for_persisted...` |
+//! | no election before the replay is over; a commit ahead of the log is refused | `single.rs` |
+//! | a failed write or flush, or a panic of the library, fences for good | `a_failed_write...`, `a_damaged_disk...`, `a_broken_invariant...` |
+//! | an async replica that may have lost its tail never speaks under its id again | `an_async_replica...`; one voter accepts it: `a_single_voter...` |
+//! | back-pressure instead of errors when too much is uncommitted | `proposals_wait...` |
+//! | learner first; leadership moves before a removal; two voters become one jointly; a membership survives a restart | `a_learner_becomes...`, `the_membership_turns_over...` |
+//! | a founded log begins behind an index, so newcomers get the membership by checkpoint | `a_founded_group...`, `a_blank_disk_joins...` |
+//! | a follower is read for from the disk, once, without stopping the shard | `a_follower_far_behind...` |
+//! | a checkpoint is current only when the log below it is durable | `a_checkpoint_waits...` |
+//! | Raft always hears how a snapshot ended | `a_transfer_goes_on_where_it_stopped` |
+//! | the same inputs give the same outputs | `the_same_seed...` |
 
 mod harness;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use forebay_commitlog::{Body, SlotKind};
 use forebay_env::IoClass;
 use forebay_model::NodeId;
 use forebay_replication::{
-    Bootstrap, Change, ChangeRefused, Dropped, Fence, Membership, OpenError, PeerId, Role, ShardClass,
+    Bootstrap, Change, ChangeRefused, Dropped, EntryKind, Fence, Membership, OpenError, PeerId, Role,
+    ShardClass,
 };
 use harness::{Fail, World, config, peer};
 
@@ -200,6 +217,62 @@ fn a_damaged_disk_fences_whatever_it_is_used_for() {
         world.wait_until_equal();
         world.check_confirmed();
     }
+}
+
+#[test]
+fn what_a_restart_takes_for_persisted_is_on_the_medium() {
+    let mut world = World::new(61, 3, ShardClass::Sync);
+    let leader = world.wait_for_leader();
+    world.commit_one();
+    world.wait_until_equal();
+    // Written everywhere, flushed nowhere: only the page caches have it, and they outlive the processes.
+    (1..=3).for_each(|id| world.node(id).held = Some(IoClass::Flush));
+    world.propose(leader, 3).unwrap();
+    world.settle();
+    (1..=3).for_each(|id| world.kill(id));
+    (1..=3).for_each(|id| world.node(id).held = None);
+    (1..=3).for_each(|id| world.start(id).unwrap());
+    // It counts as persisted from the moment of the open, so a power cut at that moment may not take it.
+    let lasts: Vec<_> = (1..=3).map(|id| world.replica(id).last_index()).collect();
+    (1..=3).for_each(|id| world.power_cut(id));
+    (1..=3).for_each(|id| world.start(id).unwrap());
+    assert_eq!(lasts, (1..=3).map(|id| world.replica(id).last_index()).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_checkpoint_waits_for_the_log_below_it() {
+    let mut world = World::new(62, 1, ShardClass::Async);
+    world.settle();
+    world.node(1).held = Some(IoClass::Flush);
+    while world.replica(1).log().last_index().0 < 200 {
+        world.propose(1, 10).unwrap();
+        world.settle();
+    }
+    assert_eq!(world.checkpoints, 0, "the log is applied, but not on the medium");
+    world.node(1).held = None;
+    world.settle();
+    assert!(world.checkpoints > 0);
+    let current = world.replica(1).log().keeper().manifest().checkpoint.unwrap().index;
+    assert!(current <= world.replica(1).log().durable_index());
+}
+
+#[test]
+fn proposals_wait_when_too_much_is_uncommitted() {
+    let mut world = World::new(63, 1, ShardClass::Sync);
+    world.settle();
+    world.node(1).held = Some(IoClass::Flush);
+    let large = Body::opaque(SlotKind(1), &vec![0; 1 << 20]).unwrap();
+    let mut taken = 0;
+    while world.replica(1).propose(vec![(EntryKind::Normal, large.clone())]) == Ok(forebay_model::Term(6)) {
+        world.poll(1);
+        taken += 1;
+        assert!(taken <= 64, "there is a limit");
+    }
+    assert_eq!(world.replica(1).propose(vec![(EntryKind::Normal, large.clone())]), Err(Dropped::Full));
+    assert!(taken >= 60, "{taken} MiB");
+    world.node(1).held = None;
+    world.settle();
+    assert!(world.replica(1).propose(vec![(EntryKind::Normal, large)]).is_ok());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use forebay_commitlog::{Body, SlotKind};
+use forebay_commitlog::{Body, Durability, HardState, HardStateFile, SlotKind};
 use forebay_env::{Env, real};
 use forebay_model::{LogIndex, NodeId, ShardId};
 use forebay_replication::{
@@ -150,6 +150,47 @@ fn what_a_sync_replica_confirmed_survives_a_death_without_goodbye() {
 }
 
 #[test]
+fn there_is_no_election_before_everything_known_to_be_committed_is_applied_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut first, _) = Single::open(dir.path(), ShardClass::Sync).unwrap();
+    first.wait_to_lead();
+    propose(&mut first, 0..10);
+    first.wait("commits", |single| single.payloads().len() == 10);
+    first.close();
+
+    let (mut second, recovered) = Single::open(dir.path(), ShardClass::Sync).unwrap();
+    assert!(recovered.entries_to_replay > 0);
+    let mut last = LogIndex(0);
+    let mut now = second.env.clock.monotonic();
+    for _ in 0..1000 {
+        while let Some(output) = second.replica.poll() {
+            match output {
+                Output::Committed(entries) => last = entries.last().unwrap().index,
+                other => panic!("{other:?} before the replay is over"),
+            }
+        }
+        now = now + Duration::from_millis(60);
+        second.replica.tick(now);
+        assert_eq!(second.replica.role(), Role::Follower { leader: None });
+    }
+    second.replica.applied(last);
+    second.wait_to_lead();
+}
+
+#[test]
+fn a_sync_log_that_ends_before_its_commit_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut first, _) = Single::open(dir.path(), ShardClass::Sync).unwrap();
+    first.wait_to_lead();
+    first.close();
+    let (file, state) = HardStateFile::open(&*real::env().disk, dir.path()).unwrap();
+    let state = HardState { commit: LogIndex(1000), ..state };
+    file.save(&state, Durability::Flushed).unwrap();
+    let refused = Single::open(dir.path(), ShardClass::Sync).err();
+    assert!(matches!(refused, Some(OpenError::CommitAhead { commit: LogIndex(1000), .. })), "{refused:?}");
+}
+
+#[test]
 fn a_read_barrier_waits_for_what_was_confirmed_before_it() {
     let dir = tempfile::tempdir().unwrap();
     let (mut single, _) = Single::open(dir.path(), ShardClass::Sync).unwrap();
@@ -180,23 +221,24 @@ fn a_read_barrier_waits_for_what_was_confirmed_before_it() {
 #[test]
 #[ignore = "prints a measurement"]
 fn overhead_per_entry() {
-    const BATCHES: u64 = 2000;
-    const BATCH: u64 = 64;
-    let dir = tempfile::tempdir().unwrap();
-    let (mut single, _) = Single::open(dir.path(), ShardClass::Async).unwrap();
-    single.wait_to_lead();
-    let payload = body(7);
-    let started = Instant::now();
-    for _ in 0..BATCHES {
-        let entries = (0..BATCH).map(|_| (EntryKind::Normal, payload.clone())).collect();
-        single.replica.propose(entries).unwrap();
-        single.drain();
-        single.committed.clear();
-        while let Ok(done) = single.mailbox.try_recv() {
-            single.replica.complete(single.env.clock.monotonic(), done);
+    for batch in [1, 8, 64] {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut single, _) = Single::open(dir.path(), ShardClass::Async).unwrap();
+        single.wait_to_lead();
+        let entries = 64 * 1024;
+        let payload = body(7);
+        let started = Instant::now();
+        for _ in 0..entries / batch {
+            let entries = (0..batch).map(|_| (EntryKind::Normal, payload.clone())).collect();
+            single.replica.propose(entries).unwrap();
+            single.drain();
+            single.committed.clear();
+            while let Ok(done) = single.mailbox.try_recv() {
+                single.replica.complete(single.env.clock.monotonic(), done);
+            }
+            single.replica.tick(single.env.clock.monotonic());
         }
-        single.replica.tick(single.env.clock.monotonic());
+        let per_entry = started.elapsed().as_nanos() / entries as u128;
+        println!("{per_entry} ns per entry in batches of {batch}, its write included");
     }
-    let per_entry = started.elapsed().as_nanos() / u128::from(BATCHES * BATCH);
-    println!("{per_entry} ns per entry in batches of {BATCH}");
 }
