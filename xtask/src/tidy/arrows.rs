@@ -17,7 +17,7 @@ struct Row {
 const TABLE: &[Row] = &[
     Row { folder: "cli", may_use: &["server", "core/commitlog", "protocols/kafka"] },
     Row { folder: "server", may_use: &["gateway", "console", "protocols/*", "core/*"] },
-    Row { folder: "console", may_use: &["core/broker", "core/model"] },
+    Row { folder: "console", may_use: &["core/broker", "core/env", "core/model"] },
     Row { folder: "gateway", may_use: &["protocols/kit", "core/broker", "core/env"] },
     Row { folder: "protocols/kit", may_use: &["core/model", "core/record"] },
     Row { folder: "core/broker", may_use: &["core/shard", "core/model", "core/env", "core/machine"] },
