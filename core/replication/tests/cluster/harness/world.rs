@@ -1,83 +1,25 @@
 //! Several replicas in one thread: a seed decides what happens next, and the same seed does the same again.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use forebay_commitlog::{Body, SlotKind};
-use forebay_env::{Clock, Env, IoClass, Job, Monotonic, Network, Random, Spawn, WallMs};
+use forebay_env::{Clock, Env, IoClass};
 use forebay_model::{LogIndex, NodeId, ShardId, Term};
 use forebay_replication::{
-    Bootstrap, Checkpoint, CheckpointRequest, Committed, Completion, Dropped, EntryKind, Fence, Membership,
-    OpenError, Output, PeerId, ReadToken, Recovered, Replica, ReplicaConfig, Role, ShardClass,
+    Bootstrap, CheckpointRequest, Committed, Completion, Dropped, EntryKind, Fence, Membership, OpenError,
+    Output, PeerId, ReadToken, Recovered, Replica, ReplicaConfig, Role, ShardClass,
 };
 
 use super::disk::MemDisk;
+use super::parts::{Jobs, Now, Seeded, Wires};
+use super::state::State;
 
 pub const SHARD: ShardId = ShardId(3);
-
-/// The numbers of splitmix64.
-pub struct Seeded(AtomicU64);
-
-impl Seeded {
-    pub fn new(seed: u64) -> Seeded {
-        Seeded(AtomicU64::new(seed))
-    }
-
-    pub fn below(&self, limit: u64) -> u64 {
-        self.next_u64() % limit
-    }
-
-    pub fn chance(&self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
-}
-
-impl Random for Seeded {
-    fn next_u64(&self) -> u64 {
-        let value = self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
-        let value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let value = (value ^ value >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        value ^ value >> 31
-    }
-}
-
-#[derive(Default)]
-pub struct Now(AtomicU64);
-
-impl Clock for Now {
-    fn monotonic(&self) -> Monotonic {
-        Monotonic(self.0.load(Ordering::Relaxed))
-    }
-
-    fn wall(&self) -> WallMs {
-        WallMs(0)
-    }
-}
-
-/// Frames on their way.
-#[derive(Default)]
-pub struct Wires(Mutex<VecDeque<(u64, Vec<u8>)>>);
-
-impl Network for Wires {
-    fn send(&self, to: u64, shard: u32, message: Vec<u8>) {
-        assert_eq!(shard, SHARD.0);
-        self.0.lock().unwrap().push_back((to, message));
-    }
-}
-
-/// Jobs that nobody has run yet.
-#[derive(Clone, Default)]
-pub struct Jobs(Arc<Mutex<Vec<(IoClass, Job)>>>);
-
-impl Spawn for Jobs {
-    fn spawn(&self, class: IoClass, job: Job) {
-        self.0.lock().unwrap().push((class, job));
-    }
-}
 
 type Mailbox = Arc<Mutex<Vec<Completion>>>;
 
@@ -102,38 +44,6 @@ pub struct Node {
     pub held: Option<IoClass>,
 }
 
-/// The simplest machine that notices a lost, doubled or swapped entry.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct State {
-    pub index: u64,
-    pub digest: u64,
-}
-
-impl State {
-    fn apply(&mut self, index: u64, term: u64, body: &[u8]) {
-        let mut hash = self.digest ^ index.rotate_left(32) ^ term;
-        for byte in body {
-            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-        *self = State { index, digest: hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) };
-    }
-
-    fn sections(&self) -> Vec<(u32, Bytes)> {
-        vec![
-            (1, Bytes::copy_from_slice(&self.index.to_le_bytes())),
-            (7, Bytes::copy_from_slice(&self.digest.to_le_bytes())),
-        ]
-    }
-
-    fn restore(checkpoint: &Checkpoint) -> State {
-        let word = |at: usize| u64::from_le_bytes(checkpoint.sections[at].1[..].try_into().unwrap());
-        match checkpoint.sections.len() {
-            0 => State { index: checkpoint.index.0, digest: 0 },
-            _ => State { index: word(0), digest: word(1) },
-        }
-    }
-}
-
 pub struct World {
     pub nodes: BTreeMap<u64, Node>,
     pub rng: Arc<Seeded>,
@@ -149,7 +59,7 @@ pub struct World {
     /// Payloads that a leader saw committed in the term in which it proposed them.
     pub confirmed: BTreeSet<u64>,
     proposed: BTreeMap<(u64, u64), u64>,
-    next_payload: u64,
+    pub next_payload: u64,
     /// A digest of everything that happened.
     pub trace: u64,
 }
@@ -475,103 +385,6 @@ impl World {
             }
         }
         panic!("the world does not come to rest");
-    }
-
-    /// Lets time pass and works until `goal`, at most a simulated minute.
-    pub fn until(&mut self, what: &str, mut goal: impl FnMut(&mut World) -> bool) {
-        for _ in 0..3000 {
-            self.settle();
-            if goal(self) {
-                return;
-            }
-            self.pass(Duration::from_millis(20));
-        }
-        let status = self.nodes.values().map(|node| match &node.replica {
-            None => format!("{}: down", node.id),
-            Some(r) => format!(
-                "{}: {} {:?} last {} committed {} applied {} durable {} floor {} members {:?} progress {:?}",
-                node.id,
-                r.peer(),
-                r.role(),
-                r.last_index(),
-                r.committed_index(),
-                r.applied_index(),
-                r.log().durable_index(),
-                r.log().floor().index,
-                r.membership(),
-                r.progress()
-            ),
-        });
-        panic!("waited a minute in vain: {what}\n{}", status.collect::<Vec<_>>().join("\n"));
-    }
-
-    /// The node that leads and takes proposals.
-    pub fn leader(&mut self) -> Option<u64> {
-        let ready = |node: &&Node| {
-            let leads =
-                |role| matches!(role, Role::Leader { ready: forebay_replication::LeaderReady::Yes, .. });
-            node.fenced.is_none() && !node.cut_off && node.replica.as_ref().is_some_and(|r| leads(r.role()))
-        };
-        self.nodes
-            .values()
-            .filter(ready)
-            .max_by_key(|node| match node.replica.as_ref().unwrap().role() {
-                Role::Leader { term, .. } => term,
-                _ => Term(0),
-            })
-            .map(|node| node.id)
-    }
-
-    pub fn wait_for_leader(&mut self) -> u64 {
-        self.until("a leader", |world| world.leader().is_some());
-        self.leader().unwrap()
-    }
-
-    /// Proposes on whoever leads and waits until everybody who is up applied it.
-    pub fn commit_one(&mut self) -> u64 {
-        let mut tried = None;
-        self.until("a proposal to be confirmed", |world| {
-            if tried.is_some_and(|payload| world.confirmed.contains(&payload)) {
-                return true;
-            }
-            if let Some(leader) = world.leader() {
-                let payload = world.next_payload;
-                if world.propose(leader, 1).is_ok() {
-                    tried = Some(payload);
-                }
-            }
-            false
-        });
-        tried.unwrap()
-    }
-
-    /// Waits until every running replica applied the same end of the log.
-    pub fn wait_until_equal(&mut self) {
-        self.until("equal logs", |world| {
-            let ends: BTreeSet<_> = world
-                .nodes
-                .values()
-                .filter_map(|node| {
-                    Some((node.replica.as_ref()?.applied_index(), node.replica.as_ref()?.last_index()))
-                })
-                .collect();
-            ends.len() == 1 && ends.iter().all(|(applied, last)| applied == last)
-        });
-    }
-
-    /// Every confirmed payload is in the log, once.
-    pub fn check_confirmed(&self) {
-        let mut found: BTreeMap<u64, u64> = BTreeMap::new();
-        for (_, kind, bytes) in self.chosen.values() {
-            if *kind == EntryKind::Normal {
-                let body = Body::parse(bytes.clone().into()).unwrap();
-                let payload = body.slots().next().unwrap().bytes;
-                *found.entry(u64::from_le_bytes(payload[..].try_into().unwrap())).or_default() += 1;
-            }
-        }
-        for payload in &self.confirmed {
-            assert_eq!(found.get(payload), Some(&1), "payload {payload} was confirmed");
-        }
     }
 
     fn note(&mut self, words: &[u64]) {

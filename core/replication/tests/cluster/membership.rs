@@ -1,0 +1,93 @@
+//! Joining, leaving, and coming back as somebody else.
+
+use forebay_replication::{Bootstrap, Change, ChangeRefused, OpenError, ShardClass};
+
+use crate::harness::{World, config, peer};
+
+#[test]
+fn an_async_replica_that_may_have_lost_its_tail_does_not_come_back_under_its_id() {
+    let mut world = World::new(18, 3, ShardClass::Async);
+    let leader = world.wait_for_leader();
+    world.commit_one();
+    world.wait_until_equal();
+    let lost = (1..=3).find(|id| *id != leader).unwrap();
+    world.power_cut(lost);
+    let Err(OpenError::TailLost { peer: old, .. }) = world.start(lost) else { panic!("it must refuse") };
+    assert_eq!(old, peer(lost));
+
+    // It rejoins as the next incarnation: learner, voter, and the old id goes.
+    let next = old.next_incarnation().unwrap();
+    world.node(lost).config.peer = next;
+    world.node(lost).config.bootstrap = Bootstrap::Join;
+    world.start(lost).unwrap();
+    world.change(Change::AddLearner(next));
+    world.wait_until_equal();
+    world.change(Change::Promote(next));
+    world.change(Change::Remove(old));
+    world.commit_one();
+    world.wait_until_equal();
+    world.check_confirmed();
+    let members = world.node(lost).membership.clone().unwrap();
+    assert!(members.voters.contains(&next) && !members.voters.contains(&old));
+
+    // A clean stop loses nothing, so the id stays.
+    world.replica(lost).close();
+    world.poll(lost);
+    world.until("the clean stop", |world| world.node(lost).closed);
+    world.power_cut(lost);
+    world.start(lost).unwrap();
+    world.commit_one();
+    world.wait_until_equal();
+}
+
+#[test]
+fn a_learner_becomes_a_voter_and_an_old_voter_is_removed() {
+    let mut world = World::new(19, 3, ShardClass::Sync);
+    world.wait_for_leader();
+    world.commit_one();
+    world.add(config(4, ShardClass::Sync, Bootstrap::Join));
+    let leader = world.leader().unwrap();
+    assert_eq!(
+        world.replica(leader).change_membership(Change::Promote(peer(4))),
+        Err(ChangeRefused::Senseless)
+    );
+    assert_eq!(
+        world.replica(leader).change_membership(Change::Remove(peer(leader))),
+        Err(ChangeRefused::WouldRemoveLeader)
+    );
+    assert_eq!(
+        world.replica(leader).change_membership(Change::Remove(peer(9))),
+        Err(ChangeRefused::Senseless)
+    );
+    let other = (1..=3).find(|id| *id != leader).unwrap();
+    world.change(Change::Remove(peer(other)));
+    world.kill(other);
+    // Two voters become one through a joint configuration.
+    let second = (1..=3).find(|id| *id != leader && *id != other).unwrap();
+    world.change(Change::Remove(peer(second)));
+    world.kill(second);
+    let leader = world.leader().unwrap();
+    world.commit_one();
+    assert_eq!(world.replica(leader).membership().voters, [peer(leader)].into());
+    world.check_confirmed();
+    // After a power cut the sole voter still knows that it is one.
+    world.power_cut(leader);
+    world.start(leader).unwrap();
+    world.settle();
+    assert_eq!(world.leader(), Some(leader));
+    world.commit_one();
+}
+
+#[test]
+fn a_founded_group_without_a_seal_takes_newcomers_too() {
+    let mut world = World::new(24, 1, ShardClass::Sync);
+    world.settle();
+    world.commit_one();
+    world.add(config(2, ShardClass::Sync, Bootstrap::Join));
+    world.change(Change::AddLearner(peer(2)));
+    world.wait_until_equal();
+    world.change(Change::Promote(peer(2)));
+    world.commit_one();
+    world.wait_until_equal();
+    assert_eq!(world.replica(1).membership().voters, [peer(1), peer(2)].into());
+}
