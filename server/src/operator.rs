@@ -34,7 +34,7 @@ pub struct NodeFacts {
     pub hot_bytes_max: u64,
     /// What of it log entries written last may take, all shards together.
     pub tail_bytes_max: u64,
-    /// What of it connections may take: frames being read and replies being written.
+    /// What of it clients may take: frames being read, payloads on their way into the log, replies being written.
     pub gateway_bytes_max: u64,
     /// How long it took until every shard was open.
     pub recovery_took: Duration,

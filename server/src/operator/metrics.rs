@@ -74,12 +74,12 @@ impl NodeOperator {
         let all = |gauge: fn(&ShardMetrics) -> &Gauge| -> u64 {
             self.shards.iter().map(|s| u64::try_from(gauge(&s.metrics).value()).unwrap_or(0)).sum()
         };
-        let connections = self.gateway.get().map_or(0, |(_, budget)| budget.used() as u64);
+        let clients = self.gateway.get().map_or(0, |(_, budget)| budget.used() as u64);
         let facts = &self.facts;
         let shares = [
             ("hot_cache", all(|m| &m.hot_bytes), facts.hot_bytes_max),
             ("tail_cache", all(|m| &m.tail_bytes), facts.tail_bytes_max),
-            ("connections", connections, facts.gateway_bytes_max),
+            ("clients", clients, facts.gateway_bytes_max),
         ];
         out.gauge("forebay_memory_limit_bytes", "The one budget of memory.", facts.memory_limit_bytes);
         let mut used = out.family("forebay_memory_used_bytes", "What a share of it holds.", Kind::Gauge);
