@@ -9,6 +9,8 @@ use forebay_commitlog::{self as commitlog, Body, BodyError, SlotKind};
 use forebay_model::{LogIndex, Term};
 use raft::eraftpb;
 
+use crate::conf::parse_change;
+
 pub(crate) use forebay_commitlog::EntryKind;
 
 /// The kind of the one slot of a configuration change.
@@ -65,12 +67,15 @@ fn conf_change_bytes(body: Bytes) -> Result<Bytes, BodyError> {
     Ok(slot.bytes)
 }
 
-/// Checks what a peer wants appended: only bodies that the log can store and read may enter Raft.
-pub(crate) fn check(entry: &eraftpb::Entry) -> Result<(), BodyError> {
+/// Whether what a peer wants appended can be stored, read and, when it changes the membership, carried out. Nothing else may
+/// enter Raft: it would stop whoever meets it as committed.
+pub(crate) fn is_sound(entry: &eraftpb::Entry) -> bool {
     match kind(entry) {
-        EntryKind::Noop => Ok(()),
-        EntryKind::ConfChange => Body::opaque(CONF_CHANGE_SLOT, &entry.data).map(drop),
-        EntryKind::Normal | EntryKind::Seal => Body::parse(entry.data.clone())?.verify(),
+        EntryKind::Noop => true,
+        EntryKind::ConfChange => parse_change(&entry.data).is_some(),
+        EntryKind::Normal | EntryKind::Seal => {
+            Body::parse(entry.data.clone()).is_ok_and(|body| body.verify().is_ok())
+        }
     }
 }
 
@@ -86,12 +91,12 @@ mod tests {
             (EntryKind::Normal, body.clone()),
             (EntryKind::Seal, Bytes::new()),
             (EntryKind::Seal, body),
-            (EntryKind::ConfChange, Bytes::from_static(b"raft's")),
+            (EntryKind::ConfChange, Bytes::from_static(&[8, 1])),
             (EntryKind::ConfChange, Bytes::new()),
         ] {
             let entry = raft_entry(kind, 3, 9, data);
             assert_eq!(super::kind(&entry), kind);
-            check(&entry).unwrap();
+            assert!(is_sound(&entry));
             let log = to_log(entry.clone()).unwrap();
             assert_eq!((log.kind, log.term, log.index), (kind, Term(3), LogIndex(9)));
             assert_eq!(from_log(log).unwrap(), entry);
@@ -102,7 +107,8 @@ mod tests {
     fn a_peer_cannot_slip_in_a_body_that_does_not_hold_together() {
         let mut body = Body::opaque(SlotKind(3), b"payload").unwrap().to_vec();
         *body.last_mut().unwrap() ^= 1;
-        assert!(check(&raft_entry(EntryKind::Normal, 1, 1, body.into())).is_err());
-        assert!(check(&raft_entry(EntryKind::Normal, 1, 1, Bytes::from_static(b"x"))).is_err());
+        assert!(!is_sound(&raft_entry(EntryKind::Normal, 1, 1, body.into())));
+        assert!(!is_sound(&raft_entry(EntryKind::Normal, 1, 1, Bytes::from_static(b"x"))));
+        assert!(!is_sound(&raft_entry(EntryKind::ConfChange, 1, 1, Bytes::from_static(b"x"))));
     }
 }

@@ -401,3 +401,15 @@ pub(crate) fn panic_words(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no words").to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replica_can_move_to_the_thread_of_its_shard() {
+        fn is_send<T: Send>() {}
+        is_send::<Replica>();
+        is_send::<Completion>();
+    }
+}

@@ -90,7 +90,7 @@ fn check_append(message: &Message) -> Result<(), &'static str> {
         if entry.term < term || entry.term > message.term {
             return Err("its entries' terms are out of order");
         }
-        if entry::check(entry).is_err() {
+        if !entry::is_sound(entry) {
             return Err("an entry's body is damaged");
         }
         (index, term) = (entry.index, entry.term);
