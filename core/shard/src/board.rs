@@ -93,3 +93,30 @@ impl Board {
         self.wish.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_whose_thread_is_gone_leads_no_more() {
+        let board = Board::default();
+        let led =
+            ShardStatus { leader: Some(NodeId(1)), term: Term(3), leads: true, ..ShardStatus::default() };
+        assert!(board.set_status(&led));
+        board.set_broken("a bug".into());
+        let status = board.status();
+        assert_eq!((status.leader, status.leads, status.term), (None, false, Term(3)));
+        assert_eq!(status.fenced.as_deref(), Some("a bug"));
+    }
+
+    #[test]
+    fn a_summary_is_wanted_until_the_last_look_is_long_ago() {
+        let board = Board::default();
+        assert!(!board.wants_summary(Monotonic(0)));
+        board.want_summary(Monotonic(100));
+        board.want_summary(Monotonic(50));
+        assert!(board.wants_summary(Monotonic(99)));
+        assert!(!board.wants_summary(Monotonic(100)));
+    }
+}
