@@ -12,6 +12,9 @@ use super::{NodeOperator, Watched, topics};
 /// Shards renew their summaries for this long after a look: whoever looks once a minute always finds one.
 const WATCHED_FOR: Duration = Duration::from_secs(150);
 
+/// Name, help and value of one metric.
+type Row<T> = (&'static str, &'static str, fn(&T) -> u64);
+
 impl NodeOperator {
     pub(super) fn write_metrics(&self, out: &mut MetricsText) {
         let build = [("version", env!("CARGO_PKG_VERSION"))];
@@ -49,7 +52,7 @@ impl NodeOperator {
 
     fn write_states(&self, out: &mut MetricsText) {
         let states: Vec<_> = self.watched().map(|(s, handle)| (&s.label, handle.board.status())).collect();
-        let rows: &[(&'static str, &'static str, fn(&ShardStatus) -> u64)] = &[
+        let rows: &[Row<ShardStatus>] = &[
             ("forebay_shard_leads", "1 while this node leads the shard and serves.", |s| s.leads.into()),
             ("forebay_shard_led", "1 while a leader is known, here or elsewhere.", |s| {
                 s.leader.is_some().into()
@@ -110,7 +113,7 @@ impl NodeOperator {
     fn write_recovery(&self, out: &mut MetricsText) {
         let took = self.facts.recovery_took.as_secs_f64();
         out.gauge("forebay_recovery_seconds", "Time until every shard was open.", took);
-        let rows: &[(&'static str, &'static str, fn(&Watched) -> u64)] = &[
+        let rows: &[Row<Watched>] = &[
             ("forebay_recovery_entries", "Log entries replayed at the start.", |s| s.recovered.entries),
             ("forebay_recovery_cut_bytes", "Bytes of an unfinished write cut at the start.", |s| {
                 s.recovered.cut_bytes

@@ -20,10 +20,13 @@ struct Held {
     ends: Vec<(u32, Offset)>,
 }
 
+/// Name, help, kind and value of one metric.
+type Row = (&'static str, &'static str, Kind, fn(&Held) -> u64);
+
 /// Writes what the biggest topics hold.
 pub(super) fn write_topics(catalogue: &Catalog, summaries: &[&Summary], out: &mut MetricsText) {
     let held = held(catalogue, summaries);
-    let rows: &[(&'static str, &'static str, Kind, fn(&Held) -> u64)] = &[
+    let rows: &[Row] = &[
         ("forebay_topic_partitions", "Partitions of a topic that are led here.", Kind::Gauge, |held| {
             held.ends.len() as u64
         }),
