@@ -51,8 +51,8 @@ pub(crate) fn ready(config: &Config, facts: &Facts<'_>) {
     println!("  {}", recovered(facts));
     if let Some(kafka) = facts.listening.first() {
         println!("Send a first message:");
-        println!("  echo hello | kcat -b {} -P -t first", reachable(kafka));
-        println!("  kcat -b {} -C -t first -o beginning -e", reachable(kafka));
+        let forebay = std::env::args().next().unwrap_or_else(|| "forebay".into());
+        println!("  echo hello | {forebay} produce first --broker {}", reachable(kafka));
     }
     println!("Stop with Ctrl-C.");
 }

@@ -64,6 +64,17 @@ pub struct Wanted {
     pub shards_sync: u32,
     /// Shards that confirm after write.
     pub shards_async: u32,
+    /// Whether somebody asked for these numbers of shards, or they are only what a new directory would get.
+    pub insist: Insist,
+}
+
+/// Who asked for the numbers of shards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Insist {
+    /// The operator: another directory is refused.
+    Yes,
+    /// Nobody: a directory's own numbers are taken, for example after a move to a machine with more cores.
+    No,
 }
 
 /// Reads the identity of `dir`, or makes one there.
@@ -97,7 +108,8 @@ fn check(found: &Identity, wanted: Wanted, dir: &Path) -> Result<(), IdentityErr
             found.node, wanted.node, found.node
         )));
     }
-    if (found.shards_sync, found.shards_async) != (wanted.shards_sync, wanted.shards_async) {
+    let differs = (found.shards_sync, found.shards_async) != (wanted.shards_sync, wanted.shards_async);
+    if differs && wanted.insist == Insist::Yes {
         return Err(IdentityError::Other(format!(
             "{dir} was made with shards.sync = {} and shards.async = {}, which cannot be changed afterwards \
              (asked for: {} and {}): set them as they were",
@@ -170,7 +182,7 @@ fn parse(text: &str) -> Result<Identity, String> {
 mod tests {
     use super::*;
 
-    const WANTED: Wanted = Wanted { node: NodeId(1), shards_sync: 2, shards_async: 1 };
+    const WANTED: Wanted = Wanted { node: NodeId(1), shards_sync: 2, shards_async: 1, insist: Insist::Yes };
 
     #[test]
     fn an_identity_is_made_once_and_found_again() {
@@ -189,6 +201,15 @@ mod tests {
         for other in [Wanted { node: NodeId(2), ..WANTED }, Wanted { shards_sync: 3, ..WANTED }] {
             assert!(matches!(load_or_make(&env, dir.path(), other), Err(IdentityError::Other(_))));
         }
+    }
+
+    #[test]
+    fn numbers_that_nobody_asked_for_give_way_to_the_directorys() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let env = forebay_env::real::env();
+        let made = load_or_make(&env, dir.path(), WANTED).expect("made");
+        let grown = Wanted { shards_sync: 16, insist: Insist::No, ..WANTED };
+        assert_eq!(load_or_make(&env, dir.path(), grown).expect("found"), made);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use forebay_shard::{
     StepPolicy, Wake,
 };
 
-use crate::identity::{self, Identity, IdentityError, Wanted};
+use crate::identity::{self, Identity, IdentityError, Insist, Wanted};
 
 /// What a node is told. Everything that differs between the binary and the simulator comes in the [`Env`].
 #[derive(Clone, Debug)]
@@ -35,6 +35,8 @@ pub struct NodeConfig {
     pub shards_sync: u32,
     /// Shards that confirm after write.
     pub shards_async: u32,
+    /// Whether a directory with other numbers of shards is refused.
+    pub insist_on_shards: Insist,
     /// Per protocol the address to tell clients.
     pub advertised: std::collections::BTreeMap<String, (String, u16)>,
     /// What applies to topics that set nothing.
@@ -140,8 +142,12 @@ impl Node {
         guard: Arc<DiskGuard>,
         memory: Arc<dyn Memory>,
     ) -> Result<Node, NodeError> {
-        let wanted =
-            Wanted { node: config.node, shards_sync: config.shards_sync, shards_async: config.shards_async };
+        let wanted = Wanted {
+            node: config.node,
+            shards_sync: config.shards_sync,
+            shards_async: config.shards_async,
+            insist: config.insist_on_shards,
+        };
         let mut identity = identity::load_or_make(env, &config.dir, wanted).map_err(NodeError::Identity)?;
         if let Some(cluster) = &config.cluster {
             identity.cluster.clone_from(cluster);
@@ -150,6 +156,11 @@ impl Node {
         let desk: Arc<OnceLock<Broker>> = Arc::default();
         let mut shards = Vec::new();
         let mut handles = Vec::new();
+        let config = &NodeConfig {
+            shards_sync: identity.shards_sync,
+            shards_async: identity.shards_async,
+            ..config.clone()
+        };
         for (id, class) in shard_classes(config) {
             let (mailbox, board) = (Arc::new(Mailbox::new(driver.wake(id))), Arc::default());
             let fittings = Fittings {

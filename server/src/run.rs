@@ -19,14 +19,19 @@ use forebay_shard::Wake;
 use forebay_shard::coordinator::CoordinatorSettings;
 use tokio::sync::mpsc;
 
-use crate::config::{Config, HostPort, ListenerKind};
+use crate::config::{Config, HostPort, ListenerKind, Loaded, Origin};
 use crate::disk_guard::DiskWatch;
 use crate::greeting;
+use crate::identity::Insist;
 use crate::node::{Driver, Node, NodeConfig, NodeError};
 use crate::operator::{NodeFacts, NodeOperator};
 use crate::registry::PROTOCOLS;
 use crate::shard_thread::{ShardThread, Sleeper};
 
+/// How long a start waits for a data directory that another process holds...
+const LOCK_WAIT_MAX: Duration = Duration::from_secs(2);
+/// ...and how often it looks.
+const LOCK_LOOK: Duration = Duration::from_millis(50);
 /// How often the disk is measured.
 const DISK_LOOK: Duration = Duration::from_secs(1);
 /// How often retention looks at every partition.
@@ -90,14 +95,15 @@ enum End {
 }
 
 /// Runs a broker until it is asked to stop or cannot go on.
-pub fn serve(config: &Config) -> Result<Ended, ServeError> {
+pub fn serve(loaded: &Loaded) -> Result<Ended, ServeError> {
+    let config = &loaded.config;
     let started = Instant::now();
     let env = forebay_env::real::env();
     let dir = &config.data_dir;
     env.disk.create_dir_all(dir).map_err(|error| ServeError::DataDir(dir.clone(), error))?;
     let _lock = lock(&env, config)?;
     let (ends, mut end) = mpsc::channel(4);
-    let running = Running::start(config, &env, &ends, started)?;
+    let running = Running::start(loaded, &env, &ends, started)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Thread)?;
     let console = match running.start_console(config) {
@@ -118,11 +124,21 @@ pub fn serve(config: &Config) -> Result<Ended, ServeError> {
     Ok(ended)
 }
 
+/// Takes the directory for this process. A process that was killed a moment ago may still hold it while it dies.
 fn lock(env: &Env, config: &Config) -> Result<Box<dyn Lock>, ServeError> {
-    env.disk.lock(&config.data_dir.join("lock")).map_err(|error| match error.kind() {
-        io::ErrorKind::WouldBlock => ServeError::InUse(config.data_dir.clone()),
-        _ => ServeError::DataDir(config.data_dir.clone(), error),
-    })
+    let path = config.data_dir.join("lock");
+    let until = Instant::now() + LOCK_WAIT_MAX;
+    loop {
+        match env.disk.lock(&path) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if Instant::now() >= until {
+                    return Err(ServeError::InUse(config.data_dir.clone()));
+                }
+                std::thread::sleep(LOCK_LOOK);
+            }
+            locked => return locked.map_err(|error| ServeError::DataDir(config.data_dir.clone(), error)),
+        }
+    }
 }
 
 async fn wait_for_end(end: &mut mpsc::Receiver<End>) -> End {
@@ -184,11 +200,12 @@ pub(crate) struct Running {
 
 impl Running {
     fn start(
-        config: &Config,
+        loaded: &Loaded,
         env: &Env,
         ends: &mpsc::Sender<End>,
         started: Instant,
     ) -> Result<Running, ServeError> {
+        let config = &loaded.config;
         let guard = Arc::new(DiskGuard::default());
         let mut watch = DiskWatch::new(
             env.clone(),
@@ -201,7 +218,8 @@ impl Running {
         let threads = Threads { sleepers: Mutex::default(), ends: ends.clone() };
         let budget = Arc::new(ByteBudget::new(gateway_bytes(config)));
         let memory = Arc::new(Spent(Arc::clone(&budget)));
-        let node = Node::open_within(env, &node_config(config), &threads, guard, memory);
+        let node =
+            Node::open_within(env, &node_config(config, shards_given(loaded)), &threads, guard, memory);
         let node = node.map_err(ServeError::Node)?;
         let recovery_took = started.elapsed();
         let recovered = node.shards.iter().map(greeting::RecoveredShard::of).collect();
@@ -330,7 +348,18 @@ fn addresses(config: &Config, kind: ListenerKind) -> Result<Vec<SocketAddr>, Ser
     Ok(found)
 }
 
-fn node_config(config: &Config) -> NodeConfig {
+/// Whether somebody asked for numbers of shards, or they are what this machine would get.
+fn shards_given(loaded: &Loaded) -> bool {
+    let given = |key| {
+        loaded
+            .effective
+            .iter()
+            .any(|setting| setting.key == key && !matches!(setting.origin, Origin::Default))
+    };
+    given("shards.sync") || given("shards.async")
+}
+
+fn node_config(config: &Config, shards_given: bool) -> NodeConfig {
     let advertised = config.listeners(ListenerKind::Kafka).find_map(|(_, told)| told);
     NodeConfig {
         dir: config.data_dir.clone(),
@@ -339,6 +368,7 @@ fn node_config(config: &Config) -> NodeConfig {
         cluster: None,
         shards_sync: config.shards_sync,
         shards_async: config.shards_async,
+        insist_on_shards: if shards_given { Insist::Yes } else { Insist::No },
         advertised: advertised
             .map(|told| ("kafka".to_owned(), (told.host.clone(), told.port)))
             .into_iter()
@@ -367,7 +397,7 @@ fn node_config(config: &Config) -> NodeConfig {
 }
 
 fn node_facts(config: &Config, recovery_took: Duration) -> NodeFacts {
-    let told = node_config(config);
+    let told = node_config(config, false);
     NodeFacts {
         memory_limit_bytes: config.memory_limit.0,
         hot_bytes_max: told.hot_bytes_max as u64,
@@ -411,13 +441,13 @@ fn bytes(size: u64) -> usize {
 
 /// The thread that measures the disk.
 struct DiskThread {
-    stop: std::sync::mpsc::Sender<()>,
+    stop: std::sync::mpsc::SyncSender<()>,
     handle: std::thread::JoinHandle<()>,
 }
 
 impl DiskThread {
     fn start(mut watch: DiskWatch) -> io::Result<DiskThread> {
-        let (stop, stopped) = std::sync::mpsc::channel();
+        let (stop, stopped) = std::sync::mpsc::sync_channel(1);
         let handle = std::thread::Builder::new().name("fb-disk-guard".into()).spawn(move || {
             while stopped.recv_timeout(DISK_LOOK) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
                 watch.measure();

@@ -61,6 +61,7 @@ fn config(dir: &Path) -> NodeConfig {
         cluster: None,
         shards_sync: 1,
         shards_async: 1,
+        insist_on_shards: forebay_server::identity::Insist::Yes,
         advertised: BTreeMap::new(),
         defaults: TopicDefaults {
             retention_ms: None,

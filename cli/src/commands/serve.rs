@@ -28,7 +28,7 @@ fn print(loaded: &Loaded) -> ExitCode {
 
 fn serve(loaded: &Loaded) -> ExitCode {
     logging::start(&loaded.config.log_level, loaded.config.log_format);
-    match forebay_server::serve(&loaded.config) {
+    match forebay_server::serve(loaded) {
         Ok(Ended::Drained) => Exit::Done.into(),
         // The log has said why.
         Ok(Ended::Failed) => Exit::Failed.into(),
