@@ -204,14 +204,16 @@ fn read_run(
     out: &mut Vec<Entry>,
 ) -> Result<bool, ReadError> {
     let Some((first, position)) = segment.at_or_after(low)? else { return Ok(true) };
-    let span = (position, segment.len());
+    // Only what was asked for is read: damage behind it is not this reader's.
+    let end = segment.at_or_after(high)?.map_or_else(|| segment.len(), |(_, position)| position);
+    let span = (position, end);
     let previous = (first > segment.id.first).then(|| (first.previous(), Default::default()));
     let mut scanner =
         Scanner::new(&*segment.file, &segment.path, segment.id, LocalCheck::Ignore, span, previous);
     loop {
         let found = match scanner.step(Depth::Full)? {
-            Step::Entry(found) if found.header.index < high => found,
-            Step::Entry(_) | Step::End => return Ok(true),
+            Step::Entry(found) => found,
+            Step::End => return Ok(true),
             Step::Bad(what) => return Err(Fault::corrupt(&segment.path, scanner.position(), what).into()),
         };
         let len = found.header.stored_len();

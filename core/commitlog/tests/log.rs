@@ -141,6 +141,7 @@ fn a_truncated_seal_reopens_its_segment_and_removes_the_later_ones() {
     assert_eq!(disk.names(&dir(), ".seg").len(), 3);
     log.append(&[entry(2, 4, 1)]).unwrap();
     assert_eq!(disk.names(&dir(), ".seg").len(), 1);
+    assert!(!log.reader().segments()[0].sealed);
     log.append(&[entry(2, 5, 1), seal(2, 6)]).unwrap();
     log.append(&[entry(2, 7, 1)]).unwrap();
     flush(&mut log);
@@ -290,6 +291,20 @@ fn idleness_records_the_durable_index_once() {
     assert!(log.record_durable(Occasion::Idle).unwrap().is_none());
     let (_, recovered) = open(&disk.copy());
     assert_eq!(recovered.recorded, LogIndex(3));
+}
+
+#[test]
+fn idleness_records_again_what_a_truncation_took_back() {
+    let disk = MemDisk::default();
+    let (mut log, _) = open(&disk);
+    fill(&mut log, 1, 1..=5);
+    for term in 2..4 {
+        flush(&mut log);
+        let done = log.record_durable(Occasion::Idle).unwrap().unwrap().run().unwrap();
+        log.flushed(done);
+        assert_eq!(open(&disk.copy()).1.recorded, LogIndex(5));
+        log.append(&[entry(term, 4, 1), entry(term, 5, 1)]).unwrap();
+    }
 }
 
 #[test]

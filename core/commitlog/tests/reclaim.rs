@@ -5,8 +5,8 @@ mod support;
 use std::collections::BTreeMap;
 
 use forebay_commitlog::{
-    CheckpointMeta, FileName, IndexEntry, InstallError, Judge, Keeper, Liveness, Log, LogConfig, Outgoing,
-    Point, ReadError, ReclaimError, Section, SegmentId, SlotKind,
+    CheckpointMeta, FileName, IndexEntry, InstallError, Judge, Keeper, Liveness, Log, LogConfig, Occasion,
+    Outgoing, Point, ReadError, ReclaimError, Section, SegmentId, SlotKind,
 };
 use forebay_model::{LogIndex, Offset, PartitionId, SlotNumber, Term};
 use support::*;
@@ -250,8 +250,7 @@ fn a_power_cut_during_reclaiming_leaves_the_old_or_the_new() {
         let disk = MemDisk::default();
         let log = grown(&disk, 3, 1, false);
         let keeper = log.keeper();
-        let kinds = [Fails::Write, Fails::Flush, Fails::SyncDir, Fails::Create, Fails::Rename, Fails::Remove];
-        disk.fail(kinds[dice.roll(6) as usize], dice.roll(6));
+        disk.fail_somehow(&mut dice, 40);
         let done = keeper
             .rewrite(id(12, 0), &mut Keep(|index, _| index < 16))
             .and_then(|_| keeper.replace(id(12, 0), id(12, 1)))
@@ -413,18 +412,18 @@ fn a_power_cut_during_an_install_leaves_the_old_log_or_the_new_one() {
             }
             log.append(&[seal(1, 40), entry(1, 41, 1)]).unwrap();
             if dice.roll(2) == 0 {
-                flush(&mut log);
+                let done = log.record_durable(Occasion::Idle).unwrap().unwrap().run().unwrap();
+                log.flushed(done);
                 log.append(&[entry(1, 42, 1)]).unwrap();
             }
         }
-        let kinds = [Fails::Write, Fails::Flush, Fails::SyncDir, Fails::Rename, Fails::Remove];
         let ids = source.keeper().manifest().segments;
         for id in &ids[1..] {
             fetch(&source.keeper(), &log.keeper(), FileName::Segment(*id), &mut dice);
             fetch(&source.keeper(), &log.keeper(), FileName::Sidecar(*id), &mut dice);
         }
         fetch(&source.keeper(), &log.keeper(), FileName::Checkpoint(LogIndex(35)), &mut dice);
-        disk.fail(kinds[dice.roll(5) as usize], dice.roll(9));
+        disk.fail_somehow(&mut dice, 40);
         let done = log.install(LogIndex(35), &ids);
         disk.heal();
         if done.is_err() {

@@ -257,13 +257,29 @@ fn a_power_cut_while_the_log_is_made_leaves_nothing_in_the_way() {
     for seed in 0..300 {
         let mut dice = Dice(seed);
         let disk = MemDisk::default();
-        let kinds = [Fails::Write, Fails::Flush, Fails::SyncDir, Fails::Create, Fails::Rename];
-        disk.fail(kinds[dice.roll(5) as usize], dice.roll(5));
+        disk.fail_somehow(&mut dice, 16);
         let _ = try_open(&disk);
         disk.heal();
         let after = disk.power_cut(&mut dice);
         let (log, _) = try_open(&after).unwrap();
         assert_eq!(log.last_index(), LogIndex(0));
+    }
+}
+
+#[test]
+fn what_an_open_serves_is_on_the_medium() {
+    let disk = MemDisk::default();
+    let (mut log, _) = open(&disk);
+    log.append(&[entry(1, 1, 2), seal(1, 2), entry(1, 3, 2), entry(1, 4, 2)]).unwrap();
+    drop(log);
+    // The process died, the machine did not; what its page cache held counts from the next open on.
+    let whole = disk.bytes(&segment(3));
+    let (log, _) = open(&disk);
+    assert_eq!(log.durable_index(), LogIndex(4));
+    for seed in 0..20 {
+        let after = disk.power_cut(&mut Dice(seed));
+        assert_eq!(open(&after).1.last.index, LogIndex(4), "seed {seed}");
+        assert_eq!(after.bytes(&segment(3)), whole);
     }
 }
 
@@ -325,9 +341,15 @@ fn nothing_durable_is_lost_in_any_power_cut() {
             }
             durable = log.durable_index().0;
             drop(log);
-            disk = disk.power_cut(&mut dice);
-            cuts += 1;
+            // Now and then only the process dies: what is in the page cache stays, and the next open flushes it.
+            if dice.roll(3) > 0 {
+                disk = disk.power_cut(&mut dice);
+                cuts += 1;
+            }
         }
     }
-    assert!(cuts == 1600 && torn > 100 && truncations > 100, "{torn} torn, {truncations} truncations");
+    assert!(
+        cuts > 900 && torn > 100 && truncations > 100,
+        "{cuts} cuts, {torn} torn, {truncations} truncations"
+    );
 }

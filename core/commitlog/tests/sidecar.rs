@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use forebay_commitlog::{
-    BlockCache, CheckpointMeta, Fault, IndexEntry, Log, LogConfig, SegmentId, Sidecar, SidecarError,
+    BlockCache, CheckpointMeta, Fault, IndexEntry, Log, LogConfig, ReadError, SegmentId, Sidecar,
+    SidecarError,
 };
 use forebay_model::{LogIndex, Offset, PartitionId, Position, SlotNumber, Term, Timestamp};
 use support::*;
@@ -284,14 +285,54 @@ fn every_flipped_bit_of_a_sidecar_is_found_by_verification_and_never_served() {
 }
 
 #[test]
+fn every_flipped_bit_of_a_sealed_segment_fails_the_reads_that_meet_it_and_no_others() {
+    let (disk, _) = with_two_sidecars();
+    let name = disk.names(&dir(), ".seg")[0].clone();
+    let len = disk.bytes(&name).len();
+    for byte in (32..len).step_by(7) {
+        let bad = disk.copy();
+        bad.flip(&name, byte * 8 + byte % 8);
+        let (log, _) = open(&bad);
+        let reader = log.reader();
+        let mut faults = 0;
+        for index in 1..=30 {
+            let entry = reader.read_entry(LogIndex(index));
+            let slots: Vec<_> =
+                (0..2).map(|slot| reader.read_slot(LogIndex(index), SlotNumber(slot), None)).collect();
+            for (slot, found) in slots.iter().enumerate() {
+                match found {
+                    Ok(bytes) => assert_eq!(*bytes, slot_text(1, index, slot)),
+                    Err(ReadError::Fault(Fault::Corrupt(corruption))) => {
+                        assert_eq!(corruption.file, name);
+                        assert!(entry.is_err());
+                    }
+                    Err(other) => panic!("byte {byte}: {other}"),
+                }
+            }
+            match entry {
+                Ok(found) => assert_eq!(found, support::entry(1, index, 2)),
+                Err(ReadError::Fault(Fault::Corrupt(corruption))) => {
+                    assert!(corruption.file == name && corruption.position.0 <= byte as u64);
+                    faults += 1;
+                }
+                Err(other) => panic!("byte {byte}: {other}"),
+            }
+        }
+        // The Seal is the 31st entry; the local fields are for recovery and scrubbing, not for readers.
+        assert!(faults <= 1);
+        let run = reader.read_entries(LogIndex(1), LogIndex(31), u64::MAX);
+        assert_eq!(run.is_err(), faults == 1, "byte {byte}");
+    }
+}
+
+#[test]
 fn a_power_cut_while_a_sidecar_is_written_costs_a_scan_at_most() {
     for seed in 0..200 {
         let mut dice = Dice(seed);
         let disk = MemDisk::default();
         let (mut log, _) = open(&disk);
         let id = sealed_segment(&mut log, 1, 20);
-        let kinds = [Fails::Write, Fails::Flush, Fails::SyncDir, Fails::Create, Fails::Rename];
-        disk.fail(kinds[dice.roll(6) as usize % 5], dice.roll(2));
+        disk.fail_somehow(&mut dice, 6);
         let written = log.keeper().write_sidecar(id, [index_entry(1, 0, 5, 2)]).is_ok();
         disk.heal();
         assert_eq!(log.check().is_ok(), written);
@@ -383,8 +424,7 @@ fn a_power_cut_during_a_merge_leaves_a_directory_that_answers() {
         grow(&mut log, &mut dice, &mut placed, &mut ends, 7);
         let id = sealed_segment(&mut log, 1, 2);
         log.keeper().write_sidecar(id, []).unwrap();
-        let kinds = [Fails::Write, Fails::Flush, Fails::SyncDir, Fails::Create, Fails::Rename];
-        disk.fail(kinds[dice.roll(5) as usize], 0);
+        disk.fail_somehow(&mut dice, 6);
         let merged = log.keeper().merge_directory();
         disk.heal();
         assert_eq!(log.check().is_ok(), merged.is_ok());

@@ -226,8 +226,7 @@ fn a_power_cut_during_a_checkpoint_leaves_the_old_one_or_the_new_one() {
         let log = flushed_log(&disk, 20);
         let keeper = log.keeper();
         keeper.adopt(keeper.write_checkpoint(&meta(10), &sections()).unwrap()).unwrap();
-        let kinds = [Fails::Write, Fails::Flush, Fails::SyncDir, Fails::Create, Fails::Rename, Fails::Remove];
-        disk.fail(kinds[dice.roll(6) as usize], dice.roll(4));
+        disk.fail_somehow(&mut dice, 12);
         let adopted = keeper
             .write_checkpoint(&meta(15), &sections())
             .map_err(AdoptError::from)

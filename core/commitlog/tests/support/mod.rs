@@ -48,6 +48,8 @@ pub enum Fails {
     Create,
     Rename,
     Remove,
+    /// Every operation that changes something: the machine stops.
+    Any,
 }
 
 /// A change of names that was not flushed yet. Each happens as a whole or not at all.
@@ -129,6 +131,15 @@ impl MemDisk {
     /// Lets the operation of this kind after `skip` others of its kind fail, and all later ones of the kind.
     pub fn fail(&self, kind: Fails, skip: u64) {
         self.state().fails = Some((kind, skip));
+    }
+
+    /// Either one kind of operation begins to fail soon, or the machine stops at one of the next `steps` operations.
+    pub fn fail_somehow(&self, dice: &mut Dice, steps: u64) {
+        let kinds = [Fails::Write, Fails::Flush, Fails::SyncDir, Fails::Create, Fails::Rename, Fails::Remove];
+        match dice.roll(3) {
+            0 => self.fail(kinds[dice.roll(6) as usize], dice.roll(6)),
+            _ => self.fail(Fails::Any, dice.roll(steps)),
+        }
     }
 
     pub fn heal(&self) {
@@ -217,7 +228,7 @@ impl MemDisk {
     fn step(&self, kind: Fails, what: String) -> io::Result<()> {
         let mut state = self.state();
         if let Some((fails, skip)) = &mut state.fails
-            && *fails == kind
+            && (*fails == kind || *fails == Fails::Any)
         {
             if *skip == 0 {
                 return Err(eio());
