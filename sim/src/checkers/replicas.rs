@@ -1,0 +1,117 @@
+//! Replicas agree: equal applied indexes mean equal states, equal segment ids equal canonical bytes.
+
+use std::collections::BTreeMap;
+use std::hash::Hasher;
+
+use forebay_model::{NodeId, ShardId};
+
+use super::{Check, broken};
+use crate::trace::Fnv;
+use crate::world::machine::{Driven, Machine};
+
+/// States are compared at indexes that this divides.
+const EVERY: u64 = 8;
+/// The file header of a segment, in bytes.
+const SEGMENT_HEADER_BYTES: usize = 32;
+/// The header of an entry, in bytes.
+const ENTRY_HEADER_BYTES: usize = 48;
+/// Where the part of it begins that differs between replicas.
+const LOCAL_AT: usize = 36;
+/// Where it says how long its body is.
+const BODY_LEN_AT: usize = 28;
+
+/// The states seen.
+#[derive(Debug, Default)]
+pub struct Replicas {
+    states: BTreeMap<(ShardId, u64), (u64, NodeId)>,
+    last: BTreeMap<(ShardId, NodeId), u64>,
+    /// How often a state was compared with another node's.
+    pub compared: u64,
+}
+
+impl Replicas {
+    /// Looks at a shard after a turn.
+    pub fn look(&mut self, node: NodeId, driven: &Driven) -> Check {
+        let index = driven.opened.shard.machine().applied().index.0;
+        let last = self.last.insert((driven.opened.id, node), index);
+        if last == Some(index) || index % EVERY != 0 {
+            return Ok(());
+        }
+        self.compare(node, driven)
+    }
+
+    /// Compares the state with the one that others had at the same index.
+    pub fn compare(&mut self, node: NodeId, driven: &Driven) -> Check {
+        let machine = driven.opened.shard.machine();
+        let index = machine.applied().index.0;
+        let mut hash = Fnv::default();
+        for (kind, bytes) in machine.encode_checkpoint() {
+            hash.write_u32(kind.0);
+            hash.write(&bytes);
+        }
+        let hash = hash.finish();
+        match self.states.get(&(driven.opened.id, index)) {
+            Some((other, first)) if *other != hash => {
+                let what = format!("shard {} at entry {index}: nodes {first} and {node}", driven.opened.id);
+                broken("replicas' states are equal", what)
+            }
+            Some((_, first)) => {
+                self.compared += u64::from(*first != node);
+                Ok(())
+            }
+            None => {
+                self.states.insert((driven.opened.id, index), (hash, node));
+                Ok(())
+            }
+        }
+    }
+
+    /// Forgets what a node had applied: it was restarted.
+    pub fn forget(&mut self, node: NodeId) {
+        self.last.retain(|(_, of), _| *of != node);
+    }
+}
+
+/// Equal segment ids have equal canonical bytes on all machines; answers how many pairs were compared.
+pub fn segments_agree(machines: &[Machine], shard: ShardId) -> Result<u64, super::Broken> {
+    let dir = Machine::shard_dir(shard);
+    let mut first: BTreeMap<String, (NodeId, Vec<u8>)> = BTreeMap::new();
+    let mut compared = 0;
+    for machine in machines {
+        for (name, bytes) in machine.disk.contents(&dir) {
+            if !name.ends_with(".seg") {
+                continue;
+            }
+            let bytes = canonical(bytes);
+            match first.get(&name) {
+                None => {
+                    first.insert(name, (machine.id, bytes));
+                }
+                Some((_, other)) if *other == bytes => compared += 1,
+                Some((node, other)) => {
+                    let at = other.iter().zip(&bytes).position(|(a, b)| a != b);
+                    let what = format!(
+                        "shard {shard} {name}: node {node} has {} bytes, node {} has {}, first difference at {at:?}",
+                        other.len(),
+                        machine.id,
+                        bytes.len()
+                    );
+                    return Err(super::Broken { promise: "equal segment ids mean equal bytes", what });
+                }
+            }
+        }
+    }
+    Ok(compared)
+}
+
+/// The bytes with every entry's local part zeroed.
+fn canonical(mut bytes: Vec<u8>) -> Vec<u8> {
+    let mut at = SEGMENT_HEADER_BYTES;
+    while let Some(header) = bytes.get_mut(at..at + ENTRY_HEADER_BYTES) {
+        header[LOCAL_AT..].fill(0);
+        let len = &header[BODY_LEN_AT..BODY_LEN_AT + 4];
+        let len = u32::from_le_bytes(len.try_into().expect("four bytes"));
+        at += ENTRY_HEADER_BYTES + len as usize;
+    }
+    bytes
+}

@@ -1,0 +1,73 @@
+//! What a run met: the counts that may not be zero over many seeds.
+
+use std::collections::BTreeMap;
+
+/// Counts by name.
+#[derive(Clone, Debug, Default)]
+pub struct Counters(BTreeMap<String, u64>);
+
+impl Counters {
+    /// Counts one.
+    pub fn hit(&mut self, name: &str) {
+        self.add(name, 1);
+    }
+
+    /// Counts `n`.
+    pub fn add(&mut self, name: &str, n: u64) {
+        match self.0.get_mut(name) {
+            Some(count) => *count += n,
+            None => {
+                self.0.insert(name.to_owned(), n);
+            }
+        }
+    }
+
+    /// Adds what another run met.
+    pub fn merge(&mut self, other: &Counters) {
+        for (name, n) in &other.0 {
+            self.add(name, *n);
+        }
+    }
+
+    /// One count.
+    pub fn of(&self, name: &str) -> u64 {
+        self.0.get(name).copied().unwrap_or_default()
+    }
+
+    /// All of them, by name.
+    pub fn all(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.0.iter().map(|(name, n)| (name.as_str(), *n))
+    }
+}
+
+/// What must be met over many seeds; a zero here is a hole in the simulation.
+pub const WANTED: [&str; 28] = [
+    "leader crash with an unflushed tail",
+    "torn tail cut",
+    "follower behind the floor",
+    "install on a blank disk",
+    "segment rewritten while it was held",
+    "entries truncated after a conflict",
+    "ENOSPC at Create",
+    "ENOSPC at Write",
+    "ENOSPC at SetLen",
+    "ENOSPC at SyncData",
+    "ENOSPC at SyncDir",
+    "ENOSPC at Rename",
+    "ENOSPC at Remove",
+    "EIO at Create",
+    "EIO at Write",
+    "EIO at SetLen",
+    "EIO at SyncData",
+    "EIO at SyncDir",
+    "EIO at Rename",
+    "EIO at Remove",
+    "EIO at Read",
+    "clock steps",
+    "learner added",
+    "learner promoted",
+    "old voter removed",
+    "crash during recovery",
+    "producer fenced with five batches in flight",
+    "cursors committed",
+];

@@ -1,0 +1,164 @@
+//! What a run is made of: drawn from its seed. Every run has some kinds of faults and not others, so that rare
+//! combinations are met.
+
+use crate::random::Rng;
+use crate::world::disk::Lie;
+use crate::world::machine::Sizes;
+use crate::world::network::Weather;
+
+/// A kind of fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A process is killed.
+    Kill,
+    /// A machine loses power.
+    Power,
+    /// All machines lose power in the same moment.
+    PowerAll,
+    /// A process ends in the middle of a change of its disk.
+    MidChange,
+    /// A process ends while it recovers.
+    WhileOpening,
+    /// A node is cut off, in both directions or in one.
+    Parted,
+    /// The network gets bad.
+    Weather,
+    /// A node stops for a while and goes on as if nothing had been.
+    Pause,
+    /// A wall clock steps.
+    ClockStep,
+    /// A call to the disk fails.
+    DiskError,
+    /// The disk is full for a while.
+    DiskFull,
+    /// A bit flips at rest.
+    Flip,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Kind; 12] = [
+        Kind::Kill,
+        Kind::Power,
+        Kind::PowerAll,
+        Kind::MidChange,
+        Kind::WhileOpening,
+        Kind::Parted,
+        Kind::Weather,
+        Kind::Pause,
+        Kind::ClockStep,
+        Kind::DiskError,
+        Kind::DiskFull,
+        Kind::Flip,
+    ];
+}
+
+/// A planted bug.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bug {
+    /// The leader confirms, and followers acknowledge, before their flush.
+    EarlyFlush,
+    /// A vote is not flushed.
+    VoteNotFlushed,
+    /// A directory is not flushed.
+    DirectoryNotFlushed,
+    /// What recovery kept is not flushed before it counts.
+    RecoveredTailNotFlushed,
+    /// The log below a checkpoint is not on the medium when the checkpoint is.
+    CheckpointAheadOfLog,
+    /// A node whose disk was replaced comes back under its old peer id.
+    PeerIdReused,
+}
+
+impl Bug {
+    /// All of them with their names.
+    pub const ALL: [(&'static str, Bug); 6] = [
+        ("early-flush", Bug::EarlyFlush),
+        ("vote-not-flushed", Bug::VoteNotFlushed),
+        ("directory-not-flushed", Bug::DirectoryNotFlushed),
+        ("recovered-tail-not-flushed", Bug::RecoveredTailNotFlushed),
+        ("checkpoint-ahead-of-log", Bug::CheckpointAheadOfLog),
+        ("peer-id-reused", Bug::PeerIdReused),
+    ];
+
+    /// By name.
+    pub fn by_name(name: &str) -> Option<Bug> {
+        Bug::ALL.iter().find(|(known, _)| *known == name).map(|(_, bug)| *bug)
+    }
+}
+
+/// What one run is made of.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Where everything comes from.
+    pub seed: u64,
+    /// Kinds of faults.
+    pub kinds: Vec<Kind>,
+    /// Milliseconds between two deeds, on average.
+    pub pace_ms: u64,
+    /// The network when it is bad.
+    pub weather: Weather,
+    /// Whether monotonic clocks drift.
+    pub clocks: bool,
+    /// Flushes that take long, of 1000.
+    pub slow_flush_permille: u64,
+    /// Sizes of nodes.
+    pub sizes: Sizes,
+    /// Size of each disk, in bytes.
+    pub disk_bytes: u64,
+    /// What disks do wrong, and whether only while a node opens.
+    pub lies: Vec<(Lie, bool)>,
+    /// The bug planted, if one is.
+    pub bug: Option<Bug>,
+}
+
+impl Plan {
+    /// The plan of a seed.
+    pub fn of(seed: u64, bug: Option<Bug>) -> Plan {
+        let mut rng = Rng::stream(seed, "plan");
+        let mut kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|_| rng.chance(400)).collect();
+        if bug.is_some() {
+            // Faults without which no promise is broken by the bugs that a world can plant.
+            kinds.retain(|kind| !matches!(kind, Kind::Flip | Kind::DiskError | Kind::DiskFull));
+            kinds.extend([Kind::Power, Kind::PowerAll]);
+        }
+        let weather = Weather {
+            loss_permille: rng.pick(&[0, 5, 20, 100]),
+            double_permille: rng.pick(&[0, 5, 50]),
+            slow_permille: rng.pick(&[0, 20, 200]),
+            slow_ms_max: rng.pick(&[5, 50, 1000]),
+        };
+        let first = rng.pick(&[4 << 10, 16 << 10, 64 << 10]);
+        let sizes = Sizes {
+            shards_sync: rng.pick(&[1, 2, 2, 3]),
+            shards_async: 0,
+            segment_bytes_first: first,
+            segment_bytes_max: first * rng.pick(&[1, 2, 8]),
+            hot_bytes: rng.pick(&[4 << 10, 64 << 10, 1 << 20]),
+            tail_bytes: rng.pick(&[4 << 10, 64 << 10, 1 << 20]),
+        };
+        Plan {
+            seed,
+            pace_ms: rng.pick(&[200, 500, 1000, 3000]),
+            weather,
+            clocks: kinds.contains(&Kind::ClockStep) || rng.chance(300),
+            slow_flush_permille: rng.pick(&[0, 2, 20]),
+            sizes,
+            disk_bytes: 64 << 20,
+            lies: bug.map(lies).unwrap_or_default(),
+            kinds,
+            bug,
+        }
+    }
+}
+
+fn lies(bug: Bug) -> Vec<(Lie, bool)> {
+    match bug {
+        Bug::EarlyFlush => vec![(Lie::File(".seg"), false)],
+        Bug::VoteNotFlushed => vec![(Lie::File("hard-state"), false)],
+        Bug::DirectoryNotFlushed => vec![(Lie::Names, false)],
+        Bug::RecoveredTailNotFlushed => vec![(Lie::File(".seg"), true)],
+        Bug::CheckpointAheadOfLog => vec![(Lie::File(".seg"), false)],
+        Bug::PeerIdReused => Vec::new(),
+    }
+}

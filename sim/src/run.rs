@@ -1,0 +1,165 @@
+//! One run: a cluster and its clients from a seed, from founding to the last comparison.
+
+use forebay_model::ShardId;
+
+use crate::checkers::{Broken, Deadlines, segments_agree};
+use crate::clients::{
+    Client, Committer, CommitterKind, Creator, Desk, Producer, ProducerKind, Reader, ReaderKind, Temporary,
+};
+use crate::cluster::{Cluster, Heard};
+use crate::counters::Counters;
+use crate::nemesis::HEAL_AT;
+use crate::plan::Plan;
+use crate::random::Rng;
+use crate::world::clock::SECOND;
+
+/// A run is at least so long...
+pub const RUN_NS_MIN: u64 = 60 * SECOND;
+/// ...and has so many operations of clients.
+pub const OPERATIONS_MIN: u64 = 5_000;
+/// After the clients have stopped, everything open is finished within this.
+const DRAIN_NS_MAX: u64 = 30 * SECOND;
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Its seed.
+    pub seed: u64,
+    /// The promise that was broken, if one was.
+    pub broken: Option<Broken>,
+    /// What it met.
+    pub counters: Counters,
+    /// The number of everything that happened.
+    pub trace: u64,
+    /// How long it was, in nanoseconds of virtual time.
+    pub took: u64,
+}
+
+/// Runs a plan to its end, or to the first broken promise.
+pub fn run(plan: Plan, prints: bool) -> Report {
+    crate::panics::remember();
+    let seed = plan.seed;
+    let mut simulation = Simulation::new(plan, prints);
+    let broken = simulation.to_the_end().err();
+    let mut counters = std::mem::take(&mut simulation.cluster.counters);
+    simulation.count(&mut counters);
+    let cluster = &simulation.cluster;
+    Report { seed, broken, counters, trace: cluster.trace.hash(), took: cluster.now() }
+}
+
+struct Simulation {
+    cluster: Cluster,
+    clients: Vec<(Box<dyn Client>, Rng)>,
+    rng: Rng,
+}
+
+impl Simulation {
+    fn new(plan: Plan, prints: bool) -> Simulation {
+        let rng = Rng::stream(plan.seed, "clients");
+        Simulation { cluster: Cluster::new(plan, prints), clients: Vec::new(), rng }
+    }
+
+    fn to_the_end(&mut self) -> Result<(), Broken> {
+        let creator = Creator::new(&mut self.rng);
+        self.add(|_| Box::new(creator));
+        let founding = Deadlines { all_done: HEAL_AT + DRAIN_NS_MAX };
+        self.until_nobody_waits(founding)?;
+        self.add_workers();
+        let enough = |cluster: &Cluster| {
+            cluster.now() >= RUN_NS_MIN && cluster.counters.of("client operations") >= OPERATIONS_MIN
+        };
+        let deadline = Deadlines { all_done: 10 * RUN_NS_MIN };
+        while !enough(&self.cluster) {
+            self.step()?;
+            deadline.check(self.cluster.now(), "enough operations of clients")?;
+        }
+        self.finish()
+    }
+
+    /// Winds down, waits for everything open, reads everything, compares the replicas.
+    fn finish(&mut self) -> Result<(), Broken> {
+        for me in 0..self.clients.len() {
+            self.at_desk(me, |client, desk| client.wind_down(desk));
+        }
+        let deadline = Deadlines { all_done: self.cluster.now() + DRAIN_NS_MAX };
+        self.until_nobody_waits(deadline)?;
+        for place in self.cluster.history.places() {
+            self.add(|desk| Box::new(Reader::new(ReaderKind::Sweeps, place, 1, desk)));
+        }
+        self.until_nobody_waits(deadline)?;
+        while !self.cluster.replicas_are_equal()? {
+            self.step()?;
+            deadline.check(self.cluster.now(), "replicas that applied the same")?;
+        }
+        for shard in 0..self.cluster.plan.sizes.shards_sync {
+            let pairs = segments_agree(&self.cluster.machines, ShardId(shard))?;
+            self.cluster.counters.add("equal segments compared", pairs);
+        }
+        Ok(())
+    }
+
+    fn add_workers(&mut self) {
+        let places = self.cluster.history.places();
+        for (number, place) in (1u16..).zip(&places) {
+            let pace_ms = self.rng.pick(&[200, 400, 800]);
+            self.add(|desk| Box::new(Producer::new(number, ProducerKind::Idempotent, *place, pace_ms, desk)));
+            let kind = if number % 2 == 0 { ReaderKind::Jumps } else { ReaderKind::Follows };
+            self.add(|desk| Box::new(Reader::new(kind, *place, 200, desk)));
+        }
+        for number in 100u16..102 {
+            let place = self.rng.pick(&places);
+            self.add(|desk| Box::new(Producer::new(number, ProducerKind::Plain, place, 150, desk)));
+        }
+        for (group, kind) in [("outside", CommitterKind::Outside), ("members", CommitterKind::Member)] {
+            let place = self.rng.pick(&places);
+            self.add(|desk| Box::new(Committer::new(kind, group, place, desk)));
+        }
+        self.add(|desk| Box::new(Temporary::new(desk)));
+    }
+
+    fn add(&mut self, make: impl FnOnce(&mut Desk<'_>) -> Box<dyn Client>) {
+        let me = self.clients.len();
+        let mut rng = self.rng.fork(me as u64);
+        let mut desk = Desk { cluster: &mut self.cluster, me, rng: &mut rng };
+        let mut client = make(&mut desk);
+        client.begin(&mut desk);
+        self.clients.push((client, rng));
+    }
+
+    fn at_desk<T>(&mut self, me: usize, act: impl FnOnce(&mut dyn Client, &mut Desk<'_>) -> T) -> T {
+        let (client, rng) = &mut self.clients[me];
+        act(client.as_mut(), &mut Desk { cluster: &mut self.cluster, me, rng })
+    }
+
+    fn step(&mut self) -> Result<(), Broken> {
+        match self.cluster.step()? {
+            Heard::Reply(me, token, reply) => {
+                self.at_desk(me, |client, desk| client.answered(desk, token, reply.map(|reply| *reply)))
+            }
+            Heard::Timer(me, timer) => self.at_desk(me, |client, desk| client.rang(desk, timer)),
+        }
+    }
+
+    fn until_nobody_waits(&mut self, deadline: Deadlines) -> Result<(), Broken> {
+        while let Some(what) = self.clients.iter().find_map(|(client, _)| client.waits_for()) {
+            deadline.check(self.cluster.now(), &what)?;
+            self.step()?;
+        }
+        Ok(())
+    }
+
+    fn count(&self, counters: &mut Counters) {
+        counters.add("states compared", self.cluster.replicas.compared);
+        for machine in &self.cluster.machines {
+            let disk = machine.disk.counts();
+            for ((op, error), n) in disk.faults {
+                let name = if error == crate::world::disk::ENOSPC { "ENOSPC" } else { "EIO" };
+                counters.add(&format!("{name} at {op:?}"), n);
+            }
+            counters.add("unflushed changes lost", disk.lost);
+            counters.add("unflushed changes torn", disk.torn);
+            counters.add("unflushed names lost", disk.names_lost);
+            counters.add("entries truncated after a conflict", disk.truncations);
+        }
+    }
+}
