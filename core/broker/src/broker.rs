@@ -291,10 +291,9 @@ impl Inner {
     }
 
     pub(crate) fn post_read(&self, shard: &ShardHandle, read: Read<Ticket>, replies: &mut Replies) {
-        if let Err(read) = shard.mailbox.post_read(read) {
-            if let Some((ticket, answer)) = read.refuse(&Refusal::Busy) {
-                self.answer(&ticket, answer, replies);
-            }
+        let refused = shard.mailbox.post_read(read).err();
+        if let Some((ticket, answer)) = refused.and_then(|read| read.refuse(&Refusal::Busy)) {
+            self.answer(&ticket, answer, replies);
         }
     }
 

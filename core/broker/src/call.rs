@@ -46,7 +46,7 @@ pub(crate) struct Call {
 /// What has been answered so far.
 pub(crate) enum Gather {
     /// One slot per item, and when the front desk took it.
-    Publish(Slots<Published>, Monotonic),
+    Publish(PublishGather),
     /// One slot per item; a part covers the items of one shard.
     Fetch(FetchGather),
     /// One slot per item; a part covers the items of one shard.
@@ -65,6 +65,15 @@ pub(crate) enum Gather {
 
 /// Which items a part covers.
 pub(crate) type Parts = Vec<Vec<usize>>;
+
+/// The items of a publish.
+pub(crate) struct PublishGather {
+    pub(crate) slots: Slots<Published>,
+    /// When it was taken.
+    pub(crate) since: Monotonic,
+    /// The memory of its payloads, given back with the gather.
+    pub(crate) _charge: Charge,
+}
 
 /// The items of a fetch and the parts that are still open.
 pub(crate) struct FetchGather {
@@ -183,7 +192,7 @@ impl Call {
 impl Gather {
     fn answer(&mut self, part: usize, answer: Answer) -> Next {
         match (&mut *self, answer) {
-            (Gather::Publish(slots, since), Answer::Published(published)) => {
+            (Gather::Publish(PublishGather { slots, since, .. }), Answer::Published(published)) => {
                 slots.set(part, published);
                 if slots.is_complete() { Next::Published(slots.take(), *since) } else { Next::Wait }
             }

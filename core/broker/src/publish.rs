@@ -5,7 +5,7 @@ use forebay_model::{PartitionRef, Refusal, Reply, Request};
 use forebay_shard::{Answer, Append, Work};
 
 use crate::broker::{Currency, Inner, Replies};
-use crate::call::{Asker, Call, Gather, Slots, Step, Ticket};
+use crate::call::{Asker, Call, Gather, PublishGather, Slots, Step, Ticket};
 use crate::memory::Charge;
 use crate::place::{self, Placed};
 use forebay_shard::GuardState;
@@ -28,7 +28,10 @@ impl Inner {
         let now = self.env.clock.monotonic();
         let deadline = now + std::time::Duration::from_millis(publish.timeout_ms.into());
         let confirm = publish.confirm;
-        let call = Call::new(asker, Gather::Publish(Slots::new(publish.items.len()), now));
+        let held = publish.items.iter().map(|item| item.payload.len()).sum();
+        let charge = Charge::new(&self.memory, held);
+        let gather = PublishGather { slots: Slots::new(publish.items.len()), since: now, _charge: charge };
+        let call = Call::new(asker, Gather::Publish(gather));
         for (part, (item, placed)) in publish.items.into_iter().zip(placed).enumerate() {
             let ticket = Ticket { call: call.clone(), part };
             let bytes = item.payload.len();

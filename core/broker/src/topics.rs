@@ -478,12 +478,16 @@ fn missing_names(catalogue: &Catalog, asked: &[TopicRef]) -> CreateTopics {
     }
 }
 
+/// What a topic was, where there was one.
+type DeletedName = Option<(TopicName, TopicId)>;
+
 fn deleted_topics(
     delete: &DeleteTopics,
-    names: &[Option<(TopicName, TopicId)>],
+    names: &[DeletedName],
     refused: Vec<Option<Refusal>>,
 ) -> Vec<DeletedTopic> {
-    let result = |((asked, name), refusal): ((&TopicRef, &Option<(TopicName, TopicId)>), Option<Refusal>)| {
+    let items = delete.topics.iter().zip(names).zip(refused);
+    let result = |((asked, name), refusal): ((&TopicRef, &DeletedName), Option<Refusal>)| {
         let result = match (refusal, name) {
             (Some(refusal), _) => Err(refusal),
             (None, Some(name)) => Ok(name.clone()),
@@ -491,7 +495,7 @@ fn deleted_topics(
         };
         DeletedTopic { asked: asked.clone(), result }
     };
-    delete.topics.iter().zip(names).zip(refused).map(result).collect()
+    items.map(result).collect()
 }
 
 fn grown_topics(grow: &CreatePartitions, refused: Vec<Option<Refusal>>) -> Vec<GrownTopic> {

@@ -156,8 +156,8 @@ impl<T: Clone + Send + 'static> Shard<T> {
                 self.machine = machine;
                 self.index.clear();
                 self.hot.clear();
+                // To the replica it counts as applied already.
                 self.applied = checkpoint.index;
-                self.replica.applied(checkpoint.index);
                 self.publish_catalogue();
             }
             Err(error) => self.fence(format!("the checkpoint at {}: {error}", checkpoint.index)),

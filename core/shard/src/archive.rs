@@ -112,7 +112,7 @@ impl<'a> Walk<'a> {
         loop {
             let entry = match self.sealed.next() {
                 Some(entry) => Some(entry),
-                None if self.sealed_done => self.from_memory(),
+                None if self.sealed_done => self.in_memory(),
                 None => {
                     let more = sealed::entries(
                         &self.archive.reader,
@@ -135,7 +135,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn from_memory(&self) -> Option<IndexEntry> {
+    fn in_memory(&self) -> Option<IndexEntry> {
         let entries = &self.plan.in_memory;
         let at =
             entries.partition_point(|entry| entry.first_offset.0 + u64::from(entry.count) <= self.next.0);

@@ -47,11 +47,6 @@ impl Stretch {
     pub(crate) fn iter(&self) -> impl Iterator<Item = &IndexEntry> {
         self.entries.values().flatten()
     }
-
-    /// The first offset of each partition that has entries here.
-    pub(crate) fn firsts(&self) -> impl Iterator<Item = (PartitionId, Offset)> {
-        self.entries.iter().filter_map(|(id, entries)| Some((*id, entries.first()?.first_offset)))
-    }
 }
 
 /// The entries in memory: of the active segment, and of sealed ones whose sidecars are not written yet.
@@ -114,11 +109,6 @@ impl Index {
     pub(crate) fn from(&self, partition: PartitionId, offset: Offset) -> impl Iterator<Item = &IndexEntry> {
         let frozen = self.frozen.iter().flat_map(move |(_, stretch)| stretch.from(partition, offset));
         frozen.chain(self.active.from(partition, offset))
-    }
-
-    /// The oldest entry in memory of `partition`.
-    pub(crate) fn first(&self, partition: PartitionId) -> Option<&IndexEntry> {
-        self.from(partition, Offset(0)).next()
     }
 
     /// The entries whose payloads are in parts.

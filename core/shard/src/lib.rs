@@ -48,7 +48,9 @@ pub use reclaim::ReclaimDone;
 pub use refuse_group::refuse_group;
 pub use retention::RetentionDone;
 pub use scrub::ScrubDone;
-pub use shard::{Done, Fittings, Hooks, NextTurn, Shard, ShardConfig, ShardMailbox, ShardOpenError, TICK};
+pub use shard::{
+    Answers, Done, Fittings, Hooks, NextTurn, Shard, ShardConfig, ShardMailbox, ShardOpenError, TICK,
+};
 pub use summary::{
     CursorSummary, GroupSummary, PartitionSummary, SUMMARY_CURSORS_MAX, SUMMARY_INTERVAL,
     SUMMARY_PARTITIONS_MAX, Summary,

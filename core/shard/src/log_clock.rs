@@ -117,6 +117,7 @@ impl LogClock {
     }
 
     /// The last time given out.
+    #[cfg(test)]
     pub fn last(&self) -> LogTime {
         self.last
     }

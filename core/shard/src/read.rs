@@ -150,7 +150,8 @@ impl<T: Clone + Send + 'static> Shard<T> {
                 break;
             }
             let fits = pieces.len() as u64 + u64::from(entry.bytes) <= limit;
-            if !fits && !(pieces.is_empty() && first_always) {
+            let first = pieces.is_empty() && first_always;
+            if !fits && !first {
                 break;
             }
             pieces.push_raw(payload.clone());

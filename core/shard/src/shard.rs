@@ -90,10 +90,13 @@ pub struct ShardConfig {
     pub scrub_bytes_per_second: u64,
 }
 
+/// Takes the answers of a turn, each with its asker's ticket.
+pub type Answers<T> = Box<dyn Fn(Vec<(T, Answer)>) + Send>;
+
 /// What a shard calls, on its own thread.
 pub struct Hooks<T> {
     /// Takes the answers of a turn.
-    pub answers: Box<dyn Fn(Vec<(T, Answer)>) + Send>,
+    pub answers: Answers<T>,
     /// The catalogue has a new version (shard 0).
     pub catalogue: Box<dyn Fn(Arc<Catalog>) + Send>,
     /// The board says something new.
@@ -180,8 +183,6 @@ pub struct Shard<T> {
     pub(crate) catalogue_version: u64,
     pub(crate) grown: Vec<PartitionId>,
     pub(crate) applied: LogIndex,
-    /// The checkpoint that the state began from; seals up to it have theirs.
-    pub(crate) checkpointed: LogIndex,
     /// A seal is under way.
     pub(crate) sealing: bool,
     /// The segment should end before its time.
@@ -223,7 +224,6 @@ impl<T: Clone + Send + 'static> Shard<T> {
         replica_config.flush_took = Arc::clone(&metrics.flush);
         let (replica, mut recovered) =
             Replica::open(&env, dir, replica_config, post).map_err(ShardOpenError::Replica)?;
-        let checkpointed = recovered.checkpoint.as_ref().map_or(LogIndex(0), |checkpoint| checkpoint.index);
         let machine = match recovered.checkpoint.take() {
             Some(checkpoint) => {
                 crate::checkpoint::restore(config.id, &checkpoint).map_err(ShardOpenError::Checkpoint)?
@@ -264,7 +264,6 @@ impl<T: Clone + Send + 'static> Shard<T> {
             catalogue_version: 0,
             grown: Vec::new(),
             applied: LogIndex(0),
-            checkpointed,
             configured: false,
             spoke_at: Monotonic(0),
             retention: Retention::default(),
