@@ -18,7 +18,7 @@ pub const DECODE_MEMORY_MAX: usize = 32 * 1024 * 1024;
 pub const ROPE_COPY_BYTES_MAX: usize = 512;
 
 /// Groups that one request may name (FindCoordinator, OffsetFetch, DescribeGroups, DeleteGroups): each becomes a request of
-/// its own to the broker. The ones above it are refused by themselves.
+/// its own to the broker. The ones above it are refused by themselves. A connection with as many calls open asks for nothing more.
 pub const GROUPS_PER_REQUEST_MAX: usize = 10_000;
 
 /// Partitions that a fetch session remembers; a wider fetch is answered without a session.

@@ -28,6 +28,24 @@ pub(super) enum Area {
     Cursors,
 }
 
+#[cfg(test)]
+impl Area {
+    /// The requests it stands for, as the documentation names them.
+    pub(super) fn apis(self) -> &'static str {
+        match self {
+            Area::Publish => "Produce",
+            Area::Read => "Fetch, ListOffsets, OffsetForLeaderEpoch",
+            Area::Metadata => "Metadata",
+            Area::Catalogue => "topics and settings",
+            Area::Producer => "InitProducerId",
+            Area::FindCoordinator => "FindCoordinator",
+            Area::Group => "other group requests",
+            Area::Membership => "Heartbeat, SyncGroup",
+            Area::Cursors => "OffsetFetch",
+        }
+    }
+}
+
 /// Kafka's number for a refusal.
 pub(super) fn code(refusal: &Refusal, area: Area) -> ErrorCode {
     match refusal {

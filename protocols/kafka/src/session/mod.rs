@@ -42,6 +42,7 @@ use forebay_kit::model::publish::Published;
 use forebay_kit::model::{Reply, Request};
 use forebay_kit::{Bytes, CloseReason, ConnectionInfo, Input, Instant, Output, Session, SessionError, Token};
 
+use crate::limits::GROUPS_PER_REQUEST_MAX;
 use asked::Connection;
 use dispatch::Plan;
 use intake::Intake;
@@ -88,6 +89,7 @@ impl KafkaSession {
 
     fn has_room(&self) -> bool {
         self.open.len() + self.unconfirmed < self.requests_open_max
+            && self.open.calls() < GROUPS_PER_REQUEST_MAX
     }
 
     /// Reads frames while there is room, and answers what can be answered.

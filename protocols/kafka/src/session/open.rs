@@ -57,6 +57,8 @@ enum Gathered {
 pub(super) struct OpenRequests {
     exchanges: VecDeque<Exchange>,
     next_token: u64,
+    /// Calls that wait for their replies.
+    calls: usize,
 }
 
 impl OpenRequests {
@@ -70,6 +72,12 @@ impl OpenRequests {
 
     pub(super) fn clear(&mut self) {
         self.exchanges.clear();
+        self.calls = 0;
+    }
+
+    /// Calls that wait for their replies; a request that names many groups has many.
+    pub(super) fn calls(&self) -> usize {
+        self.calls
     }
 
     /// A token that belongs to no exchange.
@@ -87,6 +95,7 @@ impl OpenRequests {
     pub(super) fn wait(&mut self, head: Head, asked: Asked, calls: usize) -> u64 {
         let first = self.next_token;
         self.next_token += calls as u64;
+        self.calls += calls;
         let replies = match calls {
             1 => Gathered::One(None),
             _ => Gathered::Many { replies: (0..calls).map(|_| None).collect(), missing: calls },
@@ -114,6 +123,7 @@ impl OpenRequests {
             },
             _ => return Err(nobody_asked(token)),
         }
+        self.calls -= 1;
         Ok(())
     }
 

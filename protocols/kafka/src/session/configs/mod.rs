@@ -301,3 +301,21 @@ fn flush_text(flush: FlushClass) -> String {
 fn not_one_of(name: &str, value: &str, wanted: impl Display) -> Refusal {
     Refusal::InvalidSetting(format!("{name} is {wanted}, not {value:?}"))
 }
+
+/// The settings of topics as a table for the documentation.
+#[cfg(test)]
+pub(super) fn documented_settings() -> String {
+    use std::fmt::Write as _;
+    let mut table = String::from("| setting | values | meaning |\n| --- | --- | --- |\n");
+    for key in KEYS {
+        let values = match key.rule {
+            Rule::Fixed(only) => format!("only `{only}`"),
+            Rule::Set(Setting::RetentionMs | Setting::RetentionBytes) => "0 and up, -1".to_owned(),
+            Rule::Set(Setting::MessageBytesMax) => format!("0 to {MESSAGE_BYTES_CEILING}"),
+            Rule::Set(Setting::TimestampType) => "`CreateTime`, `LogAppendTime`".to_owned(),
+            Rule::Set(Setting::Flush) => "`sync`, `async`".to_owned(),
+        };
+        writeln!(table, "| `{}` | {values} | {} |", key.name, key.means).expect("a string takes all");
+    }
+    table
+}

@@ -1,10 +1,12 @@
 //! Stories of a connection: a client's bytes in, the broker's words out, and back.
 
+mod cost;
 mod every_version;
 mod fetches;
 mod groups;
 mod listings;
 mod order;
+mod page;
 mod publishes;
 mod refusals;
 mod topics;
