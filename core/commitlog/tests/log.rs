@@ -130,6 +130,24 @@ fn a_conflicting_tail_is_replaced_and_flushed_away_first() {
 }
 
 #[test]
+fn a_read_that_races_with_a_truncation_looks_again() {
+    for (from, expected) in [(5, None), (7, Some(entry(2, 8, 1)))] {
+        let disk = MemDisk::default();
+        let (mut log, _) = open(&disk);
+        fill(&mut log, 1, 1..=10);
+        let reader = log.reader();
+        disk.before_next_read(move || {
+            log.append(&[entry(2, from, 1), entry(2, from + 1, 1)]).unwrap();
+        });
+        match (reader.read_entry(LogIndex(8)), expected) {
+            (Ok(found), Some(expected)) => assert_eq!(found, expected),
+            (Err(ReadError::NoEntry(_)), None) => {}
+            (other, _) => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
 fn a_truncated_seal_reopens_its_segment_and_removes_the_later_ones() {
     let disk = MemDisk::default();
     let (mut log, _) = open(&disk);

@@ -92,6 +92,8 @@ struct State {
     fails: Option<(Fails, u64)>,
     /// Names of the operations that changed something, in order.
     trace: Vec<String>,
+    /// What happens just before the next read.
+    before_read: Option<Box<dyn FnOnce() + Send>>,
 }
 
 /// A disk in memory. Cheap to clone; clones share it.
@@ -140,6 +142,11 @@ impl MemDisk {
             0 => self.fail(kinds[dice.roll(6) as usize], dice.roll(6)),
             _ => self.fail(Fails::Any, dice.roll(steps)),
         }
+    }
+
+    /// Lets `event` happen between a reader's lookup and its read.
+    pub fn before_next_read(&self, event: impl FnOnce() + Send + 'static) {
+        self.state().before_read = Some(Box::new(event));
     }
 
     pub fn heal(&self) {
@@ -352,6 +359,10 @@ impl Disk for MemDisk {
 
 impl File for MemFile {
     fn read_at(&self, buf: &mut [u8], position: u64) -> io::Result<usize> {
+        let event = self.disk.state().before_read.take();
+        if let Some(event) = event {
+            event();
+        }
         let state = self.disk.state();
         let bytes = &state.inodes[self.inode].now;
         let from = (position as usize).min(bytes.len());
