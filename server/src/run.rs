@@ -240,7 +240,11 @@ impl Running {
             return Ok(None);
         }
         let operator = Arc::clone(&self.operator);
-        let started = Console::start(forebay_console::Config::default(), addresses, operator);
+        let shown = forebay_console::Config {
+            series_max: config.metrics_topics_max as usize,
+            ..forebay_console::Config::default()
+        };
+        let started = Console::start(shown, addresses, operator);
         started.map(Some).map_err(ServeError::Console)
     }
 
