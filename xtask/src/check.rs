@@ -10,7 +10,8 @@ use crate::tidy;
 const SIM_SMOKE: Option<&[&str]> = None;
 
 /// The fuzz targets' smoke runs: a name, and the arguments to cargo that run it for a few seconds.
-const FUZZ_SMOKE: &[(&str, &[&str])] = &[];
+const FUZZ_SMOKE: &[(&str, &[&str])] =
+    &[("every decoder", &["run", "--quiet", "--locked", "--package", "forebay-fuzz", "--", "--smoke"])];
 
 /// Everything that needs nothing but the Rust toolchain. Writes nothing outside target/.
 pub fn check(root: &Path) -> Result<Tally, String> {
@@ -56,7 +57,7 @@ fn fuzz_smoke(root: &Path, tally: &mut Tally) {
     }
 }
 
-/// Formats, and lets the lints repair what they can.
+/// Formats, lets the lints repair what they can, and writes anew what is read in recorded frames.
 pub fn fix(root: &Path) -> Result<Tally, String> {
     let mut tally = Tally::default();
     step(
@@ -76,5 +77,8 @@ pub fn fix(root: &Path) -> Result<Tally, String> {
         ),
     );
     step(&mut tally, "format", cargo(root, &["fmt", "--all"]));
+    let mut wire = cargo(root, &["test", "--quiet", "--package", "forebay-kafka", "--test", "wire"]);
+    wire.env("UPDATE_WIRE", "1");
+    step(&mut tally, "recorded frames", wire);
     Ok(tally)
 }

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod fuzz;
 mod run;
 mod runtimes;
 mod suite;
@@ -66,6 +67,12 @@ const COMMANDS: &[Command] = &[
         about: "kill -9 under load, over and over: `kill9 --rounds 200`",
         takes_arguments: true,
         run: |task| suite::kill9(&task.root, &task.args),
+    },
+    Command {
+        name: "fuzz",
+        about: "every decoder fed with broken bytes, guided by the code it reaches: `fuzz kafka --for 10m`",
+        takes_arguments: true,
+        run: |task| Ok(fuzz::fuzz(&task.root, &task.args)),
     },
 ];
 
