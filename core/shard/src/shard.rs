@@ -393,7 +393,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             self.clock = None;
             self.retention.clear();
             self.sealing = false;
-            self.abandon(&Refusal::Unknown);
+            self.abandon(&self.not_leading());
         }
     }
 
@@ -490,26 +490,26 @@ impl<T: Clone + Send + 'static> Shard<T> {
         self.abandon(&Refusal::Storage);
     }
 
-    /// Answers everybody who waits for something that this replica cannot finish.
-    pub(crate) fn abandon(&mut self, refusal: &Refusal) {
+    /// Answers everybody who waits for something that this replica cannot finish. What never reached the log has certainly
+    /// not happened and is refused as `certain` says. What was proposed is unknown whatever the reason: the other replicas
+    /// may hold it already and commit it.
+    pub(crate) fn abandon(&mut self, certain: &Refusal) {
         self.pending_bytes = 0;
         for asking in self.pending.take_all() {
-            self.refuse_asking(asking, refusal);
+            self.refuse_asking(asking, &Refusal::Unknown);
         }
-        self.unload_groups(refusal);
+        self.unload_groups(&Refusal::Unknown);
         let mut askers = self.draft.abandon();
         askers.extend(self.stalled.take().into_iter().flat_map(|turn| turn.askers));
-        // What never reached the log has certainly not happened.
-        let certain = if *refusal == Refusal::Unknown { self.not_leading() } else { refusal.clone() };
-        self.refuse_askers(askers, &certain);
+        self.refuse_askers(askers, certain);
         for (source, big) in std::mem::take(&mut self.big) {
             let (ticket, behind) = big.give_up();
             self.answers.push((ticket, Answer::Published(Err(certain.clone()))));
-            self.answers.extend(behind.into_iter().map(|work| work.refuse(&certain)));
+            self.answers.extend(behind.into_iter().map(|work| work.refuse(certain)));
             self.mailbox.release(source);
         }
         for fetch in self.waiting.take_all() {
-            self.answers.push(fetch.refuse(&certain));
+            self.answers.push(fetch.refuse(certain));
         }
         for ticket in std::mem::take(&mut self.barriers).into_values().flatten() {
             self.answers.push((ticket, Answer::Barrier(Err(certain.clone()))));
