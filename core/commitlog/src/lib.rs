@@ -43,6 +43,11 @@
 //! [`dump`] prints a file, [`verify_dir`] reads a whole directory that nobody has open, [`load_latest`] its checkpoint,
 //! [`fuzz`] has one function per decoder.
 //!
+//! # What it holds
+//!
+//! In memory: per segment a footer, per entry of a segment without a sidecar eight bytes, the tail cache and the block cache
+//! up to their bounds, per run of a term sixteen bytes. Open files: two per segment and one per directory file.
+//!
 //! # Failure
 //!
 //! The first failed write or flush, on whichever thread, fences the log: every later append and flush answers that same

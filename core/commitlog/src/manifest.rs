@@ -112,6 +112,9 @@ impl Manifest {
         let (floor, floor_term) = point()?;
         let tail_first = LogIndex(cursor.u64()?);
         let checkpoint = Point { index: LogIndex(cursor.u64()?), term: Term(cursor.u64()?) };
+        if flags & HAS_CHECKPOINT == 0 && checkpoint != Point::default() {
+            return None;
+        }
         let count = cursor.u32()? as usize;
         if cursor.u32()? != 0 || cursor.remaining() != count.checked_mul(SEGMENT_BYTES)? {
             return None;

@@ -9,6 +9,7 @@ use forebay_model::{LogIndex, Offset, PartitionId, Position, SlotNumber};
 use crate::body::{Body, check_prefix, lines};
 use crate::crc::crc32c;
 use crate::entry::{Entry, EntryHeader, HEADER_BYTES};
+use crate::facts::read_facts;
 use crate::fault::{Action, Fault};
 use crate::files::{Files, Segment, View};
 use crate::index_entry::PartitionRun;
@@ -161,6 +162,14 @@ impl Reader {
     #[must_use]
     pub fn sidecar(&self, id: SegmentId) -> Option<Sidecar> {
         self.files.view().segment(id)?.sidecar().cloned()
+    }
+
+    /// Computes the content digest of a sealed segment from its file; equal exactly when the canonical bytes are. `None` when
+    /// the segment is not sealed or does not count. Reads headers only: `scrub` reads everything.
+    pub fn canonical_digest(&self, id: SegmentId) -> Result<Option<u64>, Fault> {
+        let view = self.files.view();
+        let Some(segment) = view.segment(id).filter(|segment| segment.is_sealed()) else { return Ok(None) };
+        Ok(Some(read_facts(segment, self.files.salt, Depth::Headers)?.content_digest))
     }
 
     /// The segments that count, ascending.

@@ -171,7 +171,10 @@ fn equal_segments_have_equal_sidecars_whatever_their_replicas_recorded() {
         }
         let id = log.append(&[seal(1, 21)]).unwrap().sealed[0];
         flush(&mut log);
-        log.keeper().write_sidecar(id, [index_entry(4, 0, 9, 3)]).unwrap();
+        let digest = log.reader().canonical_digest(id).unwrap();
+        let sidecar = log.keeper().write_sidecar(id, [index_entry(4, 0, 9, 3)]).unwrap();
+        assert_eq!(digest, Some(sidecar.summary().content_digest));
+        assert_eq!(log.reader().canonical_digest(id).unwrap(), digest);
         (disk.bytes(&disk.names(&dir(), ".seg")[0]), disk.bytes(&disk.names(&dir(), ".idx")[0]))
     };
     let (one, other) = (sidecar(1, 1), sidecar(5, 2));
