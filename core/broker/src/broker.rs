@@ -216,7 +216,7 @@ impl Inner {
             Request::CreatePartitions(create) => self.create_partitions(asker, create, currency, replies),
             Request::AllocateProducer(_) => self.allocate_producer(asker, replies),
             Request::FindGroup(group) => self.find_group(asker, &group, replies),
-            Request::Group(group) => self.group(asker, group, replies),
+            Request::Group(group) => self.group(asker, group, currency, replies),
             Request::ListGroups => self.list_groups(asker, replies),
         }
     }

@@ -1,11 +1,11 @@
 //! Groups: one shard serves each. Cursors are kept by topic id; names are put in and taken out here.
 
 use forebay_model::group::{CommitOffsets, FetchOffsets, FetchedOffset, GroupReply, GroupRequest};
-use forebay_model::{GroupId, PartitionRef, Refusal, Reply, TopicRef};
+use forebay_model::{GroupId, PartitionRef, Refusal, Reply, Request, TopicRef};
 use forebay_shard::Work;
 
-use crate::broker::{Inner, Replies};
-use crate::call::{Asker, Call, Gather, GroupGather, Ticket};
+use crate::broker::{Currency, Inner, Replies};
+use crate::call::{Asker, Call, Gather, GroupGather, Step, Ticket};
 use crate::place;
 use crate::shards::leader_of;
 
@@ -19,7 +19,17 @@ impl Inner {
         self.finish(&asker, Reply::FindGroup(found, cluster), replies);
     }
 
-    pub(crate) fn group(&self, asker: Asker, request: GroupRequest, replies: &mut Replies) {
+    pub(crate) fn group(
+        &self,
+        asker: Asker,
+        request: GroupRequest,
+        currency: Currency,
+        replies: &mut Replies,
+    ) {
+        if currency == Currency::Unknown && self.may_be_behind(&request) {
+            let step = Step::Unresolved(Box::new(Request::Group(request)));
+            return self.after_barrier(asker, step, replies);
+        }
         let (request, gather) = match request {
             GroupRequest::CommitOffsets(commit) => self.commit_by_id(commit),
             GroupRequest::FetchOffsets(fetch) => self.fetch_by_id(fetch),
@@ -30,6 +40,18 @@ impl Inner {
         let bytes = group_bytes(&request);
         let call = Call::new(asker, Gather::Group(gather));
         self.post_work(shard, from, bytes, Work::Group(Ticket { call, part: 0 }, request), replies);
+    }
+
+    /// Whether the request names a partition that is not there, or that the local copy of the catalogue does not have yet.
+    fn may_be_behind(&self, request: &GroupRequest) -> bool {
+        let asked = match request {
+            GroupRequest::CommitOffsets(commit) => {
+                self.resolve(commit.offsets.iter().map(|offset| &offset.partition))
+            }
+            GroupRequest::FetchOffsets(fetch) => self.resolve(fetch.partitions.iter().flatten()),
+            _ => return false,
+        };
+        asked.iter().flat_map(|(_, by_id)| by_id.as_ref().err()).any(place::may_be_stale)
     }
 
     fn commit_by_id(&self, mut commit: CommitOffsets) -> (GroupRequest, GroupGather) {
