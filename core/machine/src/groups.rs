@@ -191,6 +191,12 @@ impl Groups {
             return Err(Refusal::OffsetMetadataTooLarge);
         }
         let key = OffsetKey { group: group.clone(), topic: saved.topic, number: saved.number };
+        if saved.offset == Offset::NONE {
+            if self.offsets.remove(&key).is_some() {
+                self.groups.update(group, |group| group.offsets -= 1);
+            }
+            return Ok(());
+        }
         let count = self.groups.get(group).map_or(0, |group| group.offsets);
         if count >= OFFSETS_PER_GROUP_MAX && self.offsets.get(&key).is_none() {
             return Err(Refusal::LimitReached { limit: "OFFSETS_PER_GROUP_MAX" });
@@ -422,6 +428,19 @@ impl Stored for CommittedOffset {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn committing_no_offset_takes_the_cursor_away() {
+        let (mut groups, group) = (Groups::default(), GroupId("g".into()));
+        let none = SavedOffset { offset: Offset::NONE, ..offset(0) };
+        groups.commit(SaveOffsets { group: group.clone(), offsets: vec![offset(0), offset(1)] }, LogTime(1));
+        groups.commit(SaveOffsets { group: group.clone(), offsets: vec![none.clone()] }, LogTime(2));
+        assert!(groups.offset(&group, TopicId([1; 16]), 0).is_none());
+        assert!(groups.offset(&group, TopicId([1; 16]), 1).is_some());
+        assert_eq!(groups.offsets(&group).count(), 1);
+        groups.commit(SaveOffsets { group: group.clone(), offsets: vec![none] }, LogTime(3));
+        assert_eq!(groups.offsets(&group).count(), 1);
+    }
 
     fn offset(number: u32) -> SavedOffset {
         let metadata = String::new();

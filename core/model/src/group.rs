@@ -188,7 +188,7 @@ pub struct CommitOffsets {
 pub struct CommitOffset {
     /// Where.
     pub partition: PartitionRef,
-    /// The next offset to read.
+    /// The next offset to read; [`Offset::NONE`] takes the cursor away.
     pub offset: Offset,
     /// The epoch of the last record read.
     pub leader_epoch: Option<LeaderEpoch>,

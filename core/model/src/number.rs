@@ -56,6 +56,9 @@ number! {
 }
 
 impl Offset {
+    /// No offset. As a cursor to commit it takes the cursor away; no record ever has it.
+    pub const NONE: Offset = Offset(u64::MAX);
+
     /// The offset `count` records behind this one; `None` past the end of the number space.
     #[must_use]
     pub fn checked_add(self, count: u64) -> Option<Offset> {
