@@ -57,11 +57,9 @@ pub(in crate::session) fn ask(
 fn offset(key: &TopicKey, partition: &OffsetCommitRequestPartition) -> Result<CommitOffset, ErrorCode> {
     Ok(CommitOffset {
         partition: key.partition(partition.partition_index)?,
-        offset: match partition.committed_offset {
-            // Clients reset a group to "nothing committed" with -1, which is what a fetch says of no offset.
-            -1 => Offset::NONE,
-            offset => u64::try_from(offset).map(Offset).map_err(|_| ErrorCode::InvalidRequest)?,
-        },
+        // Clients reset a group to "nothing committed" with -1, or with -2 where they mean the earliest: every reader takes a
+        // negative cursor for none, and starts where it is configured to.
+        offset: u64::try_from(partition.committed_offset).map_or(Offset::NONE, Offset),
         leader_epoch: leader_epoch(partition.committed_leader_epoch),
         metadata: owned_option(&partition.committed_metadata).unwrap_or_default(),
     })
