@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use forebay_env::Monotonic;
-use forebay_machine::{Catalog, Command, OpenPartition, PartitionSettings, Topic};
-use forebay_model::{LeaderEpoch, PartitionId, Term, TopicDefaults};
+use forebay_machine::{Catalog, Command, OpenPartition, Partition, PartitionSettings, Topic};
+use forebay_model::{LeaderEpoch, PartitionId, Term, TopicDefaults, TopicId};
 
 use crate::pending::{Asking, Own};
 use crate::shard::Shard;
@@ -25,7 +25,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         let commands = self.missing(wish);
         if commands.is_empty() {
             let version = wish.version();
-            self.wish = None;
+            self.reconciled = self.wish.take();
             self.board.set_provisioned(version);
             (self.hooks.noticed)();
         } else if self.leads() && self.stalled.is_none() {
@@ -50,24 +50,34 @@ impl<T: Clone + Send + 'static> Shard<T> {
                 }
             }
         }
-        let gone = self.machine.partitions().map(|partition| partition.id).filter(|id| !wanted.contains(id));
+        // A copy of the catalogue that is behind (its shard is still being replayed here) does not know yet what was made
+        // after it: only one at least as new as what opened a partition can say that it is gone.
+        let known_then = |partition: &&Partition| partition.catalogue_version <= catalogue.version();
+        let gone = self.machine.partitions().filter(known_then);
+        let gone = gone.map(|partition| partition.id).filter(|id| !wanted.contains(id));
         let room = PROVISION_COMMANDS_MAX - commands.len();
         let catalogue_version = catalogue.version();
         commands
             .extend(gone.take(room).map(|partition| Command::DropPartition { catalogue_version, partition }));
-        let known: BTreeSet<_> = catalogue.topics().map(|topic| topic.id).collect();
         let groups = self.machine.groups();
         let forgotten: BTreeSet<_> = groups
             .iter()
             .flat_map(|(group, _)| groups.offsets(group))
             .map(|(topic, _, _)| topic)
-            .filter(|topic| !known.contains(topic))
+            .filter(|topic| self.was_deleted(*topic, catalogue))
             .take(forebay_machine::limits::TOPICS_PER_FORGET_MAX)
             .collect();
         if !forgotten.is_empty() {
             commands.push(Command::ForgetTopics { topics: forgotten.into_iter().collect() });
         }
         commands
+    }
+
+    /// Whether a topic was there in the last catalogue that this shard agreed with, and is not in this one. That it is not
+    /// there proves nothing by itself, for the same reason; what is deleted unseen is left to the expiry of groups.
+    fn was_deleted(&self, topic: TopicId, catalogue: &Catalog) -> bool {
+        let before = self.reconciled.as_ref().filter(|before| before.version() <= catalogue.version());
+        before.is_some_and(|before| before.topic_by_id(topic).is_some()) && catalogue.topic_by_id(topic).is_none()
     }
 
     fn is_missing(&self, wanted: &OpenPartition) -> bool {

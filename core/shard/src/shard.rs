@@ -178,6 +178,8 @@ pub struct Shard<T> {
     pub(crate) groups: GroupDesk<T>,
     pub(crate) barriers: BTreeMap<ReadToken, Vec<T>>,
     pub(crate) wish: Option<Arc<Catalog>>,
+    /// The last wish that came true.
+    pub(crate) reconciled: Option<Arc<Catalog>>,
     pub(crate) provisioning: bool,
     pub(crate) answers: Vec<(T, Answer)>,
     pub(crate) catalogue_version: u64,
@@ -259,6 +261,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             waiting: WaitingFetches::new(),
             barriers: BTreeMap::new(),
             wish: None,
+            reconciled: None,
             provisioning: false,
             answers: Vec::new(),
             catalogue_version: 0,
