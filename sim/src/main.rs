@@ -46,21 +46,21 @@ fn main() -> ExitCode {
     let options = Options::parse();
     println!("forebay-sim, commit {}", version::commit());
     let passed = match (&options.bug, options.seed) {
-        (Some(name), _) => plant(name, &options),
-        (None, Some(seed)) => one(seed, options.trace),
+        (Some(name), None) => plant(name, &options),
+        (bug, Some(seed)) => one(seed, bug.as_deref().and_then(Bug::by_name), options.trace),
         (None, None) if options.smoke => smoke(),
         (None, None) => many(&options),
     };
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn one(seed: u64, trace: bool) -> bool {
+fn one(seed: u64, bug: Option<Bug>, trace: bool) -> bool {
     println!("seed {seed}");
     if trace {
         let format = tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).without_time();
         format.with_target(false).with_writer(std::io::stdout).init();
     }
-    let report = run(Plan::of(seed, None), trace);
+    let report = run(Plan::of(seed, bug), trace);
     summary(&report.counters);
     println!("trace {:016x}, {:.1} s simulated", report.trace, report.took as f64 / 1e9);
     tell(&report)
@@ -102,7 +102,9 @@ fn many(options: &Options) -> bool {
 }
 
 fn plant(name: &str, options: &Options) -> bool {
-    let chosen: Vec<_> = Bug::ALL.into_iter().filter(|(known, _)| name == "all" || *known == name).collect();
+    let mut chosen: Vec<_> =
+        Bug::ALL.into_iter().filter(|(known, _)| name == "all" || *known == name).collect();
+    chosen.extend(Some(("control", Bug::Control)).filter(|(known, _)| *known == name));
     if chosen.is_empty() {
         let names: Vec<_> = Bug::ALL.iter().map(|(name, _)| *name).collect();
         println!("no bug '{name}'; there are: all, {}", names.join(", "));
