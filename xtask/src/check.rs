@@ -7,7 +7,8 @@ use crate::tally::Tally;
 use crate::tidy;
 
 /// The simulator's smoke run: the arguments to cargo, or none until the simulator has a binary.
-const SIM_SMOKE: Option<&[&str]> = None;
+const SIM_SMOKE: Option<&[&str]> =
+    Some(&["run", "--quiet", "--release", "--locked", "--package", "forebay-sim", "--", "--smoke"]);
 
 /// The fuzz targets' smoke runs: a name, and the arguments to cargo that run it for a few seconds.
 const FUZZ_SMOKE: &[(&str, &[&str])] =
@@ -46,6 +47,15 @@ fn sim_smoke(root: &Path, tally: &mut Tally) {
         }
         None => tally.skip("simulator smoke", "the simulator has no binary yet"),
     }
+}
+
+/// Runs the simulator with these arguments.
+pub fn sim(root: &Path, args: &[String]) -> Tally {
+    let mut words = vec!["run", "--quiet", "--release", "--locked", "--package", "forebay-sim", "--"];
+    words.extend(args.iter().map(String::as_str));
+    let mut tally = Tally::default();
+    step(&mut tally, "simulator", cargo(root, &words));
+    tally
 }
 
 fn fuzz_smoke(root: &Path, tally: &mut Tally) {

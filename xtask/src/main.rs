@@ -69,6 +69,12 @@ const COMMANDS: &[Command] = &[
         run: |task| suite::kill9(&task.root, &task.args),
     },
     Command {
+        name: "sim",
+        about: "seeds of the simulator: `sim --for 10m`, `sim --seed 7 --trace`, `sim --bug all`",
+        takes_arguments: true,
+        run: |task| Ok(check::sim(&task.root, &task.args)),
+    },
+    Command {
         name: "fuzz",
         about: "every decoder fed with broken bytes, guided by the code it reaches: `fuzz kafka --for 10m`",
         takes_arguments: true,

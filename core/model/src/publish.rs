@@ -7,7 +7,8 @@ use crate::{Offset, PartitionRef, Refusal, Timestamp};
 /// When a publish is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Confirm {
-    /// Never; a refusal is still reported, so that the session can close the connection.
+    /// To the session only, as soon as its fate is known: the client hears nothing. A session that wants to can hold back or
+    /// close the connection.
     None,
     /// When the leader has it as durable as its shard's class says.
     Leader,
