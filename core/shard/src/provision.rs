@@ -77,7 +77,8 @@ impl<T: Clone + Send + 'static> Shard<T> {
     /// there proves nothing by itself, for the same reason; what is deleted unseen is left to the expiry of groups.
     fn was_deleted(&self, topic: TopicId, catalogue: &Catalog) -> bool {
         let before = self.reconciled.as_ref().filter(|before| before.version() <= catalogue.version());
-        before.is_some_and(|before| before.topic_by_id(topic).is_some()) && catalogue.topic_by_id(topic).is_none()
+        before.is_some_and(|before| before.topic_by_id(topic).is_some())
+            && catalogue.topic_by_id(topic).is_none()
     }
 
     fn is_missing(&self, wanted: &OpenPartition) -> bool {
