@@ -11,8 +11,6 @@ use crate::world::disk::{Crash, EIO, ENOSPC, Fault, Op};
 
 /// Nothing goes wrong before: the cluster is being founded.
 pub const CALM_UNTIL: u64 = 3 * SECOND;
-/// Everything is mended then.
-pub const HEAL_AT: u64 = 45 * SECOND;
 /// The excuse of a machine with a flipped bit; it lasts.
 pub const FLIPPED: &str = "a bit flipped on its disk";
 
@@ -41,6 +39,7 @@ pub struct Nemesis {
     rng: Rng,
     kinds: Vec<Kind>,
     pace_ms: u64,
+    heal_at: u64,
     bug: Option<Bug>,
     flipped: bool,
     healed: bool,
@@ -53,6 +52,7 @@ impl Nemesis {
             rng: Rng::stream(plan.seed, "nemesis"),
             kinds: plan.kinds.clone(),
             pace_ms: plan.pace_ms,
+            heal_at: plan.heal_at,
             bug: plan.bug,
             flipped: false,
             healed: false,
@@ -79,7 +79,7 @@ impl Nemesis {
 
     /// After how many changes of its disk a node that opens crashes, if it does.
     pub fn fuse_while_opening(&mut self, now: u64) -> Option<u64> {
-        let wanted = self.kinds.contains(&Kind::WhileOpening) && (CALM_UNTIL..HEAL_AT).contains(&now);
+        let wanted = self.kinds.contains(&Kind::WhileOpening) && (CALM_UNTIL..self.heal_at).contains(&now);
         (wanted && self.rng.chance(500)).then(|| self.rng.below(25))
     }
 }
@@ -89,12 +89,12 @@ impl Cluster {
     pub(crate) fn nemesis_next(&mut self) {
         let now = self.now();
         if now == 0 {
-            self.put(HEAL_AT, Event::Nemesis(Deed::Heal));
+            self.put(self.nemesis.heal_at, Event::Nemesis(Deed::Heal));
             self.put(CALM_UNTIL, Event::Nemesis(Deed::Repair));
         }
         let after =
             CALM_UNTIL.saturating_sub(now) + self.nemesis.rng.between(1, 2 * self.nemesis.pace_ms) * MS;
-        if self.nemesis.kinds.is_empty() || now + after >= HEAL_AT {
+        if self.nemesis.kinds.is_empty() || now + after >= self.nemesis.heal_at {
             return;
         }
         let kinds = self.nemesis.kinds.clone();

@@ -2,6 +2,7 @@
 //! combinations are met.
 
 use crate::random::Rng;
+use crate::world::clock::SECOND;
 use crate::world::disk::Lie;
 use crate::world::machine::Sizes;
 use crate::world::network::Weather;
@@ -115,6 +116,12 @@ pub struct Plan {
     pub lies: Vec<(Lie, bool)>,
     /// The bug planted, if one is.
     pub bug: Option<Bug>,
+    /// When everything is mended, in nanoseconds.
+    pub heal_at: u64,
+    /// The run is at least so long, in nanoseconds...
+    pub run_ns_min: u64,
+    /// ...and has so many operations of clients.
+    pub operations_min: u64,
 }
 
 impl Plan {
@@ -153,7 +160,16 @@ impl Plan {
             lies: bug.map(lies).unwrap_or_default(),
             kinds,
             bug,
+            heal_at: 45 * SECOND,
+            run_ns_min: 60 * SECOND,
+            operations_min: 5_000,
         }
+    }
+
+    /// The same, over sooner: for tests that run without optimisation.
+    pub fn short(seed: u64, bug: Option<Bug>) -> Plan {
+        let plan = Plan::of(seed, bug);
+        Plan { heal_at: 8 * SECOND, run_ns_min: 10 * SECOND, operations_min: 500, ..plan }
     }
 }
 

@@ -8,15 +8,10 @@ use crate::clients::{
 };
 use crate::cluster::{Cluster, Heard};
 use crate::counters::Counters;
-use crate::nemesis::HEAL_AT;
 use crate::plan::Plan;
 use crate::random::Rng;
 use crate::world::clock::SECOND;
 
-/// A run is at least so long...
-pub const RUN_NS_MIN: u64 = 60 * SECOND;
-/// ...and has so many operations of clients.
-pub const OPERATIONS_MIN: u64 = 5_000;
 /// After the clients have stopped, everything open is finished within this.
 const DRAIN_NS_MAX: u64 = 30 * SECOND;
 
@@ -62,13 +57,14 @@ impl Simulation {
     fn to_the_end(&mut self) -> Result<(), Broken> {
         let creator = Creator::new(&mut self.rng);
         self.add(|_| Box::new(creator));
-        let founding = Deadlines { all_done: HEAL_AT + DRAIN_NS_MAX };
+        let founding = Deadlines { all_done: self.cluster.plan.heal_at + DRAIN_NS_MAX };
         self.until_nobody_waits(founding)?;
         self.add_workers();
+        let (ns_min, operations_min) = (self.cluster.plan.run_ns_min, self.cluster.plan.operations_min);
         let enough = |cluster: &Cluster| {
-            cluster.now() >= RUN_NS_MIN && cluster.counters.of("client operations") >= OPERATIONS_MIN
+            cluster.now() >= ns_min && cluster.counters.of("client operations") >= operations_min
         };
-        let deadline = Deadlines { all_done: 10 * RUN_NS_MIN };
+        let deadline = Deadlines { all_done: 10 * ns_min };
         while !enough(&self.cluster) {
             self.step()?;
             deadline.check(self.cluster.now(), "enough operations of clients")?;
