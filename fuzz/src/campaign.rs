@@ -1,7 +1,7 @@
 //! One target under fire: inputs out of a pool, broken a little, and those that did something new into the pool.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::corpus;
@@ -191,13 +191,73 @@ impl Campaign {
     }
 }
 
-/// The folder of the inputs that a target's runs have kept.
-pub fn kept(target: &str) -> PathBuf {
-    corpus::workshop().join("corpus").join(target)
-}
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
 
-/// The folder of findings.
-pub fn findings_folder() -> PathBuf {
-    let folder: &Path = &corpus::workshop();
-    folder.join("findings")
+    use super::*;
+    use crate::execute::catch_panics;
+    use crate::targets::{Frames, Memory};
+
+    fn planted(data: &[u8]) {
+        let Some((&count, rest)) = data.split_first() else { return };
+        let copies: Vec<Vec<u8>> = (0..count.min(8)).map(|_| rest.to_vec()).collect();
+        assert!(!(count == 7 && rest.len() > 20), "seven of them");
+        drop(copies);
+    }
+
+    fn greedy(data: &[u8]) {
+        let len = data.first().map_or(0, |first| usize::from(*first) << 12);
+        drop(std::hint::black_box(vec![0_u8; len]));
+    }
+
+    static PLANTED: Target = Target {
+        name: "planted",
+        run: planted,
+        frames: Frames::Nothing,
+        input_bytes_max: 1_000,
+        memory: Memory { floor: 100_000, per_byte: 10 },
+    };
+    static GREEDY: Target = Target { name: "greedy", run: greedy, ..PLANTED };
+
+    /// What is in the folder of findings after a short campaign from one harmless seed.
+    fn found(target: &'static Target) -> Vec<Vec<u8>> {
+        let dir = tempfile::tempdir().unwrap();
+        let findings = dir.path().join("findings");
+        let mut tools =
+            Tools { coverage: None, watchdog: Watchdog::start(findings.clone()), findings: findings.clone() };
+        catch_panics();
+        let mut campaign = Campaign::new(target, vec![vec![2; 40]], None, 11);
+        campaign.run_pool(&mut tools);
+        assert_eq!(campaign.findings(), 0, "the seed is harmless");
+        campaign.run_until(Instant::now() + Duration::from_secs(60), 50_000, &mut tools);
+        assert_eq!(campaign.findings(), 1);
+        corpus::files(&findings).unwrap()
+    }
+
+    #[test]
+    fn a_planted_panic_is_found_shrunk_and_saved() {
+        let saved = found(&PLANTED);
+        assert_eq!(saved, [[&[7][..], &[0; 21]].concat()], "no byte more than it takes");
+    }
+
+    #[test]
+    fn an_input_that_takes_more_memory_than_its_target_grants_is_found() {
+        let saved = found(&GREEDY);
+        assert_eq!(saved.len(), 1);
+        assert!(saved[0].len() == 1 && usize::from(saved[0][0]) << 12 > 100_000, "{saved:?}");
+    }
+
+    #[test]
+    fn every_target_has_seeds_and_passes_all_of_them() {
+        let exchanges = crate::exchange::read_all(&crate::exchange::folder()).unwrap();
+        for target in crate::targets::TARGETS {
+            let seeds = corpus::seeds(target, &exchanges).unwrap();
+            assert!(!seeds.is_empty(), "{} has no seeds", target.name);
+            for seed in &seeds {
+                let outcome = execute(target, seed);
+                assert!(matches!(outcome, Outcome::Fine(_)), "{}: {outcome:?}", target.name);
+            }
+        }
+    }
 }

@@ -23,6 +23,16 @@ pub fn workshop() -> PathBuf {
     target.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target")).join("fuzz")
 }
 
+/// The folder of the inputs that a target's runs on this machine have kept.
+pub fn kept(target: &str) -> PathBuf {
+    workshop().join("corpus").join(target)
+}
+
+/// The folder of findings.
+pub fn findings() -> PathBuf {
+    workshop().join("findings")
+}
+
 /// The seeds of a target: its committed files, and its parts of the recorded frames.
 pub fn seeds(target: &Target, exchanges: &[Exchange]) -> Result<Vec<Vec<u8>>, String> {
     let mut seeds = files(&committed(target.name))?;
@@ -60,7 +70,8 @@ pub fn name_of(input: &[u8]) -> String {
     format!("{hash:016x}")
 }
 
-fn from_frames(frames: Frames, exchanges: &[Exchange]) -> Vec<Vec<u8>> {
+/// The parts of recorded frames that are inputs of a target.
+pub fn from_frames(frames: Frames, exchanges: &[Exchange]) -> Vec<Vec<u8>> {
     let mut found: Vec<Vec<u8>> = match frames {
         Frames::Nothing => Vec::new(),
         Frames::Requests => exchanges.iter().map(|e| e.request.clone()).collect(),

@@ -61,6 +61,18 @@ impl Coverage {
         counters.iter().map(read).collect()
     }
 
+    /// Counters that move while `work` runs.
+    pub fn moved(&mut self, work: impl FnOnce()) -> Vec<usize> {
+        self.fresh();
+        let before = self.now.clone();
+        work();
+        self.fresh();
+        let (before, _) = before.as_chunks::<COUNTER_BYTES>();
+        let (after, _) = self.now.as_chunks::<COUNTER_BYTES>();
+        let moved = before.iter().zip(after).enumerate().filter(|(_, (before, after))| before != after);
+        moved.map(|(number, _)| number).collect()
+    }
+
     /// Counters that have ever been above zero.
     pub fn reached(&self) -> usize {
         self.seen.iter().filter(|seen| **seen).count()

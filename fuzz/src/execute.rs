@@ -1,6 +1,6 @@
 //! One input through one target: what came of it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 
 use crate::targets::Target;
@@ -32,12 +32,20 @@ pub struct Finding {
 }
 
 thread_local! {
+    static IS_EXECUTING: Cell<bool> = const { Cell::new(false) };
     static PANIC: RefCell<Option<Finding>> = const { RefCell::new(None) };
 }
 
-/// From here on a panic is kept for [`execute`] instead of printed.
+/// From here on the panic of a target is kept for [`execute`] instead of printed. Our own are printed.
 pub fn catch_panics() {
-    panic::set_hook(Box::new(|info| PANIC.set(Some(describe(info)))));
+    let print = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if IS_EXECUTING.get() {
+            PANIC.set(Some(describe(info)));
+        } else {
+            print(info);
+        }
+    }));
 }
 
 fn describe(info: &PanicHookInfo) -> Finding {
@@ -51,9 +59,11 @@ fn describe(info: &PanicHookInfo) -> Finding {
 /// Runs the target once.
 pub fn execute(target: &Target, input: &[u8]) -> Outcome {
     let mut ended = Ok(());
+    IS_EXECUTING.set(true);
     let used = allocation_counter::measure(|| {
         ended = panic::catch_unwind(AssertUnwindSafe(|| (target.run)(input)));
     });
+    IS_EXECUTING.set(false);
     if ended.is_err() {
         let unknown = || Finding { place: "nowhere".into(), what: "panics past the hook".into() };
         return Outcome::Finding(PANIC.take().unwrap_or_else(unknown));

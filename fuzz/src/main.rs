@@ -7,15 +7,18 @@
 //! | `mutate`, `random` | how they are broken |
 //! | `execute`, `watchdog`, `coverage` | running one, and what it did |
 //! | `campaign`, `findings` | the loop, and what it found |
-//! | `record` | listening in on real clients |
+//! | `record`, `harvest`, `encoders`, `distill` | where seeds come from |
 #![forbid(unsafe_code)]
 
 mod campaign;
 mod corpus;
 mod coverage;
+mod distill;
+mod encoders;
 mod exchange;
 mod execute;
 mod findings;
+mod harvest;
 mod mutate;
 mod options;
 mod random;
@@ -41,8 +44,10 @@ fn main() -> ExitCode {
     let done = match words.first().map(String::as_str) {
         Some("list") => list(),
         Some("record") => record::record(&words[1..]),
+        Some("harvest") => harvest::harvest(&words[1..]),
+        Some("distill") => distill::distill(&words[1..]),
         Some("--help" | "-h" | "help") => {
-            print!("{}{}", options::USAGE, record::USAGE);
+            print!("{}{}{}{}", options::USAGE, record::USAGE, harvest::USAGE, distill::USAGE);
             Ok(0)
         }
         _ => Options::read(words).and_then(|options| fuzz(&options)),
@@ -76,7 +81,7 @@ fn fuzz(options: &Options) -> Result<usize, String> {
         return Ok(targets.into_iter().filter(|target| !passes(target, &input)).count());
     }
     let seed = options.seed.unwrap_or_else(seed_of_now);
-    let findings = campaign::findings_folder();
+    let findings = corpus::findings();
     let mut tools =
         Tools { coverage: Coverage::find(), watchdog: Watchdog::start(findings.clone()), findings };
     let guided = if tools.coverage.is_some() { "code reached and memory used" } else { "memory used" };
@@ -104,7 +109,7 @@ fn begin(
     let mut campaigns = Vec::new();
     for target in targets {
         let seeds = corpus::seeds(target, &exchanges)?;
-        let kept = campaign::kept(target.name);
+        let kept = corpus::kept(target.name);
         let mut campaign = match options.memory {
             Between::Keep => {
                 let mut campaign = Campaign::new(target, seeds, Some(kept.clone()), seed);
