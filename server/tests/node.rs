@@ -278,6 +278,53 @@ fn a_big_payload_goes_through_in_parts_and_keeps_its_place() {
 }
 
 #[test]
+fn a_big_payload_is_written_although_small_ones_never_pause() {
+    let dir = tempfile::tempdir().unwrap();
+    let env = forebay_env::real::env();
+    let config = config(dir.path());
+    let node = Running::open(&env, &config);
+    node.create("busy");
+    node.close();
+    // Driven by hand from here on, so that every single turn has a small payload.
+    let mut node = Node::open(&env, &config, &Poll, Arc::new(DiskGuard::default())).unwrap();
+    let inbox = Arc::new(Inbox::default());
+    let address: SocketAddr = "127.0.0.1:9092".parse().unwrap();
+    let client = ClientInfo { protocol: "test", peer: address, local: address };
+    (1..=2).for_each(|id| node.broker.open(ConnectionId(id), inbox.clone(), client));
+    let publish = |value: &[u8]| {
+        let item = PublishItem {
+            partition: partition("busy", 0),
+            kind: PayloadKind::RecordBatch,
+            payload: batch(value),
+        };
+        Request::Publish(Publish { items: vec![item], confirm: Confirm::Quorum, timeout_ms: 60_000 })
+    };
+    let until = Instant::now() + Duration::from_secs(20);
+    let (big, small) = (publish(&vec![7; 3 << 20]), publish(b"small"));
+    let is_confirmed = |token: u64| match inbox.replies.lock().unwrap().remove(&token) {
+        Some(Reply::Publish(published)) => published[0].is_ok(),
+        _ => false,
+    };
+    let mut token = 1;
+    let mut leads = false;
+    loop {
+        assert!(Instant::now() < until, "the big payload was never written");
+        token += 1;
+        node.broker.call(ConnectionId(2), token, small.clone());
+        for shard in &mut node.shards {
+            shard.shard.turn();
+        }
+        if !leads && (2..=token).any(is_confirmed) {
+            leads = true;
+            node.broker.call(ConnectionId(1), 1, big.clone());
+        }
+        if leads && is_confirmed(1) {
+            return;
+        }
+    }
+}
+
+#[test]
 fn offsets_are_found_by_time_and_position() {
     let dir = tempfile::tempdir().unwrap();
     let env = forebay_env::real::env();

@@ -174,6 +174,8 @@ pub struct Shard<T> {
     pub(crate) turn_number: u64,
     pub(crate) pending: Pending<T>,
     pub(crate) big: BTreeMap<Source, BigAppend<T>>,
+    /// Whose part was written last.
+    pub(crate) part_last: Source,
     pub(crate) waiting: WaitingFetches<T>,
     pub(crate) groups: GroupDesk<T>,
     pub(crate) barriers: BTreeMap<ReadToken, Vec<T>>,
@@ -258,6 +260,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             turn_number: 0,
             pending: Pending::new(),
             big: BTreeMap::new(),
+            part_last: Source(0),
             waiting: WaitingFetches::new(),
             barriers: BTreeMap::new(),
             wish: None,

@@ -91,14 +91,23 @@ impl<T: Clone + Send + 'static> Shard<T> {
         Ok((payload, command))
     }
 
-    /// Adds the next parts of big payloads where the turn has room.
+    /// Adds the next parts of big payloads. One goes into every turn however full it is, for under a steady load there is
+    /// no other; more where there is room. Sources take turns, so that none waits for the end of all others' payloads.
     pub(crate) fn write_parts(&mut self) {
-        let sources: Vec<Source> = self.big.keys().copied().collect();
+        if self.stalled.is_some() {
+            return;
+        }
+        let mut sources: Vec<Source> = self.big.keys().copied().collect();
+        let next = sources.iter().position(|source| *source > self.part_last).unwrap_or(0);
+        sources.rotate_left(next);
+        let mut written = false;
         for source in sources {
-            if !self.draft.has_room(PART_BYTES_MAX) || self.stalled.is_some() {
+            if written && !self.draft.has_room(PART_BYTES_MAX) {
                 return;
             }
             let Some(part) = self.big.get_mut(&source).and_then(BigAppend::next_part) else { continue };
+            written = true;
+            self.part_last = source;
             let bytes = u32::try_from(part.len()).expect("at most PART_BYTES_MAX");
             let slot = self.draft.push_slot(SLOT_PART, part);
             self.draft.push_all(Vec::new(), Asking::Part(source, slot, bytes));
