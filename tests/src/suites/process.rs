@@ -19,7 +19,7 @@ pub fn suite() -> Suite {
         needs: &[Runtime::Kcat],
         broker: BrokerUse::OwnForebay,
         cases: vec![
-            Case::new("says-what-it-is-at-its-start", 60, first_screen),
+            Case::new("says-what-it-is-at-its-start", 20, first_screen),
             Case::new("a-second-process-is-refused", 60, second_process),
             Case::new("an-open-listener-is-refused", 60, open_listener),
             Case::new("sigint-drains-and-exits-0", 60, interrupted),
@@ -30,10 +30,11 @@ pub fn suite() -> Suite {
 
 fn first_screen(context: &mut Context) -> Outcome {
     let broker = Broker::start(context.kind)?;
-    let log = broker.log();
     let data_dir = broker.data_dir().display().to_string();
+    // It answers a moment before it has said so.
     for expected in [broker.address().to_string(), data_dir] {
-        ensure!(log.contains(&expected), "the first screen does not say {expected}:\n{log}");
+        let shown = context.wait_until("the first screen is there", || broker.log().contains(&expected));
+        ensure!(shown.is_ok(), "the first screen does not say {expected}:\n{}", broker.log());
     }
     Ok(())
 }
