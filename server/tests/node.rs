@@ -12,9 +12,10 @@ use forebay_env::Env;
 use forebay_kit::record::batch::{BatchBuilder, Codec, NewRecord, Records};
 use forebay_model::admin::{CreateTopics, NewTopic};
 use forebay_model::fetch::{Fetch, FetchItem, FindOffset, FindOffsets, Isolation, OffsetTarget};
+use forebay_model::group::{CommitOffset, CommitOffsets, GroupReply, GroupRequest};
 use forebay_model::publish::{Confirm, PayloadKind, Publish, PublishItem};
 use forebay_model::{
-    FlushClass, NodeId, Offset, PartitionRef, Reply, Request, ShardId, Timestamp, TimestampType,
+    FlushClass, GroupId, NodeId, Offset, PartitionRef, Reply, Request, ShardId, Timestamp, TimestampType,
     TopicDefaults, TopicName, TopicRef, TopicSettings,
 };
 use forebay_server::node::{Driver, Node, NodeConfig};
@@ -322,6 +323,32 @@ fn a_big_payload_is_written_although_small_ones_never_pause() {
             return;
         }
     }
+}
+
+#[test]
+fn a_commit_that_no_entry_can_hold_is_refused_and_stops_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Running::open(&forebay_env::real::env(), &config(dir.path()));
+    node.create("huge");
+    let offset = CommitOffset {
+        partition: partition("huge", 0),
+        offset: Offset(1),
+        leader_epoch: None,
+        metadata: "m".repeat(4096).into(),
+    };
+    let commit = CommitOffsets {
+        group: GroupId("greedy".into()),
+        member: "".into(),
+        instance: None,
+        generation: -1,
+        offsets: vec![offset; 20_000],
+    };
+    let reply = node.ask(Request::Group(GroupRequest::CommitOffsets(commit)));
+    let Reply::Group(GroupReply::CommitOffsets(committed)) = reply else { panic!() };
+    assert_eq!(committed.len(), 20_000);
+    assert!(committed.iter().all(|(_, result)| result.is_err()));
+    assert_eq!(node.publish("huge", 0, b"still here"), 0);
+    node.close();
 }
 
 #[test]

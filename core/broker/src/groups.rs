@@ -2,12 +2,15 @@
 
 use forebay_model::group::{CommitOffsets, FetchOffsets, FetchedOffset, GroupReply, GroupRequest};
 use forebay_model::{GroupId, PartitionRef, Refusal, Reply, Request, TopicRef};
-use forebay_shard::Work;
+use forebay_shard::{Answer, Work};
 
 use crate::broker::{Currency, Inner, Replies};
 use crate::call::{Asker, Call, Gather, GroupGather, Step, Ticket};
 use crate::place;
 use crate::shards::leader_of;
+
+/// What one request may put into the log for its group, in bytes.
+const GROUP_REQUEST_BYTES_MAX: usize = 16 * forebay_model::limits::MIB;
 
 impl Inner {
     pub(crate) fn find_group(&self, asker: Asker, group: &GroupId, replies: &mut Replies) {
@@ -38,6 +41,13 @@ impl Inner {
         let shard = self.shards.of_group(&request.group().0);
         let from = asker.connection;
         let bytes = group_bytes(&request);
+        if bytes > GROUP_REQUEST_BYTES_MAX {
+            // It would go into one entry of the log, together with what others ask for.
+            let refusal = Refusal::TooLarge { limit: GROUP_REQUEST_BYTES_MAX as u64 };
+            let refused = forebay_shard::refuse_group(&request, &refusal);
+            let call = Call::new(asker, Gather::Group(gather));
+            return self.answer(&Ticket { call, part: 0 }, Answer::Group(refused), replies);
+        }
         let call = Call::new(asker, Gather::Group(gather));
         self.post_work(shard, from, bytes, Work::Group(Ticket { call, part: 0 }, request), replies);
     }

@@ -50,24 +50,31 @@ impl<T> Draft<T> {
         self.commands.extend(commands);
     }
 
-    /// Makes the body of the entry; the draft is empty afterwards.
+    /// Makes the body of the entry, or answers whom to refuse because no entry can hold it; the draft is empty afterwards.
     pub(crate) fn finish(
         &mut self,
         time: LogTime,
         proposer: u64,
         number: u64,
-    ) -> Result<(Bytes, Askers<T>), BodyError> {
+    ) -> Result<(Bytes, Askers<T>), (BodyError, Askers<T>)> {
         let draft = std::mem::replace(self, Draft::new());
-        let commands = encode_commands(&draft.commands);
+        match draft.body(time, proposer, number) {
+            Ok(body) => Ok((body, draft.askers)),
+            Err(error) => Err((error, draft.askers)),
+        }
+    }
+
+    fn body(&self, time: LogTime, proposer: u64, number: u64) -> Result<Bytes, BodyError> {
+        let commands = encode_commands(&self.commands);
         let header = TurnHeader { time, proposer, number }.encode();
         let bytes =
-            header.len() + commands.len() + draft.slots.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
-        let mut body = BodyBuilder::new(1 + draft.slots.len(), bytes);
+            header.len() + commands.len() + self.slots.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
+        let mut body = BodyBuilder::new(1 + self.slots.len(), bytes);
         body.push_slot(SLOT_TURN, &[&header, &commands])?;
-        for (kind, bytes) in &draft.slots {
+        for (kind, bytes) in &self.slots {
             body.push_slot(*kind, &[bytes])?;
         }
-        Ok((body.finish(), draft.askers))
+        Ok(body.finish())
     }
 
     /// Gives up the draft; returns who asked.

@@ -446,7 +446,12 @@ impl<T: Clone + Send + 'static> Shard<T> {
             self.spoke_at = now;
             match self.draft.finish(time, self.proposer, self.turn_number) {
                 Ok((body, askers)) => self.stalled = Some(Turn { number: self.turn_number, body, askers }),
-                Err(error) => panic!("a turn keeps the limits of an entry: {error}"),
+                Err((error, askers)) => {
+                    tracing::error!(shard = self.config.id.0, %error, "a turn fits no entry and is refused");
+                    self.give_up_parts(&askers);
+                    let limit = forebay_commitlog::limits::ENTRY_BODY_BYTES_MAX as u64;
+                    self.refuse_askers(askers, &Refusal::TooLarge { limit });
+                }
             }
         }
         let Some(turn) = self.stalled.take() else { return };

@@ -11,7 +11,7 @@ use forebay_record::batch::{BatchHeader, with_append_time};
 use crate::big::{BigAppend, Finished};
 use crate::entry::{SLOT_PART, SLOT_PART_LIST, SLOT_PAYLOAD, encode_parts};
 use crate::mailbox::Source;
-use crate::pending::Asking;
+use crate::pending::{Askers, Asking};
 use crate::shard::Shard;
 use crate::work::{Answer, Append, Work};
 
@@ -111,6 +111,20 @@ impl<T: Clone + Send + 'static> Shard<T> {
             let bytes = u32::try_from(part.len()).expect("at most PART_BYTES_MAX");
             let slot = self.draft.push_slot(SLOT_PART, part);
             self.draft.push_all(Vec::new(), Asking::Part(source, slot, bytes));
+        }
+    }
+
+    /// Refuses the big payloads of which these turns would have written parts.
+    pub(crate) fn give_up_parts(&mut self, askers: &Askers<T>) {
+        for (_, asking) in askers {
+            let Asking::Part(source, ..) = asking else { continue };
+            let Some(big) = self.big.remove(source) else { continue };
+            let (ticket, behind) = big.give_up();
+            self.answers.push((ticket, Answer::Published(Err(Refusal::Busy))));
+            for work in behind.into_iter().rev() {
+                self.mailbox.put_back(*source, 0, work);
+            }
+            self.mailbox.release(*source);
         }
     }
 
