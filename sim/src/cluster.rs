@@ -564,7 +564,7 @@ impl Cluster {
     }
 
     fn start(&mut self, node: usize) -> Result<(), Broken> {
-        if self.machines[node].process.is_some() {
+        if self.machines[node].process.is_some() || self.machines[node].retired {
             return Ok(());
         }
         let now = self.now();

@@ -249,6 +249,12 @@ impl Cluster {
             machine.disk.set_total(self.plan.disk_bytes);
             machine.wall_offset_ms.store(0, Relaxed);
             machine.paused_until = 0;
+            // What is damaged at rest is found and not served, and nothing repairs it from a peer yet: the operator takes
+            // the machine away.
+            machine.retired = machine.excuse == Some(FLIPPED);
+            if machine.retired {
+                self.crash(node, Crash::Kill);
+            }
         }
     }
 }

@@ -56,6 +56,8 @@ pub struct Machine {
     pub paused_until: u64,
     /// Why its shards may be fenced, or the node not open: what was done to its disk since it was last whole.
     pub excuse: Option<&'static str>,
+    /// Its operator took it away; it is not started again.
+    pub retired: bool,
 }
 
 /// A running node.
@@ -122,6 +124,7 @@ impl Machine {
             life: 0,
             paused_until: 0,
             excuse: None,
+            retired: false,
         }
     }
 
