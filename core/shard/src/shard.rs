@@ -412,6 +412,8 @@ impl<T: Clone + Send + 'static> Shard<T> {
         self.configured = false;
         self.spoke_at = now;
         self.load_groups(now);
+        // What died before a restart or under another leader may not have been looked for.
+        self.reclaim.mark_dirty();
         tracing::info!(shard = self.config.id.0, term = self.term.0, "leads");
     }
 

@@ -113,10 +113,12 @@ impl<T: Clone + Send + 'static> Shard<T> {
         })
     }
 
-    /// The oldest part of a payload that is not named yet. Nothing from there on is judged.
+    /// The oldest part of a payload that is not named yet, or the end of what is applied. Nothing from there on is judged:
+    /// the job runs later, and what came after this picture of the partitions would look dead to it.
     fn first_part(&self) -> LogIndex {
         let first = self.big.values().filter_map(BigAppend::first_part).min();
-        first.unwrap_or(LogIndex(u64::MAX))
+        let end = self.applied.next();
+        first.map_or(end, |first| first.min(end))
     }
 
     pub(crate) fn reclaim_done(&mut self, done: ReclaimDone) {
