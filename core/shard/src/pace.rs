@@ -11,12 +11,13 @@ use crate::guard::GuardState;
 /// Bytes per second and shard that are taken while the guard says slow.
 const SLOW_BYTES_PER_SECOND: u64 = 4 * MIB as u64;
 /// What may be saved up.
-const SAVED_BYTES_MAX: u64 = TURN_BYTES_MAX as u64;
+const SAVED_BYTES_MAX: i64 = TURN_BYTES_MAX as i64;
 
 /// The allowance of one shard.
 #[derive(Debug)]
 pub(crate) struct Pace {
-    saved: u64,
+    /// Below zero after a turn whose last payload was larger than what was left.
+    saved: i64,
     at: Monotonic,
 }
 
@@ -29,24 +30,24 @@ impl Pace {
     pub(crate) fn room(&mut self, now: Monotonic, state: GuardState) -> usize {
         let earned = now.since(self.at).as_secs_f64() * SLOW_BYTES_PER_SECOND as f64;
         self.at = now;
-        self.saved = self.saved.saturating_add(earned as u64).min(SAVED_BYTES_MAX);
+        self.saved = self.saved.saturating_add(earned as i64).min(SAVED_BYTES_MAX);
         match state {
             GuardState::Off => TURN_BYTES_MAX,
             // At the reserve the front desk refuses; what came in before is still served, slowly.
-            GuardState::Slow | GuardState::Full => usize::try_from(self.saved).unwrap_or(TURN_BYTES_MAX),
+            GuardState::Slow | GuardState::Full => usize::try_from(self.saved).unwrap_or(0),
         }
     }
 
     /// Pays for what a turn has taken.
     pub(crate) fn pay(&mut self, bytes: usize, state: GuardState) {
         if state != GuardState::Off {
-            self.saved = self.saved.saturating_sub(bytes as u64);
+            self.saved = self.saved.saturating_sub_unsigned(bytes as u64);
         }
     }
 
     /// When there is something to take again, if the pace is what holds the turn up.
     pub(crate) fn wait(&self, state: GuardState) -> Option<Duration> {
-        (state != GuardState::Off && self.saved == 0).then_some(Duration::from_millis(10))
+        (state != GuardState::Off && self.saved <= 0).then_some(Duration::from_millis(10))
     }
 }
 
@@ -66,6 +67,20 @@ mod tests {
         }
         let per_second = taken / 10;
         assert!((SLOW_BYTES_PER_SECOND * 9 / 10..SLOW_BYTES_PER_SECOND * 12 / 10).contains(&per_second));
+    }
+
+    #[test]
+    fn payloads_larger_than_the_pace_are_slowed_as_much() {
+        let mut pace = Pace::new();
+        let mut taken = 0;
+        for ms in 0..100_000u64 {
+            let now = Monotonic(1_000_000_000 + ms * 1_000_000);
+            if pace.room(now, GuardState::Slow) > 0 {
+                pace.pay(16 * MIB, GuardState::Slow);
+                taken += 16 * MIB as u64;
+            }
+        }
+        assert!(taken / 100 < SLOW_BYTES_PER_SECOND * 12 / 10, "{taken}");
     }
 
     #[test]
