@@ -79,9 +79,11 @@ impl<T: Clone + Send + 'static> Shard<T> {
     /// Carries out what applying meant for this replica.
     fn take_effects(&mut self, body: &Body) {
         let mut effects = std::mem::take(&mut self.effects);
+        let hot: usize = effects.indexed.iter().map(|entry| entry.bytes as usize).sum();
+        let body_bytes = body.bytes().len();
         for entry in effects.indexed.drain(..) {
             if let Some(payload) = payload(body, entry.slot) {
-                self.hot.insert(entry.clone(), payload);
+                self.hot.insert(entry.clone(), unpinned(payload, hot, body_bytes));
             }
             self.index.push(entry);
         }
@@ -179,6 +181,12 @@ fn payload(body: &Body, slot: SlotNumber) -> Option<Bytes> {
     body.slot(slot).filter(|slot| slot.kind == SLOT_PAYLOAD).map(|slot| slot.bytes)
 }
 
+/// A payload for the hot cache, which counts only its own bytes: where the payloads are the lesser part of their entry (beside
+/// a part of a big one, refused ones, commands) they are copied, so that they do not keep the rest of it in memory.
+fn unpinned(payload: Bytes, hot: usize, body_bytes: usize) -> Bytes {
+    if hot < body_bytes / 2 { Bytes::copy_from_slice(&payload) } else { payload }
+}
+
 /// What an append's outcome means to its producer.
 fn published(outcome: Outcome) -> Result<Appended, Refusal> {
     match outcome {
@@ -192,5 +200,19 @@ fn published(outcome: Outcome) -> Result<Appended, Refusal> {
         }
         Outcome::Refused(refusal) => Err(refusal),
         other => panic!("an append was applied, not {other:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_payload_beside_a_part_does_not_keep_the_part_in_memory() {
+        let body = Bytes::from(vec![0; 1 << 20]);
+        let small = unpinned(body.slice(..100), 100, body.len());
+        let shared = unpinned(body.slice(..700_000), 700_000, body.len());
+        assert_ne!(small.as_ptr(), body.as_ptr());
+        assert_eq!(shared.as_ptr(), body.as_ptr());
     }
 }
