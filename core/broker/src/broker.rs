@@ -339,6 +339,11 @@ impl Inner {
         }
     }
 
+    /// Whether somebody is there to hear an answer.
+    pub(crate) fn is_open(&self, id: ConnectionId) -> bool {
+        self.connections.read().unwrap_or_else(PoisonError::into_inner).contains_key(&id)
+    }
+
     fn connection(&self, id: ConnectionId) -> Option<Arc<Connection>> {
         self.connections.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }

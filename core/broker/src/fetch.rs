@@ -56,6 +56,7 @@ impl Inner {
             bytes_min: u64::from(fetch.bytes_min),
             bytes: 0,
         };
+        let connection = asker.connection;
         let call = Call::new(asker, Gather::Fetch(gather));
         self.remember_waiting(&call);
         for (part, ((shard, _, items), number)) in groups.into_iter().zip(numbered).enumerate() {
@@ -69,6 +70,11 @@ impl Inner {
                 isolation: fetch.isolation,
             };
             self.post_read(self.shards.at(shard.0 as usize), Read::Fetch(work), replies);
+        }
+        // Behind a barrier this runs on a shard's thread: the connection may have been closed before the fetches were there
+        // to be ended.
+        if !self.is_open(connection) {
+            self.end_fetches(call.open_fetches());
         }
     }
 
