@@ -352,6 +352,24 @@ fn a_commit_that_no_entry_can_hold_is_refused_and_stops_nobody() {
 }
 
 #[test]
+fn one_request_makes_no_more_partitions_than_there_may_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Running::open(&forebay_env::real::env(), &config(dir.path()));
+    let topic = |number: usize| NewTopic {
+        name: format!("many-{number}"),
+        partitions: Some(10_000),
+        replicas: None,
+        assignment: Vec::new(),
+        settings: Ok(TopicSettings::default()),
+    };
+    let topics: Vec<_> = (0..20_000).map(topic).collect();
+    let create = CreateTopics { topics, dry_run: true, timeout_ms: 5000 };
+    let Reply::CreateTopics(created) = node.ask(Request::CreateTopics(create)) else { panic!() };
+    assert_eq!(created.iter().filter(|created| created.topic.is_ok()).count(), 20);
+    node.close();
+}
+
+#[test]
 fn offsets_are_found_by_time_and_position() {
     let dir = tempfile::tempdir().unwrap();
     let env = forebay_env::real::env();

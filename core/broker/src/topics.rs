@@ -3,7 +3,7 @@
 //! A change is answered when shard 0 has applied it, this node's copy of the catalogue has it, and every shard has
 //! caught up with it; so whoever was told that a topic exists can use it at once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use forebay_model::admin::{
     CreatePartitions, CreateTopics, CreatedTopic, DeleteTopics, DeletedTopic, DescribeTopics, DescribedTopic,
     GrownTopic, MorePartitions, NewTopic, TopicSelection,
 };
-use forebay_model::limits::PARTITIONS_PER_TOPIC_MAX;
+use forebay_model::limits::{PARTITIONS_MAX, PARTITIONS_PER_TOPIC_MAX};
 use forebay_model::{
     FlushClass, LeaderEpoch, NodeId, PartitionId, PartitionView, Refusal, Reply, Request, ShardId, TopicId,
     TopicName, TopicRef, TopicSettings, TopicView,
@@ -112,15 +112,21 @@ impl Inner {
         let mut commands = Vec::new();
         let mut refused = Vec::new();
         let mut views = Vec::new();
+        let named = count_names(create.topics.iter().map(|topic| topic.name.as_str()));
+        let mut room = PARTITIONS_MAX;
         for topic in &create.topics {
-            let duplicate = create.topics.iter().filter(|other| other.name == topic.name).count() > 1;
-            let checked =
-                if duplicate { Err(Refusal::DuplicateItem) } else { self.new_topic(&catalogue, topic) };
+            let checked = if named[topic.name.as_str()] > 1 {
+                Err(Refusal::DuplicateItem)
+            } else {
+                self.new_topic(&catalogue, topic, &mut room)
+            };
             match checked {
                 Err(refusal) => refused.push(Some(refusal)),
                 Ok(command) => {
                     refused.push(None);
-                    views.push(self.would_be(&command));
+                    if create.dry_run {
+                        views.push(self.would_be(&command));
+                    }
                     commands.push(Command::CreateTopic(command));
                 }
             }
@@ -142,7 +148,13 @@ impl Inner {
     }
 
     /// Checks one topic to be and decides where its partitions go.
-    fn new_topic(&self, catalogue: &Catalog, topic: &NewTopic) -> Result<CreateTopic, Refusal> {
+    /// `room` is what one request may still ask for: a short one could ask for more than memory holds.
+    fn new_topic(
+        &self,
+        catalogue: &Catalog,
+        topic: &NewTopic,
+        room: &mut usize,
+    ) -> Result<CreateTopic, Refusal> {
         let name = TopicName::parse(&topic.name).map_err(Refusal::InvalidTopicName)?;
         let settings = topic.settings.clone()?;
         if catalogue.topic(&name).is_some() {
@@ -151,6 +163,7 @@ impl Inner {
         let partitions = self.new_partition_count(topic)?;
         self.check_replicas(topic.replicas)?;
         self.check_assignment(&topic.assignment, partitions)?;
+        spend(room, partitions)?;
         let shards = self.place_new(&settings, partitions)?;
         Ok(CreateTopic { name, id: self.topic_id(), settings, shards })
     }
@@ -313,8 +326,16 @@ impl Inner {
         replies: &mut Replies,
     ) {
         let catalogue = self.catalogue();
-        let more: Vec<_> =
-            grow.topics.iter().map(|topic| self.more_partitions(&catalogue, &grow, topic)).collect();
+        let named = count_names(grow.topics.iter().map(|topic| topic.name.as_str()));
+        let mut room = PARTITIONS_MAX;
+        let more: Vec<_> = grow
+            .topics
+            .iter()
+            .map(|topic| match named[topic.name.as_str()] {
+                1 => self.more_partitions(&catalogue, topic, &mut room),
+                _ => Err(Refusal::DuplicateItem),
+            })
+            .collect();
         let stale = |more: &Result<AddPartitions, Refusal>| more.as_ref().is_err_and(place::may_be_stale);
         if currency == Currency::Unknown && more.iter().any(stale) {
             let step = Step::Unresolved(Box::new(Request::CreatePartitions(grow)));
@@ -332,12 +353,9 @@ impl Inner {
     fn more_partitions(
         &self,
         catalogue: &Catalog,
-        grow: &CreatePartitions,
         more: &MorePartitions,
+        room: &mut usize,
     ) -> Result<AddPartitions, Refusal> {
-        if grow.topics.iter().filter(|other| other.name == more.name).count() > 1 {
-            return Err(Refusal::DuplicateItem);
-        }
         let name = TopicName::parse(&more.name).map_err(Refusal::InvalidTopicName)?;
         let topic = catalogue.topic(&name).ok_or(Refusal::UnknownTopic)?;
         let present = u32::try_from(topic.partitions.len()).unwrap_or(u32::MAX);
@@ -353,6 +371,7 @@ impl Inner {
         }
         let added = more.total - present;
         self.check_assignment(&more.assignment, added)?;
+        spend(room, added)?;
         let shards = self.place_new(&topic.settings, added)?;
         Ok(AddPartitions { id: topic.id, total: more.total, shards })
     }
@@ -446,6 +465,20 @@ impl Inner {
         }
         self.finish(&asker, reply, replies);
     }
+}
+
+/// How often each name is in a request.
+fn count_names<'a>(names: impl Iterator<Item = &'a str>) -> BTreeMap<&'a str, usize> {
+    let mut counts = BTreeMap::new();
+    names.for_each(|name| *counts.entry(name).or_default() += 1);
+    counts
+}
+
+/// Takes partitions out of what a request may ask for.
+fn spend(room: &mut usize, partitions: u32) -> Result<(), Refusal> {
+    let left = room.checked_sub(partitions as usize);
+    *room = left.ok_or(Refusal::LimitReached { limit: "PARTITIONS_MAX" })?;
+    Ok(())
 }
 
 /// The refusal of the creation that a description asked for; a topic that somebody else created first is none.
