@@ -334,11 +334,11 @@ fn a_commit_that_no_entry_can_hold_is_refused_and_stops_nobody() {
         partition: partition("huge", 0),
         offset: Offset(1),
         leader_epoch: None,
-        metadata: "m".repeat(4096).into(),
+        metadata: "m".repeat(4096),
     };
     let commit = CommitOffsets {
         group: GroupId("greedy".into()),
-        member: "".into(),
+        member: String::new(),
         instance: None,
         generation: -1,
         offsets: vec![offset; 20_000],

@@ -232,7 +232,12 @@ mod tests {
     fn mailbox() -> (Arc<AtomicUsize>, Box_) {
         let wakes = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&wakes);
-        (wakes, Mailbox::new(Box::new(move || drop(counter.fetch_add(1, Ordering::Relaxed)))))
+        (
+            wakes,
+            Mailbox::new(Box::new(move || {
+                counter.fetch_add(1, Ordering::Relaxed);
+            })),
+        )
     }
 
     fn items(taken: &Taken<u32, u32, u32>) -> Vec<u32> {
