@@ -35,7 +35,7 @@ pub fn run(plan: Plan, prints: bool) -> Report {
     crate::panics::remember();
     let seed = plan.seed;
     let mut simulation = Simulation::new(plan, prints);
-    let broken = simulation.to_the_end().err();
+    let broken = simulation.run_through().err();
     let mut counters = std::mem::take(&mut simulation.cluster.counters);
     simulation.count(&mut counters);
     let cluster = &simulation.cluster;
@@ -54,7 +54,7 @@ impl Simulation {
         Simulation { cluster: Cluster::new(plan, prints), clients: Vec::new(), rng }
     }
 
-    fn to_the_end(&mut self) -> Result<(), Broken> {
+    fn run_through(&mut self) -> Result<(), Broken> {
         let creator = Creator::new(&mut self.rng);
         self.add(|_| Box::new(creator));
         let founding = Deadlines { all_done: self.cluster.plan.heal_at + DRAIN_NS_MAX };

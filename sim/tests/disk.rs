@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use forebay_env::{Disk, File, OpenMode};
+use forebay_env::{Disk, OpenMode};
 use forebay_sim::random::Rng;
 use forebay_sim::world::clock::VirtualTime;
 use forebay_sim::world::disk::{Crash, EIO, Fault, Lie, Op, SimDisk};

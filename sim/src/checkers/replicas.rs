@@ -34,7 +34,7 @@ impl Replicas {
     pub fn look(&mut self, node: NodeId, driven: &Driven) -> Check {
         let index = driven.opened.shard.machine().applied().index.0;
         let last = self.last.insert((driven.opened.id, node), index);
-        if last == Some(index) || index % EVERY != 0 {
+        if last == Some(index) || !index.is_multiple_of(EVERY) {
             return Ok(());
         }
         self.compare(node, driven)
