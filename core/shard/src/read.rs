@@ -192,8 +192,13 @@ impl<T: Clone + Send + 'static> Shard<T> {
         self.index.from(partition, offset).take_while(enough).cloned().collect()
     }
 
+    /// Why a partition that the catalogue places here is not served: it is gone, or not opened yet.
+    pub(crate) fn no_partition(&self, id: PartitionId) -> Refusal {
+        if self.machine.was_dropped(id) { Refusal::UnknownPartition } else { Refusal::Loading }
+    }
+
     fn partition(&self, id: PartitionId, epoch: Option<LeaderEpoch>) -> Result<&Partition, Refusal> {
-        let partition = self.machine.partition(id).ok_or(Refusal::UnknownPartition)?;
+        let partition = self.machine.partition(id).ok_or_else(|| self.no_partition(id))?;
         let present = partition.leader_epoch(self.term);
         match epoch {
             Some(epoch) if epoch < present => Err(Refusal::FencedLeaderEpoch),

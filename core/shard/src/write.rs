@@ -58,7 +58,8 @@ impl<T: Clone + Send + 'static> Shard<T> {
 
     /// The payload as it is stored, and its append without a slot.
     fn prepare(&mut self, now: Monotonic, append: &Append<T>) -> Result<(Bytes, AppendCommand), Refusal> {
-        let partition = self.machine.partition(append.partition).ok_or(Refusal::UnknownPartition)?;
+        let partition =
+            self.machine.partition(append.partition).ok_or_else(|| self.no_partition(append.partition))?;
         let timestamps = partition.settings.timestamp_type;
         if append.kind != PayloadKind::RecordBatch {
             return Err(Refusal::Unsupported("only record batches can be published"));
