@@ -136,6 +136,8 @@ impl Partition {
         let first = self.end;
         let epoch = self.leader_epoch(term);
         if self.epochs.last().is_none_or(|last| last.epoch < epoch) {
+            // An epoch whose records were all trimmed has none left to speak of.
+            self.epochs.pop_if(|last| last.start == first);
             if self.epochs.len() == EPOCHS_PER_PARTITION_MAX {
                 self.epochs.remove(0);
             }
@@ -166,5 +168,36 @@ impl Partition {
             oldest.start = oldest.start.max(start);
         }
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::PartitionSettings;
+    use forebay_model::{LogTime, TimestampType};
+
+    #[test]
+    fn an_epoch_whose_records_were_all_trimmed_gives_way_to_the_next() {
+        let settings = PartitionSettings {
+            retention_ms: None,
+            retention_bytes: None,
+            message_bytes_max: 1,
+            timestamp_type: TimestampType::Create,
+        };
+        let open = OpenPartition {
+            catalogue_version: 1,
+            partition: PartitionId(1),
+            topic: TopicId::NONE,
+            number: 0,
+            settings,
+            base_epoch: LeaderEpoch(3),
+        };
+        let meta = Meta { index: LogIndex(1), term: Term(3), time: LogTime(1) };
+        let mut partition = Partition::open(&open, ShardId(0), &meta);
+        partition.append(5, 10, Timestamp(-1), Term(3));
+        partition.trim(Offset(5), 10).expect("it lies in the partition");
+        partition.append(1, 10, Timestamp(-1), Term(4));
+        assert_eq!(partition.epochs, [EpochStart { epoch: LeaderEpoch(4), start: Offset(5) }]);
     }
 }
