@@ -3,12 +3,9 @@
 use std::path::Path;
 
 use crate::run::{cargo, step, tests};
+use crate::simulator;
 use crate::tally::Tally;
 use crate::tidy;
-
-/// The simulator's smoke run: the arguments to cargo, or none until the simulator has a binary.
-const SIM_SMOKE: Option<&[&str]> =
-    Some(&["run", "--quiet", "--release", "--locked", "--package", "forebay-sim", "--", "--smoke"]);
 
 /// The fuzz targets' smoke runs: a name, and the arguments to cargo that run it for a few seconds.
 const FUZZ_SMOKE: &[(&str, &[&str])] =
@@ -35,27 +32,9 @@ pub fn check(root: &Path) -> Result<Tally, String> {
         ),
     );
     tally.add(tidy::tidy(root)?);
-    sim_smoke(root, &mut tally);
+    simulator::smoke(root, &mut tally);
     fuzz_smoke(root, &mut tally);
     Ok(tally)
-}
-
-fn sim_smoke(root: &Path, tally: &mut Tally) {
-    match SIM_SMOKE {
-        Some(args) => {
-            step(tally, "simulator smoke", cargo(root, args));
-        }
-        None => tally.skip("simulator smoke", "the simulator has no binary yet"),
-    }
-}
-
-/// Runs the simulator with these arguments.
-pub fn sim(root: &Path, args: &[String]) -> Tally {
-    let mut words = vec!["run", "--quiet", "--release", "--locked", "--package", "forebay-sim", "--"];
-    words.extend(args.iter().map(String::as_str));
-    let mut tally = Tally::default();
-    step(&mut tally, "simulator", cargo(root, &words));
-    tally
 }
 
 fn fuzz_smoke(root: &Path, tally: &mut Tally) {

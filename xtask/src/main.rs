@@ -8,6 +8,7 @@ mod check;
 mod fuzz;
 mod run;
 mod runtimes;
+mod simulator;
 mod suite;
 mod tally;
 mod tidy;
@@ -72,7 +73,7 @@ const COMMANDS: &[Command] = &[
         name: "sim",
         about: "seeds of the simulator: `sim --for 10m`, `sim --seed 7 --trace`, `sim --bug all`",
         takes_arguments: true,
-        run: |task| Ok(check::sim(&task.root, &task.args)),
+        run: |task| Ok(simulator::sim(&task.root, &task.args)),
     },
     Command {
         name: "fuzz",

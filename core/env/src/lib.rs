@@ -1,13 +1,14 @@
 //! The world as traits: [`Clock`], [`Disk`], [`Network`], [`Random`], [`Spawn`]; and the real one.
 //!
 //! Everything that can differ between two runs of the same inputs enters through an [`Env`]. The simulator
-//! links the same crates as the binary and hands them another `Env`; nothing else differs.
+//! links the same crates as the binary and hands them another `Env`; nothing else differs but for [`fault`] points.
 //!
 //! Not here: policy. Retries, timeouts and limits belong to the callers.
 #![deny(unsafe_code)]
 
 mod clock;
 mod disk;
+pub mod fault;
 pub mod metrics;
 mod network;
 mod random;

@@ -49,8 +49,6 @@ const BANS: &[Ban] = &[
     ban("todo!", Scope::Everywhere, "write it, or refuse with a clear error"),
     ban("unimplemented!", Scope::Everywhere, "write it, or refuse with a clear error"),
     ban("dbg!", Scope::Everywhere, "remove it, or use tracing"),
-    ban("cfg(sim)", Scope::Everywhere, "the simulator links what the binary links: only env differs"),
-    ban("cfg(not(sim))", Scope::Everywhere, "the simulator links what the binary links: only env differs"),
 ];
 
 /// Crates whose code ends up in the binary.
@@ -58,6 +56,9 @@ const PRODUCT: &[&str] = &["cli/", "server/", "console/", "gateway/", "protocols
 
 /// The real world: the one place that may touch it.
 const REAL_WORLD: &[&str] = &["core/env/src/real/", "core/env/src/real.rs"];
+
+/// Fault points: the one place that may know whether the simulator is being built.
+const FAULT_POINTS: &str = "core/env/src/fault.rs";
 
 /// Holds every Rust file against the table of bans.
 pub fn check(files: &[SourceFile]) -> Vec<Finding> {
@@ -67,6 +68,15 @@ pub fn check(files: &[SourceFile]) -> Vec<Finding> {
         let is_test = is_test_path(&file.path) || test_files.iter().any(|t| is_at_or_under(&file.path, t));
         let production = if is_test { Vec::new() } else { source::production_lines(&file.text) };
         let all = source::blank_comments_and_strings(&file.text);
+        if file.path != FAULT_POINTS {
+            findings.extend(all.lines().enumerate().filter(|(_, line)| asks_for_sim(line)).map(|(i, _)| {
+                let place = format!("{}:{}", file.path, i + 1);
+                Finding::new(
+                    place,
+                    "cfg(sim): the simulator links what the binary links; plant a forebay_env::fault",
+                )
+            }));
+        }
         for ban in BANS {
             match ban.scope {
                 Scope::Everywhere => {
@@ -90,6 +100,15 @@ fn judge(findings: &mut Vec<Finding>, path: &str, number: usize, line: &str, ban
     if contains_call(line, ban.pattern) {
         findings.push(Finding::new(format!("{path}:{number}"), format!("{}: {}", ban.pattern, ban.instead)));
     }
+}
+
+/// Whether a condition of compilation names `sim`, in an attribute or a macro.
+fn asks_for_sim(line: &str) -> bool {
+    let conditions =
+        ["cfg(", "cfg!(", "cfg_attr("].into_iter().filter_map(|opening| line.split_once(opening));
+    let mut words =
+        conditions.flat_map(|(_, rest)| rest.split(|c: char| c != '_' && !c.is_ascii_alphanumeric()));
+    words.any(|word| word == "sim")
 }
 
 /// The pattern, not as the tail of a longer word (`mythread::spawn`, `operand::`).
@@ -196,7 +215,19 @@ mod tests {
         for stub in ["todo!()", "unimplemented!()", "dbg!(x)"] {
             assert_eq!(findings("tests/src/lib.rs", &format!("fn f() {{ {stub} }}")).len(), 1, "{stub}");
         }
-        assert_eq!(findings("core/x/src/lib.rs", "#[cfg(sim)]\nfn f() {}").len(), 1);
+    }
+
+    #[test]
+    fn only_the_fault_points_may_know_of_the_simulator() {
+        for condition in ["#[cfg(sim)]", "#[cfg(not(sim))]", "#[cfg(all(test, sim))]", "#[cfg_attr(sim, x)]"]
+        {
+            let text = format!("{condition}\nfn f() {{}}");
+            assert_eq!(findings("core/x/src/lib.rs", &text).len(), 1, "{condition}");
+            assert_eq!(findings("sim/src/lib.rs", &text).len(), 1, "{condition}");
+            assert_eq!(findings(FAULT_POINTS, &text).len(), 0, "{condition}");
+        }
+        assert_eq!(findings("core/x/src/lib.rs", "let here = cfg!(sim);").len(), 1);
+        assert_eq!(findings("core/x/src/lib.rs", "#[cfg(test)]\nuse forebay_sim::sim;").len(), 0);
     }
 
     #[test]
