@@ -10,12 +10,12 @@ use forebay_commitlog::{
 use forebay_env::IoClass;
 use forebay_model::{LogIndex, ShardId};
 use raft::StateRole;
-use raft::eraftpb::ConfState;
 
 use crate::job::{self, Done};
 use crate::output::{Fence, Output};
 use crate::ready::is_alone;
 use crate::replica::Replica;
+use crate::spent::Conf;
 use crate::wire;
 
 /// Checkpoints that wait or are being written; above it the shard is asked for no further seal.
@@ -193,7 +193,7 @@ impl Replica {
         }
     }
 
-    pub(crate) fn conf_at(&self, index: LogIndex) -> ConfState {
+    pub(crate) fn conf_at(&self, index: LogIndex) -> Conf {
         self.confs.range(..=index).next_back().map(|(_, conf)| conf.clone()).unwrap_or_default()
     }
 

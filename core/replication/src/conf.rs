@@ -62,7 +62,8 @@ pub enum Change {
     Remove(PeerId),
 }
 
-/// Why a change was not proposed. The caller may try again, except with [`ChangeRefused::Senseless`].
+/// Why a change was not proposed. The caller may try again, except with [`ChangeRefused::Senseless`] and
+/// [`ChangeRefused::Spent`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChangeRefused {
     /// Only a leader changes the membership.
@@ -75,6 +76,9 @@ pub enum ChangeRefused {
     LearnerBehind,
     /// A leader hands leadership over before it is removed.
     WouldRemoveLeader,
+    /// The id belonged to the group before, or a higher one of the same node did: it comes back as the next incarnation. Or
+    /// more nodes belonged to the group than it can remember.
+    Spent,
     /// The peer is not what the change needs it to be, or the group is full.
     Senseless,
     /// The shard is fenced.

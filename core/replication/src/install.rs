@@ -10,6 +10,7 @@ use crate::output::{Checkpoint, Fence, Output};
 use crate::peer::PeerId;
 use crate::replica::Replica;
 use crate::transfer::transfer_of;
+use crate::wire;
 
 impl Replica {
     /// Steps a snapshot only when its files are here; otherwise the sender hears that they are not, and offers again.
@@ -68,7 +69,11 @@ impl Replica {
             "a checkpoint of another replica is installed"
         );
         self.checkpoints = Checkpoints::at(self.log().floor(), index);
-        self.confs = [(index, metadata.get_conf_state().clone())].into();
+        // The checkpoint's own has what Raft's snapshot does not carry: the ids that were given out.
+        let conf = wire::decode_conf(&checkpoint.meta.conf).map_err(|error| {
+            Fence::Invariant(format!("the checkpoint's membership cannot be read: {error}"))
+        })?;
+        self.confs = [(index, conf)].into();
         (self.handed, self.applied) = (index, index);
         self.unapplied.clear();
         self.unapplied_bytes = 0;

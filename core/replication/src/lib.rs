@@ -27,6 +27,7 @@ mod persist;
 mod reads;
 mod ready;
 mod replica;
+mod spent;
 mod step;
 mod store;
 mod transfer;

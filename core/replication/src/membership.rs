@@ -44,6 +44,7 @@ impl Replica {
         change.check(&membership)?;
         match change {
             Change::Remove(peer) if peer == self.config.peer => return Err(ChangeRefused::WouldRemoveLeader),
+            Change::AddLearner(peer) if !self.conf().spent.allows(peer) => return Err(ChangeRefused::Spent),
             Change::Promote(peer) if !self.is_caught_up(peer) => return Err(ChangeRefused::LearnerBehind),
             _ if self.node.raft.has_pending_conf() => return Err(ChangeRefused::Busy),
             _ => {}
@@ -62,7 +63,7 @@ impl Replica {
         let Some(progress) = self.node.raft.prs().get(peer.raft()) else { return false };
         let matched = LogIndex(progress.matched);
         let lag = self.last_index().0.saturating_sub(matched.0);
-        let reached = Membership::of(&self.conf_at(matched)).everybody().contains(&peer);
+        let reached = Membership::of(&self.conf_at(matched).raft).everybody().contains(&peer);
         progress.state != ProgressState::Snapshot
             && lag <= PROMOTE_LAG_ENTRIES_MAX
             && (reached || self.is_in_checkpoint(peer))

@@ -30,6 +30,7 @@ use crate::persist::Persist;
 use crate::reads::Reads;
 use crate::ready::is_alone;
 use crate::replica::{Background, Closing, Hard, Replica, panic_words};
+use crate::spent::Conf;
 use crate::store::Store;
 use crate::transfer::{Receiver, Sender};
 use crate::wire::{self, WireError};
@@ -243,7 +244,7 @@ impl Found {
             index: origin.index,
             term: origin.term,
             commit: origin.index,
-            conf: wire::encode_conf(&Membership::conf_of_voters(&self.identity.founders)),
+            conf: wire::encode_conf(&Conf::of(Membership::conf_of_voters(&self.identity.founders))),
             ..CheckpointMeta::default()
         };
         let keeper = self.log.keeper();
@@ -255,10 +256,10 @@ impl Found {
     }
 
     /// Where the state begins: the current checkpoint, or nowhere.
-    fn start(&self) -> Result<(Point, ConfState, Option<Checkpoint>), OpenError> {
+    fn start(&self) -> Result<(Point, Conf, Option<Checkpoint>), OpenError> {
         let Some(checkpoint) = self.log.keeper().load_checkpoint()? else {
             // A replica that waits to join.
-            return Ok((self.log.floor(), ConfState::default(), None));
+            return Ok((self.log.floor(), Conf::default(), None));
         };
         let CheckpointMeta { index, term, conf, .. } = checkpoint.meta;
         let conf = wire::decode_conf(&conf).map_err(OpenError::Conf)?;
@@ -272,12 +273,12 @@ impl Found {
         config: ReplicaConfig,
         post: Post,
         life: u64,
-        (base, conf): (Point, ConfState),
+        (base, conf): (Point, Conf),
     ) -> Result<Replica, OpenError> {
         let applied = base.index;
         let Found { log, hard_file, hard, identity, .. } = self;
         let floor = log.floor().index;
-        let node = raft_node(&config, log, &hard, applied, conf.clone())?;
+        let node = raft_node(&config, log, &hard, applied, conf.raft.clone())?;
         let mut replica = Replica {
             env: env.clone(),
             config,

@@ -121,6 +121,8 @@ pub enum Fence {
     Invariant(String),
     /// A background job ended without a result: it panicked.
     JobLost,
+    /// The shard above cannot go on, in its own words: what it is handed it cannot apply, or not keep.
+    Shard(String),
 }
 
 impl fmt::Display for Fence {
@@ -130,6 +132,7 @@ impl fmt::Display for Fence {
             Fence::Raft(words) => write!(f, "the consensus library stopped: {words}"),
             Fence::Invariant(words) => write!(f, "the replica stopped: {words}"),
             Fence::JobLost => f.write_str("a background job of the log ended without a result"),
+            Fence::Shard(words) => f.write_str(words),
         }
     }
 }

@@ -197,6 +197,7 @@ impl Replica {
         };
         match self.with_raft(|node| node.apply_conf_change(&change))? {
             Ok(conf) => {
+                let conf = self.conf().followed_by(conf);
                 self.confs.insert(LogIndex(entry.index), conf);
                 // A restart must come back with this configuration, so it must know that it was committed.
                 self.hard.commit_wanted = LogIndex(entry.index);

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use forebay_commitlog::{EntryKind, HardState, HardStateFile, Log, Reader};
 use forebay_env::{Env, Monotonic};
 use forebay_model::{LogIndex, NodeId, Term};
-use raft::eraftpb::{ConfState, Message, MessageType};
+use raft::eraftpb::{Message, MessageType};
 use raft::{RawNode, StateRole};
 
 use crate::checkpoint::Checkpoints;
@@ -27,6 +27,7 @@ use crate::output::{Dropped, Fence, LeaderReady, Output, ReadToken, Role};
 use crate::peer::PeerId;
 use crate::persist::Persist;
 use crate::reads::Reads;
+use crate::spent::Conf;
 use crate::store::Store;
 use crate::transfer::{Receiver, Sender};
 
@@ -62,7 +63,7 @@ pub struct Replica {
     pub(crate) own_first: Option<(Term, LogIndex)>,
     pub(crate) reads: Reads,
     /// Configurations by the index that made them current, from that of the newest checkpoint on.
-    pub(crate) confs: BTreeMap<LogIndex, ConfState>,
+    pub(crate) confs: BTreeMap<LogIndex, Conf>,
 
     /// Replayed up to here before this replica may call an election: the commit on record at open.
     pub(crate) replay_to: LogIndex,
@@ -263,10 +264,10 @@ impl Replica {
     /// Who belongs to the group, as of the entries handed out.
     #[must_use]
     pub fn membership(&self) -> Membership {
-        Membership::of(&self.conf())
+        Membership::of(&self.conf().raft)
     }
 
-    pub(crate) fn conf(&self) -> ConfState {
+    pub(crate) fn conf(&self) -> Conf {
         self.confs.last_key_value().map(|(_, conf)| conf.clone()).unwrap_or_default()
     }
 
@@ -370,8 +371,9 @@ impl Replica {
         }
     }
 
-    /// Stops for good. What waits to be told is dropped with it: nothing is confirmed after a fence.
-    pub(crate) fn fence(&mut self, fence: Fence) {
+    /// Stops for good: this replica leads, votes, acknowledges and proposes no more, so the others elect without it. What waits
+    /// to be told is dropped with it: nothing is confirmed after a fence. Only the first reason counts.
+    pub fn fence(&mut self, fence: Fence) {
         if self.fence.is_some() {
             return;
         }

@@ -19,11 +19,11 @@ mod transfer;
 
 use std::fmt;
 
-use ::raft::eraftpb::ConfState;
 use bytes::Bytes;
 
 use crate::message::{Envelope, PeerMessage};
 use crate::peer::PeerId;
+use crate::spent::{Conf, NODES_EVER_MAX};
 use cursor::{Reader, Writer};
 
 /// The version written, and the only one read.
@@ -151,22 +151,37 @@ pub fn decode(frame: &Bytes) -> Result<Envelope, WireError> {
     Ok(Envelope { from, to, message })
 }
 
-/// The bytes of a configuration for a checkpoint: a version, and the form that it has in messages.
-pub(crate) fn encode_conf(conf: &ConfState) -> Bytes {
+/// The version of a checkpoint's configuration that is written.
+const CONF_VERSION: u8 = 2;
+/// The one before, without the ids that were given out; it is read.
+const CONF_VERSION_BARE: u8 = 1;
+
+/// The bytes of a configuration for a checkpoint, as docs/formats describes them.
+pub(crate) fn encode_conf(conf: &Conf) -> Bytes {
     let mut out = Writer::with_capacity(128);
-    out.u8(VERSION);
-    raft::encode_conf(&mut out, conf);
+    out.u8(CONF_VERSION);
+    raft::encode_conf(&mut out, &conf.raft);
+    out.count(conf.spent.peers().len());
+    for peer in conf.spent.peers() {
+        out.u64(peer.raft());
+    }
     out.into_bytes()
 }
 
 /// Reads what [`encode_conf`] wrote.
-pub(crate) fn decode_conf(bytes: &Bytes) -> Result<ConfState, WireError> {
+pub(crate) fn decode_conf(bytes: &Bytes) -> Result<Conf, WireError> {
     let mut input = Reader::new(bytes.clone());
-    match input.u8()? {
-        VERSION => {}
-        other => return Err(WireError::Version(other)),
+    let version = input.u8()?;
+    if !matches!(version, CONF_VERSION_BARE | CONF_VERSION) {
+        return Err(WireError::Version(version));
     }
-    let conf = raft::decode_conf(&mut input)?;
+    let mut conf = Conf::of(raft::decode_conf(&mut input)?);
+    if version == CONF_VERSION {
+        let count = input.count(NODES_EVER_MAX, 8, "count of ids given out")?;
+        for _ in 0..count {
+            conf.spent.note([peer(&mut input)?]);
+        }
+    }
     input.end()?;
     Ok(conf)
 }

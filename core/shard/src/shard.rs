@@ -498,6 +498,8 @@ impl<T: Clone + Send + 'static> Shard<T> {
             why,
             "storage failed: this shard is fenced and confirms nothing more until the node is repaired and restarted"
         );
+        // A replica that went on would keep the others from electing one that can serve.
+        self.replica.fence(forebay_replication::Fence::Shard(why.clone()));
         self.fenced = Some(why);
         self.metrics.fenced.set(1);
         self.abandon(&Refusal::Storage);

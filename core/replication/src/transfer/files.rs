@@ -80,7 +80,7 @@ impl Sources {
                 ));
             }
             files.push(sources.add(FileId::Checkpoint { index: meta.index }, checkpoint, 0));
-            let conf = wire::decode_conf(&meta.conf).map_err(SourceError::Conf)?;
+            let conf = wire::decode_conf(&meta.conf).map_err(SourceError::Conf)?.raft;
             let offer = Offer { transfer, index: meta.index, term: meta.term, conf, files };
             return Ok(Prepared { offer, sources: sources.into() });
         }

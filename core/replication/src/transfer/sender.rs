@@ -108,7 +108,7 @@ impl Replica {
 
     /// Whether the current checkpoint was made when `peer` belonged to the group.
     pub(crate) fn is_in_checkpoint(&self, peer: PeerId) -> bool {
-        Membership::of(&self.conf_at(self.checkpoints.current.index)).everybody().contains(&peer)
+        Membership::of(&self.conf_at(self.checkpoints.current.index).raft).everybody().contains(&peer)
     }
 
     /// Whether a checkpoint is needed because somebody joined since the last one.

@@ -108,6 +108,21 @@ fn a_broken_invariant_of_the_library_fences() {
 }
 
 #[test]
+fn a_leader_whose_shard_cannot_go_on_makes_room_for_another() {
+    let mut world = World::new(13, 3, ShardClass::Sync);
+    let leader = world.wait_for_leader();
+    world.commit_one();
+    world.propose(leader, 1).unwrap();
+    world.replica(leader).fence(Fence::Shard("it cannot apply this".into()));
+    world.poll(leader);
+    assert!(matches!(world.node(leader).fenced, Some(Fence::Shard(_))));
+    assert_eq!(world.propose(leader, 1), Err(Dropped::Fenced));
+    world.until("the others elect", |world| world.leader().is_some_and(|id| id != leader));
+    world.commit_one();
+    world.check_confirmed();
+}
+
+#[test]
 fn a_directory_of_another_replica_is_refused() {
     let mut world = World::new(21, 1, ShardClass::Sync);
     world.settle();
