@@ -31,17 +31,29 @@ pub enum Bootstrap {
     Join,
 }
 
+/// What an async replica does after a stop that may have cost it entries that others count on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnTailLoss {
+    /// It is not opened: somebody decides.
+    Refuse,
+    /// It comes back as its next incarnation, with what is left of its log and without a vote, until its leader is told to
+    /// add it. Its old id stays a member, and silent, until that is removed.
+    Rejoin,
+}
+
 /// What a replica is told when it is opened.
 #[derive(Clone)]
 pub struct ReplicaConfig {
     /// Which shard.
     pub shard: ShardId,
-    /// Who this replica is.
+    /// Who this replica is, at least: a directory that knows a later incarnation of the same node goes on as that one.
     pub peer: PeerId,
     /// When acknowledgements may leave.
     pub class: ShardClass,
     /// How it begins when its directory is empty.
     pub bootstrap: Bootstrap,
+    /// What it does when it may have lost what it acknowledged.
+    pub on_tail_loss: OnTailLoss,
     /// Votes go to replicas of at least the voter's own priority; the higher one leads when it can. 0 on all is neutral.
     pub priority: i64,
     /// Bodies kept in memory behind the end of the log, in bytes. A follower further behind is served from the disk.
@@ -67,6 +79,7 @@ impl ReplicaConfig {
             peer,
             class,
             bootstrap,
+            on_tail_loss: OnTailLoss::Refuse,
             priority: 0,
             tail_cache_bytes_max: TAIL_CACHE_BYTES_DEFAULT,
             segment_bytes_first: SEGMENT_BYTES_FIRST_DEFAULT,

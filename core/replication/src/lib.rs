@@ -35,7 +35,7 @@ pub mod wire;
 
 pub use checkpoint::CheckpointRequest;
 pub use conf::{Change, ChangeRefused, Membership, PROMOTE_LAG_ENTRIES_MAX};
-pub use config::{Bootstrap, ReplicaConfig, ShardClass};
+pub use config::{Bootstrap, OnTailLoss, ReplicaConfig, ShardClass};
 pub use entry::CONF_CHANGE_SLOT;
 pub use forebay_commitlog::EntryKind;
 pub use job::{Completion, Post};

@@ -19,7 +19,8 @@ use crate::checkpoint::Checkpoints;
 use crate::conf::Membership;
 use crate::config::{
     Bootstrap, COMMITTED_BYTES_AT_ONCE_MAX, ELECTION_TICKS, FOUNDED_INDEX, FOUNDED_TERM, HEARTBEAT_TICKS,
-    MESSAGE_ENTRIES_BYTES_MAX, MESSAGES_IN_FLIGHT_MAX, ReplicaConfig, ShardClass, UNCOMMITTED_BYTES_MAX,
+    MESSAGE_ENTRIES_BYTES_MAX, MESSAGES_IN_FLIGHT_MAX, OnTailLoss, ReplicaConfig, ShardClass,
+    UNCOMMITTED_BYTES_MAX,
 };
 use crate::identity::{self, Company, Identity, Life};
 use crate::job::Post;
@@ -41,7 +42,7 @@ pub enum OpenError {
     /// The medium failed, or bytes that were durable are damaged; the fault names file and position.
     Storage(Fault),
     /// An async replica stopped with a power loss or is unable to tell: entries that it acknowledged may be gone, and others
-    /// may count on them. It comes back as the next incarnation (`PeerId::next_incarnation`), which a leader adds as a
+    /// may count on them, and it was not told to rejoin or has no incarnation left. It comes back as the next incarnation (`PeerId::next_incarnation`), which a leader adds as a
     /// learner before it removes the old one.
     TailLost {
         /// What is left of its log.
@@ -132,14 +133,15 @@ impl Replica {
     pub fn open(
         env: &Env,
         dir: PathBuf,
-        config: ReplicaConfig,
+        mut config: ReplicaConfig,
         post: Post,
     ) -> Result<(Replica, Recovered), OpenError> {
         let started = env.clock.monotonic();
         let life = env.random.next_u64();
         let mut found = Found::look(env, &dir, &config)?;
-        found.judge_loss(&config, identity::boot(env))?;
-        found.settle(&config, identity::boot(env))?;
+        let rejoined = found.judge_loss(&config, identity::boot(env))?;
+        config.peer = found.identity.peer;
+        found.settle(identity::boot(env))?;
 
         let (base, conf, checkpoint) = found.start()?;
         let recovered = Recovered {
@@ -147,6 +149,7 @@ impl Replica {
             cut_bytes: found.report.cut.as_ref().map_or(0, |cut| cut.bytes),
             entries_to_replay: found.hard.commit.0 - base.index.0,
             tail_lost: found.tail_lost,
+            rejoined,
             took: env.clock.monotonic().since(started),
         };
         let replica = found.replica(env, config, post, life, (base, conf))?;
@@ -183,8 +186,9 @@ impl Found {
         Ok(Found { log, report, hard_file, hard, identity, tail_lost: None })
     }
 
-    /// Decides whether what this replica acknowledged may be gone, and whether it may say so and go on.
-    fn judge_loss(&mut self, config: &ReplicaConfig, boot: Option<u64>) -> Result<(), OpenError> {
+    /// Decides who this replica is: whether what it acknowledged may be gone, and whether it may say so and go on. Answers
+    /// whom it was before, if it comes back as somebody else because of a loss.
+    fn judge_loss(&mut self, config: &ReplicaConfig, boot: Option<u64>) -> Result<Option<PeerId>, OpenError> {
         if self.identity.class != config.class {
             return Err(OpenError::OtherClass(self.identity.class));
         }
@@ -193,16 +197,16 @@ impl Found {
         let same_boot = boot.is_some() && boot == self.identity.boot;
         let unclean = self.identity.life == Life::Running && !same_boot;
         let lossy = self.identity.class == ShardClass::Async && unclean;
-        if had != config.peer {
-            // A later life on the same node keeps the log, which is a prefix of the group's, but speaks for nothing in it.
-            let successor = had.node() == config.peer.node() && had.incarnation() < config.peer.incarnation();
-            if !successor {
-                return Err(OpenError::OtherPeer { found: had, asked: config.peer });
-            }
-            self.identity = Identity { peer: config.peer, company: Company::Others, ..self.identity.clone() };
-            self.hard.vote = 0;
+        let mut rejoined = None;
+        if had.node() != config.peer.node() {
+            return Err(OpenError::OtherPeer { found: had, asked: config.peer });
+        }
+        if had.incarnation() < config.peer.incarnation() {
+            self.succeed(config.peer);
         } else if lossy && self.identity.company == Company::Others {
-            return Err(OpenError::TailLost { last, peer: had });
+            let next = had.next_incarnation().filter(|_| config.on_tail_loss == OnTailLoss::Rejoin);
+            self.succeed(next.ok_or(OpenError::TailLost { last, peer: had })?);
+            rejoined = Some(had);
         } else if lossy {
             let known = Some(self.hard.commit).filter(|commit| *commit > last);
             self.tail_lost = Some(TailLost { last, known });
@@ -213,12 +217,18 @@ impl Found {
             }
             self.hard.commit = last;
         }
-        Ok(())
+        Ok(rejoined)
+    }
+
+    /// A later life on the same node keeps the log, which is a prefix of the group's, but speaks for nothing in it.
+    fn succeed(&mut self, peer: PeerId) {
+        self.identity.peer = peer;
+        self.identity.company = Company::Others;
+        self.hard.vote = 0;
     }
 
     /// Brings the hard state in line with the log and records, on the medium, that a process is at work here.
-    fn settle(&mut self, config: &ReplicaConfig, boot: Option<u64>) -> Result<(), OpenError> {
-        debug_assert_eq!(self.identity.peer, config.peer);
+    fn settle(&mut self, boot: Option<u64>) -> Result<(), OpenError> {
         self.identity.life = Life::Running;
         self.identity.boot = boot;
         // Entries are flushed before the hard state that goes with them, so a crash between the two leaves a log that

@@ -8,6 +8,7 @@ use forebay_commitlog::{Body, EntryKind};
 use forebay_model::{LogIndex, NodeId, Term};
 
 use crate::conf::Membership;
+use crate::peer::PeerId;
 
 /// Something the shard has to know, in the order in which it has to know it.
 #[derive(Debug)]
@@ -97,6 +98,9 @@ pub struct Recovered {
     pub entries_to_replay: u64,
     /// An async shard's loss, accepted because there is one voter.
     pub tail_lost: Option<TailLost>,
+    /// The id that it gave up because entries acknowledged under it may be gone; its leader has to be told to add the new
+    /// one and to remove this.
+    pub rejoined: Option<PeerId>,
     /// How long opening took.
     pub took: Duration,
 }

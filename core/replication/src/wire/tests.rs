@@ -174,6 +174,29 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn a_configuration_reads_back_from_a_checkpoint(
+        raft in conf(),
+        spent in prop::collection::vec((0..1000u64, 1..=u16::MAX), 0..20),
+    ) {
+        let mut conf = Conf::of(raft);
+        conf.spent.note(spent.into_iter().map(|(node, life)| PeerId::new(NodeId(node), life).expect("in bounds")));
+        prop_assert_eq!(decode_conf(&encode_conf(&conf)), Ok(conf));
+    }
+}
+
+#[test]
+fn a_configuration_of_the_version_before_gave_out_what_its_members_have() {
+    let mut raft = ConfState::default();
+    raft.set_voters(vec![PeerId::first(NodeId(7)).unwrap().raft()]);
+    let conf = Conf::of(raft);
+    let mut bytes = encode_conf(&conf).to_vec();
+    bytes[0] = CONF_VERSION_BARE;
+    bytes.truncate(bytes.len() - 4 - 8);
+    assert_eq!(decode_conf(&bytes.into()), Ok(conf));
+}
+
 #[test]
 fn a_hostile_count_allocates_nothing() {
     let mut message = Message::default();

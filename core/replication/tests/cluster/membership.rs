@@ -1,6 +1,8 @@
 //! Joining, leaving, and coming back as somebody else.
 
-use forebay_replication::{Bootstrap, Change, ChangeRefused, OpenError, ShardClass};
+use std::time::Duration;
+
+use forebay_replication::{Bootstrap, Change, ChangeRefused, OnTailLoss, OpenError, ShardClass};
 
 use crate::harness::{World, config, peer};
 
@@ -90,4 +92,74 @@ fn a_founded_group_without_a_seal_takes_newcomers_too() {
     world.commit_one();
     world.wait_until_equal();
     assert_eq!(world.replica(1).membership().voters, [peer(1), peer(2)].into());
+}
+
+#[test]
+fn an_async_replica_that_was_told_to_rejoin_does_so_by_itself() {
+    let mut world = World::with_config(25, 3, ShardClass::Async, |config| {
+        config.on_tail_loss = OnTailLoss::Rejoin;
+    });
+    let leader = world.wait_for_leader();
+    world.commit_one();
+    world.wait_until_equal();
+    let lost = (1..=3).find(|id| *id != leader).unwrap();
+    world.power_cut(lost);
+    world.start(lost).unwrap();
+    let next = peer(lost).next_incarnation().unwrap();
+    assert_eq!(world.node(lost).recovered.as_ref().unwrap().rejoined, Some(peer(lost)));
+    assert_eq!(world.replica(lost).peer(), next);
+    world.change(Change::AddLearner(next));
+    world.wait_until_equal();
+
+    // It lives on as whom it became: a killed process loses nothing, and is told its first id again.
+    world.kill(lost);
+    world.start(lost).unwrap();
+    assert_eq!(world.node(lost).recovered.as_ref().unwrap().rejoined, None);
+    assert_eq!(world.replica(lost).peer(), next);
+    world.wait_until_equal();
+    world.change(Change::Promote(next));
+    world.change(Change::Remove(peer(lost)));
+    world.commit_one();
+    world.wait_until_equal();
+    world.check_confirmed();
+}
+
+#[test]
+fn an_id_that_left_the_group_never_comes_back() {
+    let mut world = World::new(26, 3, ShardClass::Sync);
+    let leader = world.wait_for_leader();
+    let gone = (1..=3).find(|id| *id != leader).unwrap();
+    world.change(Change::Remove(peer(gone)));
+    world.kill(gone);
+    let again = |world: &mut World| {
+        let leader = world.wait_for_leader();
+        world.replica(leader).change_membership(Change::AddLearner(peer(gone)))
+    };
+    assert_eq!(again(&mut world), Err(ChangeRefused::Spent));
+
+    // Behind a checkpoint that no longer has the entry, and after a restart.
+    for _ in 0..60 {
+        world.propose(leader, 10).unwrap();
+        world.settle();
+    }
+    world.wait_until_equal();
+    assert!(world.replica(leader).log().floor().index.0 > 100);
+    world.kill(leader);
+    world.start(leader).unwrap();
+    assert_eq!(again(&mut world), Err(ChangeRefused::Spent));
+
+    // And to a leader that was made of another's checkpoint.
+    world.add(config(4, ShardClass::Sync, Bootstrap::Join));
+    world.change(Change::AddLearner(peer(4)));
+    world.wait_until_equal();
+    assert_eq!(world.installs, 1);
+    world.change(Change::Promote(peer(4)));
+    let leader = world.leader().unwrap();
+    world.replica(leader).transfer(peer(4)).unwrap();
+    world.poll(leader);
+    world.until("the newcomer leads", |world| world.leader() == Some(4));
+    world.pass(Duration::from_millis(50));
+    assert_eq!(again(&mut world), Err(ChangeRefused::Spent));
+    let next = peer(gone).next_incarnation().unwrap();
+    assert_eq!(world.replica(4).change_membership(Change::AddLearner(next)), Ok(()));
 }
