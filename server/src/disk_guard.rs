@@ -10,8 +10,10 @@ use crate::config::{Percent, Reserve};
 
 /// How much of the newest rate counts in the average, as a fraction of 1/n.
 const RATE_SMOOTHING: f64 = 30.0;
-/// The guard lets go only when this share of the reserve is free beyond its limit, so that it does not flutter.
+/// The guard lets go only when this share of the reserve is free beyond its limit, so that it does not flutter,
 const LET_GO_PERCENT: u64 = 5;
+/// but a large reserve does not ask for more than this: a gigabyte is hard to free.
+const LET_GO_BYTES_MAX: u64 = 256 << 20;
 
 /// Watches one data directory.
 pub struct DiskWatch {
@@ -72,7 +74,7 @@ impl DiskWatch {
 }
 
 fn judge(free: u64, reserve: u64, slow_at: u64, before: GuardState) -> GuardState {
-    let margin = reserve / 100 * LET_GO_PERCENT;
+    let margin = (reserve / 100 * LET_GO_PERCENT).min(LET_GO_BYTES_MAX);
     let full = reserve + if before == GuardState::Full { margin } else { 0 };
     let slow = slow_at + if before == GuardState::Off { 0 } else { margin };
     match free {
@@ -83,13 +85,14 @@ fn judge(free: u64, reserve: u64, slow_at: u64, before: GuardState) -> GuardStat
 }
 
 fn report(state: GuardState, free: u64, reserve: u64, forecast_s: Option<u64>) {
-    let hours = forecast_s.map(|seconds| seconds as f64 / 3600.0);
+    // A file system that does not fill up at all has no forecast; what is left is then a matter of others.
+    let hours = forecast_s.map_or("unknown".into(), |seconds| format!("{:.1}", seconds as f64 / 3600.0));
     match state {
         GuardState::Off => {
             tracing::info!(free, reserve, "there is room on the disk again: produce is at full speed")
         }
         GuardState::Slow => {
-            tracing::warn!(free, reserve, ?hours, "the disk fills up: produce is slowed");
+            tracing::warn!(free, reserve, hours, "the disk fills up: produce is slowed");
         }
         GuardState::Full => {
             tracing::error!(free, reserve, "the disk is at its reserve: produce is refused, reading goes on");
@@ -111,5 +114,7 @@ mod tests {
         assert_eq!(judge(1060, reserve, slow, GuardState::Full), GuardState::Slow);
         assert_eq!(judge(2040, reserve, slow, GuardState::Slow), GuardState::Slow);
         assert_eq!(judge(2060, reserve, slow, GuardState::Slow), GuardState::Off);
+        let large = 1 << 40;
+        assert_eq!(judge(large + LET_GO_BYTES_MAX + 1, large, large, GuardState::Full), GuardState::Off);
     }
 }

@@ -1,6 +1,7 @@
 //! All suites, by what speaks to the broker.
 
 mod clients;
+mod disk;
 mod flights;
 mod hostile;
 mod kcat;
@@ -15,7 +16,7 @@ use crate::case::Suite;
 /// Every suite, with this many rounds of the kill -9 loop. The longest come first, so that none runs alone at
 /// the end.
 pub fn all(rounds: u32) -> Vec<Suite> {
-    let mut all = vec![flights::suite(), kill9::suite(rounds)];
+    let mut all = vec![flights::suite(), kill9::suite(rounds), disk::suite()];
     all.extend(clients::suites());
     all.extend([
         tools::suite(),
