@@ -21,6 +21,8 @@ pub struct ShardMetrics {
     pub records_out: Counter,
     /// Reads that needed a file.
     pub cold_reads: Counter,
+    /// Checkpoints of other replicas that were installed here.
+    pub installs: Counter,
     /// Bytes of disk given back.
     pub reclaimed_bytes: Counter,
     /// Bytes of sealed files that the scrubber read again.
@@ -62,6 +64,7 @@ const COUNTERS: &[Row<Counter>] = &[
     ("forebay_records_out_total", "Records read for clients.", |m| &m.records_out),
     ("forebay_cold_reads_total", "Reads that needed a file.", |m| &m.cold_reads),
     ("forebay_read_errors_total", "Reads that failed; nothing of them was served.", |m| &m.read_errors),
+    ("forebay_shard_installs_total", "Checkpoints of other replicas installed.", |m| &m.installs),
     ("forebay_reclaimed_bytes_total", "Bytes of disk given back.", |m| &m.reclaimed_bytes),
     ("forebay_scrubbed_bytes_total", "Bytes of sealed files read again by the scrubber.", |m| {
         &m.scrubbed_bytes

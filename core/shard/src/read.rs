@@ -38,6 +38,9 @@ impl<T: Clone + Send + 'static> Shard<T> {
         if let Read::Barrier(ticket) = read {
             return self.barrier(ticket);
         }
+        if let Read::Members(order) = read {
+            return self.serve_members(order);
+        }
         if !self.leads() {
             let refusal = self.not_leading();
             self.answers.extend(read.refuse(&refusal));
@@ -51,7 +54,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
                 self.answers.push((ticket, Answer::FoundEpochEnds(found)));
             }
             Read::ListGroups(ticket) => self.list_groups(ticket),
-            Read::Barrier(_) | Read::EndFetch(_) => unreachable!("served above"),
+            Read::Barrier(_) | Read::EndFetch(_) | Read::Members(_) => unreachable!("served above"),
         }
     }
 

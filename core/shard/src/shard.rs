@@ -372,7 +372,10 @@ impl<T: Clone + Send + 'static> Shard<T> {
             match output {
                 Output::Committed(entries) => self.apply_all(entries),
                 Output::Role(role) => self.change_role(now, role),
-                Output::Install(checkpoint) => self.install(&checkpoint),
+                Output::Install(checkpoint) => {
+                    self.metrics.installs.increment();
+                    self.install(&checkpoint);
+                }
                 Output::ReadReady(token) => self.pass_barrier(token),
                 Output::Checkpointed(index) => self.index.written(index),
                 Output::Membership(_) => {}

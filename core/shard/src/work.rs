@@ -9,6 +9,7 @@ use forebay_model::group::{GroupListing, GroupReply, GroupRequest};
 use forebay_model::publish::{Confirm, PayloadKind, Published};
 use forebay_model::{LeaderEpoch, Offset, PartitionId, Refusal, TopicId};
 
+use crate::membership::MembersOrder;
 use crate::refuse_group;
 
 /// Work that is ordered per source and may go through the log. `T` is the asker's ticket, given back with the answer.
@@ -54,6 +55,8 @@ pub enum Read<T> {
     Barrier(T),
     /// Answer a waiting fetch of this number now, with what there is.
     EndFetch(u64),
+    /// Something of the replicas' membership; it brings whom to tell.
+    Members(MembersOrder),
 }
 
 /// A fetch from the partitions of one shard.
@@ -168,6 +171,10 @@ impl<T> Read<T> {
             Read::ListGroups(ticket) => Some((ticket, Answer::Groups(Err(no())))),
             Read::Barrier(ticket) => Some((ticket, Answer::Barrier(Err(no())))),
             Read::EndFetch(_) => None,
+            Read::Members(order) => {
+                order.give_up();
+                None
+            }
         }
     }
 }
