@@ -9,7 +9,7 @@ use std::time::Duration;
 use forebay_broker::{Broker, Ticket};
 use forebay_env::Clock;
 use forebay_model::{Refusal, ShardId};
-use forebay_shard::{NextTurn, Shard, ShardMailbox, Wake};
+use forebay_shard::{NextTurn, Room, Shard, ShardMailbox, Wake};
 
 /// How often the thread of a broken shard looks for somebody to refuse, if nobody wakes it.
 const BROKEN_LOOK: Duration = Duration::from_secs(1);
@@ -102,8 +102,8 @@ fn drive(mut shard: Shard<Ticket>, stop: &AtomicBool, broker: &Broker, clock: &d
 /// Answers for a shard that cannot.
 fn refuse_all(mailbox: &ShardMailbox<Ticket>, broker: &Broker, stop: &AtomicBool) {
     while !stop.load(Ordering::Acquire) {
-        let taken = mailbox.take(usize::MAX);
-        let work = taken.work.into_iter().map(|(_, work)| work.refuse(&Refusal::Storage));
+        let taken = mailbox.take(Room { bytes: usize::MAX, paced_bytes: usize::MAX });
+        let work = taken.work.into_iter().map(|(_, parcel)| parcel.work.refuse(&Refusal::Storage));
         let reads = taken.reads.into_iter().filter_map(|read| read.refuse(&Refusal::Storage));
         broker.answers(work.chain(reads).collect());
         thread::park_timeout(BROKEN_LOOK);

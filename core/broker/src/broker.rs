@@ -305,7 +305,7 @@ impl Inner {
         work: Work<Ticket>,
         replies: &mut Replies,
     ) {
-        if let Err(work) = shard.mailbox.post_work(Source(from.0), bytes, work) {
+        if let Err(work) = shard.mailbox.post_work(Source(from.0), work.parcel(bytes)) {
             let (ticket, answer) = work.refuse(&Refusal::Busy);
             self.answer(&ticket, answer, replies);
         }

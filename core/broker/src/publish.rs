@@ -1,5 +1,7 @@
 //! Publishing: every item goes to the shard of its partition, in order.
 
+use std::time::Duration;
+
 use forebay_model::publish::Publish;
 use forebay_model::{PartitionRef, Refusal, Reply, Request};
 use forebay_shard::{Answer, Append, Work};
@@ -9,6 +11,9 @@ use crate::call::{Asker, Call, Gather, PublishGather, Slots, Step, Ticket};
 use crate::memory::Charge;
 use crate::place::{self, Placed};
 use forebay_shard::GuardState;
+
+/// A publish may take this long at least: clients whose protocol gives the time no meaning send none.
+const PUBLISH_TIMEOUT_MIN: Duration = Duration::from_secs(1);
 
 impl Inner {
     pub(crate) fn publish(&self, asker: Asker, publish: Publish, currency: Currency, replies: &mut Replies) {
@@ -26,7 +31,7 @@ impl Inner {
             return self.after_barrier(asker, step, replies);
         }
         let now = self.env.clock.monotonic();
-        let deadline = now + std::time::Duration::from_millis(publish.timeout_ms.into());
+        let deadline = now + Duration::from_millis(publish.timeout_ms.into()).max(PUBLISH_TIMEOUT_MIN);
         let confirm = publish.confirm;
         let held = publish.items.iter().map(|item| item.payload.len()).sum();
         let charge = Charge::new(&self.memory, held);

@@ -116,9 +116,9 @@ pub enum Refusal {
     Loading,
     /// Queues are full; slow down.
     Busy,
-    /// Not done in time. Whether it still takes effect is not known.
+    /// Not done in time. A publish never will be; whether anything else still takes effect is not known.
     TimedOut,
-    /// Leadership was lost on the way. Whether it takes effect is not known.
+    /// Leadership was lost on the way, or its time was up when it was on its way already. Whether it takes effect is not known.
     Unknown,
     /// The disk is at its reserve.
     DiskFull,

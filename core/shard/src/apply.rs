@@ -7,7 +7,7 @@ use forebay_model::publish::Appended;
 use forebay_model::{Refusal, SlotNumber};
 use forebay_replication::{Checkpoint, Committed};
 
-use crate::entry::{SLOT_PAYLOAD, SLOT_RECLAIM, SLOT_TURN, TurnHeader};
+use crate::entry::{PartRef, SLOT_PAYLOAD, SLOT_RECLAIM, SLOT_TURN, TurnHeader};
 use crate::pending::{Askers, Asking, Own};
 use crate::shard::Shard;
 use crate::work::{Answer, Proposed};
@@ -114,7 +114,9 @@ impl<T: Clone + Send + 'static> Shard<T> {
                     self.answers.push((ticket, Answer::Outcomes(Ok(proposed))));
                 }
                 Asking::Group(key) => self.group_applied(key, own),
-                Asking::Part(source, slot, bytes) => self.part_applied(source, entry.index, slot, bytes),
+                Asking::Part(source, number, slot, bytes) => {
+                    self.part_applied(source, number, PartRef { index: entry.index, slot, bytes });
+                }
             }
         }
     }

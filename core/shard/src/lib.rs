@@ -43,7 +43,9 @@ pub use checkpoint::RestoreError;
 pub use cold::ColdDone;
 pub use guard::{DiskGuard, GuardState};
 pub use log_clock::StepPolicy;
-pub use mailbox::{MAILBOX_ITEMS_MAX, MAILBOX_READS_MAX, Mailbox, Source, Taken, Wake};
+pub use mailbox::{
+    Lane, Left, MAILBOX_ITEMS_MAX, MAILBOX_READS_MAX, Mailbox, Parcel, Room, Source, Taken, Wake,
+};
 pub use membership::{MembersOrder, MembersReply, MembersRequest, MembersView};
 pub use metrics::ShardMetrics;
 pub use reclaim::ReclaimDone;

@@ -10,12 +10,17 @@
 //! A connection with much to write gets its turn like everybody else. A connection can be held (its payload is
 //! still being written in parts): its later work waits, others go on.
 //!
+//! Work may have a deadline: whoever serves the mailbox takes out what is late with [`Mailbox::take_expired`].
+//!
 //! Not here: backpressure. The gateway stops reading a connection whose open bytes reach their limit, so a queue is
 //! bounded by that; the count of queued items is bounded here.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use forebay_env::Monotonic;
 
 /// Queued items of all connections; above it new work is refused as busy.
 pub const MAILBOX_ITEMS_MAX: usize = 100_000;
@@ -25,6 +30,8 @@ pub const MAILBOX_READS_MAX: usize = 100_000;
 const ITEM_BYTES_MIN: usize = 256;
 /// What one connection may move per round of a turn before the next one is served.
 const QUANTUM_BYTES: usize = 64 * 1024;
+/// How often the deadlines of what waits are looked at.
+const EXPIRY_LOOK: Duration = Duration::from_millis(10);
 
 /// Who a piece of work came from, for fairness and order: a connection's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,6 +39,28 @@ pub struct Source(pub u64);
 
 /// Wakes the thread that serves the mailbox.
 pub type Wake = Box<dyn Fn() + Send + Sync>;
+
+/// Whether the pace that a filling disk imposes holds a piece of work up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// It does: a payload.
+    Paced,
+    /// It does not: commits, heartbeats, deletions.
+    Free,
+}
+
+/// A piece of ordered work and how it counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parcel<W> {
+    /// What it weighs.
+    pub bytes: usize,
+    /// Whether the pace holds it up.
+    pub lane: Lane,
+    /// When it is given up if no turn has taken it; none for work that waits as long as it has to.
+    pub deadline: Option<Monotonic>,
+    /// The work.
+    pub work: W,
+}
 
 /// The mailbox; `W` is work that is ordered per source, `R` a read, `C` a completion.
 pub struct Mailbox<W, R, C> {
@@ -42,7 +71,7 @@ pub struct Mailbox<W, R, C> {
 }
 
 struct State<W, R, C> {
-    queues: BTreeMap<Source, VecDeque<(usize, W)>>,
+    queues: BTreeMap<Source, VecDeque<Parcel<W>>>,
     /// Sources with work, in the order in which they are served.
     ring: VecDeque<Source>,
     held: BTreeSet<Source>,
@@ -50,20 +79,44 @@ struct State<W, R, C> {
     bytes: usize,
     reads: VecDeque<R>,
     completions: Vec<C>,
+    /// No deadline comes before this.
+    expiry: Option<Monotonic>,
+    looked_at: Monotonic,
+    closed: bool,
+}
+
+/// What a turn may take, in bytes; the last item may cross either bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Of all ordered work.
+    pub bytes: usize,
+    /// Of that, work of [`Lane::Paced`].
+    pub paced_bytes: usize,
+}
+
+/// What is left behind when a turn has taken its share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// Nothing that could be served.
+    Nothing,
+    /// Only work that the pace holds up.
+    Paced,
+    /// Work that another turn could take at once.
+    Work,
 }
 
 /// What a turn took out.
 pub struct Taken<W, R, C> {
-    /// Ordered work, at most the budget (one item may cross it).
-    pub work: Vec<(Source, W)>,
-    /// What that work weighs.
-    pub bytes: usize,
+    /// Ordered work.
+    pub work: Vec<(Source, Parcel<W>)>,
+    /// What of it belongs to [`Lane::Paced`], in bytes.
+    pub paced_bytes: usize,
     /// Reads.
     pub reads: Vec<R>,
     /// Completions.
     pub completions: Vec<C>,
-    /// Whether something that could be served is left.
-    pub more: bool,
+    /// What is left.
+    pub left: Left,
 }
 
 impl<W, R, C> Mailbox<W, R, C> {
@@ -77,34 +130,33 @@ impl<W, R, C> Mailbox<W, R, C> {
             bytes: 0,
             reads: VecDeque::new(),
             completions: Vec::new(),
+            expiry: None,
+            looked_at: Monotonic(0),
+            closed: false,
         };
         Mailbox { state: Mutex::new(state), notified: AtomicBool::new(false), wake }
     }
 
-    /// Queues ordered work that weighs `bytes`; gives it back when the mailbox is full.
-    pub fn post_work(&self, source: Source, bytes: usize, work: W) -> Result<(), W> {
+    /// Queues ordered work; gives it back when the mailbox is full or closed.
+    pub fn post_work(&self, source: Source, parcel: Parcel<W>) -> Result<(), W> {
         {
             let mut state = self.lock();
-            if state.items >= MAILBOX_ITEMS_MAX {
-                return Err(work);
+            if state.items >= MAILBOX_ITEMS_MAX || state.closed {
+                return Err(parcel.work);
             }
-            state.items += 1;
-            state.bytes += bytes;
-            let queue = state.queues.entry(source).or_default();
-            queue.push_back((bytes, work));
-            if queue.len() == 1 && !state.held.contains(&source) {
-                state.ring.push_back(source);
-            }
+            state.count(&parcel);
+            state.queues.entry(source).or_default().push_back(parcel);
+            state.ring_if_new(source);
         }
         self.notify();
         Ok(())
     }
 
-    /// Queues a read; gives it back when the mailbox is full.
+    /// Queues a read; gives it back when the mailbox is full or closed.
     pub fn post_read(&self, read: R) -> Result<(), R> {
         {
             let mut state = self.lock();
-            if state.reads.len() >= MAILBOX_READS_MAX {
+            if state.reads.len() >= MAILBOX_READS_MAX || state.closed {
                 return Err(read);
             }
             state.reads.push_back(read);
@@ -126,19 +178,35 @@ impl<W, R, C> Mailbox<W, R, C> {
         }
     }
 
-    /// Takes what one turn does: up to `bytes_max` of ordered work, all reads, all completions.
-    pub fn take(&self, bytes_max: usize) -> Taken<W, R, C> {
+    /// Takes what one turn does: ordered work as far as there is room, all reads, all completions.
+    pub fn take(&self, room: Room) -> Taken<W, R, C> {
         self.notified.store(false, Ordering::Release);
         let mut state = self.lock();
-        let waited = state.bytes;
-        let work = state.take_work(bytes_max);
-        Taken {
-            work,
-            bytes: waited - state.bytes,
+        let mut taken = Taken {
+            work: Vec::new(),
+            paced_bytes: 0,
             reads: state.reads.drain(..).collect(),
             completions: std::mem::take(&mut state.completions),
-            more: !state.ring.is_empty(),
+            left: Left::Nothing,
+        };
+        state.take_work(room, &mut taken);
+        taken
+    }
+
+    /// Takes out the work whose deadline has come, held or not. Called often, it looks now and then.
+    pub fn take_expired(&self, now: Monotonic) -> Vec<W> {
+        let mut state = self.lock();
+        let due = state.expiry.is_some_and(|expiry| expiry <= now);
+        if !due || now < state.looked_at + EXPIRY_LOOK {
+            return Vec::new();
         }
+        state.looked_at = now;
+        state.take_expired(now)
+    }
+
+    /// Takes nothing new from here on but completions.
+    pub fn close(&self) {
+        self.lock().closed = true;
     }
 
     /// Serves nothing of `source` until [`Mailbox::release`].
@@ -150,15 +218,11 @@ impl<W, R, C> Mailbox<W, R, C> {
     }
 
     /// Puts work taken too early back to the front of its source's queue.
-    pub fn put_back(&self, source: Source, bytes: usize, work: W) {
+    pub fn put_back(&self, source: Source, parcel: Parcel<W>) {
         let mut state = self.lock();
-        state.items += 1;
-        state.bytes += bytes;
-        let queue = state.queues.entry(source).or_default();
-        queue.push_front((bytes, work));
-        if queue.len() == 1 && !state.held.contains(&source) {
-            state.ring.push_back(source);
-        }
+        state.count(&parcel);
+        state.queues.entry(source).or_default().push_front(parcel);
+        state.ring_if_new(source);
     }
 
     /// Serves `source` again.
@@ -189,28 +253,66 @@ impl<W, R, C> Mailbox<W, R, C> {
 }
 
 impl<W, R, C> State<W, R, C> {
-    fn take_work(&mut self, bytes_max: usize) -> Vec<(Source, W)> {
-        let mut work = Vec::new();
-        let mut taken = 0;
-        while taken < bytes_max {
-            let Some(source) = self.ring.pop_front() else { break };
-            taken += self.take_quantum(source, bytes_max - taken, &mut work);
+    fn count(&mut self, parcel: &Parcel<W>) {
+        self.items += 1;
+        self.bytes += parcel.bytes;
+        if let Some(deadline) = parcel.deadline {
+            self.expiry = Some(self.expiry.map_or(deadline, |first| first.min(deadline)));
         }
-        work
     }
 
-    /// Takes one quantum of one source and puts it at the end of the ring if it has more.
-    fn take_quantum(&mut self, source: Source, bytes_left: usize, work: &mut Vec<(Source, W)>) -> usize {
+    /// Gives a source its place in the ring with its first item.
+    fn ring_if_new(&mut self, source: Source) {
+        let first = self.queues.get(&source).is_some_and(|queue| queue.len() == 1);
+        if first && !self.held.contains(&source) {
+            self.ring.push_back(source);
+        }
+    }
+
+    fn take_work(&mut self, room: Room, taken: &mut Taken<W, R, C>) {
+        let mut bytes = 0;
+        let mut passed_over = 0;
+        while bytes < room.bytes && passed_over < self.ring.len() {
+            let Some(source) = self.ring.pop_front() else { break };
+            match self.take_quantum(source, room.bytes - bytes, room.paced_bytes, taken) {
+                0 => passed_over += 1,
+                more => {
+                    bytes += more;
+                    passed_over = 0;
+                }
+            }
+        }
+        taken.left = match self.ring.len() {
+            0 => Left::Nothing,
+            all if all == passed_over => Left::Paced,
+            _ => Left::Work,
+        };
+    }
+
+    /// Takes one quantum of one source and puts it at the end of the ring if it has more; says what it took.
+    fn take_quantum(
+        &mut self,
+        source: Source,
+        bytes_left: usize,
+        paced_bytes_max: usize,
+        out: &mut Taken<W, R, C>,
+    ) -> usize {
         let Some(queue) = self.queues.get_mut(&source) else { return 0 };
         let quantum = QUANTUM_BYTES.min(bytes_left);
         let mut taken = 0;
         while taken < quantum {
-            let Some((bytes, item)) = queue.pop_front() else { break };
+            let paced_full = out.paced_bytes >= paced_bytes_max;
+            let Some(parcel) = queue.pop_front_if(|front| front.lane == Lane::Free || !paced_full) else {
+                break;
+            };
             // An item weighs at least something, so that a flood of empty ones ends a turn too.
-            taken += bytes.max(ITEM_BYTES_MIN);
+            taken += parcel.bytes.max(ITEM_BYTES_MIN);
+            if parcel.lane == Lane::Paced {
+                out.paced_bytes += parcel.bytes;
+            }
             self.items -= 1;
-            self.bytes -= bytes;
-            work.push((source, item));
+            self.bytes -= parcel.bytes;
+            out.work.push((source, parcel));
         }
         if queue.is_empty() {
             self.queues.remove(&source);
@@ -219,91 +321,39 @@ impl<W, R, C> State<W, R, C> {
         }
         taken
     }
+
+    fn take_expired(&mut self, now: Monotonic) -> Vec<W> {
+        let mut expired = Vec::new();
+        let mut next = None;
+        for queue in self.queues.values_mut() {
+            for _ in 0..queue.len() {
+                let Some(parcel) = queue.pop_front() else { break };
+                match parcel.deadline {
+                    Some(deadline) if deadline <= now => {
+                        self.items -= 1;
+                        self.bytes -= parcel.bytes;
+                        expired.push(parcel.work);
+                    }
+                    deadline => {
+                        next = earlier(next, deadline);
+                        queue.push_back(parcel);
+                    }
+                }
+            }
+        }
+        self.queues.retain(|_, queue| !queue.is_empty());
+        self.ring.retain(|source| self.queues.contains_key(source));
+        self.expiry = next;
+        expired
+    }
+}
+
+fn earlier(a: Option<Monotonic>, b: Option<Monotonic>) -> Option<Monotonic> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::Arc;
-    use std::sync::atomic::AtomicUsize;
-
-    type Box_ = Mailbox<u32, u32, u32>;
-
-    fn mailbox() -> (Arc<AtomicUsize>, Box_) {
-        let wakes = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&wakes);
-        (
-            wakes,
-            Mailbox::new(Box::new(move || {
-                counter.fetch_add(1, Ordering::Relaxed);
-            })),
-        )
-    }
-
-    fn items(taken: &Taken<u32, u32, u32>) -> Vec<u32> {
-        taken.work.iter().map(|(_, item)| *item).collect()
-    }
-
-    #[test]
-    fn a_flood_from_one_source_does_not_keep_others_waiting() {
-        let (_, mailbox) = mailbox();
-        for i in 0..100 {
-            mailbox.post_work(Source(1), QUANTUM_BYTES, i).expect("there is room");
-        }
-        mailbox.post_work(Source(2), 10, 1000).expect("there is room");
-        let first = mailbox.take(4 * QUANTUM_BYTES);
-        assert_eq!(items(&first), [0, 1000, 1, 2, 3]);
-        assert!(first.more);
-    }
-
-    #[test]
-    fn order_per_source_is_kept() {
-        let (_, mailbox) = mailbox();
-        for i in 0..10 {
-            mailbox.post_work(Source(i % 2), 1, u32::try_from(i).expect("small")).expect("there is room");
-        }
-        let taken = mailbox.take(usize::MAX);
-        let of = |source| {
-            let mine = taken.work.iter().filter(|(s, _)| *s == Source(source));
-            mine.map(|(_, item)| *item).collect::<Vec<_>>()
-        };
-        assert_eq!(of(0), [0, 2, 4, 6, 8]);
-        assert_eq!(of(1), [1, 3, 5, 7, 9]);
-    }
-
-    #[test]
-    fn a_held_source_waits_and_keeps_its_order() {
-        let (_, mailbox) = mailbox();
-        mailbox.post_work(Source(1), 1, 1).expect("there is room");
-        mailbox.hold(Source(1));
-        mailbox.post_work(Source(1), 1, 2).expect("there is room");
-        mailbox.post_work(Source(2), 1, 3).expect("there is room");
-        assert_eq!(items(&mailbox.take(usize::MAX)), [3]);
-        mailbox.put_back(Source(1), 1, 0);
-        mailbox.release(Source(1));
-        assert_eq!(items(&mailbox.take(usize::MAX)), [0, 1, 2]);
-    }
-
-    #[test]
-    fn many_posts_wake_once_until_the_next_turn() {
-        let (wakes, mailbox) = mailbox();
-        for i in 0..50 {
-            mailbox.post_work(Source(1), 1, i).expect("there is room");
-            mailbox.post_read(i).expect("there is room");
-            mailbox.post_completion(i);
-        }
-        assert_eq!(wakes.load(Ordering::Relaxed), 1);
-        mailbox.take(usize::MAX);
-        mailbox.post_completion(1);
-        assert_eq!(wakes.load(Ordering::Relaxed), 2);
-    }
-
-    #[test]
-    fn a_full_mailbox_gives_work_back() {
-        let (_, mailbox) = mailbox();
-        for _ in 0..MAILBOX_ITEMS_MAX {
-            mailbox.post_work(Source(1), 0, 7).expect("there is room");
-        }
-        assert_eq!(mailbox.post_work(Source(2), 0, 8), Err(8));
-    }
-}
+mod tests;

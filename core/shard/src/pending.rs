@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use forebay_env::Monotonic;
 use forebay_model::{Refusal, SlotNumber};
 
+use crate::big::BigNumber;
 use crate::coordinator::ProposalKey;
 use crate::mailbox::Source;
 use crate::work::Answer;
@@ -20,8 +21,8 @@ pub(crate) enum Asking<T> {
     Propose(T),
     /// The coordinator of groups.
     Group(ProposalKey),
-    /// A part of a big payload, in this slot.
-    Part(Source, SlotNumber, u32),
+    /// A part of a big payload of this source, in this slot and of so many bytes.
+    Part(Source, BigNumber, SlotNumber, u32),
 }
 
 /// What the shard proposes by itself.
@@ -66,14 +67,14 @@ impl<T> Pending<T> {
         self.turns.len()
     }
 
-    /// Answers the publishes that have waited too long; their turns stay under way.
+    /// Answers the publishes that have waited too long. Their turns stay under way, so nobody knows what becomes of them.
     pub(crate) fn expire(&mut self, now: Monotonic, answers: &mut Vec<(T, Answer)>) {
         for asking in self.turns.values_mut().flatten().map(|(_, asking)| asking) {
             if !matches!(asking, Asking::Append(_, deadline) if *deadline <= now) {
                 continue;
             }
             if let Asking::Append(ticket, _) = std::mem::replace(asking, Asking::Shard(Own::Housekeeping)) {
-                answers.push((ticket, Answer::Published(Err(Refusal::TimedOut))));
+                answers.push((ticket, Answer::Published(Err(Refusal::Unknown))));
             }
         }
     }

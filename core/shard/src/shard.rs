@@ -14,26 +14,27 @@ use std::time::Duration;
 
 use forebay_env::{Env, Monotonic};
 use forebay_machine::{Catalog, Effects, Machine, MachineSettings};
+use forebay_model::limits::TURN_BYTES_MAX;
 use forebay_model::{LogIndex, LogTime, NodeId, PartitionId, Refusal, ShardId, Term, TopicDefaults};
 use forebay_replication::{
     LeaderReady, OpenError, Output, ReadToken, Recovered, Replica, ReplicaConfig, Role,
 };
 
 use crate::archive::Archive;
-use crate::big::BigAppend;
+use crate::big::{BigAppend, BigNumber};
 use crate::board::{Board, ShardStatus};
 use crate::cold::ColdDone;
 use crate::coordinator::CoordinatorSettings;
-use crate::draft::Draft;
+use crate::draft::{Draft, Drafts};
 use crate::group::GroupDesk;
-use crate::guard::DiskGuard;
+use crate::guard::{DiskGuard, GuardState};
 use crate::hot::HotCache;
 use crate::index::Index;
 use crate::log_clock::{LogClock, StepPolicy};
-use crate::mailbox::{Mailbox, Source};
+use crate::mailbox::{Left, Mailbox, Room, Source};
 use crate::metrics::ShardMetrics;
 use crate::pace::Pace;
-use crate::pending::{Askers, Pending};
+use crate::pending::Pending;
 use crate::reclaim::{Reclaim, ReclaimDone};
 use crate::retention::{Retention, RetentionDone};
 use crate::scrub::{ScrubDone, Scrubber};
@@ -167,13 +168,15 @@ pub struct Shard<T> {
     pub(crate) index: Index,
     pub(crate) hot: HotCache,
     pub(crate) archive: Archive,
-    pub(crate) draft: Draft<T>,
+    pub(crate) draft: Drafts<T>,
     /// A finished turn that the replica could not take yet.
     pub(crate) stalled: Option<Turn<T>>,
     pub(crate) proposer: u64,
     pub(crate) turn_number: u64,
     pub(crate) pending: Pending<T>,
     pub(crate) big: BTreeMap<Source, BigAppend<T>>,
+    /// Of the last one.
+    pub(crate) big_number: BigNumber,
     /// Whose part was written last.
     pub(crate) part_last: Source,
     pub(crate) waiting: WaitingFetches<T>,
@@ -208,9 +211,9 @@ pub struct Shard<T> {
 
 /// A turn ready to be proposed.
 pub(crate) struct Turn<T> {
-    pub(crate) number: u64,
-    pub(crate) body: bytes::Bytes,
-    pub(crate) askers: Askers<T>,
+    number: u64,
+    body: bytes::Bytes,
+    draft: Draft<T>,
 }
 
 impl<T: Clone + Send + 'static> Shard<T> {
@@ -254,12 +257,13 @@ impl<T: Clone + Send + 'static> Shard<T> {
             clock: None,
             index: Index::default(),
             archive,
-            draft: Draft::new(),
+            draft: Drafts::new(),
             stalled: None,
             proposer,
             turn_number: 0,
             pending: Pending::new(),
             big: BTreeMap::new(),
+            big_number: BigNumber::default(),
             part_last: Source(0),
             waiting: WaitingFetches::new(),
             barriers: BTreeMap::new(),
@@ -291,9 +295,9 @@ impl<T: Clone + Send + 'static> Shard<T> {
     pub fn turn(&mut self) -> NextTurn {
         let now = self.env.clock.monotonic();
         let guard = self.guard.state();
-        let room = if self.stalled.is_some() { 0 } else { self.pace.room(now, guard) };
+        let room = self.room(now, guard);
         let taken = self.mailbox.take(room);
-        self.pace.pay(taken.bytes, guard);
+        self.pace.pay(taken.paced_bytes, guard);
         for done in taken.completions {
             self.complete(now, done);
         }
@@ -309,6 +313,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         self.look_for_space(now);
         self.keep_house(now);
         self.scrub(now);
+        self.expire(now);
         self.write_parts();
         self.propose(now);
         self.pump(now);
@@ -319,7 +324,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         self.summarize(now);
         self.show();
         self.deliver();
-        self.next_turn(now, taken.more)
+        self.next_turn(now, taken.left)
     }
 
     /// Begins to end the shard in good order: everybody who waits is answered, everything written is flushed and
@@ -330,7 +335,20 @@ impl<T: Clone + Send + 'static> Shard<T> {
         self.replica.close();
     }
 
-    fn next_turn(&self, now: Monotonic, more: bool) -> NextTurn {
+    /// What this turn may take. The disk guard's pace holds payloads up and nothing else; while the replica takes nothing,
+    /// what else there is gathers in the drafts as far as a turn goes.
+    fn room(&mut self, now: Monotonic, guard: GuardState) -> Room {
+        let pace = self.pace.room(now, guard);
+        match &self.stalled {
+            None => Room { bytes: TURN_BYTES_MAX, paced_bytes: pace },
+            Some(_) => {
+                let bytes = TURN_BYTES_MAX.saturating_sub(self.draft.bytes());
+                Room { bytes, paced_bytes: 0 }
+            }
+        }
+    }
+
+    fn next_turn(&self, now: Monotonic, left: Left) -> NextTurn {
         if self.closed {
             return NextTurn::Never;
         }
@@ -338,8 +356,11 @@ impl<T: Clone + Send + 'static> Shard<T> {
             // It still wakes to refuse what comes in.
             return NextTurn::At(now + Duration::from_secs(1));
         }
-        let paced = self.pace.wait(self.guard.state()).filter(|_| more).map(|wait| now + wait);
-        if more && self.stalled.is_none() && paced.is_none() {
+        let paced = match left {
+            Left::Paced => self.pace.wait(self.guard.state()).map(|wait| now + wait),
+            Left::Nothing | Left::Work => None,
+        };
+        if left != Left::Nothing && self.stalled.is_none() && paced.is_none() {
             return NextTurn::Now;
         }
         let deadlines = [
@@ -444,23 +465,42 @@ impl<T: Clone + Send + 'static> Shard<T> {
         self.clock.as_mut().map_or(last, |clock| clock.advance(now, wall))
     }
 
+    /// Proposes the drafts in order, until the replica takes no more.
     fn propose(&mut self, now: Monotonic) {
-        if self.stalled.is_none() && !self.draft.is_empty() {
-            let time = self.log_time(now);
-            self.turn_number += 1;
-            self.spoke_at = now;
-            match self.draft.finish(time, self.proposer, self.turn_number) {
-                Ok((body, askers)) => self.stalled = Some(Turn { number: self.turn_number, body, askers }),
-                Err((error, askers)) => {
-                    tracing::error!(shard = self.config.id.0, %error, "a turn fits no entry and is refused");
-                    self.give_up_parts(&askers);
-                    let limit = forebay_commitlog::limits::ENTRY_BODY_BYTES_MAX as u64;
-                    self.refuse_askers(askers, &Refusal::TooLarge { limit });
-                }
+        loop {
+            let next = self.stalled.take().or_else(|| self.next_draft(now));
+            let Some(turn) = next else { return };
+            self.propose_turn(turn);
+            if self.stalled.is_some() {
+                return;
             }
         }
-        let Some(turn) = self.stalled.take() else { return };
-        self.propose_turn(turn);
+    }
+
+    /// The next draft that an entry can hold, as a turn.
+    fn next_draft(&mut self, now: Monotonic) -> Option<Turn<T>> {
+        while let Some(draft) = self.draft.pop() {
+            self.turn_number += 1;
+            self.spoke_at = now;
+            if let Some(turn) = self.finish(now, self.turn_number, draft) {
+                return Some(turn);
+            }
+        }
+        None
+    }
+
+    /// Makes a draft into a turn of this number, or refuses it because no entry can hold it.
+    fn finish(&mut self, now: Monotonic, number: u64, draft: Draft<T>) -> Option<Turn<T>> {
+        let time = self.log_time(now);
+        match draft.body(time, self.proposer, number) {
+            Ok(body) => Some(Turn { number, body, draft }),
+            Err(error) => {
+                tracing::error!(shard = self.config.id.0, %error, "a turn fits no entry and is refused");
+                let limit = forebay_commitlog::limits::ENTRY_BODY_BYTES_MAX as u64;
+                self.refuse_askers(draft.into_askers(), &Refusal::TooLarge { limit });
+                None
+            }
+        }
     }
 
     fn propose_turn(&mut self, turn: Turn<T>) {
@@ -469,14 +509,27 @@ impl<T: Clone + Send + 'static> Shard<T> {
         match self.replica.propose(vec![entry]) {
             Ok(_) => {
                 self.pending_bytes += turn.body.len() as u64;
-                self.pending.insert(turn.number, turn.askers);
+                self.pending.insert(turn.number, turn.draft.into_askers());
             }
             Err(Dropped::Full | Dropped::NotReady) => self.stalled = Some(turn),
             Err(Dropped::NotLeader(_) | Dropped::Fenced) => {
                 let refusal = self.not_leading();
-                self.refuse_askers(turn.askers, &refusal);
+                self.refuse_askers(turn.draft.into_askers(), &refusal);
             }
         }
+    }
+
+    /// Takes the publishes that have waited too long out of the turn that the replica could not take.
+    pub(crate) fn expire_stalled(&mut self, now: Monotonic) -> Vec<T> {
+        let Some(turn) = &mut self.stalled else { return Vec::new() };
+        let expired = turn.draft.expire(now);
+        if !expired.is_empty()
+            && let Some(Turn { number, draft, .. }) = self.stalled.take()
+            && !draft.is_empty()
+        {
+            self.stalled = self.finish(now, number, draft);
+        }
+        expired
     }
 
     /// Ends the segment when it is long enough. The log must hold everything proposed before, so that it knows.
@@ -518,12 +571,10 @@ impl<T: Clone + Send + 'static> Shard<T> {
         }
         self.unload_groups(&Refusal::Unknown);
         let mut askers = self.draft.abandon();
-        askers.extend(self.stalled.take().into_iter().flat_map(|turn| turn.askers));
+        askers.extend(self.stalled.take().into_iter().flat_map(|turn| turn.draft.into_askers()));
         self.refuse_askers(askers, certain);
         for (source, big) in std::mem::take(&mut self.big) {
-            let (ticket, behind) = big.give_up();
-            self.answers.push((ticket, Answer::Published(Err(certain.clone()))));
-            self.answers.extend(behind.into_iter().map(|work| work.refuse(certain)));
+            self.answers.push((big.ticket, Answer::Published(Err(certain.clone()))));
             self.mailbox.release(source);
         }
         for fetch in self.waiting.take_all() {

@@ -9,6 +9,7 @@ use forebay_model::group::{GroupListing, GroupReply, GroupRequest};
 use forebay_model::publish::{Confirm, PayloadKind, Published};
 use forebay_model::{LeaderEpoch, Offset, PartitionId, Refusal, TopicId};
 
+use crate::mailbox::{Lane, Parcel};
 use crate::membership::MembersOrder;
 use crate::refuse_group;
 
@@ -36,7 +37,7 @@ pub struct Append<T> {
     pub payload: Bytes,
     /// When to answer.
     pub confirm: Confirm,
-    /// Answer `TimedOut` at this time; the payload may be stored all the same.
+    /// Answer at this time: `TimedOut` if it was not proposed, and then it never is; `Unknown` if it was.
     pub deadline: Monotonic,
 }
 
@@ -146,6 +147,15 @@ pub struct Proposed {
 }
 
 impl<T> Work<T> {
+    /// It as a mailbox takes it; it weighs `bytes`.
+    pub fn parcel(self, bytes: usize) -> Parcel<Work<T>> {
+        let (lane, deadline) = match &self {
+            Work::Append(append) => (Lane::Paced, Some(append.deadline)),
+            Work::Propose(..) | Work::Group(..) => (Lane::Free, None),
+        };
+        Parcel { bytes, lane, deadline, work: self }
+    }
+
     /// The answer that refuses it.
     pub fn refuse(self, refusal: &Refusal) -> (T, Answer) {
         match self {

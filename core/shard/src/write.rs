@@ -2,34 +2,39 @@
 
 use bytes::Bytes;
 use forebay_env::Monotonic;
-use forebay_machine::{Append as AppendCommand, Command, ProducerStamp, Which};
+use forebay_machine::{Append as AppendCommand, ProducerStamp, Which};
 use forebay_model::limits::PART_BYTES_MAX;
 use forebay_model::publish::PayloadKind;
-use forebay_model::{LogIndex, LogTime, Refusal, SlotNumber, Timestamp, TimestampType};
+use forebay_model::{LogTime, Refusal, SlotNumber, Timestamp, TimestampType};
 use forebay_record::batch::{BatchHeader, with_append_time};
 
-use crate::big::{BigAppend, Finished};
-use crate::entry::{SLOT_PART, SLOT_PART_LIST, SLOT_PAYLOAD, encode_parts};
-use crate::mailbox::Source;
-use crate::pending::{Askers, Asking};
+use crate::big::{BigAppend, BigNumber};
+use crate::entry::{PartRef, SLOT_PART, SLOT_PART_LIST, SLOT_PAYLOAD, encode_parts};
+use crate::mailbox::{Parcel, Source};
+use crate::pending::Asking;
 use crate::shard::Shard;
 use crate::work::{Answer, Append, Work};
 
 impl<T: Clone + Send + 'static> Shard<T> {
-    pub(crate) fn work_all(&mut self, now: Monotonic, work: Vec<(Source, Work<T>)>) {
+    pub(crate) fn work_all(&mut self, now: Monotonic, work: Vec<(Source, Parcel<Work<T>>)>) {
         if work.is_empty() {
             return;
         }
         if !self.leads() {
             let refusal = self.not_leading();
-            self.answers.extend(work.into_iter().map(|(_, work)| work.refuse(&refusal)));
+            self.answers.extend(work.into_iter().map(|(_, parcel)| parcel.work.refuse(&refusal)));
             return;
         }
-        for (source, work) in work {
-            match self.big.get_mut(&source) {
-                Some(big) => big.push_behind(work),
-                None => self.work(now, source, work),
+        let mut behind = Vec::new();
+        for (source, parcel) in work {
+            // A big payload of the same source came first in this very turn.
+            match self.big.contains_key(&source) {
+                true => behind.push((source, parcel)),
+                false => self.work(now, source, parcel.work),
             }
+        }
+        for (source, parcel) in behind.into_iter().rev() {
+            self.mailbox.put_back(source, parcel);
         }
     }
 
@@ -42,16 +47,21 @@ impl<T: Clone + Send + 'static> Shard<T> {
     }
 
     fn append(&mut self, now: Monotonic, source: Source, append: Append<T>) {
+        if append.deadline <= now {
+            return self.answers.push((append.ticket, Answer::Published(Err(Refusal::TimedOut))));
+        }
         match self.prepare(now, &append) {
             Err(refusal) => self.answers.push((append.ticket, Answer::Published(Err(refusal)))),
             Ok((payload, command)) if payload.len() > PART_BYTES_MAX => {
                 self.mailbox.hold(source);
-                let big = BigAppend::new(append.ticket, append.deadline, payload, command);
+                self.big_number.0 += 1;
+                let Append { ticket, deadline, .. } = append;
+                let big = BigAppend::new(self.big_number, ticket, deadline, payload, command);
                 self.big.insert(source, big);
             }
-            Ok((payload, mut command)) => {
-                command.slot = self.draft.push_slot(SLOT_PAYLOAD, payload);
-                self.draft.push(Command::Append(command), Asking::Append(append.ticket, append.deadline));
+            Ok((payload, command)) => {
+                let asking = Asking::Append(append.ticket, append.deadline);
+                self.draft.push_append(SLOT_PAYLOAD, payload, command, asking);
             }
         }
     }
@@ -106,43 +116,44 @@ impl<T: Clone + Send + 'static> Shard<T> {
             if written && !self.draft.has_room(PART_BYTES_MAX) {
                 return;
             }
-            let Some(part) = self.big.get_mut(&source).and_then(BigAppend::next_part) else { continue };
+            let Some(big) = self.big.get_mut(&source) else { continue };
+            let Some(part) = big.next_part() else { continue };
+            let number = big.number;
             written = true;
             self.part_last = source;
             let bytes = u32::try_from(part.len()).expect("at most PART_BYTES_MAX");
-            let slot = self.draft.push_slot(SLOT_PART, part);
-            self.draft.push_all(Vec::new(), Asking::Part(source, slot, bytes));
+            self.draft.push_slot(SLOT_PART, part, |slot| Asking::Part(source, number, slot, bytes));
         }
     }
 
-    /// Refuses the big payloads of which these turns would have written parts.
-    pub(crate) fn give_up_parts(&mut self, askers: &Askers<T>) {
-        for (_, asking) in askers {
-            let Asking::Part(source, ..) = asking else { continue };
-            let Some(big) = self.big.remove(source) else { continue };
-            let (ticket, behind) = big.give_up();
-            self.answers.push((ticket, Answer::Published(Err(Refusal::Busy))));
-            for work in behind.into_iter().rev() {
-                self.mailbox.put_back(*source, 0, work);
-            }
-            self.mailbox.release(*source);
-        }
-    }
-
-    pub(crate) fn part_applied(&mut self, source: Source, index: LogIndex, slot: SlotNumber, bytes: u32) {
-        let Some(big) = self.big.get_mut(&source) else { return };
-        if !big.applied(index, slot, bytes) {
+    pub(crate) fn part_applied(&mut self, source: Source, number: BigNumber, part: PartRef) {
+        // Another number: that payload was given up, its parts are dead.
+        let Some(big) = self.big.get_mut(&source).filter(|big| big.number == number) else { return };
+        if !big.applied(part) {
             return;
         }
         let Some(big) = self.big.remove(&source) else { return };
-        let Finished { ticket, deadline, mut command, parts, behind } = big.finish();
-        command.slot = self.draft.push_slot(SLOT_PART_LIST, encode_parts(&parts));
+        let (ticket, deadline, mut command, parts) = big.finish();
         command.parts = parts.iter().map(|part| (part.index, part.slot)).collect();
-        self.draft.push(Command::Append(command), Asking::Append(ticket, deadline));
-        for work in behind.into_iter().rev() {
-            self.mailbox.put_back(source, 0, work);
-        }
+        let asking = Asking::Append(ticket, deadline);
+        self.draft.push_append(SLOT_PART_LIST, encode_parts(&parts), command, asking);
         self.mailbox.release(source);
+    }
+
+    /// Refuses the publishes that have waited too long and were not proposed: in the mailbox, in parts whose list is not
+    /// written, in a draft. Nothing of them takes effect. A shard never sleeps longer than a tick, so none waits much longer
+    /// than it may.
+    pub(crate) fn expire(&mut self, now: Monotonic) {
+        let mut late = self.draft.expire(now);
+        for (source, big) in self.big.extract_if(.., |_, big| big.deadline <= now) {
+            late.push(big.ticket);
+            self.mailbox.release(source);
+        }
+        late.extend(self.expire_stalled(now));
+        self.answers
+            .extend(late.into_iter().map(|ticket| (ticket, Answer::Published(Err(Refusal::TimedOut)))));
+        let work = self.mailbox.take_expired(now);
+        self.answers.extend(work.into_iter().map(|work| work.refuse(&Refusal::TimedOut)));
     }
 }
 

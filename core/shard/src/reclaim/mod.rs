@@ -129,8 +129,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
                     Ok(Some(decision)) if self.leads() => {
                         // There may be more than one decision holds.
                         self.reclaim.dirty = true;
-                        self.draft.push_slot(SLOT_RECLAIM, decision);
-                        self.draft.push_all(Vec::new(), Asking::Shard(Own::Housekeeping));
+                        self.draft.push_slot(SLOT_RECLAIM, decision, |_| Asking::Shard(Own::Housekeeping));
                     }
                     Ok(_) => {}
                     Err(error) => {

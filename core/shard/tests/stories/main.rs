@@ -1,6 +1,8 @@
 //! One shard in a world of its own: time, files, jobs and wires are in the tests' hands, so that every turn and every job
 //! comes when the story says.
 
+mod deadlines;
 mod fences;
 mod memory_disk;
+mod paces;
 mod world;

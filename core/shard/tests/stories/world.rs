@@ -9,15 +9,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use forebay_env::{Clock, Env, IoClass, Job, Monotonic, Network, Random, Spawn, WallMs};
 use forebay_machine::{Command, MachineSettings, OpenPartition, PartitionSettings};
+use forebay_model::fetch::Isolation;
 use forebay_model::publish::{Confirm, PayloadKind, Published};
 use forebay_model::{
-    FlushClass, LeaderEpoch, NodeId, PartitionId, ShardId, Timestamp, TimestampType, TopicDefaults, TopicId,
+    FlushClass, LeaderEpoch, NodeId, Offset, PartitionId, ShardId, Timestamp, TimestampType, TopicDefaults,
+    TopicId,
 };
-use forebay_record::batch::{BatchBuilder, Codec, NewRecord};
+use forebay_record::batch::{BatchBuilder, Batches, Codec, NewRecord, Records};
 use forebay_replication::{Bootstrap, PeerId, ReplicaConfig, ShardClass};
 use forebay_shard::{
-    Answer, Append, Board, DiskGuard, Fittings, Hooks, Mailbox, NextTurn, Read, Shard, ShardConfig,
-    ShardMailbox, ShardMetrics, Source, StepPolicy, Work,
+    Answer, Append, Board, DiskGuard, FetchItemWork, FetchWork, Fittings, Hooks, Mailbox, NextTurn, Read,
+    Shard, ShardConfig, ShardMailbox, ShardMetrics, Source, StepPolicy, Work,
 };
 
 use crate::memory_disk::MemoryDisk;
@@ -273,7 +275,7 @@ impl World {
     }
 
     pub fn post(&self, source: u64, bytes: usize, work: Work<u64>) {
-        assert!(self.mailbox.post_work(Source(source), bytes, work).is_ok(), "there is room");
+        assert!(self.mailbox.post_work(Source(source), work.parcel(bytes)).is_ok(), "there is room");
     }
 
     pub fn read(&self, read: Read<u64>) {
@@ -321,6 +323,44 @@ impl World {
     /// The answer to a ticket, once.
     pub fn answer(&self, ticket: u64) -> Option<Answer> {
         self.answered.lock().unwrap().remove(&ticket)
+    }
+
+    /// The offset of a publish that was confirmed.
+    pub fn offset(&self, ticket: u64) -> u64 {
+        self.published(ticket).expect("it is answered").expect("it is confirmed").base_offset.0
+    }
+
+    /// Where the next record of a partition goes.
+    pub fn end(&self, partition: u64) -> u64 {
+        self.shard.machine().partition(PartitionId(partition)).expect("it exists").end.0
+    }
+
+    /// The value of one record.
+    pub fn read_value(&mut self, partition: u64, offset: u64) -> Vec<u8> {
+        let (ticket, wanted) = (self.ticket(), Offset(offset));
+        let item = FetchItemWork {
+            partition: PartitionId(partition),
+            topic: TopicId([1; 16]),
+            offset: wanted,
+            bytes_max: u64::MAX,
+            leader_epoch: None,
+        };
+        self.read(Read::Fetch(FetchWork {
+            ticket,
+            number: ticket,
+            items: vec![item],
+            bytes_min: 1,
+            bytes_max: 1,
+            deadline: self.now(),
+            isolation: Isolation::Uncommitted,
+        }));
+        self.settle();
+        let Some(Answer::Fetched(mut fetched)) = self.answer(ticket) else { panic!("it is answered") };
+        let bytes: Bytes = fetched.remove(0).expect("it can be read").records.concat().into();
+        let batch = Batches::new(bytes).next().expect("it is there").expect("it is whole");
+        let records = Records::open(&batch, 256 << 20).expect("it is whole");
+        let record = records.map(Result::unwrap).find(|record| record.offset == wanted);
+        record.expect("it is there").value.expect("it has one").to_vec()
     }
 
     /// The answer to a publish, once.
