@@ -12,6 +12,7 @@ pub mod logging;
 pub mod node;
 pub mod operator;
 pub mod registry;
+pub mod replicas;
 mod run;
 mod shard_thread;
 

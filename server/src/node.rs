@@ -11,7 +11,7 @@ use forebay_broker::{Broker, BrokerConfig, DiskGuard, Memory, ShardHandle, Ticke
 use forebay_env::Env;
 use forebay_machine::MachineSettings;
 use forebay_model::{FlushClass, NodeId, ShardId, TopicDefaults};
-use forebay_replication::{Bootstrap, PeerId, Recovered, ReplicaConfig, ShardClass};
+use forebay_replication::{Bootstrap, OnTailLoss, PeerId, Recovered, ReplicaConfig, ShardClass};
 use forebay_shard::coordinator::CoordinatorSettings;
 use forebay_shard::{
     Board, Fittings, Hooks, Mailbox, Shard, ShardConfig, ShardMailbox, ShardMetrics, ShardOpenError,
@@ -19,6 +19,7 @@ use forebay_shard::{
 };
 
 use crate::identity::{self, Identity, IdentityError, Insist, Wanted};
+use crate::replicas::{Origin, ReplicaSettings};
 
 /// What a node is told. Everything that differs between the binary and the simulator comes in the [`Env`].
 #[derive(Clone, Debug)]
@@ -27,8 +28,10 @@ pub struct NodeConfig {
     pub dir: PathBuf,
     /// Its number.
     pub node: NodeId,
-    /// Every node that holds replicas, this one included.
+    /// Every node that holds replicas, this one included; the founders, where groups are founded.
     pub nodes: BTreeSet<NodeId>,
+    /// How this node's replicas take part.
+    pub replicas: ReplicaSettings,
     /// The cluster's id, where it is given from outside instead of being made with the directory.
     pub cluster: Option<String>,
     /// Shards that confirm after fdatasync.
@@ -72,6 +75,8 @@ pub enum NodeError {
     Io(PathBuf, std::io::Error),
     /// A node id that no peer can have.
     NodeId(NodeId),
+    /// An incarnation that no peer can have.
+    Incarnation(u16),
     /// A shard could not be opened.
     Shard(ShardId, ShardOpenError),
 }
@@ -82,6 +87,7 @@ impl fmt::Display for NodeError {
             NodeError::Identity(error) => error.fmt(f),
             NodeError::Io(path, error) => write!(f, "{}: {error}", path.display()),
             NodeError::NodeId(id) => write!(f, "{id} cannot be a node's number"),
+            NodeError::Incarnation(n) => write!(f, "{n} cannot be an incarnation: they count from 1"),
             NodeError::Shard(shard, error) => write!(f, "shard {shard} could not be opened: {error}"),
         }
     }
@@ -204,6 +210,13 @@ fn open_shard(
         (Arc::clone(&fittings.mailbox), Arc::clone(&fittings.board), Arc::clone(&fittings.metrics));
     let (shard, recovered) =
         Shard::open(env.clone(), dir, shard_config, fittings).map_err(|error| NodeError::Shard(id, error))?;
+    if let Some(before) = recovered.rejoined {
+        tracing::error!(
+            shard = id.0,
+            %before,
+            "power was lost with records unflushed: this replica comes back as a newcomer without a vote, until the leader adds it"
+        );
+    }
     Ok(OpenedShard { id, shard, mailbox, board, metrics, recovered })
 }
 
@@ -216,12 +229,21 @@ fn shard_config(config: &NodeConfig, id: ShardId, class: FlushClass) -> Result<S
     let peer = |node: NodeId| PeerId::first(node).ok_or(NodeError::NodeId(node));
     let voters = config.nodes.iter().map(|node| peer(*node)).collect::<Result<BTreeSet<_>, _>>()?;
     let alone = voters.len() == 1;
+    let bootstrap = match config.replicas.origin {
+        Origin::Founds => Bootstrap::Found(voters),
+        Origin::Joins => Bootstrap::Join,
+    };
+    let incarnation = config.replicas.incarnation;
+    let first = peer(config.node)?;
+    let me = PeerId::new(first.node(), incarnation).ok_or(NodeError::Incarnation(incarnation))?;
     let class = match class {
         FlushClass::Sync => ShardClass::Sync,
         FlushClass::Async => ShardClass::Async,
     };
     let shards = (config.shards_sync + config.shards_async).max(1) as usize;
-    let mut replica = ReplicaConfig::new(id, peer(config.node)?, class, Bootstrap::Found(voters));
+    let mut replica = ReplicaConfig::new(id, me, class, bootstrap);
+    replica.on_tail_loss = OnTailLoss::Rejoin;
+    replica.follower_lag_bytes_max = config.replicas.follower_lag_bytes_max;
     replica.tail_cache_bytes_max = config.tail_bytes_max / shards;
     replica.segment_bytes_first = config.segment_bytes_first;
     replica.segment_bytes_max = config.segment_bytes_max;

@@ -369,6 +369,7 @@ fn node_config(config: &Config, shards_given: bool) -> NodeConfig {
         dir: config.data_dir.clone(),
         node: config.node_id,
         nodes: [config.node_id].into(),
+        replicas: Default::default(),
         cluster: None,
         shards_sync: config.shards_sync,
         shards_async: config.shards_async,

@@ -59,6 +59,7 @@ fn config(dir: &Path) -> NodeConfig {
         dir: dir.to_owned(),
         node: NodeId(1),
         nodes: [NodeId(1)].into(),
+        replicas: Default::default(),
         cluster: None,
         shards_sync: 1,
         shards_async: 1,

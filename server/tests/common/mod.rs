@@ -30,6 +30,7 @@ pub fn config(dir: &Path) -> NodeConfig {
         dir: dir.to_owned(),
         node: NodeId(1),
         nodes: [NodeId(1)].into(),
+        replicas: Default::default(),
         cluster: None,
         shards_sync: 1,
         shards_async: 1,

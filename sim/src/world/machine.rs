@@ -172,6 +172,7 @@ impl Machine {
             dir: dir.clone(),
             node: self.id,
             nodes: start.nodes.clone(),
+            replicas: Default::default(),
             cluster: Some("simulated-cluster-0001".to_owned()),
             shards_sync: sizes.shards_sync,
             shards_async: sizes.shards_async,
