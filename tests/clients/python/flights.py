@@ -148,8 +148,8 @@ def count():
             equal(home.setdefault(aircraft, partition), partition, f"the partition of {aircraft}")
             last[aircraft] = number
     total = sum(len(c.seen) for c in counters)
-    print(f"flights: {FLIGHTS} distinct, {len(last)} aircraft in order, {total - FLIGHTS} read twice,")
-    print(f"flights: the member that was killed had read {died_with}")
+    print(f"flights: {FLIGHTS} distinct, {len(last)} aircraft in order, {total - FLIGHTS} read twice")
+    print(f"flights: the member that was killed had seen {died_with} of them")
 
 
 main({"count": count, "member": member})
