@@ -295,14 +295,29 @@ impl Replica {
         self.applied
     }
 
-    /// Whether the shard should propose a `Seal` now: it leads, and the segment has reached its size or a newcomer needs a
-    /// checkpoint that knows of it. Not while the checkpoints of earlier seals are on their way.
+    /// Whether the shard should propose a `Seal` now: it may, and the segment has reached its size or a newcomer needs a
+    /// checkpoint that knows of it.
     #[must_use]
     pub fn wants_seal(&self) -> bool {
+        self.may_seal() && (self.log().wants_seal() || self.newcomer_wants_seal())
+    }
+
+    /// Whether the shard may propose a `Seal` now, for reasons of its own: it leads, the log holds everything proposed before,
+    /// and the checkpoints of earlier seals are not still on their way.
+    #[must_use]
+    pub fn may_seal(&self) -> bool {
         self.check_leader().is_ok()
             && !self.checkpoints.is_full()
             && self.last_index() == self.log().last_index()
-            && (self.log().wants_seal() || self.newcomer_wants_seal())
+    }
+
+    /// Whether the segment is twice as long as it should be because the checkpoints of earlier seals are still on their way:
+    /// the shard should append as little as it can until they are written.
+    #[must_use]
+    pub fn is_seal_overdue(&self) -> bool {
+        let active = || self.reader().segments().into_iter().next_back();
+        self.checkpoints.is_full()
+            && active().is_some_and(|active| active.bytes >= 2 * self.config.segment_bytes_max)
     }
 
     /// A handle for reading the log on other threads.

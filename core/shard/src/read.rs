@@ -59,8 +59,9 @@ impl<T: Clone + Send + 'static> Shard<T> {
     }
 
     fn barrier(&mut self, ticket: T) {
-        if self.fenced.is_some() {
-            return self.answers.push((ticket, Answer::Barrier(Err(Refusal::Storage))));
+        if self.fenced.is_some() || self.is_closing() {
+            let refusal = self.not_leading();
+            return self.answers.push((ticket, Answer::Barrier(Err(refusal))));
         }
         let token = self.replica.read_index();
         self.barriers.entry(token).or_default().push(ticket);

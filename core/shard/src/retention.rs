@@ -1,8 +1,8 @@
 //! Retention: finds out which partitions hold records that need not be kept, and trims them through the log.
 //!
 //! Only the leader looks, every `retention_interval`, and only while the clock is believed. A partition whose oldest record
-//! is known and young enough is passed over; the others' indexes are read by a job. What it found is proposed as `Trim`, so
-//! every replica forgets the same records.
+//! is known and young enough is passed over; the others' indexes are read by jobs, one behind the other until all partitions
+//! had their turn. What a job found is proposed as `Trim`, so every replica forgets the same records.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::archive::{Archive, ArchiveError, ReadPlan};
 use crate::pending::{Asking, Own};
 use crate::shard::{Done, Shard};
 
-/// Partitions that one job looks at; the next round goes on behind them.
+/// Partitions that one job looks at; the next one of the same round goes on behind them.
 const PARTITIONS_PER_JOB_MAX: usize = 512;
 /// Index entries read of one partition by one job; what is left is found by the next round.
 const ENTRIES_PER_PARTITION_MAX: usize = 50_000;
@@ -24,7 +24,10 @@ const ENTRIES_PER_PARTITION_MAX: usize = 50_000;
 /// What retention remembers between two looks.
 #[derive(Default)]
 pub(crate) struct Retention {
+    /// When the next round begins.
     next: Option<Monotonic>,
+    /// Where the round under way goes on.
+    round: Option<PartitionId>,
     running: bool,
     /// Per partition the start that was looked at and the newest time of its first payload.
     oldest: BTreeMap<PartitionId, (Offset, Timestamp)>,
@@ -32,12 +35,13 @@ pub(crate) struct Retention {
 
 impl Retention {
     pub(crate) fn next_look(&self) -> Option<Monotonic> {
-        self.next.filter(|_| !self.running)
+        self.next.filter(|_| !self.running && self.round.is_none())
     }
 
     /// Forgets everything, when leadership ends.
     pub(crate) fn clear(&mut self) {
         self.next = None;
+        self.round = None;
         self.oldest.clear();
     }
 }
@@ -67,15 +71,18 @@ impl<T: Clone + Send + 'static> Shard<T> {
         }
         let interval = self.config.retention_interval;
         let next = *self.retention.next.get_or_insert(now + interval);
-        if next > now {
-            return;
+        if next <= now && self.retention.round.is_none() {
+            self.retention.next = Some(now + interval);
+            self.retention.round = Some(PartitionId(0));
         }
-        self.retention.next = Some(now + interval);
+        let Some(from) = self.retention.round else { return };
         let time = self.log_time(now);
         if self.clock.as_ref().is_none_or(|clock| !clock.deletes()) {
+            self.retention.round = None;
             return;
         }
-        let looks = self.suspects(time);
+        let (looks, next) = self.suspects(from, time);
+        self.retention.round = next;
         if looks.is_empty() {
             return;
         }
@@ -85,22 +92,22 @@ impl<T: Clone + Send + 'static> Shard<T> {
         self.env.spawn.spawn(IoClass::Background, job);
     }
 
-    /// Partitions that may hold too much.
-    fn suspects(&self, time: LogTime) -> Vec<Look> {
+    /// Partitions from `from` on that may hold too much, as many as one job looks at, and where the next job goes on.
+    fn suspects(&self, from: PartitionId, time: LogTime) -> (Vec<Look>, Option<PartitionId>) {
         let mut looks = Vec::new();
-        for partition in self.machine.partitions() {
-            if looks.len() >= PARTITIONS_PER_JOB_MAX {
-                break;
-            }
+        for partition in self.machine.partitions_from(from) {
             if partition.start == partition.end || !self.is_suspect(partition, time) {
                 continue;
+            }
+            if looks.len() >= PARTITIONS_PER_JOB_MAX {
+                return (looks, Some(partition.id));
             }
             let mut plan = self.plan_from(partition, partition.start, Isolation::Uncommitted, u64::MAX);
             let in_memory = self.index.from(partition.id, partition.start);
             plan.in_memory = in_memory.take(ENTRIES_PER_PARTITION_MAX).cloned().collect();
             looks.push(Look { partition: partition.clone(), plan });
         }
-        looks
+        (looks, None)
     }
 
     fn is_suspect(&self, partition: &Partition, time: LogTime) -> bool {

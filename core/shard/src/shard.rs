@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use forebay_env::{Env, Monotonic};
 use forebay_machine::{Catalog, Effects, Machine, MachineSettings};
-use forebay_model::limits::TURN_BYTES_MAX;
+use forebay_model::limits::{SEGMENT_INDEX_ENTRIES_MAX, TURN_BYTES_MAX};
 use forebay_model::{LogIndex, LogTime, NodeId, PartitionId, Refusal, ShardId, Term, TopicDefaults};
 use forebay_replication::{
     LeaderReady, OpenError, Output, ReadToken, Recovered, Replica, ReplicaConfig, Role,
@@ -206,6 +206,10 @@ pub struct Shard<T> {
     pub(crate) pending_bytes: u64,
     guard: Arc<DiskGuard>,
     pace: Pace,
+    /// Payloads wait until the segment can end.
+    overdue: bool,
+    /// It was asked to close: whatever comes is refused.
+    closing: bool,
     closed: bool,
 }
 
@@ -285,6 +289,8 @@ impl<T: Clone + Send + 'static> Shard<T> {
             pending_bytes: 0,
             guard,
             pace: Pace::new(),
+            overdue: false,
+            closing: false,
             closed: false,
         };
         shard.publish_catalogue();
@@ -323,23 +329,42 @@ impl<T: Clone + Send + 'static> Shard<T> {
         self.notice();
         self.summarize(now);
         self.show();
+        if self.closed {
+            self.refuse_the_rest();
+        }
         self.deliver();
         self.next_turn(now, taken.left)
     }
 
     /// Begins to end the shard in good order: everybody who waits is answered, everything written is flushed and
-    /// recorded as such. Turns go on until one returns [`NextTurn::Never`].
+    /// recorded as such. What comes meanwhile is refused. Turns go on until one returns [`NextTurn::Never`]; from then on
+    /// the mailbox gives back whatever is posted.
     pub fn close(&mut self) {
+        self.closing = true;
         self.abandon(&Refusal::ShuttingDown);
         self.deliver();
         self.replica.close();
+    }
+
+    /// Refuses what came while the shard closed, and lets nothing more in.
+    fn refuse_the_rest(&mut self) {
+        self.mailbox.close();
+        let rest = self.mailbox.take(Room { bytes: usize::MAX, paced_bytes: usize::MAX });
+        let refusal = self.not_leading();
+        let work = rest.work.into_iter().map(|(_, parcel)| parcel.work.refuse(&refusal));
+        self.answers.extend(work);
+        self.answers.extend(rest.reads.into_iter().filter_map(|read| read.refuse(&refusal)));
     }
 
     /// What this turn may take. The disk guard's pace holds payloads up and nothing else; while the replica takes nothing,
     /// what else there is gathers in the drafts as far as a turn goes.
     fn room(&mut self, now: Monotonic, guard: GuardState) -> Room {
         let pace = self.pace.room(now, guard);
+        self.overdue = self.leads() && self.is_seal_overdue();
         match &self.stalled {
+            // Whoever does not lead refuses all of it.
+            None if !self.leads() => Room { bytes: usize::MAX, paced_bytes: usize::MAX },
+            None if self.overdue => Room { bytes: TURN_BYTES_MAX, paced_bytes: 0 },
             None => Room { bytes: TURN_BYTES_MAX, paced_bytes: pace },
             Some(_) => {
                 let bytes = TURN_BYTES_MAX.saturating_sub(self.draft.bytes());
@@ -360,7 +385,12 @@ impl<T: Clone + Send + 'static> Shard<T> {
             Left::Paced => self.pace.wait(self.guard.state()).map(|wait| now + wait),
             Left::Nothing | Left::Work => None,
         };
-        if left != Left::Nothing && self.stalled.is_none() && paced.is_none() {
+        let serves = match left {
+            Left::Nothing => false,
+            Left::Paced => paced.is_none() && !self.overdue,
+            Left::Work => true,
+        };
+        if serves && self.stalled.is_none() {
             return NextTurn::Now;
         }
         let deadlines = [
@@ -443,13 +473,22 @@ impl<T: Clone + Send + 'static> Shard<T> {
 
     /// Whether this replica leads and serves.
     pub(crate) fn leads(&self) -> bool {
-        self.fenced.is_none() && matches!(self.role, Role::Leader { ready: LeaderReady::Yes, .. })
+        self.fenced.is_none()
+            && !self.closing
+            && matches!(self.role, Role::Leader { ready: LeaderReady::Yes, .. })
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing
     }
 
     /// The refusal of somebody who came to a shard that does not lead.
     pub(crate) fn not_leading(&self) -> Refusal {
         if self.fenced.is_some() {
             return Refusal::Storage;
+        }
+        if self.closing {
+            return Refusal::ShuttingDown;
         }
         match self.role {
             Role::Leader { .. } => Refusal::Loading,
@@ -532,10 +571,16 @@ impl<T: Clone + Send + 'static> Shard<T> {
         expired
     }
 
+    /// Whether the segment is twice as long as it should be, because the checkpoints of those before it are not written. Then
+    /// payloads wait for them: the index of a segment is in memory, and what it holds would be replayed.
+    fn is_seal_overdue(&self) -> bool {
+        self.index.active_len() >= 2 * SEGMENT_INDEX_ENTRIES_MAX || self.replica.is_seal_overdue()
+    }
+
     /// Ends the segment when it is long enough. The log must hold everything proposed before, so that it knows.
     fn seal_if_due(&mut self, now: Monotonic) {
-        let entries_max = forebay_model::limits::SEGMENT_INDEX_ENTRIES_MAX;
-        let due = self.replica.wants_seal() || self.seal_wanted || self.index.active_len() >= entries_max;
+        let long = self.index.active_len() >= SEGMENT_INDEX_ENTRIES_MAX;
+        let due = self.replica.wants_seal() || ((self.seal_wanted || long) && self.replica.may_seal());
         if self.leads() && due && !self.sealing {
             // A refused seal is proposed again next turn.
             let seal = (forebay_commitlog::EntryKind::Seal, bytes::Bytes::new());

@@ -1,8 +1,11 @@
 //! One shard in a world of its own: time, files, jobs and wires are in the tests' hands, so that every turn and every job
 //! comes when the story says.
 
+mod closing;
 mod deadlines;
 mod fences;
 mod memory_disk;
 mod paces;
+mod retention;
+mod seals;
 mod world;

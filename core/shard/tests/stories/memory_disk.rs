@@ -36,6 +36,11 @@ impl MemoryDisk {
         self.names().fail = Some(fail);
     }
 
+    /// How many files have a name that ends so.
+    pub fn files(&self, ending: &str) -> usize {
+        self.names().files.keys().filter(|path| path.to_string_lossy().ends_with(ending)).count()
+    }
+
     fn check(&self, fail: Fail) -> io::Result<()> {
         if self.names().fail == Some(fail) { Err(io::Error::from_raw_os_error(5)) } else { Ok(()) }
     }

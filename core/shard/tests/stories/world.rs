@@ -77,6 +77,11 @@ impl Jobs {
         taken.into_iter().map(|(_, job)| job).collect()
     }
 
+    /// Puts jobs back, to be run later.
+    pub fn put(&self, class: IoClass, jobs: Vec<Job>) {
+        self.0.lock().unwrap().extend(jobs.into_iter().map(|job| (class, job)));
+    }
+
     pub fn len(&self) -> usize {
         self.0.lock().unwrap().len()
     }
