@@ -208,6 +208,8 @@ impl Broker {
                 words.push(format!("kafka={}", self.address));
                 // Members that join one by one shall not wait for each other in every case.
                 words.extend(["--group-initial-rebalance-delay".into(), "100ms".into()]);
+                // The stories' records are years old: retention may drop them in the middle of one.
+                words.extend(["--topic-retention".into(), "unlimited".into()]);
                 words.extend(self.extra.iter().cloned());
             }
             Kind::Kafka { class_path } => {
@@ -323,6 +325,7 @@ fn kafka_properties(address: SocketAddr, controller: u16, data: &Path) -> String
          share.coordinator.state.topic.replication.factor=1\n\
          share.coordinator.state.topic.min.isr=1\n\
          group.initial.rebalance.delay.ms=0\n\
+         log.retention.ms=-1\n\
          num.partitions=1\n\
          message.max.bytes=16777216\n\
          replica.fetch.max.bytes=16777216\n",
