@@ -6,6 +6,7 @@ mod flights;
 mod hostile;
 mod kcat;
 mod kill9;
+mod large;
 mod process;
 mod rsyslog;
 mod tools;
@@ -24,6 +25,7 @@ pub fn all(rounds: u32) -> Vec<Suite> {
         kcat::suite(),
         hostile::suite(),
         process::suite(),
+        large::suite(),
         trace::suite(),
     ]);
     all

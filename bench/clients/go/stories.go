@@ -167,7 +167,8 @@ func bigBeside(ctx context.Context, s *setup) error {
 	defer stop()
 	done := make(chan error, 1)
 	var sent atomic.Int64
-	go func() { done <- s.sendLarge(ending, large, &sent) }()
+	value := s.value()
+	go func() { done <- s.sendLarge(ending, large, value, &sent) }()
 	before := s.usage()
 	beside, err := s.steady(ctx, small, s.length)
 	if err != nil {
@@ -180,13 +181,12 @@ func bigBeside(ctx context.Context, s *setup) error {
 }
 
 // sendLarge sends records of the configured size at the configured pace until told to stop.
-func (s *setup) sendLarge(ctx context.Context, topic string, sent *atomic.Int64) error {
+func (s *setup) sendLarge(ctx context.Context, topic string, value []byte, sent *atomic.Int64) error {
 	client, err := s.client(kgo.ProducerBatchMaxBytes(int32(s.bytes)+4096), kgo.BrokerMaxWriteBytes(int32(s.bytes)+8192))
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	value := s.value()
 	for next := time.Now(); ctx.Err() == nil; next = next.Add(s.every) {
 		time.Sleep(time.Until(next))
 		err := client.ProduceSync(ctx, &kgo.Record{Topic: topic, Value: value}).FirstErr()
