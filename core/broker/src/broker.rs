@@ -15,6 +15,7 @@ use forebay_model::{ClusterView, NodeId, NodeView, Refusal, Reply, Request, Topi
 use forebay_shard::{Answer, Read, Source, Work};
 
 use crate::call::{Asker, Call, Gather, Next, Step, Ticket};
+use crate::line::PublishLine;
 use crate::memory::Memory;
 use crate::metrics::BrokerMetrics;
 use crate::outbox::{ClientInfo, ConnectionId, Delivered, FrontDesk, Outbox};
@@ -56,6 +57,8 @@ pub(crate) struct Inner {
     pub(crate) guard: Arc<DiskGuard>,
     pub(crate) memory: Arc<dyn Memory>,
     pub(crate) metrics: BrokerMetrics,
+    /// Lines in which publishes may wait too long.
+    pub(crate) lines: Mutex<Vec<Arc<PublishLine>>>,
     connections: RwLock<BTreeMap<ConnectionId, Arc<Connection>>>,
     next_fetch: AtomicU64,
     pub(crate) next_place: AtomicU64,
@@ -67,6 +70,7 @@ struct Connection {
     client: ClientInfo,
     /// Requests that may wait long and must end with the connection, by token.
     waiting: Mutex<BTreeMap<u64, Arc<Call>>>,
+    publishes: Arc<PublishLine>,
 }
 
 /// How current the local catalogue is known to be when a name is not in it.
@@ -97,6 +101,7 @@ impl Broker {
             guard,
             memory,
             metrics: BrokerMetrics::default(),
+            lines: Mutex::default(),
             connections: RwLock::default(),
             next_fetch: AtomicU64::new(1),
             next_place: AtomicU64::new(0),
@@ -135,12 +140,21 @@ impl Broker {
     pub fn tick(&self, now: Monotonic) {
         let mut replies = Replies::default();
         self.inner.expire_provisioning(now, &mut replies);
+        self.inner.expire_publishes(now, &mut replies);
         replies.deliver();
     }
 
-    /// Takes no new requests from here on.
+    /// Takes no new requests from here on. Fetches that wait for records end with what there is.
     pub fn stop(&self) {
         self.inner.stopping.store(true, Ordering::Release);
+        let open: Vec<_> = {
+            let connections = self.inner.connections.read().unwrap_or_else(PoisonError::into_inner);
+            connections.values().cloned().collect()
+        };
+        for connection in open {
+            let waiting: Vec<_> = lock(&connection.waiting).values().cloned().collect();
+            waiting.iter().for_each(|call| self.inner.end_fetches(call.open_fetches()));
+        }
     }
 
     /// The catalogue as this node knows it.
@@ -166,7 +180,8 @@ impl Broker {
 
 impl FrontDesk for Broker {
     fn open(&self, connection: ConnectionId, outbox: Arc<dyn Outbox>, client: ClientInfo) {
-        let opened = Arc::new(Connection { outbox, client, waiting: Mutex::default() });
+        let opened =
+            Arc::new(Connection { outbox, client, waiting: Mutex::default(), publishes: Arc::default() });
         self.inner.connections_mut().insert(connection, opened);
     }
 
@@ -178,6 +193,7 @@ impl FrontDesk for Broker {
             outbox: Arc::clone(&known.outbox),
             protocol: known.client.protocol,
             local: known.client.local,
+            publishes: Arc::clone(&known.publishes),
         };
         let mut replies = Replies::default();
         self.inner.call(asker, request, Currency::Unknown, &mut replies);
@@ -196,12 +212,12 @@ impl FrontDesk for Broker {
 impl Inner {
     /// Carries out one request.
     pub(crate) fn call(&self, asker: Asker, request: Request, currency: Currency, replies: &mut Replies) {
-        if self.stopping.load(Ordering::Acquire) && changes_something(&request) {
+        if self.is_stopping() && changes_something(&request) {
             let reply = crate::refuse::reply(&request, &Refusal::ShuttingDown, self, &asker);
             return replies.push(&asker, reply);
         }
         match request {
-            Request::Publish(publish) => self.publish(asker, publish, currency, replies),
+            Request::Publish(publish) => self.publish(asker, publish, replies),
             Request::Fetch(fetch) => self.fetch(asker, fetch, currency, replies),
             Request::FindOffsets(find) => self.find_offsets(asker, find, currency, replies),
             Request::FindEpochEnds(find) => self.find_epoch_ends(asker, find, currency, replies),
@@ -251,6 +267,7 @@ impl Inner {
                 None => self.call(asker, *request, Currency::Confirmed, replies),
                 Some(refusal) => self.refuse(&asker, &request, &refusal, replies),
             },
+            Step::Publishes(line) => self.publishes_go_on(&line, barrier_refusal(&answer), replies),
             Step::Create(create) => self.created(asker, create, answer, replies),
             Step::Delete(delete, names, refused) => {
                 self.deleted(asker, delete, names, refused, answer, replies);
@@ -337,6 +354,10 @@ impl Inner {
             nodes: vec![NodeView { id: self.config.node, host, port }],
             controller: leader_of(self.shards.catalogue()).0,
         }
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
     }
 
     /// Whether somebody is there to hear an answer.

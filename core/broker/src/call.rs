@@ -11,6 +11,7 @@ use forebay_model::publish::Published;
 use forebay_model::{PartitionRef, Refusal, Reply, TopicId, TopicName};
 use forebay_shard::Answer;
 
+use crate::line::PublishLine;
 use crate::memory::Charge;
 use crate::outbox::{ConnectionId, Outbox};
 
@@ -22,6 +23,8 @@ pub(crate) struct Asker {
     pub(crate) outbox: Arc<dyn Outbox>,
     pub(crate) protocol: &'static str,
     pub(crate) local: std::net::SocketAddr,
+    /// Where its connection's publishes wait for the catalogue.
+    pub(crate) publishes: Arc<PublishLine>,
 }
 
 /// One part of an open request: what a shard gives back with its answer.
@@ -99,7 +102,9 @@ pub(crate) enum GroupGather {
 pub(crate) enum Step {
     /// Waits for the barrier that makes the local catalogue current.
     Describe(DescribeTopics),
-    /// Waits for the barrier before saying that a topic to read or write does not exist.
+    /// The publishes of a connection wait for the barrier, before one of them hears that its topic does not exist.
+    Publishes(Arc<PublishLine>),
+    /// Waits for the barrier before saying that a topic does not exist.
     Unresolved(Box<forebay_model::Request>),
     /// Waits for shard 0 to create.
     Create(CreateStep),

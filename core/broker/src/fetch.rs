@@ -43,8 +43,8 @@ impl Inner {
         if groups.is_empty() {
             return self.finish(&asker, Reply::Fetch(slots.take()), replies);
         }
-        // A refusal is told at once: the other items do not wait for records.
-        let wait_ms = if refused { 0 } else { fetch.wait_ms_max };
+        // A refusal is told at once: the other items do not wait for records. Nor does anybody when the node stops.
+        let wait_ms = if refused || self.is_stopping() { 0 } else { fetch.wait_ms_max };
         let deadline = self.env.clock.monotonic() + Duration::from_millis(u64::from(wait_ms));
         let numbered: Vec<u64> = groups.iter().map(|_| self.fetch_number()).collect();
         let open =

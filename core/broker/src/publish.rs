@@ -1,41 +1,105 @@
 //! Publishing: every item goes to the shard of its partition, in order.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use forebay_env::Monotonic;
 use forebay_model::publish::Publish;
 use forebay_model::{PartitionRef, Refusal, Reply, Request};
-use forebay_shard::{Answer, Append, Work};
+use forebay_shard::{Answer, Append, GuardState, Read, Work};
 
-use crate::broker::{Currency, Inner, Replies};
+use crate::broker::{Currency, Inner, Replies, lock};
 use crate::call::{Asker, Call, Gather, PublishGather, Slots, Step, Ticket};
+use crate::line::{PublishLine, Waiting};
 use crate::memory::Charge;
 use crate::place::{self, Placed};
-use forebay_shard::GuardState;
 
 /// A publish may take this long at least: clients whose protocol gives the time no meaning send none.
 const PUBLISH_TIMEOUT_MIN: Duration = Duration::from_secs(1);
 
 impl Inner {
-    pub(crate) fn publish(&self, asker: Asker, publish: Publish, currency: Currency, replies: &mut Replies) {
+    pub(crate) fn publish(&self, asker: Asker, publish: Publish, replies: &mut Replies) {
         if publish.items.is_empty() {
             return self.finish(&asker, Reply::Publish(Vec::new()), replies);
         }
         if self.guard.state() == GuardState::Full {
             return self.refuse(&asker, &Request::Publish(publish), &Refusal::DiskFull, replies);
         }
-        let placed = self.place(publish.items.iter().map(|item| &item.partition));
-        if currency == Currency::Unknown
-            && placed.iter().flat_map(|p| p.as_ref().err()).any(place::may_be_stale)
-        {
-            let step = Step::Unresolved(Box::new(Request::Publish(publish)));
-            return self.after_barrier(asker, step, replies);
-        }
-        let now = self.env.clock.monotonic();
-        let deadline = now + Duration::from_millis(publish.timeout_ms.into()).max(PUBLISH_TIMEOUT_MIN);
-        let confirm = publish.confirm;
+        let since = self.env.clock.monotonic();
+        let deadline = since + Duration::from_millis(publish.timeout_ms.into()).max(PUBLISH_TIMEOUT_MIN);
         let held = publish.items.iter().map(|item| item.payload.len()).sum();
         let charge = Charge::new(&self.memory, held);
-        let gather = PublishGather { slots: Slots::new(publish.items.len()), since: now, _charge: charge };
+        let line = Arc::clone(&asker.publishes);
+        if let Some(first) = line.queue(Waiting { asker, publish, since, deadline, charge }) {
+            self.place_publish(&line, first, Currency::Unknown, replies);
+        }
+    }
+
+    /// Goes on with the publishes of a connection that waited for the catalogue.
+    pub(crate) fn publishes_go_on(
+        &self,
+        line: &Arc<PublishLine>,
+        refusal: Option<Refusal>,
+        replies: &mut Replies,
+    ) {
+        let refusal = refusal.or_else(|| self.is_stopping().then_some(Refusal::ShuttingDown));
+        while let Some((waiting, currency)) = line.next() {
+            let late = waiting.deadline <= self.env.clock.monotonic();
+            match refusal.clone().or(late.then_some(Refusal::TimedOut)) {
+                Some(refusal) => self.refuse_publish(waiting, &refusal, replies),
+                None => {
+                    if self.place_publish(line, waiting, currency, replies) == Placing::Waits {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Refuses the publishes that have waited for the catalogue too long.
+    pub(crate) fn expire_publishes(&self, now: Monotonic, replies: &mut Replies) {
+        let lines = std::mem::take(&mut *lock(&self.lines));
+        for line in lines {
+            for late in line.expire(now) {
+                self.refuse_publish(late, &Refusal::TimedOut, replies);
+            }
+            if line.stays_watched() {
+                lock(&self.lines).push(line);
+            }
+        }
+    }
+
+    fn refuse_publish(&self, waiting: Waiting, refusal: &Refusal, replies: &mut Replies) {
+        self.refuse(&waiting.asker, &Request::Publish(waiting.publish), refusal, replies);
+    }
+
+    /// Places a publish, or lets it wait in front of its line if only the local copy may not know its topics.
+    fn place_publish(
+        &self,
+        line: &Arc<PublishLine>,
+        waiting: Waiting,
+        currency: Currency,
+        replies: &mut Replies,
+    ) -> Placing {
+        let placed = self.place(waiting.publish.items.iter().map(|item| &item.partition));
+        let stale = placed.iter().flat_map(|p| p.as_ref().err()).any(place::may_be_stale);
+        if currency == Currency::Confirmed || !stale {
+            self.send_publish(waiting, placed, replies);
+            return Placing::Done;
+        }
+        let asker = waiting.asker.clone();
+        if line.wait_first(waiting) {
+            lock(&self.lines).push(Arc::clone(line));
+        }
+        let call = Call::new(asker, Gather::Step(Step::Publishes(Arc::clone(line))));
+        self.post_read(self.shards.catalogue(), Read::Barrier(Ticket { call, part: 0 }), replies);
+        Placing::Waits
+    }
+
+    fn send_publish(&self, waiting: Waiting, placed: Vec<Result<Placed, Refusal>>, replies: &mut Replies) {
+        let Waiting { asker, publish, since, deadline, charge } = waiting;
+        let confirm = publish.confirm;
+        let gather = PublishGather { slots: Slots::new(publish.items.len()), since, _charge: charge };
         let call = Call::new(asker, Gather::Publish(gather));
         for (part, (item, placed)) in publish.items.into_iter().zip(placed).enumerate() {
             let ticket = Ticket { call: call.clone(), part };
@@ -73,6 +137,13 @@ impl Inner {
         };
         partitions.map(place).collect()
     }
+}
+
+/// Whether a publish was placed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Placing {
+    Done,
+    Waits,
 }
 
 fn fits(placed: Placed, bytes: usize) -> Result<Placed, Refusal> {

@@ -1,0 +1,88 @@
+//! The publishes of one connection that wait for the catalogue, in order. One that names a topic which the local copy does
+//! not have waits until the copy is known to be current; what the same connection publishes meanwhile waits behind it, for
+//! its records would overtake those before them.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use forebay_env::Monotonic;
+use forebay_model::publish::Publish;
+
+use crate::broker::{Currency, lock};
+use crate::call::Asker;
+use crate::memory::Charge;
+
+/// A publish that was taken and not placed yet.
+pub(crate) struct Waiting {
+    pub(crate) asker: Asker,
+    pub(crate) publish: Publish,
+    /// When it was taken.
+    pub(crate) since: Monotonic,
+    /// When it is given up.
+    pub(crate) deadline: Monotonic,
+    /// The memory of its payloads.
+    pub(crate) charge: Charge,
+}
+
+/// The line of one connection. It holds no more than the requests that its gateway lets a connection have open.
+#[derive(Default)]
+pub(crate) struct PublishLine {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// With what is known of the catalogue for each.
+    waiting: VecDeque<(Waiting, Currency)>,
+    /// A barrier is asked for, or somebody is placing what waited.
+    busy: bool,
+    /// Somebody looks at the deadlines.
+    watched: bool,
+}
+
+impl PublishLine {
+    /// Queues a publish if others wait; gives it back if it may be placed at once.
+    pub(crate) fn queue(&self, waiting: Waiting) -> Option<Waiting> {
+        let mut state = lock(&self.state);
+        if !state.busy {
+            return Some(waiting);
+        }
+        state.waiting.push_back((waiting, Currency::Unknown));
+        None
+    }
+
+    /// Puts the first publish (back) in front; a barrier is asked for that covers everything that waits now. Says whether
+    /// somebody should begin to look at the deadlines.
+    pub(crate) fn wait_first(&self, waiting: Waiting) -> bool {
+        let mut state = lock(&self.state);
+        state.waiting.push_front((waiting, Currency::Unknown));
+        state.waiting.iter_mut().for_each(|(_, currency)| *currency = Currency::Confirmed);
+        state.busy = true;
+        !std::mem::replace(&mut state.watched, true)
+    }
+
+    /// The next publish to place. Without one, later ones are placed at once again.
+    pub(crate) fn next(&self) -> Option<(Waiting, Currency)> {
+        let mut state = lock(&self.state);
+        let next = state.waiting.pop_front();
+        state.busy = next.is_some();
+        next
+    }
+
+    /// Takes out what has waited too long.
+    pub(crate) fn expire(&self, now: Monotonic) -> Vec<Waiting> {
+        let mut state = lock(&self.state);
+        let (late, waiting) =
+            std::mem::take(&mut state.waiting).into_iter().partition(|(waiting, _)| waiting.deadline <= now);
+        state.waiting = waiting;
+        let late: VecDeque<_> = late;
+        late.into_iter().map(|(waiting, _)| waiting).collect()
+    }
+
+    /// Whether somebody still has to look at the deadlines.
+    pub(crate) fn stays_watched(&self) -> bool {
+        let mut state = lock(&self.state);
+        state.watched = state.busy;
+        state.watched
+    }
+}
