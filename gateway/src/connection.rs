@@ -65,6 +65,8 @@ struct Connection {
     /// Bytes that the session took since its last word: at most a frame that is not complete.
     swallowed: usize,
     outgoing: Outgoing,
+    /// When the client was told something last.
+    wrote_at: Option<Instant>,
     /// Set when the connection ends as soon as everything is written.
     ending: Option<End>,
     told_shutdown: bool,
@@ -85,6 +87,7 @@ impl Connection {
             is_quiet: false,
             swallowed: 0,
             outgoing: Outgoing::default(),
+            wrote_at: None,
             ending: None,
             told_shutdown: false,
             paused: None,
@@ -220,6 +223,7 @@ impl Connection {
                     self.seat.shared().metrics.writes.increment();
                     self.seat.counts().bytes_out.add(bytes as u64);
                     self.deadlines.stall = None;
+                    self.wrote_at = Some(now);
                     self.touch(now);
                 }
                 Poll::Ready(Err(why)) => return Err(self.end_with(End::PeerReset(why))),
@@ -340,8 +344,11 @@ impl Connection {
         self.seat.leave();
         self.outgoing = Outgoing::default();
         self.memory.hold(0, 0);
-        if end.lingers() {
-            let until = self.seat.shared().now() + self.limits().linger_max;
+        // What was written long ago was read long ago; a client that was told nothing loses nothing.
+        let until = self.wrote_at.map(|at| at + self.limits().linger_max);
+        if end.lingers()
+            && let Some(until) = until.filter(|until| self.seat.shared().now() < *until)
+        {
             // Errors say that the client is gone, which is what is waited for.
             if poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx)).await.is_ok() {
                 poll_fn(|cx| self.poll_linger(until, cx)).await;

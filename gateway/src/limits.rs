@@ -56,7 +56,7 @@ pub struct Limits {
     pub idle_max: Duration,
     /// A client whose first request is not complete after this long is closed.
     pub handshake_max: Duration,
-    /// How long a closed connection waits for the client to close too, so that it reads the last bytes first.
+    /// How long after its last bytes a closed connection waits for the client to close too, so that it reads them first.
     pub linger_max: Duration,
     /// While the byte budget is spent, one connection at a time may complete the frame it has begun, so that
     /// half-read frames never wait for each other; it has this long.

@@ -4,8 +4,10 @@ mod toy;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
+use forebay_env::{Clock, Monotonic, WallMs};
 use forebay_gateway::{ByteBudget, Drained, Gateway, StartError};
 use toy::{Answering, Desk, Hall, PATIENCE, Toy, config};
 
@@ -83,6 +85,44 @@ fn a_client_that_does_not_close_cannot_hold_up_a_drain_for_long() {
     // It never closes its side, so the drain waits for linger_max and no longer.
     assert_eq!(hall.gateway.drain(PATIENCE), Drained { finished: 1, cut: 0 });
     stubborn.expect_close();
+}
+
+/// The real clock, put forward by whole minutes.
+struct Ahead(Arc<dyn Clock>, AtomicU64);
+
+impl Clock for Ahead {
+    fn monotonic(&self) -> Monotonic {
+        self.0.monotonic() + Duration::from_secs(60 * self.1.load(Ordering::Relaxed))
+    }
+
+    fn wall(&self) -> WallMs {
+        self.0.wall()
+    }
+}
+
+#[test]
+fn clients_that_were_told_nothing_lately_do_not_hold_up_a_drain() {
+    let toy: &'static Toy = Box::leak(Box::default());
+    let clock = Arc::new(Ahead(forebay_env::real::env().clock, AtomicU64::new(0)));
+    let gateway = Gateway::start(
+        config(|c| c.limits.linger_max = Duration::from_secs(60)),
+        vec![(toy, vec![(Ipv4Addr::LOCALHOST, 0).into()])],
+        Desk::new(Answering::AtOnce),
+        clock.clone(),
+        Arc::new(ByteBudget::new(usize::MAX)),
+    )
+    .unwrap();
+    let address = gateway.listening()[0].address;
+    let (mut quiet, _silent) = (toy::Client::connect(address), toy::Client::connect(address));
+    quiet.echo(b"told a minute ago");
+    let began = Instant::now();
+    while gateway.connections_open() < 2 {
+        assert!(began.elapsed() < PATIENCE);
+        std::thread::yield_now();
+    }
+    clock.1.store(1, Ordering::Relaxed);
+    assert_eq!(gateway.drain(PATIENCE), Drained { finished: 2, cut: 0 });
+    quiet.expect_close();
 }
 
 #[test]
