@@ -141,7 +141,9 @@ impl Machine {
                 Ok(Outcome::Done)
             }
             Command::OpenPartition(open) => self.open_partition(meta, &open, effects),
-            Command::DropPartition { partition, .. } => self.drop_partition(partition, effects),
+            Command::DropPartition { catalogue_version, partition } => {
+                self.drop_partition(catalogue_version, partition, effects)
+            }
             Command::Append(append) => self.append(meta, append, effects),
             Command::Trim { partition, start, bytes } => {
                 let state = self.partitions.get_mut(&partition).ok_or(Refusal::UnknownPartition)?;
@@ -210,8 +212,18 @@ impl Machine {
         Ok(Outcome::Opened)
     }
 
-    /// Remembers the id in any case: the command that would open it may come later.
-    fn drop_partition(&mut self, id: PartitionId, effects: &mut Effects) -> Result<Outcome, Refusal> {
+    /// Remembers an id that it does not know: the command that would open it may come later. What a catalogue says that is
+    /// older than the one behind the partition is not meant for it and changes nothing.
+    fn drop_partition(
+        &mut self,
+        catalogue_version: u64,
+        id: PartitionId,
+        effects: &mut Effects,
+    ) -> Result<Outcome, Refusal> {
+        let present = self.partitions.get(&id);
+        if present.is_some_and(|partition| catalogue_version < partition.catalogue_version) {
+            return Ok(Outcome::Done);
+        }
         self.dropped.insert(id);
         if self.partitions.remove(&id).is_some() {
             self.producers.forget(id);
