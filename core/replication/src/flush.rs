@@ -3,12 +3,13 @@
 
 use forebay_commitlog::{Durability, Entry, Fault, FlushDone, HardState, Occasion, ReadError};
 use forebay_env::IoClass;
+use forebay_env::fault::{self, planted};
 use forebay_model::LogIndex;
 
 use crate::config::{ASYNC_FLUSH_BYTES, ASYNC_FLUSH_DELAY, IDLE_RECORD_DELAY, ShardClass};
 use crate::identity::Life;
 use crate::job::{self, Done};
-use crate::output::{Fence, Output};
+use crate::output::{Fence, Output, Role};
 use crate::replica::{Closing, Replica};
 
 impl Replica {
@@ -103,6 +104,10 @@ impl Replica {
         if let Some(hard) = &hard {
             self.hard.saved = hard.clone();
         }
+        if self.says_early() && hard.is_none() {
+            self.persist.count_early();
+            self.release_persisted();
+        }
         let hard_file = self.hard_file.clone();
         let (clock, took) = (self.env.clock.clone(), self.config.flush_took.clone());
         job::spawn(&self.env, &self.post, IoClass::Flush, move || {
@@ -118,6 +123,14 @@ impl Replica {
             took.record(clock.monotonic().since(began));
             Done::Flushed(flushed)
         });
+    }
+
+    /// Whether a planted bug speaks of entries before their flush has ended.
+    fn says_early(&self) -> bool {
+        match self.role {
+            Role::Leader { .. } => planted(fault::Fault::ConfirmBeforeFlush),
+            Role::Follower { .. } | Role::Candidate => planted(fault::Fault::AppendAckBeforeFlush),
+        }
     }
 
     pub(crate) fn flush_ended(&mut self, result: Result<Option<FlushDone>, Fault>) {

@@ -141,7 +141,7 @@ impl Replica {
     }
 
     /// Lets go of what the flushed numbers held back, and tells Raft.
-    fn release_persisted(&mut self) {
+    pub(crate) fn release_persisted(&mut self) {
         while self.fence.is_none()
             && let Some((number, messages)) = self.persist.release()
         {

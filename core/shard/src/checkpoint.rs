@@ -50,6 +50,6 @@ impl<T: Clone + Send + 'static> Shard<T> {
         };
         self.applied = entry.index;
         self.replica.applied(entry.index);
-        self.replica.checkpoint(request);
+        self.replica.checkpoint(crate::planted::checkpoint(self.config.id, request));
     }
 }

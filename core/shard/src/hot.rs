@@ -59,6 +59,12 @@ impl HotCache {
         range.into_iter().flatten().map(|(_, (entry, payload))| (entry, payload))
     }
 
+    /// The offset behind the last payload of `partition` here.
+    pub(crate) fn end(&self, partition: PartitionId) -> Option<Offset> {
+        let mut all = self.payloads.range((partition, Offset(0))..=(partition, Offset(u64::MAX)));
+        all.next_back().map(|(_, (entry, _))| Offset(entry.first_offset.0 + u64::from(entry.count)))
+    }
+
     /// Forgets everything, for a state that was replaced.
     pub(crate) fn clear(&mut self) {
         self.payloads.clear();

@@ -24,6 +24,7 @@ mod membership;
 mod metrics;
 mod pace;
 mod pending;
+mod planted;
 mod provision;
 mod read;
 mod reclaim;

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use forebay_env::Monotonic;
+use forebay_env::fault::{Fault, planted};
 use forebay_machine::{Append as AppendCommand, ProducerStamp, Which};
 use forebay_model::limits::PART_BYTES_MAX;
 use forebay_model::publish::PayloadKind;
@@ -52,6 +53,9 @@ impl<T: Clone + Send + 'static> Shard<T> {
         }
         match self.prepare(now, &append) {
             Err(refusal) => self.answers.push((append.ticket, Answer::Published(Err(refusal)))),
+            Ok((_, command)) if planted(Fault::DuplicateConfirmedEarly) && self.confirms_early(&command) => {
+                self.answers.push((append.ticket, Answer::Published(Err(Refusal::DuplicateSequence))));
+            }
             Ok((payload, command)) if payload.len() > PART_BYTES_MAX => {
                 self.mailbox.hold(source);
                 self.big_number.0 += 1;
@@ -60,6 +64,9 @@ impl<T: Clone + Send + 'static> Shard<T> {
                 self.big.insert(source, big);
             }
             Ok((payload, command)) => {
+                if planted(Fault::UnappliedServed) {
+                    self.show_unapplied(&command, &payload);
+                }
                 let asking = Asking::Append(append.ticket, append.deadline);
                 self.draft.push_append(SLOT_PAYLOAD, payload, command, asking);
             }

@@ -1,0 +1,63 @@
+//! The planted bugs of a shard, for the simulator: what each does in place of the right thing. None of it is in the binary:
+//! the places that call it ask [`planted`] first, which is constantly false there.
+
+use bytes::Bytes;
+use forebay_env::fault::{self, Fault, planted};
+use forebay_machine::{Append as AppendCommand, IndexEntry, Machine, Partition, SectionKind};
+use forebay_model::{Offset, ShardId};
+use forebay_replication::CheckpointRequest;
+
+use crate::shard::Shard;
+
+/// A checkpoint; it lacks what the state knows of producers if that bug is planted.
+pub(crate) fn checkpoint(shard: ShardId, mut request: CheckpointRequest) -> CheckpointRequest {
+    if planted(Fault::DedupMissingFromCheckpoint) {
+        let empty = Machine::new(shard).encode_checkpoint();
+        let producers = empty.into_iter().find(|(kind, _)| *kind == SectionKind::PRODUCERS);
+        for (kind, bytes) in &mut request.sections {
+            if let Some((_, empty)) = producers.as_ref().filter(|(producers, _)| producers.0 == *kind) {
+                bytes.clone_from(empty);
+            }
+        }
+    }
+    request
+}
+
+impl<T: Clone + Send + 'static> Shard<T> {
+    /// A batch that was met before is a duplicate, whatever became of the first one.
+    pub(crate) fn confirms_early(&self, command: &AppendCommand) -> bool {
+        let (Some(stamp), Some((partition, _))) = (&command.producer, command.targets.first()) else {
+            return false;
+        };
+        let (id, epoch, sequence) = (stamp.id.0 as u64, stamp.epoch.0 as u64, stamp.base_sequence.0 as u64);
+        let key = [self.proposer, partition.0, id, epoch, sequence];
+        fault::met_before(Fault::DuplicateConfirmedEarly, &key)
+    }
+
+    /// What is about to be proposed can be read, at the offset that it will have if all goes well.
+    pub(crate) fn show_unapplied(&mut self, command: &AppendCommand, payload: &Bytes) {
+        let Some(&(partition, _)) = command.targets.first() else { return };
+        let Some(known) = self.machine.partition(partition) else { return };
+        let entry = IndexEntry {
+            partition,
+            first_offset: self.shown_end(known),
+            count: command.count,
+            log_index: self.replica.last_index(),
+            slot: command.slot,
+            first_position: 0,
+            bytes: command.bytes,
+            max_timestamp: command.max_timestamp,
+            earliest_expiry: None,
+            parts: Vec::new(),
+        };
+        self.hot.insert(entry, payload.clone());
+    }
+
+    /// The end of a partition that its readers are shown: what is applied, unless a bug is planted.
+    pub(crate) fn shown_end(&self, partition: &Partition) -> Offset {
+        match planted(Fault::UnappliedServed) {
+            true => self.hot.end(partition.id).max(Some(partition.end)).unwrap_or(partition.end),
+            false => partition.high_watermark(),
+        }
+    }
+}
