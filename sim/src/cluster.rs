@@ -11,7 +11,9 @@ use forebay_env::{Clock, IoClass, Job};
 use forebay_model::{NodeId, Reply, Request};
 use forebay_shard::{Done, NextTurn};
 
-use crate::checkers::{Broken, Cursors, Replicas, check_fences, is_on_a_majority};
+use crate::checkers::{
+    Broken, Cursors, NEWEST_FILES, Replicas, check_fences, confirmed_somewhere, is_on_a_majority,
+};
 use crate::counters::Counters;
 use crate::history::{BatchId, History};
 use crate::nemesis::Nemesis;
@@ -143,7 +145,8 @@ pub struct Cluster {
     calls: BTreeMap<u64, Call>,
     next_token: u64,
     next_connection: u64,
-    connections: BTreeMap<(usize, usize), ConnectionId>,
+    /// By client, its process, and node.
+    connections: BTreeMap<(usize, u32, usize), ConnectionId>,
     /// The last arrival on each connection, so that nothing overtakes: to the node, and back.
     arrivals: BTreeMap<ConnectionId, (u64, u64)>,
     leaders: BTreeMap<usize, BTreeMap<usize, bool>>,
@@ -236,16 +239,28 @@ impl Cluster {
 
     /// A client calls a node. The answer is heard as [`Heard::Reply`] with the token.
     pub fn call(&mut self, client: usize, node: usize, request: Request) -> u64 {
+        self.call_from(client, 0, node, 0, request)
+    }
+
+    /// A client's process number so and so calls a node, and its packets are held up for so many nanoseconds.
+    pub fn call_from(
+        &mut self,
+        client: usize,
+        process: u32,
+        node: usize,
+        held_up: u64,
+        request: Request,
+    ) -> u64 {
         let token = self.next_token;
         self.next_token += 1;
         self.counters.hit("client operations");
-        let latency = self.rng.between(50 * US, MS);
+        let latency = held_up + self.rng.between(50 * US, MS);
         let life = self.machines[node].life;
         if self.machines[node].process.is_none() {
             self.put(latency, Event::Reply { client, token, reply: None });
             return token;
         }
-        let connection = self.connect(client, node);
+        let connection = self.connect(client, process, node);
         let arrival = self.arrive(connection, latency, |times| &mut times.0);
         self.calls.insert(token, Call { client, node, connection });
         let request = Box::new(request);
@@ -254,8 +269,8 @@ impl Cluster {
     }
 
     /// A client closes its connection to a node, as one does that has waited too long: its calls there are lost.
-    pub fn hang_up(&mut self, client: usize, node: usize) {
-        let Some(connection) = self.connections.remove(&(client, node)) else { return };
+    pub fn hang_up(&mut self, client: usize, process: u32, node: usize) {
+        let Some(connection) = self.connections.remove(&(client, process, node)) else { return };
         let arrival = self.arrive(connection, MS, |times| &mut times.0);
         let life = self.machines[node].life;
         self.queue.put(arrival, Event::HangUp { node, life, connection });
@@ -284,9 +299,9 @@ impl Cluster {
         Ok(())
     }
 
-    fn connect(&mut self, client: usize, node: usize) -> ConnectionId {
+    fn connect(&mut self, client: usize, process: u32, node: usize) -> ConnectionId {
         let next = &mut self.next_connection;
-        *self.connections.entry((client, node)).or_insert_with(|| {
+        *self.connections.entry((client, process, node)).or_insert_with(|| {
             *next += 1;
             ConnectionId(*next)
         })
@@ -557,7 +572,7 @@ impl Cluster {
         machine.paused_until = 0;
         self.replicas.forget(machine.id);
         self.leaders.remove(&node);
-        self.connections.retain(|(_, of), _| *of != node);
+        self.connections.retain(|(_, _, of), _| *of != node);
         self.lose_calls(|call| call.node == node);
         let after = self.nemesis.downtime();
         self.put(after, Event::Start(node));
@@ -623,12 +638,12 @@ impl Cluster {
         }
         self.counters.hit("opens that failed after a fault");
         // The fault was met and is gone: another failure has no excuse.
-        if machine.excuse != Some(crate::nemesis::FLIPPED) {
-            machine.excuse = None;
-        }
         let crash = self.nemesis.crash();
         machine.disk.crash(crash);
         machine.disk.set_total(self.plan.disk_bytes);
+        if machine.excuse != Some(crate::nemesis::FLIPPED) && machine.disk.is_sound(self.plan.disk_bytes) {
+            machine.excuse = None;
+        }
         let after = self.nemesis.downtime();
         self.put(after, Event::Start(node));
         Ok(())
@@ -636,16 +651,30 @@ impl Cluster {
 
     /// Now and then, looks whether a batch that was just confirmed would survive a power cut.
     pub fn look_at_media(&mut self, batch: BatchId) -> Result<(), Broken> {
-        if !self.rng.chance(60) {
-            return Ok(());
+        // A retried one always: it may be answered without its original.
+        let sent = self.history.sent(batch);
+        let (retried, place) = (sent.attempts > 1, sent.place);
+        if retried && self.history.keeps_everything(place) {
+            return self.look_for(batch, usize::MAX);
         }
+        if self.rng.chance(60) { self.look_for(batch, NEWEST_FILES) } else { Ok(()) }
+    }
+
+    /// A producer was told that a batch was stored long ago: wherever that is, it survives a power cut.
+    pub fn confirmed_without_offset(&mut self, batch: BatchId) -> Result<(), Broken> {
+        confirmed_somewhere(&mut self.history, batch);
+        let place = self.history.sent(batch).place;
+        if self.history.keeps_everything(place) { self.look_for(batch, usize::MAX) } else { Ok(()) }
+    }
+
+    fn look_for(&mut self, batch: BatchId, files_max: usize) -> Result<(), Broken> {
         let place = self.history.sent(batch).place;
         let topic = self.history.topics.get(&place.topic);
         let Some(shard) = topic.and_then(|topic| topic.shards.get(place.number as usize)) else {
             return Ok(());
         };
         self.counters.hit("media looked at after a confirm");
-        is_on_a_majority(&self.machines, *shard, batch)
+        is_on_a_majority(&self.machines, *shard, batch, files_max)
     }
 
     /// Whether every shard of every node that can run has applied the same; compares their states then.

@@ -67,6 +67,8 @@ pub struct Sent {
     pub open: u32,
     /// Where it was confirmed.
     pub confirmed: Option<u64>,
+    /// It was confirmed without its offset.
+    pub confirmed_somewhere: bool,
     /// When it was made, in milliseconds of a correct wall clock.
     pub made_ms: i64,
 }
@@ -127,6 +129,14 @@ impl History {
             (0..facts.shards.len() as u32).map(move |number| Place { topic, number })
         };
         self.topics.iter().flat_map(of).collect()
+    }
+
+    /// Whether nothing of a partition is ever deleted.
+    pub fn keeps_everything(&self, place: Place) -> bool {
+        let settings = self.topics.get(&place.topic).map(|topic| &topic.settings);
+        settings.is_some_and(|settings| {
+            settings.retention_ms.flatten().is_none() && settings.retention_bytes.flatten().is_none()
+        })
     }
 
     /// What is known of a partition.

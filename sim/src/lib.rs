@@ -5,11 +5,13 @@
 //! wrong in it in [`nemesis`], clients in [`clients`], promises in [`checkers`].
 #![forbid(unsafe_code)]
 
+pub mod campaign;
 pub mod checkers;
 pub mod clients;
 pub mod cluster;
 pub mod counters;
 pub mod history;
+pub mod hunt;
 pub mod nemesis;
 mod panics;
 pub mod plan;

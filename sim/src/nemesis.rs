@@ -191,7 +191,13 @@ impl Cluster {
         let rng = &mut self.nemesis.rng;
         let op = rng.pick(&Op::ALL);
         let error = if op == Op::Read || rng.chance(500) { EIO } else { ENOSPC };
-        let fault = Fault { op, skip: rng.below(30), error, stays: rng.chance(300) };
+        // What is seldom called fails at once, or it never would.
+        let skip_max = match op {
+            Op::SetLen => 1,
+            Op::Create | Op::Rename | Op::Remove | Op::SyncDir => 5,
+            Op::Write | Op::SyncData | Op::Read => 30,
+        };
+        let fault = Fault { op, skip: rng.below(skip_max), error, stays: rng.chance(300) };
         let machine = &mut self.machines[node];
         machine.disk.put_fault(fault);
         machine.excuse.get_or_insert("its disk fails");

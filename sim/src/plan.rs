@@ -1,6 +1,8 @@
 //! What a run is made of: drawn from its seed. Every run has some kinds of faults and not others, so that rare
 //! combinations are met.
 
+use forebay_env::fault::{FAULT_POINTS, Fault};
+
 use crate::random::Rng;
 use crate::world::clock::SECOND;
 use crate::world::disk::Lie;
@@ -57,7 +59,7 @@ impl Kind {
 /// A planted bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bug {
-    /// The leader confirms, and followers acknowledge, before their flush.
+    /// A flush of a segment answers before its data is on the medium.
     EarlyFlush,
     /// A vote is not flushed.
     VoteNotFlushed,
@@ -65,31 +67,41 @@ pub enum Bug {
     DirectoryNotFlushed,
     /// What recovery kept is not flushed before it counts.
     RecoveredTailNotFlushed,
-    /// The log below a checkpoint is not on the medium when the checkpoint is.
-    CheckpointAheadOfLog,
     /// A node whose disk was replaced comes back under its old peer id.
     PeerIdReused,
-    /// None: the plans of planted bugs, in which everything must pass.
+    /// One that stands in the code: a fault point.
+    Point(Fault),
+    /// None: what `--bug` runs when nothing may be found.
     Control,
 }
 
+/// The bugs that the world around the nodes plays, with their names.
+const OF_THE_WORLD: [(&str, Bug); 5] = [
+    ("early-flush", Bug::EarlyFlush),
+    ("vote-not-flushed", Bug::VoteNotFlushed),
+    ("directory-not-flushed", Bug::DirectoryNotFlushed),
+    ("recovered-tail-not-flushed", Bug::RecoveredTailNotFlushed),
+    ("peer-id-reused", Bug::PeerIdReused),
+];
+
 impl Bug {
     /// All of them with their names.
-    pub const ALL: [(&'static str, Bug); 6] = [
-        ("early-flush", Bug::EarlyFlush),
-        ("vote-not-flushed", Bug::VoteNotFlushed),
-        ("directory-not-flushed", Bug::DirectoryNotFlushed),
-        ("recovered-tail-not-flushed", Bug::RecoveredTailNotFlushed),
-        ("checkpoint-ahead-of-log", Bug::CheckpointAheadOfLog),
-        ("peer-id-reused", Bug::PeerIdReused),
-    ];
+    pub fn all() -> Vec<(&'static str, Bug)> {
+        let points = Fault::ALL.into_iter().map(|(name, fault)| (name, Bug::Point(fault)));
+        OF_THE_WORLD.into_iter().chain(points).collect()
+    }
 
-    /// By name.
-    pub fn by_name(name: &str) -> Option<Bug> {
-        if name == "control" {
-            return Some(Bug::Control);
+    /// The fault point to be planted, if it is one.
+    pub fn point(self) -> Option<Fault> {
+        match self {
+            Bug::Point(fault) => Some(fault),
+            _ => None,
         }
-        Bug::ALL.iter().find(|(known, _)| *known == name).map(|(_, bug)| *bug)
+    }
+
+    /// Whether this build can plant it.
+    pub fn can_be_planted(self) -> bool {
+        FAULT_POINTS || self.point().is_none()
     }
 }
 
@@ -125,15 +137,10 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan of a seed.
+    /// The plan of a seed. It does not depend on the bug: what is found is found by ordinary runs.
     pub fn of(seed: u64, bug: Option<Bug>) -> Plan {
         let mut rng = Rng::stream(seed, "plan");
-        let mut kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|_| rng.chance(400)).collect();
-        if bug.is_some() {
-            // Faults without which no promise is broken by the bugs that a world can plant.
-            kinds.retain(|kind| !matches!(kind, Kind::Flip | Kind::DiskError | Kind::DiskFull));
-            kinds.extend([Kind::Power, Kind::PowerAll]);
-        }
+        let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|_| rng.chance(400)).collect();
         let weather = Weather {
             loss_permille: rng.pick(&[0, 5, 20, 100]),
             double_permille: rng.pick(&[0, 5, 50]),
@@ -179,7 +186,6 @@ fn lies(bug: Bug) -> Vec<(Lie, bool)> {
         Bug::VoteNotFlushed => vec![(Lie::File("hard-state"), false)],
         Bug::DirectoryNotFlushed => vec![(Lie::Names, false)],
         Bug::RecoveredTailNotFlushed => vec![(Lie::File(".seg"), true)],
-        Bug::CheckpointAheadOfLog => vec![(Lie::File(".seg"), false)],
-        Bug::PeerIdReused | Bug::Control => Vec::new(),
+        Bug::PeerIdReused | Bug::Point(_) | Bug::Control => Vec::new(),
     }
 }

@@ -1,19 +1,23 @@
 //! One run: a cluster and its clients from a seed, from founding to the last comparison.
 
+use forebay_env::fault;
 use forebay_model::ShardId;
 
 use crate::checkers::{Broken, Deadlines, segments_agree};
 use crate::clients::{
     Client, Committer, CommitterKind, Creator, Desk, Producer, ProducerKind, Reader, ReaderKind, Temporary,
 };
-use crate::cluster::{Cluster, Heard};
+use crate::cluster::{Cluster, Event, Heard};
 use crate::counters::Counters;
-use crate::plan::Plan;
+use crate::plan::{Bug, Plan};
 use crate::random::Rng;
-use crate::world::clock::SECOND;
+use crate::world::clock::{MS, SECOND};
 
 /// After the clients have stopped, everything open is finished within this.
 const DRAIN_NS_MAX: u64 = 30 * SECOND;
+
+/// Replicas that applied the same have the same files within this.
+const SETTLE_NS_MAX: u64 = 5 * SECOND;
 
 /// What came of a run.
 #[derive(Clone, Debug)]
@@ -34,8 +38,11 @@ pub struct Report {
 pub fn run(plan: Plan, prints: bool) -> Report {
     crate::panics::remember();
     let seed = plan.seed;
+    let planted = fault::plant(plan.bug.and_then(Bug::point));
+    assert!(planted, "whoever plants a bug has asked whether this build can");
     let mut simulation = Simulation::new(plan, prints);
     let broken = simulation.run_through().err();
+    fault::plant(None);
     let mut counters = std::mem::take(&mut simulation.cluster.counters);
     simulation.count(&mut counters);
     let cluster = &simulation.cluster;
@@ -84,8 +91,17 @@ impl Simulation {
         }
         self.until_nobody_waits(deadline)?;
         while !self.cluster.replicas_are_equal()? {
-            self.step()?;
+            self.wait_a_little()?;
             deadline.check(self.cluster.now(), "replicas that applied the same")?;
+        }
+        // What was proposed last may still be on its way to some.
+        let agree = |cluster: &Cluster| {
+            let mut shards = (0..cluster.plan.sizes.shards_sync).map(ShardId);
+            shards.try_for_each(|shard| segments_agree(&cluster.machines, shard).map(|_| ()))
+        };
+        let settled = self.cluster.now() + SETTLE_NS_MAX;
+        while agree(&self.cluster).is_err() && self.cluster.now() < settled {
+            self.wait_a_little()?;
         }
         for shard in 0..self.cluster.plan.sizes.shards_sync {
             let compared = segments_agree(&self.cluster.machines, ShardId(shard))?;
@@ -137,6 +153,13 @@ impl Simulation {
             }
             Heard::Timer(me, timer) => self.at_desk(me, |client, desk| client.rang(desk, timer)),
         }
+    }
+
+    /// Goes on for a while, also when no client waits for anything.
+    fn wait_a_little(&mut self) -> Result<(), Broken> {
+        // The creator has made everything and does nothing when it wakes.
+        self.cluster.put(20 * MS, Event::Timer { client: 0, timer: 0 });
+        self.step()
     }
 
     fn until_nobody_waits(&mut self, deadline: Deadlines) -> Result<(), Broken> {

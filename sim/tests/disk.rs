@@ -129,6 +129,6 @@ fn a_lying_flush_is_a_planted_bug() {
     disk.sync_dir(Path::new("/data")).unwrap();
     file.write_at(&[b"data"], 0).unwrap();
     file.sync_data().unwrap();
-    assert!(!disk.holds_durably("/data", "file", b"datadata"));
+    assert!(!disk.holds_durably("/data", "file", b"datadata", 4));
     assert!(disk.has_unflushed("file"));
 }

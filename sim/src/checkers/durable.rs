@@ -5,11 +5,14 @@ use crate::history::{BatchId, Uid};
 use crate::world::machine::Machine;
 use forebay_model::ShardId;
 
+/// A batch that was just confirmed is in one of so many segments.
+pub const NEWEST_FILES: usize = 4;
+
 /// Looks for the batch's first record in what would survive if the power failed everywhere now.
-pub fn is_on_a_majority(machines: &[Machine], shard: ShardId, batch: BatchId) -> Check {
+pub fn is_on_a_majority(machines: &[Machine], shard: ShardId, batch: BatchId, files_max: usize) -> Check {
     let name = Uid::new(batch, 0).0.to_be_bytes();
     let dir = Machine::shard_dir(shard);
-    let holds = |machine: &&Machine| machine.disk.holds_durably(&dir, ".seg", &name);
+    let holds = |machine: &&Machine| machine.disk.holds_durably(&dir, ".seg", &name, files_max);
     let held = machines.iter().filter(holds).count();
     if held * 2 > machines.len() {
         return Ok(());

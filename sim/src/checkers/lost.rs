@@ -1,7 +1,7 @@
 //! No confirmed record is lost.
 
 use super::{Check, broken};
-use crate::history::{History, Place};
+use crate::history::{BatchId, History, Place, Uid};
 
 const PROMISE: &str = "no confirmed record is lost";
 
@@ -34,6 +34,21 @@ pub(super) fn nothing_missing(history: &mut History, place: Place, next: u64) ->
                 format!("{place:?}: {:?} was confirmed at {offset}, the partition ends at {next}", fact.uid);
             broken(PROMISE, what)
         }
+        None => Ok(()),
+    }
+}
+
+/// Every batch that was confirmed without its offset was met by the reader of everything.
+pub(super) fn nothing_unseen(history: &mut History, place: Place) -> Check {
+    if !history.keeps_everything(place) {
+        return Ok(());
+    }
+    let places = history.known.get(&place).map(|known| &known.places);
+    let seen = |batch: BatchId| places.is_some_and(|places| places.contains_key(&Uid::new(batch, 0)));
+    let mut confirmed =
+        history.sent.iter().filter(|(_, sent)| sent.place == place && sent.confirmed_somewhere);
+    match confirmed.find(|(batch, _)| !seen(**batch)) {
+        Some((batch, _)) => broken(PROMISE, format!("{place:?}: {batch:?} was confirmed and is nowhere")),
         None => Ok(()),
     }
 }

@@ -20,7 +20,7 @@ use forebay_model::fetch::FetchedRecords;
 use forebay_record::batch::{BatchHeader, Batches, Records, verify};
 
 pub use cursors::Cursors;
-pub use durable::is_on_a_majority;
+pub use durable::{NEWEST_FILES, is_on_a_majority};
 pub use fences::check as check_fences;
 pub use liveness::Deadlines;
 pub use replicas::{Replicas, segments_agree};
@@ -74,6 +74,11 @@ pub fn confirmed(history: &mut History, batch: BatchId, base: u64, start: u64, n
     Ok(())
 }
 
+/// A producer was told that a batch is stored, and not where.
+pub fn confirmed_somewhere(history: &mut History, batch: BatchId) {
+    history.sent(batch).confirmed_somewhere = true;
+}
+
 /// Every attempt to store a batch was refused by an answer that promises that nothing of it took effect.
 pub fn refused_for_good(history: &mut History, batch: BatchId) -> Check {
     refused::nowhere(history, batch)
@@ -120,6 +125,7 @@ pub fn out_of_range(
 /// record.
 pub fn read_to_the_end(history: &mut History, place: Place, next: u64) -> Check {
     lost::nothing_missing(history, place, next)?;
+    lost::nothing_unseen(history, place)?;
     unserved::nothing_vanished(history, place, next)
 }
 

@@ -6,14 +6,14 @@ use std::collections::VecDeque;
 use forebay_model::Refusal;
 use forebay_model::publish::Published;
 
-use super::producer::InFlight;
+use super::producer::{IN_FLIGHT_MAX, InFlight};
 use super::{Desk, is_uncertain};
 use crate::checkers::{self, Check};
 
 /// The batches that were left.
 pub(super) struct Fenced {
     left: VecDeque<InFlight>,
-    hit: u64,
+    hit: usize,
 }
 
 impl Fenced {
@@ -39,9 +39,12 @@ impl Fenced {
                 checkers::confirmed(&mut desk.cluster.history, flight.batch, base, start, now_ms)
             }
             Some(Err(refusal)) if !is_uncertain(&refusal) => {
+                if refusal == Refusal::DuplicateSequence {
+                    return Ok(());
+                }
                 if refusal == Refusal::ProducerFenced {
                     self.hit += 1;
-                    if self.hit == 1 {
+                    if self.hit == IN_FLIGHT_MAX {
                         desk.cluster.counters.hit("producer fenced with five batches in flight");
                     }
                 }

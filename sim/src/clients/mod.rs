@@ -57,9 +57,19 @@ impl Desk<'_> {
         self.cluster.put(ms * MS, Event::Timer { client, timer });
     }
 
+    /// Calls a node from one of the client's processes; its packets are held up for so many milliseconds.
+    pub fn call_from(&mut self, process: u32, node: usize, held_up_ms: u64, request: Request) -> u64 {
+        self.cluster.call_from(self.me, process, node, held_up_ms * MS, request)
+    }
+
     /// Closes the connection to a node.
     pub fn hang_up(&mut self, node: usize) {
-        self.cluster.hang_up(self.me, node);
+        self.cluster.hang_up(self.me, 0, node);
+    }
+
+    /// Closes the connection of one of the client's processes to a node.
+    pub fn hang_up_from(&mut self, process: u32, node: usize) {
+        self.cluster.hang_up(self.me, process, node);
     }
 
     /// Now, in milliseconds of a correct wall clock.

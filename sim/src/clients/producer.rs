@@ -46,7 +46,14 @@ pub struct Producer {
     pub(super) session: Option<Session>,
     pub(super) in_flight: VecDeque<InFlight>,
     next_batch: u32,
-    calls: BTreeMap<u64, (BatchId, usize)>,
+    /// By token: from which process to which node.
+    calls: BTreeMap<u64, (u32, usize)>,
+    /// Which process of this producer is at work.
+    process: u32,
+    /// Batches whose time will come.
+    planned: usize,
+    /// How long what is sent now is held up on its way, in milliseconds.
+    held_up_ms: u64,
     asks_for_id: Option<u64>,
     again_planned: bool,
     winds_down: bool,
@@ -86,11 +93,14 @@ impl Producer {
             in_flight: VecDeque::new(),
             next_batch: 1,
             calls: BTreeMap::new(),
+            process: 0,
+            planned: 0,
+            held_up_ms: 0,
             asks_for_id: None,
             again_planned: false,
             winds_down: false,
             fenced: None,
-            until_fencing: desk.rng.between(100, 600),
+            until_fencing: desk.rng.between(50, 400),
         }
     }
 
@@ -107,9 +117,13 @@ impl Producer {
             ProducerKind::Idempotent => IN_FLIGHT_MAX,
             ProducerKind::Plain => 1,
         };
-        if self.winds_down || self.in_flight.len() >= room {
+        if self.winds_down || self.in_flight.len() >= room || self.waits_for_calm() {
             return;
         }
+        self.send_new(desk);
+    }
+
+    fn send_new(&mut self, desk: &mut Desk<'_>) {
         let batch = BatchId { producer: self.number, number: self.next_batch };
         self.next_batch += 1;
         let (bytes, sent) = self.make(desk, batch);
@@ -140,6 +154,7 @@ impl Producer {
             attempts: 0,
             open: 0,
             confirmed: None,
+            confirmed_somewhere: false,
             made_ms,
         };
         (builder.build().expect("it has records"), sent)
@@ -151,10 +166,11 @@ impl Producer {
         sent.attempts += 1;
         sent.open += 1;
         let node = self.route.node();
-        let token = desk.call(node, publish(self.place, flight.bytes.clone()));
+        let request = publish(self.place, flight.bytes.clone());
+        let token = desk.call_from(self.process, node, self.held_up_ms, request);
         flight.waits = Some(token);
         flight.sent_as_head = at == 0;
-        self.calls.insert(token, (flight.batch, node));
+        self.calls.insert(token, (self.process, node));
         desk.ring_after(CALL_MS_MAX, token);
     }
 
@@ -187,6 +203,8 @@ impl Producer {
             Some(Err(Refusal::DuplicateSequence)) if self.kind == ProducerKind::Idempotent => {
                 desk.cluster.counters.hit("confirmed without an offset");
                 self.in_flight.remove(at);
+                desk.cluster.confirmed_without_offset(batch)?;
+                self.plan_next(desk);
                 Ok(())
             }
             Some(Err(refusal)) => {
@@ -207,9 +225,18 @@ impl Producer {
         let now_ms = desk.now_ms();
         checkers::confirmed(&mut desk.cluster.history, batch, base, start, now_ms)?;
         desk.cluster.look_at_media(batch)?;
+        self.plan_next(desk);
+        Ok(())
+    }
+
+    fn plan_next(&mut self, desk: &mut Desk<'_>) {
+        // A take-over sends more at once than was planned.
+        if self.planned + self.in_flight.len() >= IN_FLIGHT_MAX {
+            return;
+        }
+        self.planned += 1;
         let after = desk.rng.between(0, 2 * self.pace_ms);
         desk.ring_after(after, NEXT);
-        Ok(())
     }
 
     fn refused(&mut self, desk: &mut Desk<'_>, at: usize, refusal: &Refusal, as_head: bool) -> Check {
@@ -228,8 +255,7 @@ impl Producer {
             if desk.cluster.history.sent(batch).open == 0 {
                 checkers::refused_for_good(&mut desk.cluster.history, batch)?;
             }
-            let after = desk.rng.between(0, 2 * self.pace_ms);
-            desk.ring_after(after, NEXT);
+            self.plan_next(desk);
             return Ok(());
         }
         self.plan_again(desk);
@@ -255,29 +281,34 @@ impl Producer {
         }
     }
 
-    /// Another process of the same producer takes over, with this one's batches still under way.
+    /// Before a take-over everything sent comes to its end, so that what is under way then is known.
+    fn waits_for_calm(&self) -> bool {
+        self.kind == ProducerKind::Idempotent && self.until_fencing == 0 && self.fenced.is_none()
+    }
+
+    /// Another process of the same producer takes over, while five batches of this one are held up on their way: what it
+    /// sends overtakes them.
     fn maybe_be_fenced(&mut self, desk: &mut Desk<'_>) {
-        let Some(session) = &mut self.session else { return };
         self.until_fencing = self.until_fencing.saturating_sub(1);
-        if self.until_fencing > 0
-            || self.fenced.is_some()
-            || self.in_flight.len() < IN_FLIGHT_MAX
-            || self.winds_down
-        {
+        let calm = self.waits_for_calm() && self.in_flight.is_empty() && !self.winds_down;
+        if !calm || self.session.is_none() {
             return;
         }
-        if self.in_flight.iter().any(|flight| flight.waits.is_none()) {
-            return;
-        }
-        self.until_fencing = desk.rng.between(200, 600);
-        session.epoch.0 += 1;
-        session.next_sequence = 0;
+        self.until_fencing = desk.rng.between(100, 600);
         desk.cluster.counters.hit("producers that take over");
-        let left = std::mem::take(&mut self.in_flight);
-        self.fenced = Some(Fenced::new(left));
-        self.route.elsewhere(desk.rng);
+        self.held_up_ms = desk.rng.between(10, 150);
         for _ in 0..IN_FLIGHT_MAX {
-            self.next(desk);
+            self.send_new(desk);
+        }
+        self.held_up_ms = 0;
+        self.fenced = Some(Fenced::new(std::mem::take(&mut self.in_flight)));
+        self.process += 1;
+        if let Some(session) = &mut self.session {
+            session.epoch.0 += 1;
+            session.next_sequence = 0;
+        }
+        for _ in 0..IN_FLIGHT_MAX {
+            self.send_new(desk);
         }
     }
 }
@@ -338,6 +369,7 @@ impl Client for Producer {
     fn rang(&mut self, desk: &mut Desk<'_>, timer: u64) -> Check {
         match timer {
             NEXT => {
+                self.planned -= 1;
                 self.next(desk);
                 self.maybe_be_fenced(desk);
             }
@@ -352,9 +384,9 @@ impl Client for Producer {
             }
             token if self.asks_for_id == Some(token) => desk.hang_up(self.id_route.node()),
             token => {
-                if let Some((_, node)) = self.calls.get(&token) {
+                if let Some((process, node)) = self.calls.get(&token) {
                     desk.cluster.counters.hit("calls given up");
-                    desk.hang_up(*node);
+                    desk.hang_up_from(*process, *node);
                 }
             }
         }

@@ -25,8 +25,6 @@ pub const EIO: i32 = 5;
 pub const ENOSPC: i32 = 28;
 /// Where Linux names the boot.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
-/// A batch that was just confirmed is in one of so many segments.
-const NEWEST_FILES: usize = 4;
 /// How long a lying flush leaves its data in the cache.
 const LIE_NS: u64 = 40 * MS;
 
@@ -117,6 +115,8 @@ struct State {
     /// Counts every change, so that a flush knows what came before it.
     changes: u64,
     total: u64,
+    /// At least what is in use: files that shrink or go are only noticed when it matters.
+    used_at_most: u64,
     life: u64,
     boots: u64,
     opening: bool,
@@ -143,6 +143,7 @@ impl SimDisk {
             next_inode: ROOT + 1,
             changes: 0,
             total,
+            used_at_most: 0,
             life: 0,
             boots: 1,
             opening: false,
@@ -187,13 +188,16 @@ impl SimDisk {
         self.lock().fuse = Some(after);
     }
 
-    /// Ends the process; its handles are dead. Errors to come are forgotten: the medium was looked at.
+    /// Ends the process; its handles are dead. Errors to come are forgotten when the medium was looked at.
     pub fn crash(&self, crash: Crash) {
         let mut state = self.lock();
         state.cut.store(true, Relaxed);
         state.life += 1;
         state.fuse = None;
-        state.faults.clear();
+        if state.rng.chance(500) {
+            // Otherwise the medium fails the process that comes next, while it recovers or later.
+            state.faults.clear();
+        }
         state.window = None;
         state.locked.clear();
         if crash == Crash::Power {
@@ -261,12 +265,12 @@ impl SimDisk {
         self.lock().contents(dir, |file| file.now.clone())
     }
 
-    /// Whether the newest files below `dir` whose names end so hold `needle` on the medium.
-    pub fn holds_durably(&self, dir: &str, suffix: &str, needle: &[u8; 8]) -> bool {
+    /// Whether the newest `files_max` files below `dir` whose names end so hold `needle` on the medium.
+    pub fn holds_durably(&self, dir: &str, suffix: &str, needle: &[u8; 8], files_max: usize) -> bool {
         let state = self.lock();
         let Ok(inode) = state.walk(&parts(Path::new(dir))) else { return false };
         let Some(dir) = state.inodes.get(&inode).and_then(Inode::dir) else { return false };
-        let newest = dir.durable().iter().rev().filter(|(name, _)| name.ends_with(suffix)).take(NEWEST_FILES);
+        let newest = dir.durable().iter().rev().filter(|(name, _)| name.ends_with(suffix)).take(files_max);
         let mut files = newest.filter_map(|(_, inode)| state.file_ref(*inode));
         files.any(|file| file.durable.windows(needle.len()).rev().any(|window| window == needle))
     }
@@ -308,6 +312,14 @@ impl State {
         let dirs = self.inodes.values().filter_map(Inode::dir);
         let files = dirs.flat_map(|dir| dir.now.values()).filter_map(|inode| self.file_ref(*inode));
         files.map(|file| file.now.len() as u64).sum()
+    }
+
+    /// Whether so many bytes more find no room.
+    fn is_full_for(&mut self, bytes: u64) -> bool {
+        if self.used_at_most + bytes > self.total {
+            self.used_at_most = self.used();
+        }
+        self.used_at_most + bytes > self.total
     }
 
     fn file_ref(&self, inode: u64) -> Option<&FileNode> {
@@ -446,6 +458,7 @@ impl State {
             self.counts.torn += torn;
         }
         self.collect();
+        self.used_at_most = self.used();
     }
 
     /// Drops what no name leads to.
@@ -670,7 +683,7 @@ impl File for SimFile {
         let mut bytes = parts.concat();
         let end = position + bytes.len() as u64;
         let grows = end.saturating_sub(state.file_mut(self.inode).now.len() as u64);
-        let full = grows > 0 && state.used() + grows > state.total;
+        let full = grows > 0 && state.is_full_for(grows);
         let entered = if full { Err(io::Error::from_raw_os_error(ENOSPC)) } else { state.enter(Op::Write) };
         if full {
             *state.counts.faults.entry((Op::Write, ENOSPC)).or_default() += 1;
@@ -684,6 +697,7 @@ impl File for SimFile {
         };
         bytes.truncate(part);
         if !bytes.is_empty() {
+            state.used_at_most += grows;
             let (number, at) = state.stamp();
             state.file_mut(self.inode).write(number, at, position, bytes);
         }
@@ -698,6 +712,8 @@ impl File for SimFile {
         if cuts && !state.opening {
             state.counts.truncations += 1;
         }
+        let before = state.file_mut(self.inode).now.len() as u64;
+        state.used_at_most += len.saturating_sub(before);
         state.file_mut(self.inode).set_len(number, at, len);
         fuse.outcome()
     }

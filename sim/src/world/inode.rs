@@ -169,8 +169,9 @@ impl Dir {
     }
 
     pub(super) fn sync(&mut self) {
-        self.durable.clone_from(&self.now);
-        self.pending.clear();
+        for change in self.pending.drain(..) {
+            change.apply(&mut self.durable);
+        }
     }
 
     pub(super) fn lose_power(&mut self, rng: &mut Rng, style: u64) -> u64 {
