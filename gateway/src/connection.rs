@@ -4,6 +4,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use forebay_broker::ClientInfo;
@@ -39,6 +40,7 @@ pub(crate) async fn serve(worker: Rc<Local>, client: Client) {
         peer,
         frame_bytes_max: shared.limits.frame_bytes_max,
         requests_open_max: shared.limits.requests_open_max,
+        memory: Arc::clone(&shared.sessions),
     };
     let session = guarded(|| {
         seat.open_desk(ClientInfo { protocol: spoken.protocol.name(), peer, local });

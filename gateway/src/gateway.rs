@@ -105,6 +105,11 @@ impl Gateway {
         self.shared.admission.open()
     }
 
+    /// Bytes that sessions remember between requests.
+    pub fn session_bytes(&self) -> usize {
+        self.shared.sessions.used()
+    }
+
     /// Writes what it counts.
     pub fn write_metrics(&self, out: &mut MetricsText) {
         self.shared.metrics.write(out);

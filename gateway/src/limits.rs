@@ -42,6 +42,8 @@ pub struct Limits {
     pub frame_bytes_max: usize,
     /// Passed to sessions: requests that a client may have open at once; above it the session wants no bytes.
     pub requests_open_max: usize,
+    /// Passed to sessions: bytes that all of them together may remember between requests.
+    pub session_bytes_max: usize,
     /// Bytes taken from a socket at once.
     pub read_bytes_max: usize,
     /// Bytes that a session may take in without answering or asking anything: a frame and a little more.
@@ -71,6 +73,7 @@ impl Default for Limits {
             connections_per_peer_max: 5_000,
             frame_bytes_max,
             requests_open_max: 64,
+            session_bytes_max: 16 * MIB,
             read_bytes_max: 128 * 1024,
             input_bytes_max: frame_bytes_max + MIB,
             write_backlog_bytes_max: MIB,

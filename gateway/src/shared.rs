@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use forebay_broker::{ConnectionId, FrontDesk};
 use forebay_env::Clock;
-use forebay_kit::{Instant, Protocol};
+use forebay_kit::{Instant, Protocol, SessionMemory};
 
 use crate::admission::{Admission, Permit, Refused};
 use crate::budget::{Budget, Overdraft};
@@ -37,6 +37,7 @@ pub(crate) struct Shared {
     pub clock: Arc<dyn Clock>,
     pub budget: Arc<dyn Budget>,
     pub overdraft: Overdraft,
+    pub sessions: Arc<SessionMemory>,
     pub admission: Arc<Admission>,
     pub metrics: Metrics,
     connections: AtomicU64,
@@ -55,6 +56,7 @@ impl Shared {
     ) -> Shared {
         Shared {
             admission: Admission::new(limits.connections_max, limits.connections_per_peer_max),
+            sessions: SessionMemory::new(limits.session_bytes_max),
             limits,
             desk,
             clock,

@@ -11,7 +11,7 @@ use forebay_broker::{Broker, BrokerConfig, DiskGuard, Memory, ShardHandle, Ticke
 use forebay_env::Env;
 use forebay_machine::MachineSettings;
 use forebay_model::{FlushClass, NodeId, ShardId, TopicDefaults};
-use forebay_replication::{Bootstrap, OnTailLoss, PeerId, Recovered, ReplicaConfig, ShardClass};
+use forebay_replication::{BlockCache, Bootstrap, OnTailLoss, PeerId, Recovered, ReplicaConfig, ShardClass};
 use forebay_shard::coordinator::CoordinatorSettings;
 use forebay_shard::{
     Board, Fittings, Hooks, Mailbox, Shard, ShardConfig, ShardMailbox, ShardMetrics, ShardOpenError,
@@ -50,6 +50,10 @@ pub struct NodeConfig {
     pub hot_bytes_max: usize,
     /// Memory for log entries written last, all shards together, in bytes.
     pub tail_bytes_max: usize,
+    /// Memory for blocks of index files, all shards together, in bytes.
+    pub block_bytes_max: usize,
+    /// Memory for pictures of partitions and groups, all shards together, in bytes.
+    pub summary_bytes_max: usize,
     /// Size at which the first segment ends, in bytes.
     pub segment_bytes_first: u64,
     /// Size at which segments end, in bytes.
@@ -103,6 +107,8 @@ pub struct Node {
     pub shards: Vec<OpenedShard>,
     /// Whose directory it is.
     pub identity: Identity,
+    /// Blocks of index files of all shards.
+    pub blocks: Arc<BlockCache>,
 }
 
 /// A shard that waits to be driven.
@@ -167,6 +173,7 @@ impl Node {
             shards_async: identity.shards_async,
             ..config.clone()
         };
+        let blocks = BlockCache::new(config.block_bytes_max);
         for (id, class) in shard_classes(config) {
             let (mailbox, board) = (Arc::new(Mailbox::new(driver.wake(id))), Arc::default());
             let fittings = Fittings {
@@ -176,7 +183,7 @@ impl Node {
                 metrics: Arc::default(),
                 guard: Arc::clone(&guard),
             };
-            shards.push(open_shard(env, config, id, class, fittings)?);
+            shards.push(open_shard(env, config, id, class, Arc::clone(&blocks), fittings)?);
             handles.push(ShardHandle { id, class, mailbox, board });
         }
         let broker = Broker::new(broker_config(config, &identity), env.clone(), handles, guard, memory);
@@ -184,7 +191,7 @@ impl Node {
         if let Some(shard) = shards.first() {
             broker.catalogue_changed(Arc::new(shard.shard.machine().catalog().clone()));
         }
-        Ok(Node { broker, shards, identity })
+        Ok(Node { broker, shards, identity, blocks })
     }
 }
 
@@ -200,12 +207,14 @@ fn open_shard(
     config: &NodeConfig,
     id: ShardId,
     class: FlushClass,
+    blocks: Arc<BlockCache>,
     fittings: Fittings<Ticket>,
 ) -> Result<OpenedShard, NodeError> {
     let dir = shard_dir(&config.dir, id);
     env.disk.create_dir_all(&dir).map_err(|error| NodeError::Io(dir.clone(), error))?;
     env.disk.sync_dir(&config.dir).map_err(|error| NodeError::Io(config.dir.clone(), error))?;
-    let shard_config = shard_config(config, id, class)?;
+    let mut shard_config = shard_config(config, id, class)?;
+    shard_config.replica.block_cache = blocks;
     let (mailbox, board, metrics) =
         (Arc::clone(&fittings.mailbox), Arc::clone(&fittings.board), Arc::clone(&fittings.metrics));
     let (shard, recovered) =
@@ -252,6 +261,7 @@ fn shard_config(config: &NodeConfig, id: ShardId, class: FlushClass) -> Result<S
         node: config.node,
         replica,
         hot_bytes_max: config.hot_bytes_max / shards,
+        summary_bytes_max: config.summary_bytes_max / shards,
         clock_step_max: config.clock_step_max,
         clock_policy: if alone { StepPolicy::AfterSteadyMinute } else { StepPolicy::Never },
         defaults: config.defaults.clone(),

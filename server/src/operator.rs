@@ -17,6 +17,7 @@ use forebay_console::{DiskState, Lifecycle, Operator, Readiness, ShardReadiness,
 use forebay_env::Clock;
 use forebay_env::metrics::MetricsText;
 use forebay_gateway::{ByteBudget, Gateway};
+use forebay_replication::BlockCache;
 use forebay_shard::{ShardMetrics, ShardStatus};
 
 use crate::config::LogLevels;
@@ -34,6 +35,12 @@ pub struct NodeFacts {
     pub hot_bytes_max: u64,
     /// What of it log entries written last may take, all shards together.
     pub tail_bytes_max: u64,
+    /// What of it blocks of index files may take, all shards together.
+    pub block_bytes_max: u64,
+    /// What of it pictures of partitions and groups may take, all shards together.
+    pub summary_bytes_max: u64,
+    /// What of it sessions may remember between requests.
+    pub session_bytes_max: u64,
     /// What of it clients may take: frames being read, payloads on their way into the log, replies being written.
     pub gateway_bytes_max: u64,
     /// How long it took until every shard was open.
@@ -48,6 +55,7 @@ pub struct NodeOperator {
     clock: Arc<dyn Clock>,
     /// By id from zero, like those of the broker.
     shards: Vec<Watched>,
+    blocks: Arc<BlockCache>,
     facts: NodeFacts,
     gateway: OnceLock<(Arc<Gateway>, Arc<ByteBudget>)>,
     draining: AtomicBool,
@@ -85,6 +93,7 @@ impl NodeOperator {
             broker: node.broker.clone(),
             clock,
             shards: watched.collect(),
+            blocks: Arc::clone(&node.blocks),
             log_levels: Mutex::new(facts.log_levels.clone()),
             facts,
             gateway: OnceLock::new(),

@@ -338,6 +338,7 @@ fn start_gateway(
     gateway.limits.connections_per_peer_max = config.connections_per_address_max as usize;
     gateway.limits.requests_open_max = config.requests_open_max as usize;
     gateway.limits.frame_bytes_max = frame_bytes_max;
+    gateway.limits.session_bytes_max = session_bytes(config);
     gateway.limits.input_bytes_max = frame_bytes_max + gateway.limits.read_bytes_max;
     let desk = Arc::new(broker.clone());
     Gateway::start(gateway, protocols, desk, Arc::clone(&env.clock), budget).map_err(ServeError::Gateway)
@@ -382,6 +383,8 @@ fn node_config(config: &Config, shards_given: bool) -> NodeConfig {
         auto_create: config.topic_auto_create,
         hot_bytes_max: bytes(config.memory_limit.0 / 4),
         tail_bytes_max: bytes(config.memory_limit.0 / 8),
+        block_bytes_max: bytes(config.memory_limit.0 / 16),
+        summary_bytes_max: bytes(config.memory_limit.0 / 32),
         segment_bytes_first: SEGMENT_BYTES_FIRST.min(config.segment_bytes.0),
         segment_bytes_max: config.segment_bytes.0,
         clock_step_max: config.clock_step_max,
@@ -407,6 +410,9 @@ fn node_facts(config: &Config, recovery_took: Duration) -> NodeFacts {
         memory_limit_bytes: config.memory_limit.0,
         hot_bytes_max: told.hot_bytes_max as u64,
         tail_bytes_max: told.tail_bytes_max as u64,
+        block_bytes_max: told.block_bytes_max as u64,
+        summary_bytes_max: told.summary_bytes_max as u64,
+        session_bytes_max: session_bytes(config) as u64,
         gateway_bytes_max: gateway_bytes(config) as u64,
         recovery_took,
         log_levels: config.log_level.clone(),
@@ -430,6 +436,12 @@ impl Memory for Spent {
 /// written.
 fn gateway_bytes(config: &Config) -> usize {
     bytes(config.memory_limit.0 / 2)
+}
+
+/// What of the byte budget sessions may remember between requests. With it the shares are the whole budget: a half for clients,
+/// a quarter, an eighth and a sixteenth for caches, and twice a thirty-second.
+fn session_bytes(config: &Config) -> usize {
+    bytes(config.memory_limit.0 / 32)
 }
 
 fn ms(span: Duration) -> u32 {

@@ -18,7 +18,7 @@ use forebay_model::publish::{Confirm, PayloadKind, Publish, PublishItem, Publish
 use forebay_model::{
     BatchSequence, Offset, ProducerEpoch, ProducerId, Refusal, Reply, Request, ShardId, Timestamp, TopicName,
 };
-use forebay_server::node::{Driver, Node};
+use forebay_server::node::{Driver, Node, NodeConfig};
 use forebay_shard::{Board, Wake};
 
 use common::{Running, config, partition};
@@ -207,5 +207,31 @@ fn a_fetch_that_waits_for_records_does_not_hold_up_a_stop() {
         };
         assert!(fetched[0].as_ref().unwrap().records.is_empty());
     });
+    running.close();
+}
+
+#[test]
+fn blocks_of_index_files_come_out_of_one_bounded_cache() {
+    let dir = tempfile::tempdir().unwrap();
+    let small = NodeConfig {
+        hot_bytes_max: 64 << 10,
+        tail_bytes_max: 64 << 10,
+        block_bytes_max: 20_000,
+        ..config(dir.path())
+    };
+    let (running, blocks) = Running::open(&forebay_env::real::env(), &small, |node| Arc::clone(&node.blocks));
+    running.create("cold", 40);
+    for _ in 0..3 {
+        (0..40).for_each(|number| drop(running.publish("cold", number, 1000).unwrap()));
+    }
+    let mut most = 0;
+    for number in 0..40 {
+        let mut cold = fetch("cold");
+        cold.items[0].partition = partition("cold", number);
+        let Reply::Fetch(fetched) = running.ask(Request::Fetch(cold)) else { panic!() };
+        assert!(fetched[0].as_ref().unwrap().bytes() > 0);
+        most = most.max(blocks.bytes());
+    }
+    assert!((1..=20_000).contains(&most), "{most} bytes");
     running.close();
 }

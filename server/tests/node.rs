@@ -76,6 +76,8 @@ fn config(dir: &Path) -> NodeConfig {
         auto_create: true,
         hot_bytes_max: 4 << 20,
         tail_bytes_max: 4 << 20,
+        block_bytes_max: 1 << 20,
+        summary_bytes_max: 1 << 20,
         segment_bytes_first: 256 << 10,
         segment_bytes_max: 1 << 20,
         clock_step_max: Duration::from_secs(300),

@@ -36,6 +36,9 @@ impl Watched {
             memory_limit_bytes: 64 << 20,
             hot_bytes_max: 4 << 20,
             tail_bytes_max: 4 << 20,
+            block_bytes_max: 1 << 20,
+            summary_bytes_max: 1 << 20,
+            session_bytes_max: 1 << 20,
             gateway_bytes_max: 32 << 20,
             recovery_took: Duration::from_millis(7),
             log_levels: "info".parse().unwrap(),
@@ -141,6 +144,13 @@ fn what_goes_in_and_out_is_counted() {
     assert!(moved("forebay_flush_seconds_count{shard=\"0\"}") >= 3.0);
     assert_eq!(moved("forebay_refusals_total{reason=\"unknown_partition\"}"), 1.0);
     assert!(moved("forebay_memory_used_bytes{share=\"hot_cache\"}") > 70.0);
+    for share in ["tail_cache", "block_cache", "summaries", "sessions", "clients"] {
+        let used = after.at(&format!("forebay_memory_used_bytes{{share=\"{share}\"}}"));
+        assert!(
+            used <= after.at(&format!("forebay_memory_share_limit_bytes{{share=\"{share}\"}}")),
+            "{share}"
+        );
+    }
     assert_eq!(after.at("forebay_shard_apply_lag_entries{shard=\"0\"}"), 0.0);
     assert_eq!(after.at("forebay_shard_turns_pending_bytes{shard=\"0\"}"), 0.0);
     assert_eq!(after.at("forebay_shard_leads{shard=\"0\"}"), 1.0);

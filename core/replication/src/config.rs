@@ -71,7 +71,7 @@ pub struct ReplicaConfig {
 }
 
 impl ReplicaConfig {
-    /// The usual settings.
+    /// The usual settings, with a block cache of its own.
     #[must_use]
     pub fn new(shard: ShardId, peer: PeerId, class: ShardClass, bootstrap: Bootstrap) -> ReplicaConfig {
         ReplicaConfig {

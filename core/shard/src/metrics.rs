@@ -47,6 +47,8 @@ pub struct ShardMetrics {
     pub hot_bytes: Gauge,
     /// Bytes of log entries written last that are kept in memory.
     pub tail_bytes: Gauge,
+    /// Bytes of pictures of partitions and groups.
+    pub summary_bytes: Gauge,
     /// Entries of the active segment's index, which is in memory.
     pub index_entries: Gauge,
     /// Partitions.
@@ -113,6 +115,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         set(&shown.fetches_waiting, self.waiting.len() as u64);
         set(&shown.hot_bytes, self.hot.bytes() as u64);
         set(&shown.tail_bytes, self.replica.log().tail_bytes() as u64);
+        set(&shown.summary_bytes, self.summarizer.bytes() as u64);
         set(&shown.index_entries, self.index.active_len() as u64);
         set(&shown.partitions, self.machine.partitions().len() as u64);
         set(&shown.groups, self.machine.groups().len() as u64);

@@ -75,6 +75,8 @@ pub struct ShardConfig {
     pub replica: ReplicaConfig,
     /// Memory for payloads that were applied last, in bytes.
     pub hot_bytes_max: usize,
+    /// Memory for pictures of partitions and groups, in bytes.
+    pub summary_bytes_max: usize,
     /// Log time believes no step above this.
     pub clock_step_max: Duration,
     /// How a step comes to be believed.

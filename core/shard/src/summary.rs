@@ -21,6 +21,8 @@ pub const SUMMARY_PARTITIONS_MAX: usize = 100_000;
 pub const SUMMARY_CURSORS_MAX: usize = 100_000;
 /// Partitions or cursors looked at in one turn: some 100 microseconds.
 const STEP_MAX: usize = 2_000;
+/// What a group takes besides its name and its cursors: the space that a growing list has to spare.
+const GROUP_BYTES: usize = 2 * size_of::<GroupSummary>();
 
 /// A picture of a shard's partitions and of its groups' cursors.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,8 +80,15 @@ pub(crate) struct Summarizer {
     /// No picture is begun before.
     next: Monotonic,
     walk: Option<Walk>,
-    /// The board shows one.
-    shown: bool,
+    /// Bytes of the one that the board shows, if it shows one.
+    shown: Option<usize>,
+}
+
+impl Summarizer {
+    /// Bytes of the picture shown and of the one being made.
+    pub(crate) fn bytes(&self) -> usize {
+        self.shown.unwrap_or(0) + self.walk.as_ref().map_or(0, |walk| walk.bytes)
+    }
 }
 
 /// A picture that is being made.
@@ -87,6 +96,10 @@ struct Walk {
     summary: Summary,
     place: Place,
     cursors: usize,
+    /// What it takes...
+    bytes: usize,
+    /// ...and may take.
+    bytes_max: usize,
 }
 
 /// Where the next step goes on.
@@ -100,7 +113,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
     /// Does the next step, if somebody wants a picture.
     pub(crate) fn summarize(&mut self, now: Monotonic) {
         if !self.board.wants_summary(now) || !self.leads() {
-            if std::mem::take(&mut self.summarizer).shown {
+            if std::mem::take(&mut self.summarizer).shown.is_some() {
                 self.board.set_summary(None);
             }
             return;
@@ -108,21 +121,33 @@ impl<T: Clone + Send + 'static> Shard<T> {
         let summarizer = &mut self.summarizer;
         if summarizer.walk.is_none() && now >= summarizer.next {
             summarizer.next = now + SUMMARY_INTERVAL;
-            summarizer.walk = Some(Walk::begin(now));
+            // One may be shown while the next one is made.
+            summarizer.walk = Some(Walk::begin(now, self.config.summary_bytes_max / 2));
         }
         let Some(walk) = &mut summarizer.walk else { return };
         walk.step(&self.machine);
         if let Some(walk) = summarizer.walk.take_if(|walk| matches!(walk.place, Place::End)) {
-            summarizer.shown = true;
+            summarizer.shown = Some(walk.bytes);
             self.board.set_summary(Some(Arc::new(walk.summary)));
         }
     }
 }
 
 impl Walk {
-    fn begin(now: Monotonic) -> Walk {
+    fn begin(now: Monotonic, bytes_max: usize) -> Walk {
         let summary = Summary { taken_at: now, complete: true, ..Summary::default() };
-        Walk { summary, place: Place::Partitions(PartitionId(0)), cursors: 0 }
+        Walk { summary, place: Place::Partitions(PartitionId(0)), cursors: 0, bytes: 0, bytes_max }
+    }
+
+    /// Whether so much more fits; what does not is left out, and the picture says so.
+    fn fits(&mut self, bytes: usize) -> bool {
+        let fits = self.bytes + bytes <= self.bytes_max;
+        if fits {
+            self.bytes += bytes;
+        } else {
+            self.summary.complete = false;
+        }
+        fits
     }
 
     fn step(&mut self, machine: &Machine) {
@@ -142,6 +167,10 @@ impl Walk {
             if count == STEP_MAX {
                 return Place::Partitions(partition.id);
             }
+            // A list grows by doubling.
+            if !self.fits(2 * size_of::<PartitionSummary>()) {
+                break;
+            }
             self.summary.partitions.push(PartitionSummary {
                 topic: partition.topic,
                 number: partition.number,
@@ -158,6 +187,11 @@ impl Walk {
         for (key, committed) in machine.groups().offsets_behind(behind.as_ref()).take(STEP_MAX) {
             if self.cursors == SUMMARY_CURSORS_MAX {
                 self.summary.complete = false;
+                return Place::End;
+            }
+            let known = self.summary.groups.last().is_some_and(|group| group.group == key.group);
+            let group = if known { 0 } else { GROUP_BYTES + key.group.0.len() };
+            if !self.fits(group + 2 * size_of::<CursorSummary>()) {
                 return Place::End;
             }
             self.cursors += 1;
@@ -225,7 +259,11 @@ mod tests {
     }
 
     fn walk(machine: &Machine) -> (Summary, usize) {
-        let mut walk = Walk::begin(Monotonic(9));
+        walk_within(machine, usize::MAX)
+    }
+
+    fn walk_within(machine: &Machine, bytes_max: usize) -> (Summary, usize) {
+        let mut walk = Walk::begin(Monotonic(9), bytes_max);
         let mut steps = 0;
         while !matches!(walk.place, Place::End) {
             walk.step(machine);
@@ -253,5 +291,20 @@ mod tests {
         let cursors: usize = summary.groups.iter().map(|group| group.cursors.len()).sum();
         assert_eq!(cursors, SUMMARY_CURSORS_MAX);
         assert!(!summary.complete);
+    }
+
+    #[test]
+    fn a_picture_takes_no_more_memory_than_it_may() {
+        let machine = machine(5_000, &["a", "b"]);
+        let (few, _) = walk_within(&machine, 100_000);
+        assert!(!few.complete);
+        assert_eq!(
+            (few.partitions.len(), few.groups.len()),
+            (100_000 / (2 * size_of::<PartitionSummary>()), 0)
+        );
+        let (more, _) = walk_within(&machine, 5_000 * 2 * size_of::<PartitionSummary>() + 100_000);
+        assert!(!more.complete && more.partitions.len() == 5_000 && more.groups.len() == 1);
+        assert!(more.groups[0].cursors.len() * 2 * size_of::<CursorSummary>() < 100_000);
+        assert_eq!(walk_within(&machine, 1).0, Summary { taken_at: Monotonic(9), ..Summary::default() });
     }
 }

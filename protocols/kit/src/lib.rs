@@ -7,13 +7,17 @@
 //! Requests are carried out in the order in which they were polled; replies come in any order.
 #![forbid(unsafe_code)]
 
+mod memory;
+
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use bytes::{Bytes, BytesMut};
 pub use forebay_model as model;
 pub use forebay_record as record;
+pub use memory::{MemoryFull, Remembered, SessionMemory};
 
 use forebay_model::{Reply, Request};
 
@@ -51,6 +55,8 @@ pub struct ConnectionInfo {
     pub frame_bytes_max: usize,
     /// Requests a client may have open at once; the session stops decoding above it.
     pub requests_open_max: usize,
+    /// What the session may remember between requests comes out of this.
+    pub memory: Arc<SessionMemory>,
 }
 
 /// The protocol state of one connection.

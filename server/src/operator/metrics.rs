@@ -78,10 +78,14 @@ impl NodeOperator {
             self.shards.iter().map(|s| u64::try_from(gauge(&s.metrics).value()).unwrap_or(0)).sum()
         };
         let clients = self.gateway.get().map_or(0, |(_, budget)| budget.used() as u64);
+        let sessions = self.gateway.get().map_or(0, |(gateway, _)| gateway.session_bytes() as u64);
         let facts = &self.facts;
         let shares = [
             ("hot_cache", all(|m| &m.hot_bytes), facts.hot_bytes_max),
             ("tail_cache", all(|m| &m.tail_bytes), facts.tail_bytes_max),
+            ("block_cache", self.blocks.bytes() as u64, facts.block_bytes_max),
+            ("summaries", all(|m| &m.summary_bytes), facts.summary_bytes_max),
+            ("sessions", sessions, facts.session_bytes_max),
             ("clients", clients, facts.gateway_bytes_max),
         ];
         out.gauge("forebay_memory_limit_bytes", "The one budget of memory.", facts.memory_limit_bytes);

@@ -189,6 +189,8 @@ impl Machine {
             auto_create: false,
             hot_bytes_max: sizes.hot_bytes,
             tail_bytes_max: sizes.tail_bytes,
+            block_bytes_max: sizes.tail_bytes,
+            summary_bytes_max: sizes.tail_bytes,
             segment_bytes_first: sizes.segment_bytes_first,
             segment_bytes_max: sizes.segment_bytes_max,
             clock_step_max: std::time::Duration::from_secs(300),

@@ -117,6 +117,7 @@ pub fn config() -> ShardConfig {
         node: NodeId(1),
         replica,
         hot_bytes_max: 1 << 20,
+        summary_bytes_max: 1 << 20,
         clock_step_max: Duration::from_secs(300),
         clock_policy: StepPolicy::AfterSteadyMinute,
         defaults: TopicDefaults {

@@ -24,7 +24,7 @@ impl Connection {
         Connection {
             host: format!("/{}", info.peer.ip()),
             names: Names::default(),
-            fetch_sessions: FetchSessions::new(info.peer.port()),
+            fetch_sessions: FetchSessions::new(info.peer.port(), &info.memory),
         }
     }
 }

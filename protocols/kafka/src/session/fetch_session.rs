@@ -1,8 +1,12 @@
 //! Incremental fetch sessions (KIP-227): a reader names its partitions once, then only what changes; we answer only what
 //! changed. A session lives with its connection, which has one at a time: a reader that comes back on another connection is told
-//! that its session is unknown, and begins again.
+//! that its session is unknown, and begins again. All sessions together have one share of memory; a reader that finds no room
+//! there is answered without a session, or begins again where its session grew.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use forebay_kit::{Remembered, SessionMemory};
 
 use super::names::TopicKey;
 use crate::limits::FETCH_SESSION_PARTITIONS_MAX;
@@ -27,6 +31,7 @@ pub(super) struct Wanted {
 /// The session of a connection, if it has one.
 pub(super) struct FetchSessions {
     present: Option<FetchSession>,
+    remembered: Remembered,
     last_id: i32,
 }
 
@@ -36,6 +41,8 @@ struct FetchSession {
     epoch: i32,
     has_ids: bool,
     partitions: BTreeMap<PartitionKey, Tracked>,
+    /// What they take.
+    bytes: usize,
     /// Turns given so far; partitions are read in the order of their last turn.
     turns: u64,
 }
@@ -83,8 +90,9 @@ pub(super) type Reading = Vec<(PartitionKey, Wanted)>;
 
 impl FetchSessions {
     /// `port` sets the ids of connections apart, so that a reader's old id is not by chance its neighbour's new one.
-    pub(super) fn new(port: u16) -> FetchSessions {
-        FetchSessions { present: None, last_id: i32::from(port) << 15 }
+    pub(super) fn new(port: u16, memory: &Arc<SessionMemory>) -> FetchSessions {
+        let remembered = Remembered::nothing(memory);
+        FetchSessions { present: None, remembered, last_id: i32::from(port) << 15 }
     }
 
     /// Finds, begins or ends the session a request names, and says what is to be read.
@@ -97,7 +105,7 @@ impl FetchSessions {
         match epoch {
             -1 | 0 => {
                 // A connection's only session ends here, whatever id the request gives for it.
-                self.present = None;
+                self.end();
                 Ok((self.begin_full(epoch, &changes), changes.wanted))
             }
             _ => self.go_on(id, epoch, changes),
@@ -109,12 +117,20 @@ impl FetchSessions {
             return Mode::Sessionless;
         }
         let id = self.last_id.checked_add(1).unwrap_or(1);
-        self.last_id = id;
-        let mut session =
-            FetchSession { id, epoch: 1, has_ids: changes.has_ids, partitions: BTreeMap::new(), turns: 0 };
+        let (has_ids, partitions) = (changes.has_ids, BTreeMap::new());
+        let mut session = FetchSession { id, epoch: 1, has_ids, partitions, bytes: 0, turns: 0 };
         session.want(&changes.wanted);
+        if self.remembered.set(session.bytes).is_err() {
+            return Mode::Sessionless;
+        }
+        self.last_id = id;
         self.present = Some(session);
         Mode::Full { id }
+    }
+
+    fn end(&mut self) {
+        self.present = None;
+        self.remembered.set(0).expect("nothing always fits");
     }
 
     fn go_on(&mut self, id: i32, epoch: i32, changes: Changes) -> Result<(Mode, Reading), ErrorCode> {
@@ -129,13 +145,13 @@ impl FetchSessions {
         if session.has_ids != changes.has_ids {
             return Err(ErrorCode::FetchSessionTopicIdError);
         }
-        for key in &changes.forgotten {
-            session.partitions.remove(key);
-        }
+        session.forget(&changes.forgotten);
         session.want(&changes.wanted);
-        if session.partitions.len() > FETCH_SESSION_PARTITIONS_MAX {
+        let fits = session.partitions.len() <= FETCH_SESSION_PARTITIONS_MAX
+            && self.remembered.set(session.bytes).is_ok();
+        if !fits {
             // Its reader begins again, with all its partitions, and is then answered without a session.
-            self.present = None;
+            self.end();
             return Err(ErrorCode::FetchSessionIdNotFound);
         }
         session.epoch = epoch.checked_add(1).unwrap_or(1);
@@ -179,8 +195,17 @@ impl FetchSession {
                 Some(tracked) => tracked.wanted = *wanted,
                 None => {
                     let tracked = Tracked { wanted: *wanted, turn: 0, told: None };
+                    self.bytes += tracked_bytes(key);
                     self.partitions.insert(key.clone(), tracked);
                 }
+            }
+        }
+    }
+
+    fn forget(&mut self, forgotten: &[PartitionKey]) {
+        for key in forgotten {
+            if self.partitions.remove(key).is_some() {
+                self.bytes -= tracked_bytes(key);
             }
         }
     }
@@ -192,6 +217,11 @@ impl FetchSession {
         order.sort_by_key(|(turn, ..)| *turn);
         order.into_iter().map(|(_, key, tracked)| (key.clone(), tracked.wanted)).collect()
     }
+}
+
+/// What a session takes for one partition; its map takes a little more than what is in it.
+fn tracked_bytes(key: &PartitionKey) -> usize {
+    size_of::<(PartitionKey, Tracked)>() * 3 / 2 + key.topic.text().as_str().len()
 }
 
 impl From<&FetchPartition> for Wanted {

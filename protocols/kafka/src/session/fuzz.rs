@@ -52,8 +52,12 @@ struct Run {
 impl Run {
     fn new(seed: u64, stream: &[u8]) -> Run {
         let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 40_000));
-        let info =
-            ConnectionInfo { peer, frame_bytes_max: FRAME_BYTES_MAX, requests_open_max: REQUESTS_OPEN_MAX };
+        let info = ConnectionInfo {
+            peer,
+            frame_bytes_max: FRAME_BYTES_MAX,
+            requests_open_max: REQUESTS_OPEN_MAX,
+            memory: forebay_kit::SessionMemory::new(FRAME_BYTES_MAX),
+        };
         Run {
             session: KafkaSession::new(info),
             broker: AnyBroker { state: seed },

@@ -325,6 +325,26 @@ fn a_fetch_wider_than_a_session_may_be_is_answered_without_one() {
 }
 
 #[test]
+fn sessions_share_one_memory_and_whoever_finds_it_full_is_answered_without_one() {
+    let memory = SessionMemory::new(2_000);
+    let (mut first, mut second) = (Pair::within(&memory, 64), Pair::within(&memory, 64));
+    let id = begun(&mut first, 12);
+    let held = memory.used();
+    assert!(held > 0);
+    let many = |count: i32| vec![topic("t", (0..count).map(|number| partition(number, 0)).collect())];
+    let response = second.exchange(12, &in_session(0, 0, many(50)), |_| Reply::Fetch(vec![nothing(1); 50]));
+    assert_eq!((response.session_id, shown(&response).len()), (0, 50));
+    assert_eq!(memory.used(), held);
+    // A session that grows too large ends, so that its reader begins again.
+    let response = first.answer(12, &in_session(id, 1, many(50)));
+    assert_eq!((response.error_code, memory.used()), (ErrorCode::FetchSessionIdNotFound, 0));
+    begun(&mut second, 12);
+    assert_eq!(memory.used(), held);
+    drop(second);
+    assert_eq!(memory.used(), 0);
+}
+
+#[test]
 fn fetches_of_one_session_may_be_pipelined() {
     let mut pair = Pair::new();
     let id = begun(&mut pair, 12);

@@ -12,6 +12,7 @@ mod refusals;
 mod topics;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use forebay_kit::model::publish::Appended;
 use forebay_kit::model::{
@@ -20,7 +21,8 @@ use forebay_kit::model::{
 };
 use forebay_kit::record::batch::{BatchBuilder, Codec, NewRecord};
 use forebay_kit::{
-    Bytes, BytesMut, CloseReason, ConnectionInfo, Input, Instant, Output, Session, SessionError, Token,
+    Bytes, BytesMut, CloseReason, ConnectionInfo, Input, Instant, Output, Session, SessionError,
+    SessionMemory, Token,
 };
 
 use super::KafkaSession;
@@ -44,8 +46,13 @@ impl Pair {
     }
 
     fn with_open_max(requests_open_max: usize) -> Pair {
+        Pair::within(&SessionMemory::new(1 << 20), requests_open_max)
+    }
+
+    fn within(memory: &Arc<SessionMemory>, requests_open_max: usize) -> Pair {
         let peer = std::net::SocketAddr::from(([10, 1, 2, 3], 50_000));
-        let info = ConnectionInfo { peer, frame_bytes_max: 1 << 20, requests_open_max };
+        let memory = Arc::clone(memory);
+        let info = ConnectionInfo { peer, frame_bytes_max: 1 << 20, requests_open_max, memory };
         Pair {
             session: KafkaSession::new(info),
             sent: BytesMut::new(),
