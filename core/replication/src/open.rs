@@ -170,7 +170,7 @@ impl Found {
         log_config.segment_bytes_first = config.segment_bytes_first;
         log_config.segment_bytes_max = config.segment_bytes_max;
         let (log, report) = Log::open(env.disk.clone(), dir, log_config)?;
-        let (hard_file, hard) = HardStateFile::open(&*env.disk, dir)?;
+        let (hard_file, hard) = log.open_hard_state()?;
         let identity = if hard.conf.is_empty() {
             // New, or its making was interrupted before the identity was saved: nothing was ever said under it.
             if log.floor() != origin {
