@@ -52,20 +52,22 @@ impl Sources {
         reader: &Reader,
         transfer: TransferId,
     ) -> Result<Prepared, SourceError> {
-        // A newer checkpoint may take the place of the one that was just looked at; it does so rarely.
-        loop {
+        // A newer checkpoint, or a rewritten segment, may take the place of the one that was just looked at; it does so
+        // rarely, and an offer that lacked a segment would lose its records.
+        'again: loop {
             let meta = keeper.open_checkpoint()?.ok_or(SourceError::NoCheckpoint)?.meta().clone();
             let Some(checkpoint) = keeper.send(FileName::Checkpoint(meta.index))? else { continue };
             let mut sources = Sources { files: BTreeMap::new() };
             let mut files = Vec::new();
             for id in keeper.manifest().segments {
-                let Some(summary) = reader.sidecar(id).map(|sidecar| *sidecar.summary()) else { continue };
+                let Some(sidecar) = reader.sidecar(id) else { continue 'again };
+                let summary = *sidecar.summary();
                 if summary.last.index > meta.index {
                     continue;
                 }
                 let (segment, sidecar) =
                     (keeper.send(FileName::Segment(id))?, keeper.send(FileName::Sidecar(id))?);
-                let (Some(segment), Some(sidecar)) = (segment, sidecar) else { continue };
+                let (Some(segment), Some(sidecar)) = (segment, sidecar) else { continue 'again };
                 let SegmentId { first, generation, .. } = id;
                 // The sidecar comes behind its segment: then both can be checked against each other.
                 files.push(sources.add(
