@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use forebay_env::fault::{self, planted};
 use forebay_model::LogIndex;
 
 use crate::fault::{Action, Fault};
@@ -25,7 +26,10 @@ impl Log {
         let cut_at = cut.as_ref().map(|segment| {
             let mut memory = segment.memory().expect("checked before anything changed");
             memory.sealed = false;
-            memory.table.truncate(index)
+            match memory.table.position(index) {
+                Some(position) if planted(fault::Fault::TruncationWithoutIndexRollback) => position,
+                _ => memory.table.truncate(index),
+            }
         });
         self.files.change_view(|view| {
             view.epoch += 1;
