@@ -3,7 +3,7 @@
 use std::num::NonZeroU64;
 
 use bytes::Bytes;
-use forebay_commitlog::{BodyBuilder, SlotKind};
+use forebay_commitlog::{BodyBuilder, Generation, SlotKind};
 use forebay_model::{BatchSequence, LogIndex, LogTime, NodeId, ProducerEpoch, ProducerId, Term, Timestamp};
 use forebay_record::batch::{BatchBuilder, Codec, Header, NewRecord, Producer};
 use forebay_record::message_batch::{DeliveryMode, Envelope, MessageBatchBuilder, Origin};
@@ -82,7 +82,7 @@ fn message_batches() -> Vec<Vec<u8>> {
 /// A frame of every kind between replicas, with everything that one can carry.
 fn peer_frames() -> Vec<Vec<u8>> {
     let peer = |number| PeerId::first(NodeId(number)).expect("a small number");
-    let file = FileId::Segment { first: LogIndex(9), generation: 2 };
+    let file = FileId::Segment { first: LogIndex(9), generation: Generation(2) };
     let transfer = TransferId(77);
     let mut messages = vec![
         PeerMessage::Fetch(Fetch { transfer, file, position: 4_096, bytes: 1 << 20 }),
@@ -95,7 +95,7 @@ fn peer_frames() -> Vec<Vec<u8>> {
             files: vec![
                 OfferedFile { file, bytes: 1_000, digest: 1 },
                 OfferedFile {
-                    file: FileId::Sidecar { first: LogIndex(9), generation: 2 },
+                    file: FileId::Sidecar { first: LogIndex(9), generation: Generation(2) },
                     bytes: 2,
                     digest: 3,
                 },

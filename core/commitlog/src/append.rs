@@ -14,7 +14,7 @@ use crate::limits::SEGMENT_POSITION_MAX;
 use crate::lock::lock;
 use crate::log::{ACTIVE_IN_MEMORY, Active, Log};
 use crate::positions::PositionTable;
-use crate::segment::{SEGMENT_HEADER_BYTES, SegmentId, encode_header};
+use crate::segment::{Generation, SEGMENT_HEADER_BYTES, SegmentId, encode_header};
 
 /// Why nothing was appended.
 #[derive(Clone, Debug)]
@@ -205,7 +205,7 @@ impl Log {
     }
 
     fn create_segment(&mut self, first: LogIndex) -> Result<(), Fault> {
-        let id = SegmentId { shard: self.files.shard, first, generation: 0 };
+        let id = SegmentId { shard: self.files.shard, first, generation: Generation::APPENDED };
         let path = self.files.dir.join(id.file_name());
         let file = self.files.fence.guard(|| {
             let file =

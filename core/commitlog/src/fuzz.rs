@@ -18,7 +18,7 @@ use crate::entry::{ENTRY_MAGIC, EntryHeader, HEADER_BYTES};
 use crate::fault::Fault;
 use crate::manifest::Manifest;
 use crate::scan::{Depth, LocalCheck, Scanner, Step, highest_durable};
-use crate::segment::{SEGMENT_HEADER_BYTES, SegmentId, check_header};
+use crate::segment::{Generation, SEGMENT_HEADER_BYTES, SegmentId, check_header};
 use crate::sidecar::Sidecar;
 use crate::slots::newest_of;
 use crate::{durable, hard_state};
@@ -70,7 +70,10 @@ pub fn body(data: &[u8]) {
 
 /// A segment file: its header, its entries, and the search for durable indexes behind damage.
 pub fn segment(data: &[u8]) {
-    let (path, id) = (Path::new(PATH), SegmentId { shard: ShardId(0), first: LogIndex(1), generation: 0 });
+    let (path, id) = (
+        Path::new(PATH),
+        SegmentId { shard: ShardId(0), first: LogIndex(1), generation: Generation::APPENDED },
+    );
     let _ = check_header(data, id, path);
     for bytes in [data.to_vec(), with_entry_crcs(data)] {
         let file = BytesFile(bytes);

@@ -12,7 +12,7 @@ use crate::cursor::Cursor;
 use crate::fault::{Action, Fault};
 use crate::limits::MANIFEST_BYTES_MAX;
 use crate::lock::lock;
-use crate::segment::SegmentId;
+use crate::segment::{Generation, SegmentId};
 use crate::terms::Point;
 
 pub(crate) const MANIFEST_NAME: &str = "manifest";
@@ -73,8 +73,7 @@ impl Manifest {
         out.extend_from_slice(&[0; 4]);
         for id in &self.segments {
             out.extend_from_slice(&id.first.0.to_le_bytes());
-            out.extend_from_slice(&id.generation.to_le_bytes());
-            out.extend_from_slice(&[0; 4]);
+            out.extend_from_slice(&id.generation.0.to_le_bytes());
         }
         let crc = crc32c(&out);
         out.extend_from_slice(&crc.to_le_bytes());
@@ -121,9 +120,10 @@ impl Manifest {
         }
         let mut segments = Vec::with_capacity(count);
         for _ in 0..count {
-            let id = SegmentId { shard, first: LogIndex(cursor.u64()?), generation: cursor.u32()? };
+            let (first, generation) = (LogIndex(cursor.u64()?), Generation(cursor.u64()?));
+            let id = SegmentId { shard, first, generation };
             let ordered = segments.last().is_none_or(|last: &SegmentId| last.first < id.first);
-            if cursor.u32()? != 0 || !ordered || id.first >= tail_first {
+            if !ordered || id.first >= tail_first {
                 return None;
             }
             segments.push(id);
@@ -230,7 +230,11 @@ mod tests {
 
     #[test]
     fn a_manifest_reads_back_and_every_flipped_bit_is_noticed() {
-        let id = |first, generation| SegmentId { shard: ShardId(3), first: LogIndex(first), generation };
+        let id = |first, generation| SegmentId {
+            shard: ShardId(3),
+            first: LogIndex(first),
+            generation: Generation(generation),
+        };
         let manifest = Manifest {
             sequence: 9,
             shard: ShardId(3),

@@ -15,6 +15,7 @@ use crate::segment::SegmentId;
 use crate::sidecar::Sidecar;
 use crate::terms::Point;
 
+use forebay_env::fault::{self, planted};
 use forebay_env::{Disk, OpenMode};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,8 +38,8 @@ pub enum ReclaimError {
     },
     /// The survivors name an index entry whose slot they drop: an error of the caller.
     Orphan(crate::IndexEntry),
-    /// The replacement is not the next generation of the segment it replaces.
-    NotNext {
+    /// The replacement is no later generation of the segment it replaces.
+    NotLater {
         /// The segment to be replaced.
         old: SegmentId,
         /// The replacement.
@@ -58,12 +59,30 @@ impl fmt::Display for ReclaimError {
             ReclaimError::Orphan(entry) => {
                 write!(f, "an index entry survives, but not slot {} of entry {}", entry.slot, entry.log_index)
             }
-            ReclaimError::NotNext { old, new } => write!(f, "segment {new} does not replace segment {old}"),
+            ReclaimError::NotLater { old, new } => write!(f, "segment {new} does not replace segment {old}"),
         }
     }
 }
 
 impl std::error::Error for ReclaimError {}
+
+/// What putting a rewritten segment in its place did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replaced {
+    /// How many bytes it gave back; those of the old files once nobody holds them any more.
+    pub freed_bytes: u64,
+    /// Whether somebody still read or sent the old files.
+    pub held: Held,
+}
+
+/// Whether a file is in use at the moment its name goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// By a reader, or by a snapshot on its way to another replica.
+    Yes,
+    /// By nobody.
+    No,
+}
 
 impl From<Fault> for ReclaimError {
     fn from(fault: Fault) -> ReclaimError {
@@ -97,10 +116,11 @@ impl Keeper {
         Ok(freed)
     }
 
-    /// Puts the rewritten segment `new` in the place of `old`, and removes `old`; answers how many bytes that frees.
-    pub fn replace(&self, old: SegmentId, new: SegmentId) -> Result<u64, ReclaimError> {
-        if new != (SegmentId { generation: old.generation + 1, ..old }) {
-            return Err(ReclaimError::NotNext { old, new });
+    /// Puts the rewritten segment `new` in the place of `old`, and removes `old`. Whoever reads or sends the old files goes
+    /// on doing so.
+    pub fn replace(&self, old: SegmentId, new: SegmentId) -> Result<Replaced, ReclaimError> {
+        if new <= old || (new.shard, new.first) != (old.shard, old.first) {
+            return Err(ReclaimError::NotLater { old, new });
         }
         let files = &self.files;
         let _one_at_a_time = lock(&files.housekeeping);
@@ -111,6 +131,9 @@ impl Keeper {
         let replacement = open_sealed(&*files.disk, &files.dir, new, &files.cache)?;
         let after = replacement.sidecar().map_or(0, |sidecar| sidecar.file_bytes()) + replacement.len();
         files.fence.guard(|| {
+            if planted(fault::Fault::RewrittenUnlinkedEarly) {
+                remove_segment(&*files.disk, &files.dir, old)?;
+            }
             files.manifest.update(|manifest| {
                 list_sealed(manifest, &view);
                 for id in manifest.segments.iter_mut().filter(|id| **id == old) {
@@ -126,7 +149,13 @@ impl Keeper {
             });
             remove_segment(&*files.disk, &files.dir, old)
         })?;
-        Ok(before.saturating_sub(after))
+        let held = if is_held(segment, &view) { Held::Yes } else { Held::No };
+        Ok(Replaced { freed_bytes: before.saturating_sub(after), held })
+    }
+
+    /// Whether Raft and a replay can do without a segment; the error says why not.
+    pub fn check_free(&self, id: SegmentId) -> Result<(), ReclaimError> {
+        self.free_segment(&self.files.view(), id).map(|_| ())
     }
 
     /// A segment that Raft and a replay can do without.
@@ -184,6 +213,11 @@ pub(crate) fn open_sealed_at(
 pub(crate) fn remove_segment(disk: &dyn Disk, dir: &Path, id: SegmentId) -> Result<(), Fault> {
     remove_if_there(disk, &dir.join(id.file_name()))?;
     remove_if_there(disk, &dir.join(id.sidecar_name()))
+}
+
+/// Whether anybody but the caller has a segment that left the view since the caller took `view`.
+fn is_held(segment: &Arc<Segment>, view: &Arc<View>) -> bool {
+    Arc::strong_count(segment) > 1 || Arc::strong_count(view) > 1
 }
 
 fn later(a: Point, b: Point) -> Point {

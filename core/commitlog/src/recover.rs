@@ -18,7 +18,7 @@ use crate::install::{install_names, move_in};
 use crate::keeper::is_stale_checkpoint;
 use crate::manifest::{Manifest, ManifestStore, TMP_ENDING, remove_if_there};
 use crate::positions::PositionTable;
-use crate::segment::{SEGMENT_HEADER_BYTES, SegmentId};
+use crate::segment::{Generation, SEGMENT_HEADER_BYTES, SegmentId};
 use crate::tail::TailCache;
 use crate::terms::{Point, TermTable};
 
@@ -182,7 +182,8 @@ fn remove_debris(disk: &dyn Disk, dir: &Path, manifest: &Manifest) -> Result<(),
 
 /// Whether a segment found in the directory is part of the log.
 fn counts(manifest: &Manifest, id: SegmentId) -> bool {
-    if id.first >= manifest.tail_first { id.generation == 0 } else { manifest.segments.contains(&id) }
+    let in_tail = id.first >= manifest.tail_first;
+    if in_tail { id.generation == Generation::APPENDED } else { manifest.segments.contains(&id) }
 }
 
 impl Recovery<'_> {

@@ -1,4 +1,4 @@
-//! Copies what is alive of a segment into the next generation. The bytes depend on the old segment and on the answers of
+//! Copies what is alive of a segment into a later generation. The bytes depend on the old segment and on the answers of
 //! the survivors' judge only, so replicas that judge alike write equal files.
 
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ use crate::lock::lock;
 use crate::manifest::{TMP_ENDING, remove_if_there};
 use crate::reclaim::ReclaimError;
 use crate::scan::{Depth, LocalCheck, Scanner, Step};
-use crate::segment::{SEGMENT_HEADER_BYTES, SegmentId, encode_header};
+use crate::segment::{Generation, SEGMENT_HEADER_BYTES, SegmentId, encode_header};
 use crate::sidecar::SegmentSummary;
 use crate::sidecar_write::{SegmentFacts, WriteError, write_sidecar};
 
@@ -44,16 +44,24 @@ pub trait Judge {
 }
 
 impl Keeper {
-    /// Writes the next generation of a segment, with its sidecar, durable when this returns. It does not count before
+    /// Writes the generation `new` of a segment, with its sidecar, durable when this returns. It does not count before
     /// [`Keeper::replace`]; a restart before that removes it. Slots keep their numbers; an entry without a living slot is
-    /// gone, the Seal stays.
-    pub fn rewrite(&self, old: SegmentId, judge: &mut dyn Judge) -> Result<SegmentSummary, ReclaimError> {
+    /// gone, the Seal stays. Refused when `new` is no later generation than `old`.
+    pub fn rewrite(
+        &self,
+        old: SegmentId,
+        new: Generation,
+        judge: &mut dyn Judge,
+    ) -> Result<SegmentSummary, ReclaimError> {
+        let new = SegmentId { generation: new, ..old };
+        if new <= old {
+            return Err(ReclaimError::NotLater { old, new });
+        }
         let files = &self.files;
         let _one_at_a_time = lock(&files.housekeeping);
         let view = files.view();
         let (segment, sidecar) = self.free_segment(&view, old)?;
         files.fence.check()?;
-        let new = SegmentId { generation: old.generation + 1, ..old };
         let mut copy = Copy::create(self, new)?;
         let kept = copy.slots(segment, judge).map_err(|fault| files.fence.trip(fault))?;
         let facts = copy.finish(self).map_err(|fault| files.fence.trip(fault))?;
@@ -81,7 +89,7 @@ impl Keeper {
     }
 }
 
-/// A new generation being written.
+/// A later generation being written.
 struct Copy {
     tmp: PathBuf,
     file: Arc<dyn File>,

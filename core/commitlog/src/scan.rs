@@ -11,7 +11,7 @@ use crate::crc::Crc32c;
 use crate::entry::{ENTRY_MAGIC, Entry, EntryHeader, HEADER_BYTES, Local, Place};
 use crate::fault::{Action, Fault};
 use crate::limits::SCAN_WINDOW_BYTES;
-use crate::segment::SegmentId;
+use crate::segment::{Generation, SegmentId};
 
 /// How much of each entry is read and checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,8 +124,11 @@ impl<'a> Scanner<'a> {
 
     fn check_order(&self, header: &EntryHeader) -> Result<(), String> {
         let expected = self.previous.map_or(self.id.first, |(index, _)| index.next());
-        let in_order =
-            if self.id.generation == 0 { header.index == expected } else { header.index >= expected };
+        let in_order = if self.id.generation == Generation::APPENDED {
+            header.index == expected
+        } else {
+            header.index >= expected
+        };
         if !in_order {
             return Err(format!("entry {} stands where entry {expected} must be", header.index));
         }

@@ -13,7 +13,7 @@ use crate::cursor::Cursor;
 use crate::fault::{Action, Fault};
 use crate::index_entry::{ENTRIES, IndexEntry, PARTITIONS, PartitionRun, entry_key};
 use crate::run::{Kind, Run, Shape};
-use crate::segment::SegmentId;
+use crate::segment::{Generation, SegmentId};
 use crate::terms::Point;
 
 const MAGIC: [u8; 6] = *b"FBYSDC";
@@ -314,9 +314,9 @@ pub(crate) fn encode_footer(footer: &Footer) -> [u8; FOOTER_BYTES] {
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&VERSION.to_le_bytes());
     out.extend_from_slice(&summary.id.shard.0.to_le_bytes());
-    out.extend_from_slice(&summary.id.generation.to_le_bytes());
     let words = [
         summary.id.first.0,
+        summary.id.generation.0,
         summary.last.index.0,
         summary.last.term.0,
         summary.bytes,
@@ -349,8 +349,8 @@ fn decode_footer(bytes: &[u8; FOOTER_BYTES], path: &Path, start: u64) -> Result<
         return Err(Fault::Unsupported { file: path.to_path_buf(), version });
     }
     let mut fields = || {
-        let (shard, generation) = (cursor.u32()?, cursor.u32()?);
-        let (first, last, term) = (LogIndex(cursor.u64()?), LogIndex(cursor.u64()?), Term(cursor.u64()?));
+        let (shard, first, generation) = (cursor.u32()?, LogIndex(cursor.u64()?), Generation(cursor.u64()?));
+        let (last, term) = (LogIndex(cursor.u64()?), Term(cursor.u64()?));
         let (bytes, content_digest, live_bytes) = (cursor.u64()?, cursor.u64()?, cursor.u64()?);
         let mut shape = |kind| Some(Shape { kind, position: cursor.u64()?, records: cursor.u64()? });
         let shapes = [shape(POSITIONS)?, shape(TERMS)?, shape(ENTRIES)?, shape(PARTITIONS)?];

@@ -112,7 +112,7 @@ fn a_conflicting_tail_is_replaced_and_flushed_away_first() {
     disk.take_trace();
     log.append(&[entry(2, 6, 1), entry(2, 7, 1)]).unwrap();
     let trace = disk.take_trace();
-    let name = "00000000000000000001-000000.seg";
+    let name = "00000000000000000001-00000000000000000000.seg";
     let cut = trace.iter().position(|step| *step == format!("set-len {name}")).unwrap();
     assert_eq!(trace[cut + 1], format!("flush {name}"));
     assert_eq!(trace[cut + 2], format!("write {name}"));

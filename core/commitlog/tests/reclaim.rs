@@ -5,8 +5,8 @@ mod support;
 use std::collections::BTreeMap;
 
 use forebay_commitlog::{
-    CheckpointMeta, FileName, IndexEntry, InstallError, Judge, Keeper, Liveness, Log, LogConfig, Occasion,
-    Outgoing, Point, ReadError, ReclaimError, Section, SegmentId, SlotKind,
+    CheckpointMeta, FileName, Generation, Held, IndexEntry, InstallError, Judge, Keeper, Liveness, Log,
+    LogConfig, Occasion, Outgoing, Point, ReadError, ReclaimError, Section, SegmentId, SlotKind,
 };
 use forebay_model::{LogIndex, Offset, PartitionId, SlotNumber, Term};
 use support::*;
@@ -81,8 +81,8 @@ fn entries_of(id: SegmentId) -> Vec<IndexEntry> {
     entries
 }
 
-fn id(first: u64, generation: u32) -> SegmentId {
-    SegmentId { shard: SHARD, first: LogIndex(first), generation }
+fn id(first: u64, generation: u64) -> SegmentId {
+    SegmentId { shard: SHARD, first: LogIndex(first), generation: Generation(generation) }
 }
 
 /// Reads the records of a partition from the beginning as a consumer does.
@@ -107,12 +107,12 @@ fn a_rewritten_segment_keeps_what_lives_under_its_numbers() {
     let keeper = log.keeper();
     let live = |index: u64, slot: u32| index & 3 == 0 || (index & 3 == 1 && slot == 1);
     let before = keeper.manifest();
-    let summary = keeper.rewrite(id(12, 0), &mut Keep(live)).unwrap();
+    let summary = keeper.rewrite(id(12, 0), Generation(1), &mut Keep(live)).unwrap();
     assert_eq!(keeper.manifest().segments, before.segments, "nothing counts before the replacement");
     assert_eq!((summary.id, summary.last.index), (id(12, 1), LogIndex(22)));
     assert_eq!(summary.entries, 7, "12, 13, 16, 17, 20, 21 and the Seal");
     let freed = keeper.replace(id(12, 0), id(12, 1)).unwrap();
-    assert!(freed > 0);
+    assert!(freed.freed_bytes > 0 && freed.held == Held::No);
     let check = |log: &Log| {
         let reader = log.reader();
         for index in 12..22 {
@@ -154,9 +154,13 @@ fn replicas_that_judge_alike_write_equal_bytes() {
         let disk = MemDisk::default();
         let log = grown(&disk, 2, salt, flush_each);
         let keeper = log.keeper();
-        keeper.rewrite(id(1, 0), &mut Keep(|index, slot| (index + u64::from(slot)) % 3 == 0)).unwrap();
+        keeper
+            .rewrite(id(1, 0), Generation(1), &mut Keep(|index, slot| (index + u64::from(slot)) % 3 == 0))
+            .unwrap();
         keeper.replace(id(1, 0), id(1, 1)).unwrap();
-        keeper.rewrite(id(1, 1), &mut Keep(|index, slot| (index + u64::from(slot)) % 6 == 0)).unwrap();
+        keeper
+            .rewrite(id(1, 1), Generation(2), &mut Keep(|index, slot| (index + u64::from(slot)) % 6 == 0))
+            .unwrap();
         (
             disk.bytes(&dir().join(id(1, 1).file_name())),
             disk.bytes(&dir().join(id(1, 1).sidecar_name())),
@@ -191,10 +195,10 @@ fn what_is_needed_is_never_reclaimed() {
             Liveness::Live
         }
     }
-    assert!(matches!(keeper.rewrite(id(12, 0), &mut Orphans), Err(ReclaimError::Orphan(_))));
-    assert!(matches!(keeper.replace(id(12, 0), id(12, 2)), Err(ReclaimError::NotNext { .. })));
+    assert!(matches!(keeper.rewrite(id(12, 0), Generation(1), &mut Orphans), Err(ReclaimError::Orphan(_))));
+    assert!(matches!(keeper.replace(id(12, 0), id(12, 0)), Err(ReclaimError::NotLater { .. })));
     assert!(keeper.replace(id(12, 0), id(12, 1)).is_err(), "it was not written");
-    keeper.rewrite(id(12, 0), &mut orphan).unwrap();
+    keeper.rewrite(id(12, 0), Generation(1), &mut orphan).unwrap();
     drop(log);
     let (log, _) = open(&disk);
     assert_eq!(log.reader().segments().len(), 1);
@@ -231,8 +235,9 @@ fn whoever_reads_a_file_survives_its_end() {
     let replaced = keeper.send(FileName::Segment(id(12, 0))).unwrap().unwrap();
     let expected = (read_all(&sent), read_all(&replaced));
     keeper.unlink(&[id(1, 0)]).unwrap();
-    keeper.rewrite(id(12, 0), &mut Keep(|index, _| index == 15)).unwrap();
-    keeper.replace(id(12, 0), id(12, 1)).unwrap();
+    keeper.rewrite(id(12, 0), Generation(1), &mut Keep(|index, _| index == 15)).unwrap();
+    let done = keeper.replace(id(12, 0), id(12, 1)).unwrap();
+    assert_eq!(done.held, Held::Yes, "a snapshot has it");
     assert!(!disk.exists(&dir().join(id(1, 0).file_name())));
     assert_eq!((read_all(&sent), read_all(&replaced)), expected);
     assert_eq!(sidecar.scan(PartitionId(0), Offset(0), 100).unwrap().len(), 7);
@@ -252,7 +257,7 @@ fn a_power_cut_during_reclaiming_leaves_the_old_or_the_new() {
         let keeper = log.keeper();
         disk.fail_somehow(&mut dice, 40);
         let done = keeper
-            .rewrite(id(12, 0), &mut Keep(|index, _| index < 16))
+            .rewrite(id(12, 0), Generation(1), &mut Keep(|index, _| index < 16))
             .and_then(|_| keeper.replace(id(12, 0), id(12, 1)))
             .and_then(|_| keeper.unlink(&[id(1, 0)]));
         disk.heal();
@@ -334,7 +339,7 @@ fn a_blank_replica_installs_what_another_has() {
     let source_disk = MemDisk::default();
     let mut source = grown(&source_disk, 3, 1, true);
     let keeper = source.keeper();
-    keeper.rewrite(id(12, 0), &mut Keep(|index, _| index == 15)).unwrap();
+    keeper.rewrite(id(12, 0), Generation(1), &mut Keep(|index, _| index == 15)).unwrap();
     keeper.replace(id(12, 0), id(12, 1)).unwrap();
     let disk = MemDisk::default();
     let (mut log, _) = open(&disk);

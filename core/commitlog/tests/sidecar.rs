@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use forebay_commitlog::{
-    BlockCache, CheckpointMeta, Fault, IndexEntry, Log, LogConfig, ReadError, SegmentId, Sidecar,
+    BlockCache, CheckpointMeta, Fault, Generation, IndexEntry, Log, LogConfig, ReadError, SegmentId, Sidecar,
     SidecarError,
 };
 use forebay_model::{LogIndex, Offset, PartitionId, Position, SlotNumber, Term, Timestamp};
@@ -136,14 +136,14 @@ fn a_sidecar_is_refused_where_it_could_not_be_true() {
     let disk = MemDisk::default();
     let (mut log, _) = open(&disk);
     fill(&mut log, 1, 1..=5);
-    let active = SegmentId { shard: SHARD, first: LogIndex(1), generation: 0 };
+    let active = SegmentId { shard: SHARD, first: LogIndex(1), generation: Generation::APPENDED };
     let keeper = log.keeper();
     let write = |id, entries: Vec<IndexEntry>| keeper.write_sidecar(id, entries).err();
     assert!(matches!(write(active, vec![]), Some(SidecarError::NotSealed(_))));
     log.append(&[seal(1, 6)]).unwrap();
     assert!(matches!(write(active, vec![]), Some(SidecarError::NotFlushed(_))));
     flush(&mut log);
-    let wrong = SegmentId { generation: 1, ..active };
+    let wrong = SegmentId { generation: Generation(1), ..active };
     assert!(matches!(write(wrong, vec![]), Some(SidecarError::NoSegment(_))));
     let overlap = vec![index_entry(1, 0, 5, 1), index_entry(1, 4, 1, 2)];
     assert!(matches!(write(active, overlap), Some(SidecarError::Unsorted(_))));
@@ -270,7 +270,7 @@ fn every_flipped_bit_of_a_sidecar_is_found_by_verification_and_never_served() {
             assert_eq!(recovered.damaged_sidecars[0].file, name);
             continue;
         }
-        let id = SegmentId { shard: SHARD, first: LogIndex(32), generation: 0 };
+        let id = SegmentId { shard: SHARD, first: LogIndex(32), generation: Generation::APPENDED };
         let sidecar = log.reader().sidecar(id).unwrap();
         let block = Position((byte / 4096 * 4096) as u64);
         match sidecar.verify() {

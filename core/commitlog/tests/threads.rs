@@ -5,7 +5,7 @@ mod support;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use forebay_commitlog::{IndexEntry, Judge, Liveness, Log, ReadError, SlotKind};
+use forebay_commitlog::{Generation, IndexEntry, Judge, Liveness, Log, ReadError, SlotKind};
 use forebay_model::{LogIndex, SlotNumber};
 use support::*;
 
@@ -87,7 +87,7 @@ fn readers_meet_no_fault_while_everything_changes_under_them() {
             keeper.adopt(keeper.write_checkpoint(&meta, &[]).unwrap()).unwrap();
             log.raise_floor(LogIndex(index));
             if round % 8 == 7 {
-                let new = keeper.rewrite(id, &mut Even).unwrap().id;
+                let new = keeper.rewrite(id, Generation(index + 1), &mut Even).unwrap().id;
                 keeper.replace(id, new).unwrap();
             }
             if round % 16 == 15 {

@@ -5,14 +5,14 @@ mod support;
 use std::path::PathBuf;
 
 use forebay_commitlog::{
-    CheckpointMeta, DumpError, Fault, Log, Occasion, Reader, ScrubProgress, Section, SegmentId, dump, fuzz,
-    verify_dir,
+    CheckpointMeta, DumpError, Fault, Generation, Log, Occasion, Reader, ScrubProgress, Section, SegmentId,
+    dump, fuzz, verify_dir,
 };
 use forebay_model::{LogIndex, Term};
 use support::*;
 
 fn id(first: u64) -> SegmentId {
-    SegmentId { shard: SHARD, first: LogIndex(first), generation: 0 }
+    SegmentId { shard: SHARD, first: LogIndex(first), generation: Generation::APPENDED }
 }
 
 /// Nine segments with sidecars, a directory file, a checkpoint, and a tail; stopped in good order.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use forebay_commitlog::{
-    AdoptError, CheckpointMeta, IndexEntry, Keeper, Point, Section, SegmentId, SidecarError,
+    AdoptError, CheckpointMeta, Generation, IndexEntry, Keeper, Point, Section, SegmentId, SidecarError,
 };
 use forebay_env::IoClass;
 use forebay_model::{LogIndex, ShardId};
@@ -78,7 +78,8 @@ impl Checkpoints {
 
     /// Notes a seal that is handed out: the segment behind the seal before ends with it.
     pub(crate) fn note_sealed(&mut self, shard: ShardId, seal: LogIndex) {
-        self.segments.insert(seal, SegmentId { shard, first: self.sealed.next(), generation: 0 });
+        self.segments
+            .insert(seal, SegmentId { shard, first: self.sealed.next(), generation: Generation::APPENDED });
         self.sealed = seal;
         // Met in a replay: no append of this process told of it.
         let at = self.seals.partition_point(|(known, _)| *known < seal);
@@ -290,7 +291,8 @@ mod tests {
         checkpoints.current.index = LogIndex(20);
         assert_eq!(checkpoints.floor(LogIndex(15), 0), Some(LogIndex(10)));
         assert_eq!(checkpoints.floor(LogIndex(20), 0), Some(LogIndex(20)));
-        let segment = |first| SegmentId { shard: ShardId(0), first: LogIndex(first), generation: 0 };
+        let segment =
+            |first| SegmentId { shard: ShardId(0), first: LogIndex(first), generation: Generation::APPENDED };
         let segments: Vec<_> = checkpoints.segments.into_values().collect();
         assert_eq!(segments, [segment(6), segment(11)]);
     }

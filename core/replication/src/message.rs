@@ -1,6 +1,7 @@
 //! What replicas of a shard say to each other.
 
 use bytes::Bytes;
+use forebay_commitlog::Generation;
 use forebay_model::{LogIndex, Term};
 use raft::eraftpb::{ConfState, Message};
 
@@ -45,15 +46,15 @@ pub enum FileId {
     Segment {
         /// Index of its first entry.
         first: LogIndex,
-        /// How often it was rewritten.
-        generation: u32,
+        /// Which rewrite made it, if one did.
+        generation: Generation,
     },
     /// The index of a sealed segment.
     Sidecar {
         /// Index of its segment's first entry.
         first: LogIndex,
         /// Its segment's generation.
-        generation: u32,
+        generation: Generation,
     },
     /// The state as of an index.
     Checkpoint {

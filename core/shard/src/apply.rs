@@ -56,7 +56,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         }
         self.take_effects(&entry.body);
         for slot in entry.body.slots().filter(|slot| slot.kind == SLOT_RECLAIM) {
-            if let Err(why) = self.decided(&slot.bytes) {
+            if let Err(why) = self.decided(entry.index, &slot.bytes) {
                 return self.fence(format!("entry {}: {why}", entry.index));
             }
         }
@@ -156,8 +156,9 @@ impl<T: Clone + Send + 'static> Shard<T> {
     /// Starts again from another replica's checkpoint.
     pub(crate) fn install(&mut self, checkpoint: &Checkpoint) {
         match crate::checkpoint::restore(self.config.id, checkpoint) {
-            Ok(machine) => {
+            Ok((machine, segments)) => {
                 self.machine = machine;
+                self.reclaim.installed(segments);
                 self.index.clear();
                 self.hot.clear();
                 // To the replica it counts as applied already.

@@ -6,6 +6,7 @@ use forebay_machine::{Machine, SectionKind};
 use forebay_model::ShardId;
 use forebay_replication::{Checkpoint, CheckpointRequest, Committed};
 
+use crate::reclaim::segments::{self, Segments};
 use crate::sealed;
 use crate::shard::Shard;
 
@@ -21,18 +22,21 @@ impl fmt::Display for RestoreError {
 
 impl std::error::Error for RestoreError {}
 
-/// The machine of a checkpoint; of none, the state before the first entry.
-pub(crate) fn restore(shard: ShardId, checkpoint: &Checkpoint) -> Result<Machine, RestoreError> {
+/// The state of a checkpoint; of the founders' empty one, that before the first entry.
+pub(crate) fn restore(shard: ShardId, checkpoint: &Checkpoint) -> Result<(Machine, Segments), RestoreError> {
     if checkpoint.sections.is_empty() {
-        return Ok(Machine::new(shard));
+        return Ok((Machine::new(shard), Segments::behind(checkpoint.index)));
     }
-    let sections: Vec<_> =
-        checkpoint.sections.iter().map(|(kind, bytes)| (SectionKind(*kind), bytes.clone())).collect();
+    let of_machine = checkpoint.sections.iter().filter(|(kind, _)| *kind != segments::SECTION);
+    let sections: Vec<_> = of_machine.map(|(kind, bytes)| (SectionKind(*kind), bytes.clone())).collect();
     let machine = Machine::decode_checkpoint(&sections).map_err(|error| RestoreError(error.to_string()))?;
     if machine.shard() != shard {
         return Err(RestoreError(format!("it belongs to shard {}, not {shard}", machine.shard())));
     }
-    Ok(machine)
+    let mut list = checkpoint.sections.iter().filter(|(kind, _)| *kind == segments::SECTION);
+    let (_, list) = list.next().ok_or_else(|| RestoreError("it has no list of segments".into()))?;
+    let segments = Segments::decode(checkpoint.index, list).map_err(|what| RestoreError(what.into()))?;
+    Ok((machine, segments))
 }
 
 impl<T: Clone + Send + 'static> Shard<T> {
@@ -40,12 +44,14 @@ impl<T: Clone + Send + 'static> Shard<T> {
     pub(crate) fn apply_seal(&mut self, entry: &Committed) {
         self.sealing = false;
         let stretch = self.index.freeze(entry.index);
+        self.reclaim.segments.seal(entry.index);
         // The machine counts it as applied before its state is written down as of it.
-        let sections = self.machine.encode_checkpoint();
+        let sections = self.machine.encode_checkpoint().into_iter().map(|(kind, bytes)| (kind.0, bytes));
+        let list = (segments::SECTION, self.reclaim.segments.encode());
         let request = CheckpointRequest {
             index: entry.index,
             machine_version: self.machine.version(),
-            sections: sections.into_iter().map(|(kind, bytes)| (kind.0, bytes)).collect(),
+            sections: sections.chain([list]).collect(),
             entries: stretch.iter().map(sealed::line).collect(),
         };
         self.applied = entry.index;

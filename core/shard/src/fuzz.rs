@@ -2,9 +2,11 @@
 //! written as the same bytes again.
 
 use bytes::Bytes;
+use forebay_model::LogIndex;
 
 use crate::entry::{TurnHeader, decode_parts, encode_parts};
 use crate::reclaim::decision::Decision;
+use crate::reclaim::segments::Segments;
 
 /// A turn: its header, then its commands.
 pub fn turn(data: &[u8]) {
@@ -18,6 +20,12 @@ pub fn turn(data: &[u8]) {
 pub fn parts(data: &[u8]) {
     let Ok(parts) = decode_parts(data) else { return };
     assert_eq!(encode_parts(&parts), data, "a part list has one form");
+}
+
+/// The list of segments in a checkpoint.
+pub fn segments(data: &[u8]) {
+    let Ok(segments) = Segments::decode(LogIndex(u64::MAX), data) else { return };
+    assert_eq!(segments.encode(), data, "a list of segments has one form");
 }
 
 /// A decision to give space back.

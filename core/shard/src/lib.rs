@@ -49,7 +49,7 @@ pub use mailbox::{
 };
 pub use membership::{MembersOrder, MembersReply, MembersRequest, MembersView};
 pub use metrics::ShardMetrics;
-pub use reclaim::ReclaimDone;
+pub use reclaim::{CarriedOut, ReclaimDone};
 pub use refuse_group::refuse_group;
 pub use retention::RetentionDone;
 pub use scrub::ScrubDone;

@@ -25,6 +25,12 @@ pub struct ShardMetrics {
     pub installs: Counter,
     /// Bytes of disk given back.
     pub reclaimed_bytes: Counter,
+    /// Segments unlinked because nothing in them lives.
+    pub segments_unlinked: Counter,
+    /// Segments copied forward...
+    pub segments_rewritten: Counter,
+    /// ...and those of them whose old file a reader or a snapshot on its way still held.
+    pub segments_rewritten_held: Counter,
     /// Bytes of sealed files that the scrubber read again.
     pub scrubbed_bytes: Counter,
     /// Damage that the scrubber found.
@@ -68,6 +74,15 @@ const COUNTERS: &[Row<Counter>] = &[
     ("forebay_read_errors_total", "Reads that failed; nothing of them was served.", |m| &m.read_errors),
     ("forebay_shard_installs_total", "Checkpoints of other replicas installed.", |m| &m.installs),
     ("forebay_reclaimed_bytes_total", "Bytes of disk given back.", |m| &m.reclaimed_bytes),
+    ("forebay_segments_unlinked_total", "Segments unlinked: nothing in them lived.", |m| {
+        &m.segments_unlinked
+    }),
+    ("forebay_segments_rewritten_total", "Segments copied forward: little in them lived.", |m| {
+        &m.segments_rewritten
+    }),
+    ("forebay_segments_rewritten_held_total", "Segments copied forward while their file was in use.", |m| {
+        &m.segments_rewritten_held
+    }),
     ("forebay_scrubbed_bytes_total", "Bytes of sealed files read again by the scrubber.", |m| {
         &m.scrubbed_bytes
     }),

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use forebay_commitlog::SegmentId;
 use forebay_env::{Env, Monotonic};
 use forebay_machine::{Catalog, Effects, Machine, MachineSettings};
 use forebay_model::limits::{SEGMENT_INDEX_ENTRIES_MAX, TURN_BYTES_MAX};
@@ -35,6 +36,7 @@ use crate::mailbox::{Left, Mailbox, Room, Source};
 use crate::metrics::ShardMetrics;
 use crate::pace::Pace;
 use crate::pending::Pending;
+use crate::reclaim::segments::Segments;
 use crate::reclaim::{Reclaim, ReclaimDone};
 use crate::retention::{Retention, RetentionDone};
 use crate::scrub::{ScrubDone, Scrubber};
@@ -237,11 +239,11 @@ impl<T: Clone + Send + 'static> Shard<T> {
         replica_config.flush_took = Arc::clone(&metrics.flush);
         let (replica, mut recovered) =
             Replica::open(&env, dir, replica_config, post).map_err(ShardOpenError::Replica)?;
-        let machine = match recovered.checkpoint.take() {
+        let (machine, segments) = match recovered.checkpoint.take() {
             Some(checkpoint) => {
                 crate::checkpoint::restore(config.id, &checkpoint).map_err(ShardOpenError::Checkpoint)?
             }
-            None => Machine::new(config.id),
+            None => (Machine::new(config.id), Segments::behind(replica.applied_index())),
         };
         let archive = Archive { reader: replica.reader(), metrics: Arc::clone(&metrics) };
         let proposer = env.random.next_u64();
@@ -283,7 +285,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             configured: false,
             spoke_at: Monotonic(0),
             retention: Retention::default(),
-            reclaim: Reclaim::default(),
+            reclaim: Reclaim::of(segments),
             scrubber: Scrubber::default(),
             sealing: false,
             seal_wanted: false,
@@ -676,5 +678,10 @@ impl<T: Clone + Send + 'static> Shard<T> {
     /// The state, for tests and checkers.
     pub fn machine(&self) -> &Machine {
         &self.machine
+    }
+
+    /// The last entry applied, and the sealed segments that the log up to there orders to be kept; for tests and checkers.
+    pub fn ordered_segments(&self) -> (LogIndex, Vec<SegmentId>) {
+        (self.replica.applied_index(), self.reclaim.segments.ids(self.config.id).collect())
     }
 }

@@ -11,6 +11,8 @@ use crate::world::machine::{Driven, Machine};
 
 /// States are compared at indexes that this divides.
 const EVERY: u64 = 8;
+/// How the name of a segment ends that was never rewritten.
+const APPENDED: &str = "-00000000000000000000.seg";
 /// The file header of a segment, in bytes.
 const SEGMENT_HEADER_BYTES: usize = 32;
 /// The header of an entry, in bytes.
@@ -72,18 +74,50 @@ impl Replicas {
     }
 }
 
-/// How many segments were compared, and how many rewritten ones differ.
+/// How many segments were found equal.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Compared {
-    /// Pairs of equal bytes.
+    /// Pairs of equal bytes...
     pub equal: u64,
-    /// Pairs of rewritten segments that have one id and differ. A known fault that is counted until it is mended: two
-    /// decisions about one segment, of which each of two replicas carried out another, make the same generation.
-    pub rewritten_differ: u64,
+    /// ...and those of them that were rewritten.
+    pub rewritten: u64,
+    /// Pairs of equal lists of what the log orders to be there.
+    pub lists: u64,
 }
 
-/// Equal segment ids have equal canonical bytes on all machines.
+/// Equal segment ids have equal canonical bytes on all machines, and replicas that applied the same log want the same ids.
 pub fn segments_agree(machines: &[Machine], shard: ShardId) -> Result<Compared, super::Broken> {
+    let mut compared = bytes_agree(machines, shard)?;
+    compared.lists = lists_agree(machines, shard)?;
+    Ok(compared)
+}
+
+fn lists_agree(machines: &[Machine], shard: ShardId) -> Result<u64, super::Broken> {
+    let mut first = BTreeMap::new();
+    let mut equal = 0;
+    for machine in machines {
+        let shards = machine.process.iter().flat_map(|process| &process.shards);
+        for driven in shards.filter(|driven| driven.opened.id == shard) {
+            let (applied, list) = driven.opened.shard.ordered_segments();
+            match first.get(&applied) {
+                None => {
+                    first.insert(applied, (machine.id, list));
+                }
+                Some((_, other)) if *other == list => equal += 1,
+                Some((node, other)) => {
+                    let what = format!(
+                        "shard {shard} at entry {applied}: node {node} wants {other:?}, node {} wants {list:?}",
+                        machine.id
+                    );
+                    return Err(super::Broken { promise: "equal logs order equal segments", what });
+                }
+            }
+        }
+    }
+    Ok(equal)
+}
+
+fn bytes_agree(machines: &[Machine], shard: ShardId) -> Result<Compared, super::Broken> {
     let dir = Machine::shard_dir(shard);
     let mut first: BTreeMap<String, (NodeId, Vec<u8>)> = BTreeMap::new();
     let mut compared = Compared::default();
@@ -98,8 +132,10 @@ pub fn segments_agree(machines: &[Machine], shard: ShardId) -> Result<Compared, 
                 None => {
                     first.insert(name, (machine.id, bytes));
                 }
-                Some((_, other)) if *other == bytes => compared.equal += 1,
-                Some(_) if !name.ends_with("-000000.seg") => compared.rewritten_differ += 1,
+                Some((_, other)) if *other == bytes => {
+                    compared.equal += 1;
+                    compared.rewritten += u64::from(!name.ends_with(APPENDED));
+                }
                 Some((node, other)) => {
                     let at = other.iter().zip(&bytes).position(|(a, b)| a != b);
                     let what = format!(

@@ -2,6 +2,7 @@
 
 use ::raft::eraftpb::{ConfState, Entry, Message, Snapshot};
 use bytes::Bytes;
+use forebay_commitlog::Generation;
 use forebay_model::{LogIndex, NodeId, Term};
 use proptest::prelude::*;
 
@@ -85,7 +86,7 @@ fn raft_message() -> impl Strategy<Value = Message> {
 }
 
 fn file() -> impl Strategy<Value = FileId> {
-    (0..3, any::<u64>(), any::<u32>()).prop_map(|(kind, index, generation)| match kind {
+    (0..3, any::<u64>(), any::<u64>().prop_map(Generation)).prop_map(|(kind, index, generation)| match kind {
         0 => FileId::Segment { first: LogIndex(index), generation },
         1 => FileId::Sidecar { first: LogIndex(index), generation },
         _ => FileId::Checkpoint { index: LogIndex(index) },

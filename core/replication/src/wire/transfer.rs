@@ -6,16 +6,17 @@
 //! chunk   = transfer u64 | file | position u64 | length u32 | bytes
 //! staged  = transfer u64
 //! abandon = transfer u64 | reason u8
-//! file    = kind u8 (1 segment, 2 sidecar, 3 checkpoint) | index u64 | generation u32
+//! file    = kind u8 (1 segment, 2 sidecar, 3 checkpoint) | index u64 | generation u64
 //! ```
 
+use forebay_commitlog::Generation;
 use forebay_model::{LogIndex, Term};
 
 use super::cursor::{Reader, Writer};
 use super::{FILES_MAX, FRAME_BYTES_MAX, WireError, raft};
 use crate::message::{AbandonReason, Chunk, Fetch, FileId, Offer, OfferedFile, TransferId};
 
-const FILE_BYTES: usize = 1 + 8 + 4;
+const FILE_BYTES: usize = 1 + 8 + 8;
 const OFFERED_BYTES: usize = FILE_BYTES + 8 + 8;
 
 pub(super) fn offer_size_hint(offer: &Offer) -> usize {
@@ -111,19 +112,19 @@ fn encode_file(out: &mut Writer, file: FileId) {
     let (kind, index, generation) = match file {
         FileId::Segment { first, generation } => (1, first, generation),
         FileId::Sidecar { first, generation } => (2, first, generation),
-        FileId::Checkpoint { index } => (3, index, 0),
+        FileId::Checkpoint { index } => (3, index, Generation::APPENDED),
     };
     out.u8(kind);
     out.u64(index.0);
-    out.u32(generation);
+    out.u64(generation.0);
 }
 
 fn decode_file(input: &mut Reader) -> Result<FileId, WireError> {
-    let (kind, index, generation) = (input.u8()?, LogIndex(input.u64()?), input.u32()?);
+    let (kind, index, generation) = (input.u8()?, LogIndex(input.u64()?), Generation(input.u64()?));
     match (kind, generation) {
         (1, generation) => Ok(FileId::Segment { first: index, generation }),
         (2, generation) => Ok(FileId::Sidecar { first: index, generation }),
-        (3, 0) => Ok(FileId::Checkpoint { index }),
+        (3, Generation::APPENDED) => Ok(FileId::Checkpoint { index }),
         _ => Err(WireError::Field("file")),
     }
 }

@@ -1,55 +1,227 @@
-//! Carries a decision out on this replica's files. Runs on a background thread.
+//! Lets this replica's files follow the list of segments that the log orders. Runs on a background thread.
+//!
+//! What a rewrite keeps stands in the entry of the decision that ordered it, which this replica's own log holds: a segment
+//! with a decision that is still to be carried out is not touched before that is done. So nothing is remembered in
+//! between, and a replica that stopped, or was installed from another's files, goes on from what it finds.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use forebay_commitlog::{
-    IndexEntry, Judge, Keeper, Liveness, Reader, ReclaimError, SegmentId, Sidecar, SlotKind,
+    Body, Generation, Held, IndexEntry, Judge, Keeper, Liveness, ReadError, Reader, ReclaimError, SegmentId,
+    Sidecar, SlotKind,
 };
 use forebay_model::{LogIndex, Offset, PartitionId, SlotNumber};
 
-use crate::entry::SLOT_PART;
-use crate::reclaim::decision::{Decision, Named, Rewrite};
+use crate::entry::{SLOT_PART, SLOT_RECLAIM};
+use crate::reclaim::decision::{Decision, Rewrite};
+use crate::reclaim::segments::Segments;
 
-/// Unlinks and copies forward what the decision names; answers how many bytes that gave back. What cannot be done here is
-/// passed over: it costs space only. A failed write fences the log by itself.
-pub(crate) fn carry_out(keeper: &Keeper, reader: &Reader, decision: &Decision) -> Result<u64, String> {
-    let mut freed = 0;
-    let mut failed = None;
-    for segment in &decision.unlink {
-        // By its place in the log: a replica that missed a rewrite has an older generation of it.
-        let Some(id) = present(reader, segment.first) else { continue };
-        match keeper.unlink(&[id]) {
-            Ok(bytes) => freed += bytes,
-            Err(error) => note(&mut failed, &error),
+/// What one pass over the files did.
+#[derive(Clone, Debug, Default)]
+pub struct CarriedOut {
+    /// Bytes of disk given back.
+    pub freed_bytes: u64,
+    /// Segments that were copied forward...
+    pub rewritten: u64,
+    /// ...and those of them whose old file somebody was still reading or sending.
+    pub rewritten_held: u64,
+    /// Segments that were unlinked.
+    pub unlinked: u64,
+    /// What cannot be done here. It costs space only.
+    pub failed: Option<String>,
+}
+
+/// Whether there is anything to carry out, now or once the floor is higher. Looks at memory only.
+pub(crate) fn differ(reader: &Reader, segments: &Segments) -> bool {
+    reader.segments().iter().any(|info| ordered(info.id, segments) != Ordered::Nothing)
+}
+
+/// What the log orders about a segment that is here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ordered {
+    Nothing,
+    Rewrite(Generation),
+    Unlink,
+}
+
+fn ordered(here: SegmentId, segments: &Segments) -> Ordered {
+    if here.first > segments.end() {
+        return Ordered::Nothing;
+    }
+    match segments.generation(here.first) {
+        None => Ordered::Unlink,
+        // A later one: the files are ahead of what was applied, after a restart or an install.
+        Some(wanted) if wanted <= here.generation => Ordered::Nothing,
+        Some(wanted) => Ordered::Rewrite(wanted),
+    }
+}
+
+/// Unlinks and copies forward what stands otherwise in `segments`. A failed write fences the log by itself.
+pub(crate) fn carry_out(keeper: &Keeper, reader: &Reader, segments: &Segments) -> CarriedOut {
+    let mut pass = Pass { keeper, reader, pending: Vec::new(), done: CarriedOut::default() };
+    let mut gone = Vec::new();
+    for info in reader.segments() {
+        match ordered(info.id, segments) {
+            Ordered::Nothing => {}
+            Ordered::Rewrite(wanted) => pass.pending.push((info.id, wanted)),
+            Ordered::Unlink => gone.push(info.id),
         }
     }
-    for rewrite in &decision.rewrite {
-        match copy_forward(keeper, reader, rewrite) {
-            Ok(bytes) => freed += bytes,
-            Err(error) => note(&mut failed, &error),
+    // First what needs no space.
+    pass.unlink(&mut gone);
+    pass.rewrite();
+    pass.unlink(&mut gone);
+    pass.done
+}
+
+struct Pass<'a> {
+    keeper: &'a Keeper,
+    reader: &'a Reader,
+    /// Segments to be rewritten, and what they are to become.
+    pending: Vec<(SegmentId, Generation)>,
+    done: CarriedOut,
+}
+
+impl Pass<'_> {
+    /// Whether a segment may hold a decision that is still to be carried out.
+    fn holds_a_decision(&self, id: SegmentId) -> bool {
+        let needs = |(old, wanted): &(SegmentId, Generation)| {
+            old.first < id.first && Generation::ordered_by(id.first) <= *wanted
+        };
+        self.pending.iter().any(needs)
+    }
+
+    fn unlink(&mut self, gone: &mut Vec<SegmentId>) {
+        let mut kept = Vec::new();
+        for id in gone.drain(..) {
+            if self.holds_a_decision(id) {
+                kept.push(id);
+                continue;
+            }
+            match self.keeper.unlink(&[id]) {
+                Ok(bytes) => {
+                    self.done.freed_bytes += bytes;
+                    self.done.unlinked += 1;
+                }
+                Err(error) => {
+                    kept.push(id);
+                    self.note(error.into());
+                }
+            }
+        }
+        *gone = kept;
+    }
+
+    fn rewrite(&mut self) {
+        for (old, wanted) in self.pending.clone() {
+            if self.holds_a_decision(old) {
+                continue;
+            }
+            match self.copy_forward(old, wanted) {
+                Ok(()) => self.pending.retain(|(id, _)| *id != old),
+                Err(error) => self.note(error),
+            }
         }
     }
-    match failed {
-        Some(error) => Err(format!("{error} ({freed} bytes were given back all the same)")),
-        None => Ok(freed),
+
+    fn note(&mut self, error: CarryError) {
+        match error {
+            // It is looked at again when the floor rises.
+            CarryError::Reclaim(ReclaimError::Needed { .. } | ReclaimError::NoSidecar(_)) => {}
+            error => {
+                self.done.failed.get_or_insert_with(|| error.to_string());
+            }
+        }
+    }
+
+    /// Takes a segment through the decisions that lie between what it is and what it is to become.
+    fn copy_forward(&mut self, old: SegmentId, wanted: Generation) -> Result<(), CarryError> {
+        self.keeper.check_free(old)?;
+        let mut steps = Vec::new();
+        let mut at = wanted;
+        while at > old.generation {
+            let rewrite = self.decision(LogIndex(at.0), old.first)?;
+            let source = rewrite.segment.generation;
+            if source >= at {
+                return Err(CarryError::NoDecision(LogIndex(at.0), old.first));
+            }
+            steps.push((at, rewrite));
+            at = source;
+        }
+        let mut from = old;
+        for (generation, rewrite) in steps.into_iter().rev() {
+            if from.generation != rewrite.segment.generation {
+                return Err(CarryError::NoDecision(LogIndex(generation.0), old.first));
+            }
+            from = self.step(from, generation, &rewrite)?;
+        }
+        Ok(())
+    }
+
+    fn step(
+        &mut self,
+        old: SegmentId,
+        generation: Generation,
+        rewrite: &Rewrite,
+    ) -> Result<SegmentId, CarryError> {
+        let sidecar = self.reader.sidecar(old).ok_or(ReclaimError::NoSidecar(old))?;
+        let mut survivors = Survivors::of(rewrite, &sidecar)?;
+        let new = self.keeper.rewrite(old, generation, &mut survivors)?.id;
+        let replaced = self.keeper.replace(old, new)?;
+        self.done.freed_bytes += replaced.freed_bytes;
+        self.done.rewritten += 1;
+        self.done.rewritten_held += u64::from(replaced.held == Held::Yes);
+        Ok(new)
+    }
+
+    /// What the decision in the entry at `index` says of the segment that begins at `first`.
+    fn decision(&self, index: LogIndex, first: LogIndex) -> Result<Rewrite, CarryError> {
+        let none = || CarryError::NoDecision(index, first);
+        let entry = self.reader.read_entry(index)?;
+        let body = Body::parse(entry.body).map_err(|_| none())?;
+        for slot in body.slots().filter(|slot| slot.kind == SLOT_RECLAIM) {
+            let decision = Decision::decode(&slot.bytes).map_err(|_| none())?;
+            if let Some(rewrite) = decision.rewrite.into_iter().find(|rewrite| rewrite.segment.first == first)
+            {
+                return Ok(rewrite);
+            }
+        }
+        Err(none())
     }
 }
 
-fn note(failed: &mut Option<String>, error: &ReclaimError) {
-    failed.get_or_insert_with(|| error.to_string());
+/// Why a segment was left as it is.
+#[derive(Debug)]
+enum CarryError {
+    Reclaim(ReclaimError),
+    Read(ReadError),
+    /// The entry of a decision does not say what the segment is to become.
+    NoDecision(LogIndex, LogIndex),
 }
 
-fn present(reader: &Reader, first: LogIndex) -> Option<SegmentId> {
-    reader.segments().into_iter().map(|segment| segment.id).find(|id| id.first == first)
+impl fmt::Display for CarryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CarryError::Reclaim(error) => error.fmt(f),
+            CarryError::Read(error) => error.fmt(f),
+            CarryError::NoDecision(index, first) => {
+                write!(f, "entry {index} does not say what the segment from entry {first} on is to become")
+            }
+        }
+    }
 }
 
-fn copy_forward(keeper: &Keeper, reader: &Reader, rewrite: &Rewrite) -> Result<u64, ReclaimError> {
-    let Named { first, generation } = rewrite.segment;
-    let Some(old) = present(reader, first).filter(|id| id.generation == generation) else { return Ok(0) };
-    let Some(sidecar) = reader.sidecar(old) else { return Err(ReclaimError::NoSidecar(old)) };
-    let mut survivors = Survivors::of(rewrite, &sidecar)?;
-    let new = keeper.rewrite(old, &mut survivors)?;
-    keeper.replace(old, new.id)
+impl From<ReclaimError> for CarryError {
+    fn from(error: ReclaimError) -> CarryError {
+        CarryError::Reclaim(error)
+    }
+}
+
+impl From<ReadError> for CarryError {
+    fn from(error: ReadError) -> CarryError {
+        CarryError::Read(error)
+    }
 }
 
 /// What survives, as the decision says.

@@ -2,19 +2,23 @@
 //!
 //! ```text
 //!   version u8
-//!   unlink count u32, then (first index u64, generation u32)*
+//!   unlink count u32, then (first index u64, generation u64)*
 //!   rewrite count u32, then per segment:
-//!     first index u64, generation u32
+//!     first index u64, generation u64
 //!     partition count u32, then (partition u64, first offset that lives u64)*
 //!     part count u32, then (log index u64, slot u32)*
 //! ```
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use forebay_commitlog::Generation;
 use forebay_model::{LogIndex, Offset, PartitionId, SlotNumber};
 
 const VERSION: u8 = 1;
 /// Bytes of one decision; the survey stops before it.
 pub(crate) const DECISION_BYTES_MAX: usize = 512 * 1024;
+/// Bytes that name a segment.
+pub(crate) const SEGMENT_BYTES: usize = 8 + 8;
+const REWRITE_BYTES_MIN: usize = SEGMENT_BYTES + 4 + 4;
 
 /// Which segments go, and what survives of which.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,11 +27,11 @@ pub(crate) struct Decision {
     pub(crate) rewrite: Vec<Rewrite>,
 }
 
-/// A segment of this shard.
+/// A segment of this shard, as it was when it was judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Named {
     pub(crate) first: LogIndex,
-    pub(crate) generation: u32,
+    pub(crate) generation: Generation,
 }
 
 /// What survives of a segment.
@@ -43,7 +47,7 @@ pub(crate) struct Rewrite {
 impl Rewrite {
     /// Bytes it takes in a decision.
     pub(crate) fn encoded_len(&self) -> usize {
-        20 + self.starts.len() * 16 + self.parts.len() * 12
+        REWRITE_BYTES_MIN + self.starts.len() * 16 + self.parts.len() * 12
     }
 }
 
@@ -75,8 +79,8 @@ impl Decision {
         if left.try_get_u8().map_err(|_| SHORT)? != VERSION {
             return Err("a decision has an unknown version");
         }
-        let unlink = list(&mut left, 12, segment)?;
-        let rewrite = list(&mut left, 20, |left| {
+        let unlink = list(&mut left, SEGMENT_BYTES, segment)?;
+        let rewrite = list(&mut left, REWRITE_BYTES_MIN, |left| {
             Ok(Rewrite {
                 segment: segment(left)?,
                 starts: list(left, 16, |left| Ok((PartitionId(long(left)?), Offset(long(left)?))))?,
@@ -98,11 +102,11 @@ fn put_count(out: &mut BytesMut, count: usize) {
 
 fn put_segment(out: &mut BytesMut, segment: Named) {
     out.put_u64_le(segment.first.0);
-    out.put_u32_le(segment.generation);
+    out.put_u64_le(segment.generation.0);
 }
 
 fn segment(left: &mut Bytes) -> Result<Named, &'static str> {
-    Ok(Named { first: LogIndex(long(left)?), generation: word(left)? })
+    Ok(Named { first: LogIndex(long(left)?), generation: Generation(long(left)?) })
 }
 
 fn long(left: &mut Bytes) -> Result<u64, &'static str> {
@@ -131,7 +135,7 @@ mod tests {
     use super::*;
 
     fn decision() -> Decision {
-        let named = |first| Named { first: LogIndex(first), generation: 3 };
+        let named = |first| Named { first: LogIndex(first), generation: Generation(3) };
         Decision {
             unlink: vec![named(1), named(2)],
             rewrite: vec![Rewrite {

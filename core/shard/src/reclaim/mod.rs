@@ -2,17 +2,17 @@
 //!
 //! ```text
 //!   leader: something was trimmed --> survey (job) --> Decision in the log
-//!   every replica: Decision applied --> carried out (job): unlink, or copy forward and replace
+//!   every replica: Decision applied --> the list of segments changes --> carried out (job): unlink, or copy forward
 //! ```
-//! What is alive of a segment is written into the decision itself, so every replica that carries it out makes the same
-//! bytes. A replica that cannot (it lacks that generation, or still needs the entries) leaves its files as they are: it
-//! loses space, never records.
+//! What is alive of a segment is written into the decision itself, and a rewritten segment is named by the decision's place
+//! in the log, so equal names mean equal bytes. Which segments count follows from the log alone ([`segments`]); the
+//! files of a replica may lag behind that (it still needs the entries), which costs space, never records.
 
 mod carry_out;
 pub(crate) mod decision;
+pub(crate) mod segments;
 mod survey;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -20,40 +20,66 @@ use forebay_env::{IoClass, Monotonic};
 use forebay_machine::IndexEntry;
 use forebay_model::{LogIndex, Offset};
 
-use self::carry_out::carry_out;
+pub use self::carry_out::CarriedOut;
+use self::carry_out::{carry_out, differ};
 use self::decision::Decision;
+use self::segments::Segments;
 use self::survey::{Survey, survey};
 use crate::big::BigAppend;
 use crate::entry::SLOT_RECLAIM;
 use crate::pending::{Asking, Own};
 use crate::shard::{Done, Shard};
 
-/// Decisions that wait to be carried out; above it the oldest is forgotten, which costs space until the next survey.
-const DECISIONS_WAITING_MAX: usize = 64;
-
 /// A segment below this is not worth ending early, in bytes.
 const SEAL_EARLY_BYTES_MIN: u64 = 1 << 20;
 
 /// Where reclaiming stands.
-#[derive(Default)]
 pub(crate) struct Reclaim {
+    /// What the log consists of.
+    pub(crate) segments: Segments,
+    files: Files,
     /// Something died since the last survey.
     dirty: bool,
     next: Option<Monotonic>,
     surveying: bool,
-    waiting: VecDeque<Decision>,
     carrying_out: bool,
+}
+
+/// How this replica's files stand to the list of segments.
+enum Files {
+    /// They may differ by what stands in the log up to here.
+    Behind(LogIndex),
+    /// They agree, but for what needs a higher floor than this, or cannot be done here.
+    FollowedAt(LogIndex),
 }
 
 /// What a job of reclaiming brought.
 pub enum ReclaimDone {
     /// What the leader may propose.
     Surveyed(Result<Option<Bytes>, String>),
-    /// How many bytes were given back.
-    CarriedOut(Result<u64, String>),
+    /// What was given back.
+    CarriedOut(CarriedOut),
 }
 
 impl Reclaim {
+    /// At open.
+    pub(crate) fn of(segments: Segments) -> Reclaim {
+        Reclaim {
+            files: Files::Behind(segments.end()),
+            segments,
+            dirty: false,
+            next: None,
+            surveying: false,
+            carrying_out: false,
+        }
+    }
+
+    /// Another replica's files took the place of the own ones.
+    pub(crate) fn installed(&mut self, segments: Segments) {
+        self.files = Files::Behind(segments.end());
+        self.segments = segments;
+    }
+
     pub(crate) fn mark_dirty(&mut self) {
         self.dirty = true;
     }
@@ -102,6 +128,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         let in_memory = self.index.big_entries();
         let job = Survey {
             archive: self.archive.clone(),
+            segments: self.reclaim.segments.clone(),
             starts: self.machine.partitions().map(|partition| (partition.id, partition.start)).collect(),
             big_in_memory: in_memory,
             parts_from: self.first_part(),
@@ -137,39 +164,56 @@ impl<T: Clone + Send + 'static> Shard<T> {
                     }
                 }
             }
-            ReclaimDone::CarriedOut(result) => {
-                self.reclaim.carrying_out = false;
-                match result {
-                    Ok(bytes) => {
-                        self.metrics.reclaimed_bytes.add(bytes);
-                        tracing::info!(shard = self.config.id.0, bytes, "gave disk space back");
-                    }
-                    Err(error) => tracing::warn!(shard = self.config.id.0, error, "space was not given back"),
-                }
-            }
+            ReclaimDone::CarriedOut(done) => self.carried_out(&done),
         }
     }
 
-    /// Takes a decision out of an applied entry.
-    pub(crate) fn decided(&mut self, slot: &Bytes) -> Result<(), &'static str> {
-        let decision = Decision::decode(slot)?;
-        if self.reclaim.waiting.len() >= DECISIONS_WAITING_MAX {
-            self.reclaim.waiting.pop_front();
+    fn carried_out(&mut self, done: &CarriedOut) {
+        self.reclaim.carrying_out = false;
+        let shown = &self.metrics;
+        shown.reclaimed_bytes.add(done.freed_bytes);
+        shown.segments_unlinked.add(done.unlinked);
+        shown.segments_rewritten.add(done.rewritten);
+        shown.segments_rewritten_held.add(done.rewritten_held);
+        if done.freed_bytes > 0 {
+            // What was left out because the files had not followed yet can be judged now.
+            self.reclaim.dirty = true;
+            tracing::info!(shard = self.config.id.0, bytes = done.freed_bytes, "gave disk space back");
         }
-        self.reclaim.waiting.push_back(decision);
+        if let Some(error) = &done.failed {
+            tracing::warn!(shard = self.config.id.0, error, "space was not given back");
+        }
+    }
+
+    /// Takes a decision out of the applied entry at `index`.
+    pub(crate) fn decided(&mut self, index: LogIndex, slot: &Bytes) -> Result<(), &'static str> {
+        let decision = Decision::decode(slot)?;
+        self.reclaim.segments.decide(index, &decision);
+        self.reclaim.files = Files::Behind(index);
         Ok(())
     }
 
     fn carry_out_next(&mut self) {
-        if self.reclaim.carrying_out || self.fenced.is_some() {
+        let (floor, durable) = (self.replica.log().floor().index, self.replica.log().durable_index());
+        let due = match self.reclaim.files {
+            // A decision that is not on this medium can be lost with the power, and what it did not.
+            Files::Behind(ordered) => ordered <= durable,
+            Files::FollowedAt(at) => floor > at,
+        };
+        if !due || self.reclaim.carrying_out || self.fenced.is_some() {
             return;
         }
-        let Some(decision) = self.reclaim.waiting.pop_front() else { return };
+        self.reclaim.files = Files::FollowedAt(floor);
+        let reader = self.replica.reader();
+        if !differ(&reader, &self.reclaim.segments) {
+            return;
+        }
         self.reclaim.carrying_out = true;
-        let (keeper, reader) = (self.replica.log().keeper(), self.replica.reader());
+        let keeper = self.replica.log().keeper();
+        let segments = self.reclaim.segments.clone();
         let mailbox = Arc::clone(&self.mailbox);
         let job = Box::new(move || {
-            let done = carry_out(&keeper, &reader, &decision);
+            let done = carry_out(&keeper, &reader, &segments);
             mailbox.post_completion(Done::Reclaim(ReclaimDone::CarriedOut(done)));
         });
         self.env.spawn.spawn(IoClass::Background, job);

@@ -9,7 +9,8 @@ use forebay_model::{LogIndex, Offset, PartitionId, SlotNumber};
 
 use crate::archive::Archive;
 use crate::entry::decode_parts;
-use crate::reclaim::decision::{DECISION_BYTES_MAX, Decision, Named, Rewrite};
+use crate::reclaim::decision::{DECISION_BYTES_MAX, Decision, Named, Rewrite, SEGMENT_BYTES};
+use crate::reclaim::segments::Segments;
 
 /// A segment is copied forward when less than one in this many of its bytes is alive.
 const LIVE_FRACTION: u64 = 2;
@@ -21,6 +22,8 @@ const UNLINKS_MAX: usize = 1024;
 /// What a survey works on.
 pub(crate) struct Survey {
     pub(crate) archive: Archive,
+    /// The segments that count: a decision about any other is void.
+    pub(crate) segments: Segments,
     /// Per partition that exists, the first offset that lives.
     pub(crate) starts: BTreeMap<PartitionId, Offset>,
     /// Entries with parts that no sidecar has yet.
@@ -56,6 +59,9 @@ impl Survey {
     fn survey(&self) -> Result<Option<Decision>, crate::archive::ArchiveError> {
         let mut candidates = Vec::new();
         for segment in self.archive.reader.segments() {
+            if !self.segments.count(segment.id) {
+                continue;
+            }
             let Some(sidecar) = self.archive.reader.sidecar(segment.id) else { continue };
             let last = sidecar.summary().last.index;
             if last >= self.parts_from {
@@ -139,7 +145,7 @@ fn decide(candidates: &[Candidate], parts: &LiveParts) -> Option<Decision> {
         if candidate.starts.is_empty() && own.is_empty() {
             if decision.unlink.len() < UNLINKS_MAX {
                 decision.unlink.push(segment);
-                bytes += 12;
+                bytes += SEGMENT_BYTES;
             }
             continue;
         }

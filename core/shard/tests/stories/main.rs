@@ -6,6 +6,7 @@ mod deadlines;
 mod fences;
 mod memory_disk;
 mod paces;
+mod reclaim;
 mod retention;
 mod seals;
 mod world;

@@ -41,6 +41,16 @@ impl MemoryDisk {
         self.names().files.keys().filter(|path| path.to_string_lossy().ends_with(ending)).count()
     }
 
+    /// The files whose name ends so, by name.
+    pub fn contents(&self, ending: &str) -> BTreeMap<String, Vec<u8>> {
+        let names = self.names();
+        let wanted = names.files.iter().filter(|(path, _)| path.to_string_lossy().ends_with(ending));
+        let read = |(path, contents): (&PathBuf, &Contents)| {
+            (path.file_name().unwrap().to_str().unwrap().to_owned(), contents.lock().unwrap().clone())
+        };
+        wanted.map(read).collect()
+    }
+
     fn check(&self, fail: Fail) -> io::Result<()> {
         if self.names().fail == Some(fail) { Err(io::Error::from_raw_os_error(5)) } else { Ok(()) }
     }
