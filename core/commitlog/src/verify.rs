@@ -157,13 +157,16 @@ fn check_slots(
     let read = read_whole(disk, &path, MANIFEST_BYTES_MAX)
         .and_then(|bytes| bytes.ok_or_else(|| Fault::corrupt(&path, 0, "the file is missing")));
     let Some(bytes) = report.note(read)? else { return Ok(None) };
+    let newest = newest_of(&bytes, &path, magic).and_then(|newest| decode(&newest.record, &path));
+    let newest = report.note(newest)?;
     for position in damaged_copies(&bytes, magic) {
         let what =
             "a copy does not match its checksum (a torn write, when the last stop was not clean)".into();
-        report.damage.push(Corruption { file: path.clone(), position: Position(position as u64), what });
+        let copy = Corruption { file: path.clone(), position: Position(position as u64), what };
+        let list = if newest.is_some() { &mut report.suspect } else { &mut report.damage };
+        list.push(copy);
     }
-    let newest = newest_of(&bytes, &path, magic).and_then(|newest| decode(&newest.record, &path));
-    report.note(newest)
+    Ok(newest)
 }
 
 fn check_directory(
