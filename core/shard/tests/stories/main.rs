@@ -9,4 +9,5 @@ mod paces;
 mod reclaim;
 mod retention;
 mod seals;
+mod space;
 mod world;

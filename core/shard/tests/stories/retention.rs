@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use forebay_machine::PartitionSettings;
 use forebay_model::PartitionId;
+use forebay_model::fetch::{Isolation, OffsetTarget};
+use forebay_shard::{Answer, FindOffsetWork, Read};
 
 use crate::world::{World, batch, settings};
 
@@ -26,4 +28,33 @@ fn partitions_that_stay_suspect_do_not_keep_it_from_the_others() {
     }
     let partition = world.shard.machine().partition(PartitionId(5000)).unwrap();
     assert_eq!((partition.start, partition.end), (partition.end, partition.end), "it was never looked at");
+}
+
+#[test]
+fn a_greatest_timestamp_is_found_until_retention_has_dropped_its_record() {
+    let mut world = World::new();
+    // Records whose producer dates them a week back and more are old when they come.
+    let week = PartitionSettings { retention_ms: Some(7 * 24 * 3_600_000), ..settings() };
+    world.open_partitions([1], week);
+    world.advance(Duration::from_secs(8 * 24 * 3600));
+    // A step of the clock is believed after a steady minute.
+    for _ in 0..70 {
+        world.pass(Duration::from_secs(1));
+    }
+    for _ in 0..3 {
+        world.publish(1, 1, batch(b"dated before the week"));
+    }
+    world.settle();
+    let greatest = |world: &mut World| {
+        let ticket = world.ticket();
+        let (partition, target) = (PartitionId(1), OffsetTarget::MaxTimestamp);
+        let item = FindOffsetWork { partition, target, leader_epoch: None };
+        world.read(Read::FindOffsets(ticket, vec![item], Isolation::Uncommitted));
+        world.settle();
+        let Some(Answer::FoundOffsets(found)) = world.answer(ticket) else { panic!("it is answered") };
+        found[0].clone().unwrap().map(|at| at.offset.0)
+    };
+    assert_eq!(greatest(&mut world), Some(0));
+    world.pass(Duration::from_secs(31));
+    assert_eq!((greatest(&mut world), world.end(1)), (None, 3));
 }
