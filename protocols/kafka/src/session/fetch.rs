@@ -1,5 +1,7 @@
 //! Fetch: records by reference, within sessions or without.
 
+use std::collections::BTreeMap;
+
 use forebay_kit::model::fetch::{Fetch, FetchItem, Fetched, FetchedRecords, Isolation};
 use forebay_kit::model::{LeaderEpoch, Offset, Reply, Request};
 use forebay_kit::record::batch::{BatchHeader, Batches, Codec};
@@ -94,6 +96,7 @@ fn changes(asking: &mut Asking<'_>, request: &FetchRequest) -> Changes {
         let of_topic = |partition: &_| (key_of(&key, partition), Wanted::from(partition));
         wanted.extend(topic.partitions.iter().map(of_topic));
     }
+    let wanted = once_each(wanted);
     let mut forgotten = Vec::new();
     for topic in &request.forgotten_topics_data {
         let key = names.key_in(has_ids, &topic.topic, topic.topic_id);
@@ -101,6 +104,16 @@ fn changes(asking: &mut Asking<'_>, request: &FetchRequest) -> Changes {
             .extend(topic.partitions.iter().map(|index| PartitionKey { topic: key.clone(), index: *index }));
     }
     Changes { wanted, forgotten, has_ids }
+}
+
+/// A partition that is named more than once is read once: where it was named first, as it was wanted last.
+fn once_each(wanted: Vec<(PartitionKey, Wanted)>) -> Vec<(PartitionKey, Wanted)> {
+    let last: BTreeMap<PartitionKey, Wanted> = wanted.iter().cloned().collect();
+    if last.len() == wanted.len() {
+        return wanted;
+    }
+    let mut left = last;
+    wanted.into_iter().filter_map(|(key, _)| left.remove_entry(&key)).collect()
 }
 
 fn key_of(

@@ -145,8 +145,9 @@ impl FetchSessions {
         if session.has_ids != changes.has_ids {
             return Err(ErrorCode::FetchSessionTopicIdError);
         }
-        session.forget(&changes.forgotten);
         session.want(&changes.wanted);
+        // Whoever wants and forgets a partition in one request has forgotten it, as Apache Kafka has it.
+        session.forget(&changes.forgotten);
         let fits = session.partitions.len() <= FETCH_SESSION_PARTITIONS_MAX
             && self.remembered.set(session.bytes).is_ok();
         if !fits {

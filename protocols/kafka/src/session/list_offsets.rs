@@ -1,5 +1,7 @@
 //! ListOffsets: offsets by time or by name.
 
+use std::collections::BTreeMap;
+
 use forebay_kit::SessionError;
 use forebay_kit::model::fetch::{FindOffset, FindOffsets, FoundOffset, OffsetTarget};
 use forebay_kit::model::{Reply, Request, Timestamp};
@@ -10,11 +12,11 @@ use super::errors::{self, Area};
 use super::fetch::{isolation, leader_epoch};
 use super::names::TopicKey;
 use super::open::{Replies, strange};
-use crate::wire::ErrorCode;
 use crate::wire::messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
 };
 use crate::wire::messages::{ListOffsetsRequest, ListOffsetsResponse};
+use crate::wire::{ErrorCode, Str};
 
 /// The response to be, and per partition whether the broker was asked for it.
 pub(super) struct Asked {
@@ -37,17 +39,25 @@ pub(super) fn ask(asking: &mut Asking<'_>, request: ListOffsetsRequest) -> Step<
         return Step::Close(format!("isolation level {} does not exist", request.isolation_level));
     };
     let version = asking.version();
+    let mut named = times_named(&request);
     let (mut items, mut asked) = (Vec::new(), Vec::new());
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in request.topics {
         let key = asking.connection.names.key(&topic.name);
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for partition in topic.partitions {
+            let found = match named.remove(&(topic.name.clone(), partition.partition_index)) {
+                // It was named before, and is answered there.
+                None => continue,
+                Some(1) => item(version, &key, &partition),
+                // Which of them is meant cannot be known.
+                Some(_) => Err(ErrorCode::InvalidRequest),
+            };
             let mut response = ListOffsetsPartitionResponse {
                 partition_index: partition.partition_index,
                 ..Default::default()
             };
-            match item(version, &key, &partition) {
+            match found {
                 Ok(item) => {
                     asked.push(item.is_some());
                     items.extend(item);
@@ -66,6 +76,17 @@ pub(super) fn ask(asking: &mut Asking<'_>, request: ListOffsetsRequest) -> Step<
         return Step::Answer(response);
     }
     Step::One(Request::FindOffsets(FindOffsets { items, isolation }), Asked { response, asked }.into())
+}
+
+/// How often the request names each partition.
+fn times_named(request: &ListOffsetsRequest) -> BTreeMap<(Str, i32), u32> {
+    let mut named = BTreeMap::new();
+    for topic in &request.topics {
+        for partition in &topic.partitions {
+            *named.entry((topic.name.clone(), partition.partition_index)).or_default() += 1;
+        }
+    }
+    named
 }
 
 /// The look-up, none where the answer is known to be that there is nothing.

@@ -153,7 +153,9 @@ impl Refused {
 fn batch_code(error: &BatchError) -> ErrorCode {
     match error {
         // Producers send again after CORRUPT_MESSAGE; these would be the same the next time.
-        BatchError::TrailingBytes { .. } | BatchError::Undecodable { .. } => ErrorCode::InvalidRecord,
+        BatchError::Truncated { .. } | BatchError::TrailingBytes { .. } | BatchError::Undecodable { .. } => {
+            ErrorCode::InvalidRecord
+        }
         error => match error.fault() {
             Fault::Corrupt => ErrorCode::CorruptMessage,
             Fault::Invalid => ErrorCode::InvalidRecord,

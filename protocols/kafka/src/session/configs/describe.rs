@@ -62,7 +62,7 @@ pub(in crate::session) fn ask(
         Resource {
             kind: resource.resource_type,
             name: resource.resource_name.detached(),
-            keys: resource.configuration_keys.as_ref().map(|keys| keys.iter().map(Str::detached).collect()),
+            keys: keys(resource),
             place,
         }
     };
@@ -73,6 +73,12 @@ pub(in crate::session) fn ask(
     };
     let describe = DescribeTopics { topics: TopicSelection::These(topics), create: false };
     Step::Many(vec![Request::DescribeTopics(describe), Request::DescribeDefaults], asked.into())
+}
+
+/// No keys and an empty list of them both stand for all.
+fn keys(resource: &DescribeConfigsResource) -> Option<Vec<Str>> {
+    let keys = resource.configuration_keys.as_ref().filter(|keys| !keys.is_empty())?;
+    Some(keys.iter().map(Str::detached).collect())
 }
 
 fn place(resource: &DescribeConfigsResource) -> (Place, Option<TopicRef>) {

@@ -1,7 +1,7 @@
 //! DescribeGroups.
 
 use forebay_kit::SessionError;
-use forebay_kit::model::group::{GroupReply, GroupRequest, GroupView, MemberView};
+use forebay_kit::model::group::{GroupReply, GroupRequest, GroupState, GroupView, MemberView};
 use forebay_kit::model::{Refusal, Request};
 
 use super::{GroupList, of_group, state_name};
@@ -23,17 +23,16 @@ pub(in crate::session) struct Asked {
 }
 
 pub(in crate::session) fn ask(
-    asking: &mut Asking<'_>,
+    _: &mut Asking<'_>,
     request: DescribeGroupsRequest,
 ) -> Step<DescribeGroupsResponse> {
     let (list, ids) = GroupList::new(request.groups.iter());
     let operations = if request.include_authorized_operations { GROUP_OPERATIONS } else { i32::MIN };
     let asked = Asked { list, operations };
     if ids.is_empty() {
-        let version = asking.version();
         let refused = asked.list.groups.into_iter();
         let refused =
-            refused.map(|group| refused_group(version, group.text, group.refused.unwrap_or_default(), None));
+            refused.map(|group| refused_group(group.text, group.refused.unwrap_or_default(), None));
         return Step::Answer(DescribeGroupsResponse { groups: refused.collect(), ..Default::default() });
     }
     let requests = ids.into_iter().map(|id| Request::Group(GroupRequest::Describe(id)));
@@ -55,17 +54,17 @@ impl Answer for Asked {
             let reply = match reply {
                 Ok(reply) => reply,
                 Err(code) => {
-                    groups.push(refused_group(version, text, code, None));
+                    groups.push(refused_group(text, code, None));
                     continue;
                 }
             };
             let GroupReply::Describe(described) = of_group(reply)? else { return Err(strange("Describe")) };
             groups.push(match described {
-                Ok(view) => group(text, view, self.operations),
-                Err(Refusal::UnknownGroup) if version < UNKNOWN_FROM => dead(text),
+                Ok(view) if view.state != GroupState::Dead => group(text, view, self.operations),
+                Ok(_) | Err(Refusal::UnknownGroup) => unknown(version, text, self.operations),
                 Err(refusal) => {
                     let code = errors::code(&refusal, Area::Group);
-                    refused_group(version, text, code, errors::message(&refusal))
+                    refused_group(text, code, errors::message(&refusal))
                 }
             });
         }
@@ -73,19 +72,20 @@ impl Answer for Asked {
     }
 }
 
-fn dead(group_id: Str) -> DescribedGroup {
-    DescribedGroup { group_id, group_state: Str::from_static("Dead"), ..Default::default() }
+/// A group that does not exist.
+fn unknown(version: i16, group_id: Str, authorized_operations: i32) -> DescribedGroup {
+    let is_error = version >= UNKNOWN_FROM;
+    DescribedGroup {
+        error_code: if is_error { ErrorCode::GroupIdNotFound } else { ErrorCode::None },
+        error_message: if is_error { errors::message(&Refusal::UnknownGroup) } else { None },
+        group_id,
+        group_state: Str::from_static(state_name(GroupState::Dead)),
+        authorized_operations,
+        ..Default::default()
+    }
 }
 
-fn refused_group(
-    version: i16,
-    group_id: Str,
-    error_code: ErrorCode,
-    error_message: Option<Str>,
-) -> DescribedGroup {
-    if error_code == ErrorCode::GroupIdNotFound && version >= UNKNOWN_FROM {
-        return DescribedGroup { error_code, error_message, ..dead(group_id) };
-    }
+fn refused_group(group_id: Str, error_code: ErrorCode, error_message: Option<Str>) -> DescribedGroup {
     DescribedGroup { error_code, error_message, group_id, ..Default::default() }
 }
 

@@ -345,6 +345,24 @@ fn sessions_share_one_memory_and_whoever_finds_it_full_is_answered_without_one()
 }
 
 #[test]
+fn a_partition_that_is_named_twice_is_read_once_as_it_was_wanted_last() {
+    let twice = vec![
+        topic("t", vec![partition(0, 1), partition(1, 2), partition(0, 3)]),
+        topic("u", vec![partition(0, 4)]),
+        topic("t", vec![partition(1, 5)]),
+    ];
+    for epoch in [-1, 0] {
+        let response = Pair::new().exchange(12, &in_session(0, epoch, twice.clone()), |call| {
+            let expected = [("t", 0, 3), ("t", 1, 5), ("u", 0, 4)];
+            let expected = expected.map(|(topic, number, offset)| (topic.to_owned(), number, offset));
+            assert_eq!(wanted(&fetch_of(call)), expected);
+            Reply::Fetch(vec![nothing(10); 3])
+        });
+        assert_eq!(shown(&response), [("t", 0), ("t", 1), ("u", 0)].map(|(t, n)| (t.to_owned(), n)));
+    }
+}
+
+#[test]
 fn fetches_of_one_session_may_be_pipelined() {
     let mut pair = Pair::new();
     let id = begun(&mut pair, 12);

@@ -245,6 +245,26 @@ fn offsets_are_found_by_time_and_by_name() {
 }
 
 #[test]
+fn a_partition_that_is_named_twice_is_refused_once_and_the_others_are_looked_up() {
+    let mut request = list(&[77, -1, -2]);
+    request.topics[0].partitions[2].partition_index = 0;
+    request.topics.push(request.topics[0].clone());
+    request.topics[1].partitions.remove(1);
+    let response = Pair::new().exchange(11, &request, |call| {
+        let Request::FindOffsets(find) = call else { panic!("a look-up") };
+        assert_eq!(find.items.iter().map(|item| item.target).collect::<Vec<_>>(), [OffsetTarget::Latest]);
+        Reply::FindOffsets(vec![Ok(Some(OffsetAt {
+            offset: Offset(9),
+            timestamp: None,
+            leader_epoch: None,
+        }))])
+    });
+    let answers = response.topics.iter().flat_map(|topic| &topic.partitions);
+    let answers: Vec<_> = answers.map(|p| (p.partition_index, p.offset, p.error_code)).collect();
+    assert_eq!(answers, [(0, -1, ErrorCode::InvalidRequest), (1, 9, ErrorCode::None)]);
+}
+
+#[test]
 fn named_offsets_need_the_versions_that_brought_them() {
     for (timestamp, since) in [(-3, 7), (-4, 8), (-5, 9), (-6, 11)] {
         let response = Pair::new().answer(since - 1, &list(&[timestamp]));

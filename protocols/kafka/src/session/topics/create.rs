@@ -105,6 +105,8 @@ fn assignment(topic: &CreatableTopic) -> Result<Vec<Vec<NodeId>>, Refusal> {
 fn refuse(result: &mut CreatableTopicResult, refusal: &Refusal) {
     result.error_code = errors::code(refusal, Area::Catalogue);
     result.error_message = errors::message(refusal);
+    // Null would say that this client may not see the settings.
+    result.configs = Some(Vec::new());
 }
 
 impl Answer for Asked {

@@ -1,5 +1,7 @@
 //! DeleteTopics.
 
+use std::collections::BTreeSet;
+
 use forebay_kit::SessionError;
 use forebay_kit::model::admin::{DeleteTopics, DeletedTopic};
 use forebay_kit::model::{Refusal, Reply, Request, TopicId, TopicName, TopicRef};
@@ -11,7 +13,7 @@ use crate::session::names::{milliseconds, name_text, uuid};
 use crate::session::open::{Replies, strange};
 use crate::wire::messages::delete_topics::{DeletableTopicResult, DeleteTopicState};
 use crate::wire::messages::{DeleteTopicsRequest, DeleteTopicsResponse};
-use crate::wire::{ErrorCode, Str};
+use crate::wire::{ErrorCode, Str, Uuid};
 
 /// First version that names topics by name or by id.
 const STATES_FROM: i16 = 6;
@@ -31,13 +33,14 @@ pub(in crate::session) fn ask(
     };
     let mut topics = Vec::with_capacity(wanted.len());
     let mut responses = Vec::with_capacity(wanted.len());
-    for state in wanted {
+    let repeated = repeated(&wanted);
+    for state in &wanted {
         let mut response = DeletableTopicResult {
             name: state.name.as_ref().map(Str::detached),
             topic_id: state.topic_id,
             ..Default::default()
         };
-        match reference(&state) {
+        match reference(state, &repeated) {
             Ok(reference) => topics.push(reference),
             Err((code, why)) => {
                 response.error_code = code;
@@ -54,7 +57,26 @@ pub(in crate::session) fn ask(
     Step::One(Request::DeleteTopics(delete), Asked(response).into())
 }
 
-fn reference(state: &DeleteTopicState) -> Result<TopicRef, (ErrorCode, &'static str)> {
+/// A topic as a request names it.
+type Named<'r> = (Option<&'r Str>, Uuid);
+
+fn named(state: &DeleteTopicState) -> Named<'_> {
+    (state.name.as_ref(), state.topic_id)
+}
+
+/// Topics that are named more than once.
+fn repeated(wanted: &[DeleteTopicState]) -> BTreeSet<Named<'_>> {
+    let mut seen = BTreeSet::new();
+    wanted.iter().map(named).filter(|named| !seen.insert(*named)).collect()
+}
+
+fn reference(
+    state: &DeleteTopicState,
+    repeated: &BTreeSet<Named<'_>>,
+) -> Result<TopicRef, (ErrorCode, &'static str)> {
+    if repeated.contains(&named(state)) {
+        return Err((ErrorCode::InvalidRequest, "this topic is named more than once"));
+    }
     match (&state.name, state.topic_id.is_zero()) {
         (Some(name), true) => TopicName::parse(name.as_str())
             .map(TopicRef::Name)
