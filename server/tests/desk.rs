@@ -222,7 +222,9 @@ fn blocks_of_index_files_come_out_of_one_bounded_cache() {
     let (running, blocks) = Running::open(&forebay_env::real::env(), &small, |node| Arc::clone(&node.blocks));
     running.create("cold", 40);
     for _ in 0..3 {
-        (0..40).for_each(|number| drop(running.publish("cold", number, 1000).unwrap()));
+        for number in 0..40 {
+            running.publish("cold", number, 1000).unwrap();
+        }
     }
     let mut most = 0;
     for number in 0..40 {
