@@ -31,8 +31,7 @@ pub(in crate::session) fn ask(
     let asked = Asked { list, operations };
     if ids.is_empty() {
         let refused = asked.list.groups.into_iter();
-        let refused =
-            refused.map(|group| refused_group(group.text, group.refused.unwrap_or_default(), None));
+        let refused = refused.map(|group| refused_group(group.text, group.refused.unwrap_or_default(), None));
         return Step::Answer(DescribeGroupsResponse { groups: refused.collect(), ..Default::default() });
     }
     let requests = ids.into_iter().map(|id| Request::Group(GroupRequest::Describe(id)));

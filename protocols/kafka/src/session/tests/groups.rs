@@ -432,13 +432,19 @@ fn view(group: &str) -> GroupView {
 
 #[test]
 fn groups_are_described_and_unknown_ones_in_their_versions_way() {
-    for (version, code) in [(5, ErrorCode::None), (6, ErrorCode::GroupIdNotFound)] {
+    let dead = GroupView { state: GroupState::Dead, members: Vec::new(), ..view("gone") };
+    for (version, code, unknown) in [
+        (5, ErrorCode::None, Err(Refusal::UnknownGroup)),
+        (5, ErrorCode::None, Ok(dead.clone())),
+        (6, ErrorCode::GroupIdNotFound, Err(Refusal::UnknownGroup)),
+        (6, ErrorCode::GroupIdNotFound, Ok(dead)),
+    ] {
         let mut pair = Pair::new();
         let groups = ["g", "", "gone"].map(Str::from).to_vec();
         pair.ask(version, &DescribeGroupsRequest { groups, include_authorized_operations: true });
         let (known, gone) = (pair.call(), pair.call());
         pair.reply(known.0, Reply::Group(GroupReply::Describe(Ok(view("g")))));
-        pair.reply(gone.0, Reply::Group(GroupReply::Describe(Err(Refusal::UnknownGroup))));
+        pair.reply(gone.0, Reply::Group(GroupReply::Describe(unknown)));
         let response: DescribeGroupsResponse = pair.response_to(1, version);
         let [known, nameless, gone] = &response.groups[..] else { panic!("three groups") };
         assert_eq!(
