@@ -11,7 +11,7 @@ use crate::wire::messages::{
     CreatePartitionsRequest, CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest,
     DescribeConfigsRequest, DescribeConfigsResponse,
 };
-use crate::wire::{ErrorCode, Uuid};
+use crate::wire::{ErrorCode, Str, Uuid};
 use forebay_kit::model::admin::{CreatedTopic, DeletedTopic, DescribedTopic, GrownTopic};
 use forebay_kit::model::{
     LeaderEpoch, PartitionId, PartitionView, Refusal, ShardId, TopicId, TopicSettings, TopicView,
@@ -160,6 +160,7 @@ fn numbers_that_make_no_topic_are_refused_and_the_other_topics_created() {
         CreatableTopic { assignments: assigned(&[1, 0]), ..new("good") },
     ]);
     let (_, response) = created(7, &request);
+    assert_eq!(response.topics[0].configs, Some(Vec::new()), "null would say that they are hidden");
     let codes: Vec<_> = response.topics.iter().map(|topic| topic.error_code).collect();
     let expected = [
         ErrorCode::InvalidPartitions,
@@ -216,6 +217,34 @@ fn topics_are_deleted_by_name_or_by_id() {
         Reply::DeleteTopics(vec![DeletedTopic { asked, result: Ok((name("t"), TopicId([8; 16]))) }])
     });
     assert_eq!(response.responses[0].error_code, ErrorCode::None);
+}
+
+#[test]
+fn a_topic_named_twice_in_one_deletion_stays() {
+    let named = |name: Option<&str>, id| DeleteTopicState { name: name.map(Into::into), topic_id: Uuid(id) };
+    let nameless = [named(None, [8; 16]), named(None, [9; 16]), named(None, [8; 16])];
+    let topics = [vec![named(Some("t"), [0; 16]); 2], nameless.to_vec()].concat();
+    let request = DeleteTopicsRequest { topics, timeout_ms: 10, ..Default::default() };
+    let response = Pair::new().exchange(6, &request, |call| {
+        let Request::DeleteTopics(delete) = call else { panic!("a deletion") };
+        assert_eq!(delete.topics, [TopicRef::Id(TopicId([9; 16]))]);
+        let asked = delete.topics[0].clone();
+        Reply::DeleteTopics(vec![DeletedTopic { asked, result: Ok((name("u"), TopicId([9; 16]))) }])
+    });
+    let codes: Vec<_> = response.responses.iter().map(|topic| topic.error_code).collect();
+    let twice = ErrorCode::InvalidRequest;
+    assert_eq!(codes, [twice, twice, twice, ErrorCode::None, twice]);
+}
+
+#[test]
+fn who_deletes_by_name_what_just_went_is_told_so_by_name() {
+    let request = DeleteTopicsRequest { topic_names: vec!["t".into()], timeout_ms: 10, ..Default::default() };
+    let response = Pair::new().exchange(5, &request, |call| {
+        let Request::DeleteTopics(delete) = call else { panic!("a deletion") };
+        let asked = delete.topics[0].clone();
+        Reply::DeleteTopics(vec![DeletedTopic { asked, result: Err(Refusal::UnknownTopicId) }])
+    });
+    assert_eq!(response.responses[0].error_code, ErrorCode::UnknownTopicOrPartition);
 }
 
 #[test]
@@ -314,6 +343,21 @@ fn settings_are_described_with_where_they_come_from() {
         .map(|config| (config.name.as_str(), config.value.as_ref().unwrap().as_str()))
         .collect();
     assert_eq!(of_node, [("log.retention.ms", "604800000"), ("num.partitions", "3")]);
+}
+
+#[test]
+fn an_empty_list_of_keys_asks_for_all_settings() {
+    let resource = |name: &str, keys| DescribeConfigsResource {
+        resource_type: 2,
+        resource_name: name.into(),
+        configuration_keys: keys,
+    };
+    let all = |keys: Option<Vec<Str>>| {
+        let resources = vec![resource("t", keys), resource("gone", None)];
+        described(&DescribeConfigsRequest { resources, ..Default::default() }).results.remove(0).configs
+    };
+    assert_eq!(all(Some(Vec::new())), all(None));
+    assert!(!all(None).is_empty());
 }
 
 #[test]

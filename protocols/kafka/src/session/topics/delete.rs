@@ -112,6 +112,8 @@ fn told(result: &mut DeletableTopicResult, deleted: DeletedTopic) {
             result.name = Some(name_text(&name));
             result.topic_id = uuid(id);
         }
+        // Somebody else was faster. Who named it by name is told in these words: older clients know no ids.
+        Err(Refusal::UnknownTopicId) if result.topic_id.is_zero() => refuse(result, &Refusal::UnknownTopic),
         Err(refusal) => refuse(result, &refusal),
     }
 }
