@@ -97,8 +97,12 @@ fn nothing_but_one_sound_batch_is_let_in() {
     let mut block = batch(Codec::Gzip, "a").to_vec();
     block[61] ^= 0xff;
     fix_crc(&mut block);
-    let cases: [(Vec<u8>, ErrorCode); 6] = [
+    let whole = batch(Codec::None, "a");
+    // A batch that is not all there would not be the next time either.
+    let cut = whole[..whole.len() - 1].to_vec();
+    let cases: [(Vec<u8>, ErrorCode); 7] = [
         (two, ErrorCode::InvalidRecord),
+        (cut, ErrorCode::InvalidRecord),
         (old, ErrorCode::UnsupportedForMessageFormat),
         (control, ErrorCode::InvalidRecord),
         (codec, ErrorCode::UnsupportedCompressionType),
