@@ -230,7 +230,8 @@ fn within_a_session_only_changes_are_sent_either_way() {
             partitions: vec![0, 2],
             ..Default::default()
         }],
-        ..in_session(id, 3, Vec::new())
+        // Named and forgotten at once: forgotten.
+        ..in_session(id, 3, vec![topic("t", vec![partition(2, 9)])])
     };
     pair.exchange(12, &forgotten, |call| {
         assert_eq!(wanted(&fetch_of(call)), [("t".to_owned(), 1, 5), ("u".to_owned(), 0, 1)]);
