@@ -179,13 +179,15 @@ impl Keeper {
         self.files.disk.sync_dir(&self.files.dir).map_err(Fault::io(Action::Flush, &self.files.dir))
     }
 
-    /// Unlinks segments that would still count by their presence once the log begins behind `index`.
+    /// Unlinks segments that would still count by their presence once the log begins behind `index`. One by one: a segment
+    /// that outlived the one before it would prove that entries are missing.
     fn unlink_behind(&self, index: LogIndex) -> Result<(), Fault> {
         let files = &self.files;
         let view = files.view();
         for segment in view.segments.iter().rev().filter(|segment| segment.id.first > index) {
             remove_segment(&*files.disk, &files.dir, segment.id)?;
+            files.disk.sync_dir(&files.dir).map_err(Fault::io(Action::Flush, &files.dir))?;
         }
-        files.disk.sync_dir(&files.dir).map_err(Fault::io(Action::Flush, &files.dir))
+        Ok(())
     }
 }

@@ -50,8 +50,7 @@ impl Log {
                     .disk
                     .remove_file(&segment.path)
                     .map_err(Fault::io(Action::Remove, &segment.path))?;
-            }
-            if !drop.is_empty() {
+                // One by one: a segment that outlived the one before it would prove that entries are missing.
                 self.files
                     .disk
                     .sync_dir(&self.files.dir)

@@ -249,12 +249,17 @@ fn a_listed_segment_needs_its_sidecar() {
         let fault = Log::open(bad.arc(), &dir(), config()).err().unwrap();
         assert!(matches!(fault, Fault::Corrupt(corruption) if corruption.file == name));
     }
-    // A segment that lost bytes is noticed without reading it.
+    // A segment that lost bytes, or got more, is noticed without reading it; one that is gone is missed.
     let segment = disk.names(&dir(), ".seg")[0].clone();
     let whole = disk.bytes(&segment);
-    disk.put(&segment, whole[..whole.len() - 1].to_vec());
-    let fault = Log::open(disk.arc(), &dir(), config()).err().unwrap();
-    assert!(matches!(fault, Fault::Corrupt(corruption) if corruption.file == segment));
+    for bytes in [whole[..whole.len() - 1].to_vec(), [&whole[..], b"x"].concat()] {
+        disk.put(&segment, bytes);
+        let fault = Log::open(disk.arc(), &dir(), config()).err().unwrap();
+        assert!(matches!(fault, Fault::Corrupt(corruption) if corruption.file == segment));
+    }
+    disk.remove(&segment);
+    let fault = Log::open(disk.arc(), &dir(), config()).err().unwrap().to_string();
+    assert!(fault.contains(&*segment.to_string_lossy()), "{fault}");
 }
 
 #[test]
