@@ -171,6 +171,11 @@ impl Simulation {
 
     fn count(&self, counters: &mut Counters) {
         counters.add("states compared", self.cluster.replicas.compared);
+        let files = self.cluster.replicas.files;
+        counters.add("segments unlinked", files.unlinked);
+        counters.add("segments rewritten", files.rewritten);
+        counters.add("segment rewritten while it was held", files.rewritten_held);
+        counters.add("checkpoints installed", files.installs);
         for machine in &self.cluster.machines {
             let disk = machine.disk.counts();
             for ((op, error), n) in disk.faults {

@@ -27,13 +27,51 @@ const BODY_LEN_AT: usize = 28;
 pub struct Replicas {
     states: BTreeMap<(ShardId, u64), (u64, NodeId)>,
     last: BTreeMap<(ShardId, NodeId), u64>,
+    files_seen: BTreeMap<(ShardId, NodeId), Files>,
+    /// What all processes did with their segments.
+    pub files: Files,
     /// How often a state was compared with another node's.
     pub compared: u64,
+}
+
+/// What was done with segment files.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Files {
+    /// Segments unlinked.
+    pub unlinked: u64,
+    /// Segments rewritten...
+    pub rewritten: u64,
+    /// ...and those of them that a reader or a snapshot held.
+    pub rewritten_held: u64,
+    /// Checkpoints of other replicas installed.
+    pub installs: u64,
+}
+
+impl Files {
+    fn of(driven: &Driven) -> Files {
+        let metrics = &driven.opened.metrics;
+        Files {
+            unlinked: metrics.segments_unlinked.value(),
+            rewritten: metrics.segments_rewritten.value(),
+            rewritten_held: metrics.segments_rewritten_held.value(),
+            installs: metrics.installs.value(),
+        }
+    }
+
+    fn add(&mut self, now: Files, before: Files) {
+        self.unlinked += now.unlinked - before.unlinked;
+        self.rewritten += now.rewritten - before.rewritten;
+        self.rewritten_held += now.rewritten_held - before.rewritten_held;
+        self.installs += now.installs - before.installs;
+    }
 }
 
 impl Replicas {
     /// Looks at a shard after a turn.
     pub fn look(&mut self, node: NodeId, driven: &Driven) -> Check {
+        let now = Files::of(driven);
+        let before = self.files_seen.insert((driven.opened.id, node), now).unwrap_or_default();
+        self.files.add(now, before);
         let index = driven.opened.shard.machine().applied().index.0;
         let last = self.last.insert((driven.opened.id, node), index);
         if last == Some(index) || !index.is_multiple_of(EVERY) {
@@ -71,6 +109,7 @@ impl Replicas {
     /// Forgets what a node had applied: it was restarted.
     pub fn forget(&mut self, node: NodeId) {
         self.last.retain(|(_, of), _| *of != node);
+        self.files_seen.retain(|(_, of), _| *of != node);
     }
 }
 
