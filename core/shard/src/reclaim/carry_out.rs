@@ -265,3 +265,6 @@ impl Judge for Survivors<'_> {
         if self.lives(entry) { Liveness::Live } else { Liveness::Dead }
     }
 }
+
+#[cfg(test)]
+mod tests;
