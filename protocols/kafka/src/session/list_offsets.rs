@@ -18,16 +18,17 @@ use crate::wire::messages::list_offsets::{
 use crate::wire::messages::{ListOffsetsRequest, ListOffsetsResponse};
 use crate::wire::{ErrorCode, Str};
 
-/// The response to be, and per partition whether the broker was asked for it.
+/// The response to be, and per partition what the broker was asked for.
 pub(super) struct Asked {
     response: ListOffsetsResponse,
-    asked: Vec<bool>,
+    asked: Vec<Option<Sought>>,
 }
 
 /// What a timestamp in a request stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sought {
     Target(OffsetTarget),
-    /// Names a place that a broker without tiered storage has not: there is no such offset.
+    /// Names a place that a broker without tiered storage has not: there is no such offset, if there is the partition.
     Nowhere,
 }
 
@@ -58,12 +59,12 @@ pub(super) fn ask(asking: &mut Asking<'_>, request: ListOffsetsRequest) -> Step<
                 ..Default::default()
             };
             match found {
-                Ok(item) => {
-                    asked.push(item.is_some());
-                    items.extend(item);
+                Ok((item, sought)) => {
+                    asked.push(Some(sought));
+                    items.push(item);
                 }
                 Err(code) => {
-                    asked.push(false);
+                    asked.push(None);
                     response.error_code = code;
                 }
             }
@@ -89,19 +90,21 @@ fn times_named(request: &ListOffsetsRequest) -> BTreeMap<(Str, i32), u32> {
     named
 }
 
-/// The look-up, none where the answer is known to be that there is nothing.
+/// The look-up, and what it is for.
 fn item(
     version: i16,
     key: &TopicKey,
     partition: &ListOffsetsPartition,
-) -> Result<Option<FindOffset>, ErrorCode> {
+) -> Result<(FindOffset, Sought), ErrorCode> {
     let place = key.partition(partition.partition_index)?;
     let sought = sought(version, partition.timestamp)?;
     let leader_epoch = leader_epoch(partition.current_leader_epoch);
-    Ok(match sought {
-        Sought::Target(target) => Some(FindOffset { partition: place, target, leader_epoch }),
-        Sought::Nowhere => None,
-    })
+    let target = match sought {
+        Sought::Target(target) => target,
+        // Any will do: whether the partition is there and its leader the one that is meant.
+        Sought::Nowhere => OffsetTarget::Earliest,
+    };
+    Ok((FindOffset { partition: place, target, leader_epoch }, sought))
 }
 
 /// Each name came with a version; before it, the number means nothing.
@@ -134,8 +137,10 @@ impl Answer for Asked {
         let Asked { mut response, asked } = self;
         let mut found = found.into_iter();
         let partitions = response.topics.iter_mut().flat_map(|topic| &mut topic.partitions);
-        for (partition, _) in partitions.zip(asked).filter(|(_, asked)| *asked) {
-            told(version, partition, found.next().ok_or_else(|| strange("FindOffsets of this length"))?);
+        for (partition, sought) in partitions.zip(asked) {
+            let Some(sought) = sought else { continue };
+            let found = found.next().ok_or_else(|| strange("FindOffsets of this length"))?;
+            told(version, partition, if sought == Sought::Nowhere { found.map(|_| None) } else { found });
         }
         Ok(response)
     }

@@ -77,7 +77,7 @@ fn reference(version: i16, topic: &MetadataRequestTopic) -> Result<TopicRef, Err
         return if version >= BY_ID_FROM {
             Ok(TopicRef::Id(TopicId(topic.topic_id.0)))
         } else {
-            Err(ErrorCode::UnsupportedVersion)
+            Err(ErrorCode::InvalidRequest)
         };
     }
     let name = topic.name.as_ref().ok_or(ErrorCode::InvalidRequest)?;

@@ -117,7 +117,7 @@ fn metadata_by_id_needs_the_version_that_can_answer_it() {
     assert_eq!((topic.error_code, topic.topic_id), (ErrorCode::UnknownTopicId, Uuid([4; 16])));
     assert_eq!(topic.name, None);
     let response = Pair::new().exchange(10, &by_id, |_| Reply::DescribeTopics(cluster(), Vec::new()));
-    assert_eq!(response.topics[0].error_code, ErrorCode::UnsupportedVersion);
+    assert_eq!(response.topics[0].error_code, ErrorCode::InvalidRequest);
 }
 
 #[test]
@@ -219,6 +219,9 @@ fn offsets_are_found_by_time_and_by_name() {
             OffsetTarget::Earliest,
             OffsetTarget::MaxTimestamp,
             OffsetTarget::Earliest,
+            // Nothing is tiered, but the partition has to be there.
+            OffsetTarget::Earliest,
+            OffsetTarget::Earliest,
         ];
         assert_eq!(targets, expected);
         let at = |offset, timestamp: Option<i64>| {
@@ -226,7 +229,16 @@ fn offsets_are_found_by_time_and_by_name() {
             Ok(Some(OffsetAt { offset: Offset(offset), timestamp, leader_epoch: Some(LeaderEpoch(3)) }))
         };
         let refused = Err(Refusal::FencedLeaderEpoch);
-        Reply::FindOffsets(vec![at(5, Some(80)), at(9, None), at(0, None), Ok(None), refused])
+        let gone = Err(Refusal::UnknownPartition);
+        Reply::FindOffsets(vec![
+            at(5, Some(80)),
+            at(9, None),
+            at(0, None),
+            Ok(None),
+            refused,
+            at(0, None),
+            gone,
+        ])
     });
     let partitions = &response.topics[0].partitions;
     let answers: Vec<_> = partitions.iter().map(|p| (p.offset, p.timestamp, p.error_code)).collect();
@@ -237,11 +249,11 @@ fn offsets_are_found_by_time_and_by_name() {
         (-1, -1, ErrorCode::None),
         (-1, -1, ErrorCode::FencedLeaderEpoch),
         (-1, -1, ErrorCode::None),
-        (-1, -1, ErrorCode::None),
+        (-1, -1, ErrorCode::UnknownTopicOrPartition),
         (-1, -1, ErrorCode::UnsupportedVersion),
     ];
     assert_eq!(answers, expected);
-    assert_eq!(partitions[0].leader_epoch, 3);
+    assert_eq!((partitions[0].leader_epoch, partitions[5].leader_epoch), (3, -1));
 }
 
 #[test]
