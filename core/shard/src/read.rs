@@ -59,7 +59,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
     }
 
     fn barrier(&mut self, ticket: T) {
-        if self.fenced.is_some() || self.is_closing() {
+        if self.fenced.is_some() || self.closing {
             let refusal = self.not_leading();
             return self.answers.push((ticket, Answer::Barrier(Err(refusal))));
         }

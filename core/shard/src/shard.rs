@@ -15,7 +15,7 @@ use std::time::Duration;
 use forebay_commitlog::SegmentId;
 use forebay_env::{Env, Monotonic};
 use forebay_machine::{Catalog, Effects, Machine, MachineSettings};
-use forebay_model::limits::{SEGMENT_INDEX_ENTRIES_MAX, TURN_BYTES_MAX};
+use forebay_model::limits::TURN_BYTES_MAX;
 use forebay_model::{LogIndex, LogTime, NodeId, PartitionId, Refusal, ShardId, Term, TopicDefaults};
 use forebay_replication::{
     LeaderReady, OpenError, Output, ReadToken, Recovered, Replica, ReplicaConfig, Role,
@@ -26,7 +26,7 @@ use crate::big::{BigAppend, BigNumber};
 use crate::board::{Board, ShardStatus};
 use crate::cold::ColdDone;
 use crate::coordinator::CoordinatorSettings;
-use crate::draft::{Draft, Drafts};
+use crate::draft::Drafts;
 use crate::group::GroupDesk;
 use crate::guard::{DiskGuard, GuardState};
 use crate::hot::HotCache;
@@ -36,6 +36,7 @@ use crate::mailbox::{Left, Mailbox, Room, Source};
 use crate::metrics::ShardMetrics;
 use crate::pace::Pace;
 use crate::pending::Pending;
+use crate::propose::Turn;
 use crate::reclaim::segments::Segments;
 use crate::reclaim::{Reclaim, ReclaimDone};
 use crate::retention::{Retention, RetentionDone};
@@ -213,15 +214,8 @@ pub struct Shard<T> {
     /// Payloads wait until the segment can end.
     overdue: bool,
     /// It was asked to close: whatever comes is refused.
-    closing: bool,
+    pub(crate) closing: bool,
     closed: bool,
-}
-
-/// A turn ready to be proposed.
-pub(crate) struct Turn<T> {
-    number: u64,
-    body: bytes::Bytes,
-    draft: Draft<T>,
 }
 
 impl<T: Clone + Send + 'static> Shard<T> {
@@ -340,26 +334,6 @@ impl<T: Clone + Send + 'static> Shard<T> {
         self.next_turn(now, taken.left)
     }
 
-    /// Begins to end the shard in good order: everybody who waits is answered, everything written is flushed and
-    /// recorded as such. What comes meanwhile is refused. Turns go on until one returns [`NextTurn::Never`]; from then on
-    /// the mailbox gives back whatever is posted.
-    pub fn close(&mut self) {
-        self.closing = true;
-        self.abandon(&Refusal::ShuttingDown);
-        self.deliver();
-        self.replica.close();
-    }
-
-    /// Refuses what came while the shard closed, and lets nothing more in.
-    fn refuse_the_rest(&mut self) {
-        self.mailbox.close();
-        let rest = self.mailbox.take(Room { bytes: usize::MAX, paced_bytes: usize::MAX });
-        let refusal = self.not_leading();
-        let work = rest.work.into_iter().map(|(_, parcel)| parcel.work.refuse(&refusal));
-        self.answers.extend(work);
-        self.answers.extend(rest.reads.into_iter().filter_map(|read| read.refuse(&refusal)));
-    }
-
     /// What this turn may take. The disk guard's pace holds payloads up and nothing else; while the replica takes nothing,
     /// what else there is gathers in the drafts as far as a turn goes.
     fn room(&mut self, now: Monotonic, guard: GuardState) -> Room {
@@ -422,7 +396,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
     }
 
     /// Takes everything that the replica has to say.
-    fn pump(&mut self, now: Monotonic) {
+    pub(crate) fn pump(&mut self, now: Monotonic) {
         while let Some(output) = self.replica.poll() {
             match output {
                 Output::Committed(entries) => self.apply_all(entries),
@@ -482,10 +456,6 @@ impl<T: Clone + Send + 'static> Shard<T> {
             && matches!(self.role, Role::Leader { ready: LeaderReady::Yes, .. })
     }
 
-    pub(crate) fn is_closing(&self) -> bool {
-        self.closing
-    }
-
     /// The refusal of somebody who came to a shard that does not lead.
     pub(crate) fn not_leading(&self) -> Refusal {
         if self.fenced.is_some() {
@@ -506,132 +476,6 @@ impl<T: Clone + Send + 'static> Shard<T> {
         let wall = self.env.clock.wall();
         let last = self.machine.applied().time;
         self.clock.as_mut().map_or(last, |clock| clock.advance(now, wall))
-    }
-
-    /// Proposes the drafts in order, until the replica takes no more.
-    fn propose(&mut self, now: Monotonic) {
-        loop {
-            let next = self.stalled.take().or_else(|| self.next_draft(now));
-            let Some(turn) = next else { return };
-            self.propose_turn(turn);
-            if self.stalled.is_some() {
-                return;
-            }
-        }
-    }
-
-    /// The next draft that an entry can hold, as a turn.
-    fn next_draft(&mut self, now: Monotonic) -> Option<Turn<T>> {
-        while let Some(draft) = self.draft.pop() {
-            self.turn_number += 1;
-            self.spoke_at = now;
-            if let Some(turn) = self.finish(now, self.turn_number, draft) {
-                return Some(turn);
-            }
-        }
-        None
-    }
-
-    /// Makes a draft into a turn of this number, or refuses it because no entry can hold it.
-    fn finish(&mut self, now: Monotonic, number: u64, draft: Draft<T>) -> Option<Turn<T>> {
-        let time = self.log_time(now);
-        match draft.body(time, self.proposer, number) {
-            Ok(body) => Some(Turn { number, body, draft }),
-            Err(error) => {
-                tracing::error!(shard = self.config.id.0, %error, "a turn fits no entry and is refused");
-                let limit = forebay_commitlog::limits::ENTRY_BODY_BYTES_MAX as u64;
-                self.refuse_askers(draft.into_askers(), &Refusal::TooLarge { limit });
-                None
-            }
-        }
-    }
-
-    fn propose_turn(&mut self, turn: Turn<T>) {
-        use forebay_replication::Dropped;
-        let entry = (forebay_commitlog::EntryKind::Normal, turn.body.clone());
-        match self.replica.propose(vec![entry]) {
-            Ok(_) => {
-                self.pending_bytes += turn.body.len() as u64;
-                self.pending.insert(turn.number, turn.draft.into_askers());
-            }
-            Err(Dropped::Full | Dropped::NotReady) => self.stalled = Some(turn),
-            Err(Dropped::NotLeader(_) | Dropped::Fenced) => {
-                let refusal = self.not_leading();
-                self.refuse_askers(turn.draft.into_askers(), &refusal);
-            }
-        }
-    }
-
-    /// Takes the publishes that have waited too long out of the turn that the replica could not take.
-    pub(crate) fn expire_stalled(&mut self, now: Monotonic) -> Vec<T> {
-        let Some(turn) = &mut self.stalled else { return Vec::new() };
-        let expired = turn.draft.expire(now);
-        if !expired.is_empty()
-            && let Some(Turn { number, draft, .. }) = self.stalled.take()
-            && !draft.is_empty()
-        {
-            self.stalled = self.finish(now, number, draft);
-        }
-        expired
-    }
-
-    /// Whether the segment is twice as long as it should be, because the checkpoints of those before it are not written. Then
-    /// payloads wait for them: the index of a segment is in memory, and what it holds would be replayed.
-    fn is_seal_overdue(&self) -> bool {
-        self.index.active_len() >= 2 * SEGMENT_INDEX_ENTRIES_MAX || self.replica.is_seal_overdue()
-    }
-
-    /// Ends the segment when it is long enough. The log must hold everything proposed before, so that it knows.
-    fn seal_if_due(&mut self, now: Monotonic) {
-        let long = self.index.active_len() >= SEGMENT_INDEX_ENTRIES_MAX;
-        let due = self.replica.wants_seal() || ((self.seal_wanted || long) && self.replica.may_seal());
-        if self.leads() && due && !self.sealing {
-            // A refused seal is proposed again next turn.
-            let seal = (forebay_commitlog::EntryKind::Seal, bytes::Bytes::new());
-            self.sealing = self.replica.propose(vec![seal]).is_ok();
-            self.seal_wanted &= !self.sealing;
-            self.pump(now);
-        }
-    }
-
-    pub(crate) fn fence(&mut self, why: String) {
-        if self.fenced.is_some() {
-            return;
-        }
-        tracing::error!(
-            shard = self.config.id.0,
-            why,
-            "storage failed: this shard is fenced and confirms nothing more until the node is repaired and restarted"
-        );
-        // A replica that went on would keep the others from electing one that can serve.
-        self.replica.fence(forebay_replication::Fence::Shard(why.clone()));
-        self.fenced = Some(why);
-        self.metrics.fenced.set(1);
-        self.abandon(&Refusal::Storage);
-    }
-
-    /// Answers everybody who waits for something that this replica cannot finish. What never reached the log has certainly
-    /// not happened and is refused as `certain` says. What was proposed is unknown whatever the reason: the other replicas
-    /// may hold it already and commit it.
-    pub(crate) fn abandon(&mut self, certain: &Refusal) {
-        self.pending_bytes = 0;
-        for asking in self.pending.take_all() {
-            self.refuse_asking(asking, &Refusal::Unknown);
-        }
-        self.unload_groups(&Refusal::Unknown);
-        let mut askers = self.draft.abandon();
-        askers.extend(self.stalled.take().into_iter().flat_map(|turn| turn.draft.into_askers()));
-        self.refuse_askers(askers, certain);
-        for (source, big) in std::mem::take(&mut self.big) {
-            self.answers.push((big.ticket, Answer::Published(Err(certain.clone()))));
-            self.mailbox.release(source);
-        }
-        for fetch in self.waiting.take_all() {
-            self.answers.push(fetch.refuse(certain));
-        }
-        for ticket in std::mem::take(&mut self.barriers).into_values().flatten() {
-            self.answers.push((ticket, Answer::Barrier(Err(certain.clone()))));
-        }
     }
 
     fn pass_barrier(&mut self, token: ReadToken) {
@@ -660,7 +504,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         }
     }
 
-    fn deliver(&mut self) {
+    pub(crate) fn deliver(&mut self) {
         if !self.answers.is_empty() {
             (self.hooks.answers)(std::mem::take(&mut self.answers));
         }
