@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use forebay_broker::{ClientInfo, ConnectionId, FrontDesk};
 use forebay_env::{Clock, IoClass, Job};
-use forebay_model::{NodeId, Reply, Request};
+use forebay_model::{NodeId, Reply, Request, ShardId};
 use forebay_shard::{Done, NextTurn};
 
 use crate::checkers::{
@@ -16,6 +16,7 @@ use crate::checkers::{
 };
 use crate::counters::Counters;
 use crate::history::{BatchId, History};
+use crate::members::{Move, Operator, Strict};
 use crate::nemesis::Nemesis;
 use crate::plan::Plan;
 use crate::random::Rng;
@@ -27,8 +28,10 @@ use crate::world::network::SimNetwork;
 use crate::world::queue::Queue;
 use crate::world::wires::Said;
 
-/// Nodes of a cluster.
+/// Nodes that found a cluster.
 pub const NODES: usize = 3;
+/// Machines, with the one that may take the place of another.
+pub const MACHINES: usize = NODES + 1;
 /// A microsecond in nanoseconds.
 const US: u64 = 1_000;
 
@@ -107,6 +110,8 @@ pub enum Event {
     Nemesis(crate::nemesis::Deed),
     /// A machine's process is started.
     Start(usize),
+    /// The operator looks at the cluster.
+    Operate,
 }
 
 /// What a client hears.
@@ -138,6 +143,7 @@ pub struct Cluster {
     /// What happened.
     pub trace: Trace,
     pub(crate) nemesis: Nemesis,
+    pub(crate) operator: Operator,
     queue: Queue<Event>,
     rng: Rng,
     lives: Rng,
@@ -163,12 +169,15 @@ impl Cluster {
     pub fn new(plan: Plan, prints: bool) -> Cluster {
         let time = VirtualTime::default();
         let mut rng = Rng::stream(plan.seed, "machines");
-        let ids: Vec<NodeId> = (1..=NODES as u64).map(NodeId).collect();
+        let count = if plan.moves.contains(&Move::Spare) { MACHINES } else { NODES };
+        let ids: Vec<NodeId> = (1..=count as u64).map(NodeId).collect();
         let machine = |id: &NodeId| {
             let drift = if plan.clocks { drift(&mut rng) } else { 0 };
-            Machine::new(*id, rng.fork(id.0), &time, plan.disk_bytes, drift)
+            Machine::new(*id, rng.fork(id.0), &time, plan.disk_bytes, drift, plan.follower_lag_bytes_max)
         };
-        let machines: Vec<_> = ids.iter().map(machine).collect();
+        let mut machines: Vec<_> = ids.iter().map(machine).collect();
+        // A spare machine is brought in later.
+        machines.iter_mut().skip(NODES).for_each(|machine| machine.retired = true);
         for machine in &machines {
             for lie in &plan.lies {
                 machine.disk.lie(lie.0, lie.1);
@@ -177,6 +186,7 @@ impl Cluster {
         let mut cluster = Cluster {
             network: SimNetwork::new(Rng::stream(plan.seed, "network")),
             nemesis: Nemesis::new(&plan),
+            operator: Operator::new(&plan),
             rng: Rng::stream(plan.seed, "scheduler"),
             lives: Rng::stream(plan.seed, "lives"),
             plan,
@@ -188,7 +198,7 @@ impl Cluster {
             counters: Counters::default(),
             trace: Trace::new(prints),
             queue: Queue::new(),
-            nodes: ids.into_iter().collect(),
+            nodes: ids.into_iter().take(NODES).collect(),
             calls: BTreeMap::new(),
             next_token: 1,
             next_connection: 1,
@@ -200,6 +210,7 @@ impl Cluster {
             cluster.put(node as u64 * MS, Event::Start(node));
         }
         cluster.nemesis_next();
+        cluster.operator_begins();
         cluster
     }
 
@@ -233,6 +244,7 @@ impl Cluster {
                 Event::Timer { client, timer } => return Ok(Heard::Timer(client, timer)),
                 Event::Nemesis(deed) => self.nemesis_does(deed)?,
                 Event::Start(node) => self.start(node)?,
+                Event::Operate => self.operate()?,
             }
         }
     }
@@ -321,7 +333,11 @@ impl Cluster {
     }
 
     /// Lets code of a node run; a panic is a broken promise. Then takes what the node said.
-    fn run<T>(&mut self, node: usize, code: impl FnOnce(&mut Process) -> T) -> Result<Option<T>, Broken> {
+    pub(crate) fn run<T>(
+        &mut self,
+        node: usize,
+        code: impl FnOnce(&mut Process) -> T,
+    ) -> Result<Option<T>, Broken> {
         let Some(process) = &mut self.machines[node].process else { return Ok(None) };
         let result = catch_unwind(AssertUnwindSafe(|| code(process)));
         let result = result.map_err(|_| self.panicked(node))?;
@@ -385,7 +401,19 @@ impl Cluster {
                 format!("node {} shard {shard} {what}, term {}", node + 1, status.term)
             });
         }
-        self.replicas.look(machine.id, driven)
+        let (id, installs) = (driven.opened.id, driven.opened.metrics.installs.value());
+        self.replicas.look(machine.id, driven)?;
+        self.count_installs(node, id, installs);
+        Ok(())
+    }
+
+    fn count_installs(&mut self, node: usize, shard: ShardId, installs: u64) {
+        let machine = &mut self.machines[node];
+        let counted = machine.installs.insert(shard, installs).unwrap_or_default();
+        for _ in counted..installs {
+            let blank = machine.blank.remove(&shard);
+            self.counters.hit(if blank { "install on a blank disk" } else { "follower behind the floor" });
+        }
     }
 
     fn want_turn(&mut self, node: usize, shard: usize, at: u64) {
@@ -558,6 +586,7 @@ impl Cluster {
     /// Ends the process on a machine.
     pub fn crash(&mut self, node: usize, crash: Crash) {
         let now = self.now();
+        let crash = self.allowed(crash);
         let machine = &mut self.machines[node];
         let Some(process) = machine.process.take() else { return };
         self.trace.note(&[now, 6, node as u64, crash as u64]);
@@ -583,6 +612,11 @@ impl Cluster {
             return Ok(());
         }
         let now = self.now();
+        if self.machines[node].away_until > now {
+            let after = self.machines[node].away_until - now;
+            self.put(after, Event::Start(node));
+            return Ok(());
+        }
         let fuse = self.nemesis.fuse_while_opening(now);
         let rng = self.lives.fork(now);
         let machine = &mut self.machines[node];
@@ -595,7 +629,8 @@ impl Cluster {
         if machine.disk.is_cut() {
             machine.process = None;
             let crash = self.nemesis.crash();
-            machine.disk.crash(crash);
+            let crash = self.allowed(crash);
+            self.machines[node].disk.crash(crash);
             self.counters.hit("crash during recovery");
             self.trace.say(now, || format!("node {} crashes while it opens: {crash:?}", node + 1));
             let after = self.nemesis.downtime();
@@ -639,6 +674,8 @@ impl Cluster {
         self.counters.hit("opens that failed after a fault");
         // The fault was met and is gone: another failure has no excuse.
         let crash = self.nemesis.crash();
+        let crash = self.allowed(crash);
+        let machine = &mut self.machines[node];
         machine.disk.crash(crash);
         machine.disk.set_total(self.plan.disk_bytes);
         if machine.excuse != Some(crate::nemesis::FLIPPED) && machine.disk.is_sound(self.plan.disk_bytes) {
@@ -673,14 +710,31 @@ impl Cluster {
         let Some(shard) = topic.and_then(|topic| topic.shards.get(place.number as usize)) else {
             return Ok(());
         };
+        // A confirm of an async shard says nothing of the media, and while replicas are replaced, who counts changes.
+        let shard = *shard;
+        if shard.0 >= self.plan.sizes.shards_sync || !self.members_are_right(Strict::No) {
+            return Ok(());
+        }
         self.counters.hit("media looked at after a confirm");
-        is_on_a_majority(&self.machines, *shard, batch, files_max)
+        is_on_a_majority(self.members(), shard, batch, files_max)
+    }
+
+    /// The machines that belong to the cluster: not a spare one before it is brought in, nor one that is taken away.
+    pub fn members(&self) -> impl Iterator<Item = &Machine> + Clone {
+        self.machines
+            .iter()
+            .enumerate()
+            .filter(|(node, _)| self.operator.wants(*node))
+            .map(|(_, machine)| machine)
     }
 
     /// Whether every shard of every node that can run has applied the same; compares their states then.
     pub fn replicas_are_equal(&mut self) -> Result<bool, Broken> {
+        if !self.members_are_right(Strict::No) {
+            return Ok(false);
+        }
         let mut first: BTreeMap<usize, u64> = BTreeMap::new();
-        for machine in &self.machines {
+        for machine in self.members() {
             let Some(process) = &machine.process else {
                 if machine.excuse.is_some() {
                     continue;

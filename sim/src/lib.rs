@@ -12,6 +12,7 @@ pub mod cluster;
 pub mod counters;
 pub mod history;
 pub mod hunt;
+pub mod members;
 pub mod nemesis;
 mod panics;
 pub mod plan;

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::checkers::Broken;
-use crate::cluster::{Cluster, Event, NODES};
+use crate::cluster::{Cluster, Event};
 use crate::plan::{Bug, Kind, Plan};
 use crate::random::Rng;
 use crate::world::clock::{MS, SECOND};
@@ -123,14 +123,14 @@ impl Cluster {
     }
 
     fn go_wrong(&mut self, kind: Kind) {
-        let node = self.nemesis.rng.index(NODES);
+        let node = self.nemesis.rng.index(self.machines.len());
         let while_ms = self.nemesis.rng.between(50, 4_000);
         match kind {
             Kind::Kill => self.crash(node, Crash::Kill),
             Kind::Power => self.lose_power(node),
             Kind::PowerAll => {
                 self.counters.hit("power cuts of all");
-                for node in 0..NODES {
+                for node in 0..self.machines.len() {
                     self.crash(node, Crash::Power);
                 }
             }
@@ -166,7 +166,7 @@ impl Cluster {
     fn part(&mut self, node: usize, while_ms: u64) {
         self.counters.hit("partitions");
         let style = self.nemesis.rng.below(3);
-        for other in (0..NODES).filter(|other| *other != node) {
+        for other in (0..self.machines.len()).filter(|other| *other != node) {
             if style != 1 {
                 self.network.part(node as u64, other as u64);
             }
@@ -231,7 +231,7 @@ impl Cluster {
 
     /// Restarts nodes with a fenced shard, as an operator does.
     fn repair(&mut self) {
-        for node in 0..NODES {
+        for node in 0..self.machines.len() {
             if self.machines[node].fenced().is_none() {
                 continue;
             }
@@ -249,7 +249,7 @@ impl Cluster {
         self.nemesis.kinds.clear();
         self.network.mend();
         self.network.weather = Default::default();
-        for node in 0..NODES {
+        for node in 0..self.machines.len() {
             let machine = &mut self.machines[node];
             machine.disk.heal();
             machine.disk.set_total(self.plan.disk_bytes);
@@ -257,8 +257,8 @@ impl Cluster {
             machine.paused_until = 0;
             // What is damaged at rest is found and not served, and nothing repairs it from a peer yet: the operator takes
             // the machine away.
-            machine.retired = machine.excuse == Some(FLIPPED);
-            if machine.retired {
+            if machine.excuse == Some(FLIPPED) {
+                machine.retired = true;
                 self.crash(node, Crash::Kill);
             }
         }

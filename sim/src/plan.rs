@@ -3,6 +3,7 @@
 
 use forebay_env::fault::{FAULT_POINTS, Fault};
 
+use crate::members::Move;
 use crate::random::Rng;
 use crate::world::clock::SECOND;
 use crate::world::disk::Lie;
@@ -126,6 +127,10 @@ pub struct Plan {
     pub disk_bytes: u64,
     /// What disks do wrong, and whether only while a node opens.
     pub lies: Vec<(Lie, bool)>,
+    /// What happens to whole machines, one after the other.
+    pub moves: Vec<Move>,
+    /// Log that is kept for a follower that lags, in bytes.
+    pub follower_lag_bytes_max: u64,
     /// The bug planted, if one is.
     pub bug: Option<Bug>,
     /// When everything is mended, in nanoseconds.
@@ -140,17 +145,26 @@ impl Plan {
     /// The plan of a seed. It does not depend on the bug: what is found is found by ordinary runs.
     pub fn of(seed: u64, bug: Option<Bug>) -> Plan {
         let mut rng = Rng::stream(seed, "plan");
-        let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|_| rng.chance(400)).collect();
+        let mut kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|_| rng.chance(400)).collect();
         let weather = Weather {
             loss_permille: rng.pick(&[0, 5, 20, 100]),
             double_permille: rng.pick(&[0, 5, 50]),
             slow_permille: rng.pick(&[0, 20, 200]),
             slow_ms_max: rng.pick(&[5, 50, 1000]),
         };
+        let (moves, shards_async) = if bug.is_some() { (Vec::new(), 0) } else { replacements(seed) };
+        if !moves.is_empty() || shards_async > 0 {
+            // Two of three replicas are needed then, whole.
+            kinds.retain(|kind| *kind != Kind::Flip);
+        }
+        if shards_async > 0 {
+            // Nobody may lead an async shard whose majority lost power, until somebody accepts the loss.
+            kinds.retain(|kind| *kind != Kind::PowerAll);
+        }
         let first = rng.pick(&[4 << 10, 16 << 10, 64 << 10]);
         let sizes = Sizes {
             shards_sync: rng.pick(&[1, 2, 2, 3]),
-            shards_async: 0,
+            shards_async,
             segment_bytes_first: first,
             segment_bytes_max: first * rng.pick(&[1, 2, 8]),
             hot_bytes: rng.pick(&[4 << 10, 64 << 10, 1 << 20]),
@@ -165,6 +179,8 @@ impl Plan {
             sizes,
             disk_bytes: 64 << 20,
             lies: bug.map(lies).unwrap_or_default(),
+            moves,
+            follower_lag_bytes_max: Rng::stream(seed, "floor").pick(&[32 << 10, 128 << 10, 512 << 20]),
             kinds,
             bug,
             heal_at: 45 * SECOND,
@@ -173,11 +189,40 @@ impl Plan {
         }
     }
 
+    /// How many shards there are.
+    pub fn shards(&self) -> usize {
+        (self.sizes.shards_sync + self.sizes.shards_async) as usize
+    }
+
+    /// Whether replicas have to be replaced.
+    pub fn needs_operator(&self) -> bool {
+        !self.moves.is_empty() || self.sizes.shards_async > 0
+    }
+
     /// The same, over sooner: for tests that run without optimisation.
     pub fn short(seed: u64, bug: Option<Bug>) -> Plan {
         let plan = Plan::of(seed, bug);
         Plan { heal_at: 8 * SECOND, run_ns_min: 10 * SECOND, operations_min: 500, ..plan }
     }
+}
+
+/// What happens to whole machines, and how many async shards there are. Drawn by itself, so that the rest of a plan stays
+/// what it was.
+fn replacements(seed: u64) -> (Vec<Move>, u32) {
+    let mut rng = Rng::stream(seed, "replacements");
+    let mut moves = Vec::new();
+    if rng.chance(300) {
+        moves.extend((0..rng.between(1, 3)).map(|_| Move::Wipe));
+    }
+    if rng.chance(250) {
+        moves.push(Move::Spare);
+    }
+    if rng.chance(300) {
+        moves.push(Move::Absence);
+    }
+    let turn = rng.index(moves.len().max(1));
+    moves.rotate_left(turn);
+    (moves, u32::from(rng.chance(250)))
 }
 
 fn lies(bug: Bug) -> Vec<(Lie, bool)> {

@@ -62,7 +62,8 @@ impl Simulation {
     }
 
     fn run_through(&mut self) -> Result<(), Broken> {
-        let creator = Creator::new(&mut self.rng);
+        let with_async = self.cluster.plan.sizes.shards_async > 0;
+        let creator = Creator::new(&mut self.rng, with_async);
         self.add(|_| Box::new(creator));
         let founding = Deadlines { all_done: self.cluster.plan.heal_at + DRAIN_NS_MAX };
         self.until_nobody_waits(founding)?;
@@ -96,15 +97,15 @@ impl Simulation {
         }
         // What was proposed last may still be on its way to some.
         let agree = |cluster: &Cluster| {
-            let mut shards = (0..cluster.plan.sizes.shards_sync).map(ShardId);
-            shards.try_for_each(|shard| segments_agree(&cluster.machines, shard).map(|_| ()))
+            let mut shards = (0..cluster.plan.shards() as u32).map(ShardId);
+            shards.try_for_each(|shard| segments_agree(cluster.members(), shard).map(|_| ()))
         };
         let settled = self.cluster.now() + SETTLE_NS_MAX;
         while agree(&self.cluster).is_err() && self.cluster.now() < settled {
             self.wait_a_little()?;
         }
-        for shard in 0..self.cluster.plan.sizes.shards_sync {
-            let compared = segments_agree(&self.cluster.machines, ShardId(shard))?;
+        for shard in 0..self.cluster.plan.shards() as u32 {
+            let compared = segments_agree(self.cluster.members(), ShardId(shard))?;
             self.cluster.counters.add("equal segments compared", compared.equal);
             self.cluster.counters.add("equal rewritten segments compared", compared.rewritten);
             self.cluster.counters.add("equal lists of segments compared", compared.lists);

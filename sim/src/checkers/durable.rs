@@ -9,14 +9,20 @@ use forebay_model::ShardId;
 pub const NEWEST_FILES: usize = 4;
 
 /// Looks for the batch's first record in what would survive if the power failed everywhere now.
-pub fn is_on_a_majority(machines: &[Machine], shard: ShardId, batch: BatchId, files_max: usize) -> Check {
+pub fn is_on_a_majority<'a>(
+    machines: impl Iterator<Item = &'a Machine>,
+    shard: ShardId,
+    batch: BatchId,
+    files_max: usize,
+) -> Check {
     let name = Uid::new(batch, 0).0.to_be_bytes();
     let dir = Machine::shard_dir(shard);
-    let holds = |machine: &&Machine| machine.disk.holds_durably(&dir, ".seg", &name, files_max);
-    let held = machines.iter().filter(holds).count();
-    if held * 2 > machines.len() {
+    let holds = machines.map(|machine| machine.disk.holds_durably(&dir, ".seg", &name, files_max));
+    let holds: Vec<bool> = holds.collect();
+    let held = holds.iter().filter(|held| **held).count();
+    if held * 2 > holds.len() {
         return Ok(());
     }
-    let what = format!("{batch:?} was confirmed; it is on the media of {held} of {} nodes", machines.len());
+    let what = format!("{batch:?} was confirmed; it is on the media of {held} of {} nodes", holds.len());
     broken("no confirm before a majority has flushed", what)
 }

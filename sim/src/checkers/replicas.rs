@@ -125,13 +125,19 @@ pub struct Compared {
 }
 
 /// Equal segment ids have equal canonical bytes on all machines, and replicas that applied the same log want the same ids.
-pub fn segments_agree(machines: &[Machine], shard: ShardId) -> Result<Compared, super::Broken> {
-    let mut compared = bytes_agree(machines, shard)?;
+pub fn segments_agree<'a>(
+    machines: impl Iterator<Item = &'a Machine> + Clone,
+    shard: ShardId,
+) -> Result<Compared, super::Broken> {
+    let mut compared = bytes_agree(machines.clone(), shard)?;
     compared.lists = lists_agree(machines, shard)?;
     Ok(compared)
 }
 
-fn lists_agree(machines: &[Machine], shard: ShardId) -> Result<u64, super::Broken> {
+fn lists_agree<'a>(
+    machines: impl Iterator<Item = &'a Machine>,
+    shard: ShardId,
+) -> Result<u64, super::Broken> {
     let mut first = BTreeMap::new();
     let mut equal = 0;
     for machine in machines {
@@ -156,12 +162,15 @@ fn lists_agree(machines: &[Machine], shard: ShardId) -> Result<u64, super::Broke
     Ok(equal)
 }
 
-fn bytes_agree(machines: &[Machine], shard: ShardId) -> Result<Compared, super::Broken> {
+fn bytes_agree<'a>(
+    machines: impl Iterator<Item = &'a Machine>,
+    shard: ShardId,
+) -> Result<Compared, super::Broken> {
     let dir = Machine::shard_dir(shard);
     let mut first: BTreeMap<String, (NodeId, Vec<u8>)> = BTreeMap::new();
     let mut compared = Compared::default();
     // What a medium does to its bits is no disagreement.
-    for machine in machines.iter().filter(|machine| machine.excuse.is_none()) {
+    for machine in machines.filter(|machine| machine.excuse.is_none()) {
         for (name, bytes) in machine.disk.contents(&dir) {
             if !name.ends_with(".seg") {
                 continue;

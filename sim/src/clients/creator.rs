@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 
 use forebay_model::admin::{CreateTopics, DescribeTopics, NewTopic, TopicSelection};
-use forebay_model::{Refusal, Reply, Request, TimestampType, TopicName, TopicRef, TopicSettings, TopicView};
+use forebay_model::{
+    FlushClass, Refusal, Reply, Request, TimestampType, TopicName, TopicRef, TopicSettings, TopicView,
+};
 
 use super::{Client, Desk, Route, may_retry};
 use crate::checkers::{Broken, Check};
@@ -19,8 +21,8 @@ pub struct Creator {
 }
 
 impl Creator {
-    /// Will create the topics of a run.
-    pub fn new(rng: &mut Rng) -> Creator {
+    /// Will create the topics of a run, one of them on an async shard if there is one.
+    pub fn new(rng: &mut Rng, with_async: bool) -> Creator {
         let topic = |name: &str, partitions, settings| NewTopic {
             name: name.into(),
             partitions: Some(partitions),
@@ -32,12 +34,16 @@ impl Creator {
         let by_time = TopicSettings { retention_ms: Some(Some(12_000)), ..plain.clone() };
         let by_bytes = TopicSettings { retention_bytes: Some(Some(20_000)), ..plain.clone() };
         let by_log = TopicSettings { timestamp_type: Some(TimestampType::Append), ..plain.clone() };
-        let todo = VecDeque::from([
+        let quick = TopicSettings { flush: Some(FlushClass::Async), ..plain.clone() };
+        let mut todo = VecDeque::from([
             topic("orders", 3, plain),
             topic("recent", 1, by_time),
             topic("small", 1, by_bytes),
             topic("stamped", 1, by_log),
         ]);
+        if with_async {
+            todo.push_back(topic("quick", 2, quick));
+        }
         Creator { todo, route: Route::any(rng), waits: None, describes: false }
     }
 

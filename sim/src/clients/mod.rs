@@ -11,7 +11,7 @@ mod temporary;
 use forebay_model::{NodeId, Refusal, Reply, Request};
 
 use crate::checkers::Check;
-use crate::cluster::{Cluster, Event, NODES};
+use crate::cluster::{Cluster, Event, MACHINES, NODES};
 use crate::random::Rng;
 use crate::world::clock::MS;
 
@@ -98,7 +98,7 @@ impl Route {
     /// Goes where a refusal points, or somewhere else.
     pub fn refused(&mut self, rng: &mut Rng, refusal: &Refusal) {
         match refusal {
-            Refusal::NotLeader { leader: Some(NodeId(id)) } if (1..=NODES as u64).contains(id) => {
+            Refusal::NotLeader { leader: Some(NodeId(id)) } if (1..=MACHINES as u64).contains(id) => {
                 self.node = *id as usize - 1;
             }
             _ => self.elsewhere(rng),

@@ -10,12 +10,14 @@ use forebay_env::{Clock, Env, Job};
 use forebay_machine::MachineSettings;
 use forebay_model::{NodeId, ShardId, TopicDefaults};
 use forebay_server::node::{Driver, Node, NodeConfig, NodeError, OpenedShard};
+use forebay_server::replicas::ReplicaSettings;
 use forebay_shard::coordinator::CoordinatorSettings;
 use forebay_shard::{Board, Wake};
 
 use super::clock::{SECOND, SimClock, VirtualTime};
 use super::disk::SimDisk;
 use super::wires::{SimRandom, Wires};
+use crate::members::newcomer;
 use crate::random::Rng;
 
 /// Where every node keeps its data.
@@ -58,6 +60,14 @@ pub struct Machine {
     pub excuse: Option<&'static str>,
     /// Its operator took it away; it is not started again.
     pub retired: bool,
+    /// It is not started before this moment.
+    pub away_until: u64,
+    /// What its replicas are told.
+    pub replicas: ReplicaSettings,
+    /// Shards of which nothing has come yet since the disk was blank.
+    pub blank: BTreeSet<ShardId>,
+    /// Installs of its process, as far as they were counted.
+    pub installs: BTreeMap<ShardId, u64>,
 }
 
 /// A running node.
@@ -114,7 +124,14 @@ pub struct Start<'a> {
 
 impl Machine {
     /// A machine with an empty disk.
-    pub fn new(id: NodeId, rng: Rng, time: &VirtualTime, disk_bytes: u64, drift_ppm: i64) -> Machine {
+    pub fn new(
+        id: NodeId,
+        rng: Rng,
+        time: &VirtualTime,
+        disk_bytes: u64,
+        drift_ppm: i64,
+        follower_lag_bytes_max: u64,
+    ) -> Machine {
         Machine {
             id,
             disk: SimDisk::new(rng, time.clone(), disk_bytes),
@@ -125,12 +142,24 @@ impl Machine {
             paused_until: 0,
             excuse: None,
             retired: false,
+            away_until: 0,
+            replicas: ReplicaSettings { follower_lag_bytes_max, ..ReplicaSettings::default() },
+            blank: BTreeSet::new(),
+            installs: BTreeMap::new(),
         }
+    }
+
+    /// Gives it a blank disk. Its replicas wait to be added, in this life at least.
+    pub fn replace_disk(&mut self, shards: usize, incarnation: u16) {
+        self.disk.wipe();
+        self.replicas = newcomer(self.replicas, incarnation);
+        self.blank = (0..shards as u32).map(ShardId).collect();
     }
 
     /// Starts a process.
     pub fn start(&mut self, start: Start<'_>) -> Result<(), NodeError> {
         self.life += 1;
+        self.installs.clear();
         let cut = self.disk.begin_life();
         if let Some(after) = start.fuse {
             self.disk.burn_fuse(after);
@@ -172,7 +201,7 @@ impl Machine {
             dir: dir.clone(),
             node: self.id,
             nodes: start.nodes.clone(),
-            replicas: Default::default(),
+            replicas: self.replicas,
             cluster: Some("simulated-cluster-0001".to_owned()),
             shards_sync: sizes.shards_sync,
             shards_async: sizes.shards_async,
