@@ -8,6 +8,7 @@ use forebay_env::Disk;
 use forebay_machine::SectionKind;
 use forebay_model::{LogIndex, ShardId};
 use forebay_shard::entry::{SLOT_PART_LIST, SLOT_RECLAIM, SLOT_TURN, TurnHeader};
+use forebay_shard::fuzz::SEGMENTS_SECTION;
 
 use crate::corpus;
 use crate::encoders;
@@ -89,8 +90,11 @@ fn files(dir: &Path, basket: &mut Basket) -> Result<(), String> {
 /// The machine's state in the current checkpoint.
 fn sections(disk: &dyn Disk, dir: &Path, basket: &mut Basket) -> Result<(), String> {
     let Some(checkpoint) = load_latest(disk, dir).map_err(|fault| fault.to_string())? else { return Ok(()) };
-    let sections: Vec<_> =
-        checkpoint.sections.into_iter().map(|section| (SectionKind(section.kind), section.bytes)).collect();
+    if let Some(list) = checkpoint.section(SEGMENTS_SECTION) {
+        basket.put("reclaim-segments", list)?;
+    }
+    let of_machine = checkpoint.sections.into_iter().filter(|section| section.kind != SEGMENTS_SECTION);
+    let sections: Vec<_> = of_machine.map(|section| (SectionKind(section.kind), section.bytes)).collect();
     basket.put("machine-checkpoint", &forebay_machine::fuzz::join(&sections))
 }
 

@@ -100,6 +100,7 @@ pub const TARGETS: &[Target] = &[
     target("turn", shard::fuzz::turn, PLAIN),
     target("part-list", shard::fuzz::parts, PLAIN),
     target("reclaim-decision", shard::fuzz::decision, PLAIN),
+    target("reclaim-segments", shard::fuzz::segments, PLAIN),
 ];
 
 /// A frame between replicas, as it is and with its checksum put right.

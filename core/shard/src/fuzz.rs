@@ -22,6 +22,9 @@ pub fn parts(data: &[u8]) {
     assert_eq!(encode_parts(&parts), data, "a part list has one form");
 }
 
+/// The kind of the checkpoint's section with the list of segments.
+pub const SEGMENTS_SECTION: u32 = crate::reclaim::segments::SECTION;
+
 /// The list of segments in a checkpoint.
 pub fn segments(data: &[u8]) {
     let Ok(segments) = Segments::decode(LogIndex(u64::MAX), data) else { return };
