@@ -59,12 +59,14 @@ impl<T> Drafts<T> {
 
     /// Adds an append together with the slot that it names.
     pub(crate) fn push_append(&mut self, kind: SlotKind, slot: Bytes, append: Append, asking: Asking<T>) {
+        let mut command = Command::Append(append);
         // Without the slot's number, which is not known yet: a few bytes.
-        let command = encode_commands(&[Command::Append(append.clone())]).len();
-        let bytes = command + SLOT_BYTES + slot.len();
+        let bytes = encode_commands(std::slice::from_ref(&command)).len() + SLOT_BYTES + slot.len();
         let draft = self.with_room(bytes);
         let number = draft.add_slot(kind, slot);
-        let command = Command::Append(Append { slot: number, ..append });
+        if let Command::Append(append) = &mut command {
+            append.slot = number;
+        }
         draft.add(vec![command], Asked { count: 0, asking, slot: Some(number), bytes });
     }
 
