@@ -8,7 +8,7 @@ use forebay_commitlog::{BodyBuilder, BodyError, SlotKind};
 use forebay_env::Monotonic;
 use forebay_machine::{Append, Command, encode_commands};
 use forebay_model::limits::{MIB, TURN_BYTES_MAX};
-use forebay_model::{LogTime, SlotNumber};
+use forebay_model::{LogIndex, LogTime, SlotNumber};
 
 use crate::entry::{SLOT_TURN, TurnHeader};
 use crate::pending::{Askers, Asking};
@@ -81,6 +81,11 @@ impl<T> Drafts<T> {
         let draft = self.with_room(bytes);
         let number = draft.add_slot(kind, slot);
         draft.add(Vec::new(), Asked { count: 0, asking: asking(number), slot: Some(number), bytes });
+    }
+
+    /// The first entry with a part of a payload that one of their appends names.
+    pub(crate) fn first_part(&self) -> Option<LogIndex> {
+        self.queue.iter().filter_map(Draft::first_part).min()
     }
 
     /// Takes the oldest one out.
@@ -172,6 +177,15 @@ impl<T> Draft<T> {
             }
         }
         expired
+    }
+
+    /// The first entry with a part of a payload that one of its appends names.
+    pub(crate) fn first_part(&self) -> Option<LogIndex> {
+        let parts = self.commands.iter().filter_map(|command| match command {
+            Command::Append(append) => append.parts.first(),
+            _ => None,
+        });
+        parts.map(|(index, _)| *index).min()
     }
 
     /// The body of the entry; an error when no entry can hold it.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use forebay_env::Monotonic;
-use forebay_model::{Refusal, SlotNumber};
+use forebay_model::{LogIndex, Refusal, SlotNumber};
 
 use crate::big::BigNumber;
 use crate::coordinator::ProposalKey;
@@ -42,23 +42,33 @@ pub(crate) type Askers<T> = Vec<(usize, Asking<T>)>;
 /// Turns under way, by number.
 pub(crate) struct Pending<T> {
     turns: BTreeMap<u64, Askers<T>>,
+    /// Of turns that name parts of payloads: the first entry with one.
+    first_parts: BTreeMap<u64, LogIndex>,
 }
 
 impl<T> Pending<T> {
     pub(crate) fn new() -> Pending<T> {
-        Pending { turns: BTreeMap::new() }
+        Pending { turns: BTreeMap::new(), first_parts: BTreeMap::new() }
     }
 
-    pub(crate) fn insert(&mut self, turn: u64, askers: Askers<T>) {
+    pub(crate) fn insert(&mut self, turn: u64, askers: Askers<T>, first_part: Option<LogIndex>) {
         self.turns.insert(turn, askers);
+        self.first_parts.extend(first_part.map(|index| (turn, index)));
+    }
+
+    /// The first entry with a part of a payload that a turn under way names.
+    pub(crate) fn first_part(&self) -> Option<LogIndex> {
+        self.first_parts.values().copied().min()
     }
 
     pub(crate) fn take(&mut self, turn: u64) -> Option<Askers<T>> {
+        self.first_parts.remove(&turn);
         self.turns.remove(&turn)
     }
 
     /// Takes everybody out.
     pub(crate) fn take_all(&mut self) -> Vec<Asking<T>> {
+        self.first_parts.clear();
         let turns = std::mem::take(&mut self.turns);
         turns.into_values().flatten().map(|(_, asking)| asking).collect()
     }

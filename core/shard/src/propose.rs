@@ -61,7 +61,8 @@ impl<T: Clone + Send + 'static> Shard<T> {
         match self.replica.propose(vec![entry]) {
             Ok(_) => {
                 self.pending_bytes += turn.body.len() as u64;
-                self.pending.insert(turn.number, turn.draft.into_askers());
+                let first_part = turn.draft.first_part();
+                self.pending.insert(turn.number, turn.draft.into_askers(), first_part);
             }
             Err(Dropped::Full | Dropped::NotReady) => self.stalled = Some(turn),
             Err(Dropped::NotLeader(_) | Dropped::Fenced) => {

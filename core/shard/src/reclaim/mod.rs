@@ -140,12 +140,14 @@ impl<T: Clone + Send + 'static> Shard<T> {
         })
     }
 
-    /// The oldest part of a payload that is not named yet, or the end of what is applied. Nothing from there on is judged:
-    /// the job runs later, and what came after this picture of the partitions would look dead to it.
+    /// The oldest part of a payload whose append is not applied yet (it is not written, or on its way), or the end of what is
+    /// applied. Nothing from there on is judged: the job runs later, and what came after this picture of the partitions
+    /// would look dead to it.
     fn first_part(&self) -> LogIndex {
-        let first = self.big.values().filter_map(BigAppend::first_part).min();
-        let end = self.applied.next();
-        first.map_or(end, |first| first.min(end))
+        let writing = self.big.values().filter_map(BigAppend::first_part);
+        let stalled = self.stalled.as_ref().and_then(|turn| turn.draft.first_part());
+        let named = [self.draft.first_part(), stalled, self.pending.first_part()];
+        writing.chain(named.into_iter().flatten()).fold(self.applied.next(), LogIndex::min)
     }
 
     pub(crate) fn reclaim_done(&mut self, done: ReclaimDone) {

@@ -120,3 +120,37 @@ fn a_restart_in_the_middle_finds_its_files_ahead_of_its_checkpoint() {
     assert!(world.metrics.segments_unlinked.value() >= 2, "what was rewritten goes when nothing in it lives");
     assert!(rewritten(&world).is_empty());
 }
+
+/// Begins a survey when a big payload has gone so many steps of its way, and looks whether all of it is there at the end;
+/// answers whether it was still on its way.
+fn survey_after(steps: usize) -> bool {
+    let mut world = filled();
+    let start = Offset(world.end(MOSTLY_DEAD));
+    world.propose(vec![Command::Trim { partition: PartitionId(MOSTLY_DEAD), start, bytes: 1_600_000 }]);
+    world.settle();
+    let value = vec![7; 6 << 20];
+    let big = world.publish(2, ALIVE, batch(&value));
+    for _ in 0..steps {
+        world.turn();
+        world.run_jobs();
+    }
+    if world.published(big).is_some() {
+        return false;
+    }
+    world.pass(Duration::from_secs(60));
+    world.pass(Duration::from_secs(60));
+    let offset = world.offset(big);
+    // Nothing of it is in memory any more.
+    world.restart();
+    assert!(world.read_value(ALIVE, offset) == value, "surveyed after {steps} steps");
+    true
+}
+
+#[test]
+fn no_survey_takes_the_parts_of_a_payload_for_dead_while_their_list_is_on_its_way() {
+    let mut steps = 0;
+    while survey_after(steps) {
+        steps += 1;
+    }
+    assert!(steps > 3, "a payload of six parts takes some");
+}
