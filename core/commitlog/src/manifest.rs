@@ -17,7 +17,8 @@ use crate::terms::Point;
 
 pub(crate) const MANIFEST_NAME: &str = "manifest";
 const MAGIC: [u8; 6] = *b"FBYMAN";
-const VERSION: u16 = 1;
+/// Of version 1, whose generations were 32 bits wide, nothing was ever released.
+const VERSION: u16 = 2;
 const SEGMENT_BYTES: usize = 16;
 /// Appended to the name of a file that is being written and does not count yet.
 pub(crate) const TMP_ENDING: &str = ".tmp";

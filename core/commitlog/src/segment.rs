@@ -10,7 +10,8 @@ use crate::cursor::Cursor;
 use crate::fault::Fault;
 
 const MAGIC: [u8; 6] = *b"FBYSEG";
-const VERSION: u16 = 1;
+/// Of version 1, whose generations were 32 bits wide, nothing was ever released.
+const VERSION: u16 = 2;
 /// Bytes of a segment file before its first entry.
 pub(crate) const SEGMENT_HEADER_BYTES: u64 = 32;
 

@@ -17,7 +17,8 @@ use crate::segment::{Generation, SegmentId};
 use crate::terms::Point;
 
 const MAGIC: [u8; 6] = *b"FBYSDC";
-const VERSION: u16 = 1;
+/// Of version 1, whose generations were 32 bits wide, nothing was ever released.
+const VERSION: u16 = 2;
 const FOOTER_BYTES: usize = 192;
 
 pub(crate) const POSITIONS: Kind = Kind { record: 16, key: 8 };

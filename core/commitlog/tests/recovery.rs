@@ -227,15 +227,22 @@ fn a_new_segment_without_a_whole_header_goes_as_a_whole() {
 }
 
 #[test]
-fn a_newer_format_is_refused_by_name() {
+fn a_newer_format_and_the_one_before_are_refused_by_name() {
     let (disk, _) = half_flushed();
     let mut manifest = disk.bytes(&dir().join("manifest"));
-    manifest[6] = 9;
-    let len = manifest.len();
-    let crc = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, &manifest[..len - 4]) as u32;
-    manifest[len - 4..].copy_from_slice(&crc.to_le_bytes());
-    disk.put(&dir().join("manifest"), manifest);
-    assert!(matches!(try_open(&disk), Err(Fault::Unsupported { version: 9, .. })));
+    // The segments of version 1 have other names: without the refusal its log would be taken for an empty one.
+    for other in [1, 9] {
+        manifest[6] = other;
+        let len = manifest.len();
+        let crc = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, &manifest[..len - 4]) as u32;
+        manifest[len - 4..].copy_from_slice(&crc.to_le_bytes());
+        disk.put(&dir().join("manifest"), manifest.clone());
+        let refused = try_open(&disk).map(|(_, recovered)| recovered);
+        assert!(
+            matches!(refused, Err(Fault::Unsupported { version, .. }) if version == u16::from(other)),
+            "{refused:?}"
+        );
+    }
 }
 
 #[test]
