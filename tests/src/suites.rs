@@ -2,6 +2,7 @@
 
 mod clients;
 mod disk;
+mod edges;
 mod flights;
 mod hostile;
 mod kcat;
@@ -24,6 +25,7 @@ pub fn all(rounds: u32) -> Vec<Suite> {
         rsyslog::suite(),
         kcat::suite(),
         hostile::suite(),
+        edges::suite(),
         process::suite(),
         large::suite(),
         trace::suite(),
