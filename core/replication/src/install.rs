@@ -5,6 +5,7 @@ use forebay_model::LogIndex;
 use raft::eraftpb::{Message, Snapshot};
 
 use crate::checkpoint::Checkpoints;
+use crate::conf::Membership;
 use crate::message::{AbandonReason, FileId, PeerMessage};
 use crate::output::{Checkpoint, Fence, Output};
 use crate::peer::PeerId;
@@ -53,6 +54,13 @@ impl Replica {
     fn try_install(&mut self, snapshot: &Snapshot) -> Result<(), Fence> {
         let missing = || Fence::Invariant("a snapshot was stepped without its files".into());
         let offer = self.installing.take().ok_or_else(missing)?;
+        let members = Membership::of(snapshot.get_metadata().get_conf_state());
+        if !self.knows_the_group() && !members.learners.contains(&self.config.peer) {
+            return Err(Fence::Invariant(format!(
+                "the group knows {} as one who voted, and its directory was blank: it must join as its next incarnation",
+                self.config.peer
+            )));
+        }
         let segments: Vec<SegmentId> =
             offer.files.iter().filter_map(|offered| self.segment_of(offered.file)).collect();
         self.log_mut().install(offer.index, &segments).map_err(|error| match error {

@@ -57,8 +57,9 @@ impl Replica {
         }
     }
 
-    /// Whether a learner can be counted on. Its vote may be needed for the very next entry, so it must not depend on a
-    /// checkpoint that can only be made with its vote: it has the log from where it was added, or the checkpoint knows it.
+    /// Whether a learner can be counted on. Its vote may be needed for the very next entry, so it needs no checkpoint to get
+    /// there, and must not come to depend on one that can only be made with its vote: it has the log from where it was
+    /// added, or the checkpoint knows it.
     fn is_caught_up(&self, peer: PeerId) -> bool {
         let Some(progress) = self.node.raft.prs().get(peer.raft()) else { return false };
         let matched = LogIndex(progress.matched);
@@ -66,7 +67,13 @@ impl Replica {
         let reached = Membership::of(&self.conf_at(matched).raft).everybody().contains(&peer);
         progress.state != ProgressState::Snapshot
             && lag <= PROMOTE_LAG_ENTRIES_MAX
+            && matched >= self.log().floor().index
             && (reached || self.is_in_checkpoint(peer))
+    }
+
+    /// Whether it was founded with its group, or got a checkpoint of it.
+    pub(crate) fn knows_the_group(&self) -> bool {
+        !self.membership().everybody().is_empty()
     }
 
     /// Hands leadership to `to`, a voter, once its log is complete. While that lasts (at most an election timeout) nothing

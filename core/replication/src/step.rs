@@ -74,6 +74,10 @@ impl Replica {
             MessageType::MsgReadIndex | MessageType::MsgReadIndexResp if message.entries.len() != 1 => {
                 Err("it carries no question")
             }
+            // Whoever counts its vote counts on what it has forgotten: a newcomer is made a voter when it knows the group.
+            MessageType::MsgRequestVote | MessageType::MsgRequestPreVote if !self.knows_the_group() => {
+                Err("this replica waits to join")
+            }
             MessageType::MsgTimeoutNow if !self.may_campaign() => Err("too much is not applied yet"),
             _ => Ok(()),
         }

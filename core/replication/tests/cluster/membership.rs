@@ -163,3 +163,50 @@ fn an_id_that_left_the_group_never_comes_back() {
     let next = peer(gone).next_incarnation().unwrap();
     assert_eq!(world.replica(4).change_membership(Change::AddLearner(next)), Ok(()));
 }
+
+#[test]
+fn a_blank_disk_under_an_id_that_voted_elects_nobody() {
+    let mut world = World::new(27, 3, ShardClass::Sync);
+    let leader = world.wait_for_leader();
+    let mut others = (1..=3).filter(|id| *id != leader);
+    let (wiped, stale) = (others.next().unwrap(), others.next().unwrap());
+    world.wait_until_equal();
+    world.node(stale).cut_off = true;
+    world.commit_one();
+    // Two of three have the entry; one of them loses its disk, and nobody raises its incarnation.
+    world.kill(wiped);
+    world.node(wiped).disk = Default::default();
+    world.node(wiped).config.bootstrap = Bootstrap::Join;
+    world.kill(leader);
+    world.start(wiped).unwrap();
+    world.node(stale).cut_off = false;
+    for _ in 0..500 {
+        world.pass(Duration::from_millis(20));
+        world.settle();
+        assert_eq!(world.leader(), None, "it was elected by who forgot the entry");
+    }
+    world.start(leader).unwrap();
+    world.wait_for_leader();
+    world.check_confirmed();
+}
+
+#[test]
+fn a_learner_that_has_nothing_yet_is_not_promoted() {
+    let mut world = World::new(28, 1, ShardClass::Sync);
+    let leader = world.wait_for_leader();
+    // It is not even there, and the next checkpoint knows it.
+    world.change(Change::AddLearner(peer(2)));
+    let before = world.checkpoints;
+    while world.checkpoints < before + 2 {
+        world.propose(leader, 10).unwrap();
+        world.settle();
+    }
+    assert_eq!(
+        world.replica(leader).change_membership(Change::Promote(peer(2))),
+        Err(ChangeRefused::LearnerBehind)
+    );
+    world.add(config(2, ShardClass::Sync, Bootstrap::Join));
+    world.wait_until_equal();
+    world.change(Change::Promote(peer(2)));
+    world.commit_one();
+}
