@@ -25,6 +25,11 @@ pub(crate) fn topic<'a>(catalogue: &'a Catalog, topic: &TopicRef) -> Result<&'a 
     }
 }
 
+/// A refusal as it is said to somebody who named a topic: the id that is gone meanwhile was found by us.
+pub(crate) fn by_name(refusal: Refusal) -> Refusal {
+    if refusal == Refusal::UnknownTopicId { Refusal::UnknownTopic } else { refusal }
+}
+
 /// Finds a partition.
 pub(crate) fn partition(
     catalogue: &Catalog,

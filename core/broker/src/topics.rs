@@ -522,6 +522,7 @@ fn deleted_topics(
     let items = delete.topics.iter().zip(names).zip(refused);
     let result = |((asked, name), refusal): ((&TopicRef, &DeletedName), Option<Refusal>)| {
         let result = match (refusal, name) {
+            (Some(refusal), _) if matches!(asked, TopicRef::Name(_)) => Err(place::by_name(refusal)),
             (Some(refusal), _) => Err(refusal),
             (None, Some(name)) => Ok(name.clone()),
             (None, None) => Err(Refusal::UnknownTopic),
@@ -534,7 +535,7 @@ fn deleted_topics(
 fn grown_topics(grow: &CreatePartitions, refused: Vec<Option<Refusal>>) -> Vec<GrownTopic> {
     let result = |(topic, refusal): (&MorePartitions, Option<Refusal>)| GrownTopic {
         name: topic.name.clone(),
-        result: refusal.map_or(Ok(()), Err),
+        result: refusal.map(place::by_name).map_or(Ok(()), Err),
     };
     grow.topics.iter().zip(refused).map(result).collect()
 }
@@ -566,4 +567,22 @@ fn settle(refused: &mut [Option<Refusal>], answer: Answer) -> u64 {
 /// The answer where every item was refused before anything was proposed.
 fn nothing_proposed() -> Answer {
     Answer::Outcomes(Ok(forebay_shard::Proposed { outcomes: Vec::new(), catalogue_version: 0 }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_that_vanished_meanwhile_is_unknown_by_what_it_was_called() {
+        let id = TopicId([7; 16]);
+        let name = TopicName::parse("orders").expect("a name");
+        let topics = vec![TopicRef::Name(name.clone()), TopicRef::Id(id)];
+        let delete = DeleteTopics { topics, timeout_ms: 0 };
+        let found = [Some((name.clone(), id)), Some((name, id))];
+        let gone = || Some(Refusal::UnknownTopicId);
+        let deleted = deleted_topics(&delete, &found, vec![gone(), gone()]);
+        let results: Vec<_> = deleted.into_iter().map(|topic| topic.result).collect();
+        assert_eq!(results, [Err(Refusal::UnknownTopic), Err(Refusal::UnknownTopicId)]);
+    }
 }
