@@ -255,12 +255,6 @@ impl Cluster {
             machine.disk.set_total(self.plan.disk_bytes);
             machine.wall_offset_ms.store(0, Relaxed);
             machine.paused_until = 0;
-            // What is damaged at rest is found and not served, and nothing repairs it from a peer yet: the operator takes
-            // the machine away.
-            if machine.excuse == Some(FLIPPED) {
-                machine.retired = true;
-                self.crash(node, Crash::Kill);
-            }
         }
     }
 }

@@ -28,6 +28,7 @@ mod reads;
 mod ready;
 mod replica;
 mod spent;
+mod stand_back;
 mod step;
 mod store;
 mod transfer;

@@ -32,6 +32,7 @@ use crate::reads::Reads;
 use crate::ready::is_alone;
 use crate::replica::{Background, Closing, Hard, Replica, panic_words};
 use crate::spent::Conf;
+use crate::stand_back::StandBack;
 use crate::store::Store;
 use crate::transfer::{Receiver, Sender};
 use crate::wire::{self, WireError};
@@ -307,6 +308,7 @@ impl Found {
             background: Background::default(),
             sender: Sender::new(life),
             receiver: Receiver::default(),
+            stand_back: StandBack::default(),
             installing: None,
             installed: None,
             closing: Closing::No,

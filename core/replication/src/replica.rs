@@ -28,6 +28,7 @@ use crate::peer::PeerId;
 use crate::persist::Persist;
 use crate::reads::Reads;
 use crate::spent::Conf;
+use crate::stand_back::StandBack;
 use crate::store::Store;
 use crate::transfer::{Receiver, Sender};
 
@@ -51,6 +52,7 @@ pub struct Replica {
     pub(crate) background: Background,
     pub(crate) sender: Sender,
     pub(crate) receiver: Receiver,
+    pub(crate) stand_back: StandBack,
     /// The staged files of a snapshot that Raft took and that waits for the log to stand still.
     pub(crate) installing: Option<Offer>,
     /// The number of the Ready that installed a checkpoint, until Raft may count it as applied.
@@ -154,7 +156,7 @@ impl Replica {
             self.ticked = Some(ticked + TICK * due as u32);
         }
         for _ in 0..due.min(u128::from(TICKS_AT_ONCE_MAX)) {
-            if self.may_tick() && self.closing == Closing::No {
+            if self.may_tick() && self.closing == Closing::No && self.feels_tick() {
                 self.with_raft(|node| node.tick());
             }
             self.reads.tick();
@@ -163,6 +165,7 @@ impl Replica {
         }
         if due > 0 {
             self.raise_floor();
+            self.offer_leadership();
         }
     }
 

@@ -57,6 +57,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         if let Some(error) = done.error {
             self.metrics.read_errors.increment();
             tracing::error!(shard = self.config.id.0, error, "a read failed; nothing of it was served");
+            self.replica.stand_back();
         }
         self.answers.push((done.ticket, done.answer));
     }

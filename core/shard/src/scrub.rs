@@ -70,6 +70,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
                 damage,
                 "sealed data is damaged: reads of it are refused; restore it from a backup or another replica"
             );
+            self.replica.stand_back();
         }
     }
 }

@@ -102,3 +102,26 @@ fn an_old_leader_answers_no_read() {
     }
     assert!(!world.node(leader).reads_ready.contains(&token));
 }
+
+#[test]
+fn a_leader_that_stands_back_hands_over_and_leads_again_when_nobody_else_can() {
+    let mut world = World::new(41, 3, ShardClass::Sync);
+    let damaged = world.wait_for_leader();
+    world.commit_one();
+    world.replica(damaged).stand_back();
+    world.poll(damaged);
+    world.until("another leader", |world| world.leader().is_some_and(|leader| leader != damaged));
+    world.commit_one();
+    world.wait_until_equal();
+
+    // Of the two that are left, both stand back: one of them leads all the same.
+    let next = world.leader().unwrap();
+    let last = (1..=3).find(|id| *id != damaged && *id != next).unwrap();
+    world.replica(last).stand_back();
+    world.kill(next);
+    world.until("a leader among those that stand back", |world| {
+        world.leader().is_some_and(|leader| leader != next)
+    });
+    world.commit_one();
+    world.check_confirmed();
+}
