@@ -152,7 +152,8 @@ impl Replica {
         if self.checkpoints.running || self.fence.is_some() {
             return;
         }
-        if self.checkpoints.wants_durable().is_none_or(|index| index > durable) {
+        let ahead = self.checkpoints.wants_durable().is_none_or(|index| index > durable);
+        if ahead && !forebay_env::fault::planted(forebay_env::fault::Fault::CheckpointAheadOfLog) {
             return;
         }
         let Some(request) = self.checkpoints.waiting.pop_front() else { return };
