@@ -700,8 +700,12 @@ impl Cluster {
     /// A producer was told that a batch was stored long ago: wherever that is, it survives a power cut.
     pub fn confirmed_without_offset(&mut self, batch: BatchId) -> Result<(), Broken> {
         confirmed_somewhere(&mut self.history, batch);
-        let place = self.history.sent(batch).place;
-        if self.history.keeps_everything(place) { self.look_for(batch, usize::MAX) } else { Ok(()) }
+        let sent = self.history.sent(batch);
+        let (place, age_ms) = (sent.place, self.time.wall_ms() - sent.made_ms);
+        if !self.history.keeps(place, age_ms) {
+            return Ok(());
+        }
+        self.look_for(batch, usize::MAX)
     }
 
     fn look_for(&mut self, batch: BatchId, files_max: usize) -> Result<(), Broken> {

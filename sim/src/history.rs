@@ -139,6 +139,15 @@ impl History {
         })
     }
 
+    /// Whether a partition certainly keeps what is so old, in milliseconds.
+    pub fn keeps(&self, place: Place, age_ms: i64) -> bool {
+        let settings = self.topics.get(&place.topic).map(|topic| &topic.settings);
+        settings.is_some_and(|settings| {
+            let young = settings.retention_ms.flatten().is_none_or(|kept_ms| age_ms < kept_ms as i64 / 2);
+            young && settings.retention_bytes.flatten().is_none()
+        })
+    }
+
     /// What is known of a partition.
     pub fn known(&mut self, place: Place) -> &mut Known {
         self.known.entry(place).or_default()

@@ -31,13 +31,18 @@ pub fn named(name: &str) -> Result<Vec<(&'static str, Bug)>, String> {
     }
 }
 
-/// Runs seeds from `from` on until the bug is found; answers the seed and what was broken.
+/// Runs seeds from `from` on until the bug is found by one of the promises that it breaks; answers the seed and what was
+/// broken.
 pub fn find(bug: Bug, from: u64, seeds_max: u64, jobs: usize) -> Option<(u64, Broken)> {
     let given = AtomicU64::new(from);
     let next = || Some(given.fetch_add(1, Relaxed)).filter(|seed| *seed < from + seeds_max);
     let mut found: Option<(u64, Broken)> = None;
     run_all(next, jobs, Some(bug), |report| {
         let Some(broken) = report.broken else { return ControlFlow::Continue(()) };
+        if bug != Bug::Control && !bug.promises().contains(&broken.promise) {
+            println!("  seed {} broke another promise: {broken}", report.seed);
+            return ControlFlow::Continue(());
+        }
         // Seeds before it are still under way and may find it too: the first one counts, whatever the threads do.
         if found.as_ref().is_none_or(|(seed, _)| report.seed < *seed) {
             found = Some((report.seed, broken));

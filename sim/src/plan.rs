@@ -100,6 +100,35 @@ impl Bug {
         }
     }
 
+    /// The promises that it breaks. What else is found while it is planted has another cause.
+    pub fn promises(self) -> &'static [&'static str] {
+        const CONFIRM: &str = "no confirm before a majority has flushed";
+        const LOST: &str = "no confirmed record is lost";
+        const OFFSET: &str = "no offset is used twice";
+        const STATES: &str = "replicas' states are equal";
+        const SEGMENTS: &str = "equal segment ids mean equal bytes";
+        const CAUSE: &str = "a fence has a cause";
+        const GOES_ON: &str = "an idempotent producer can go on";
+        const ORDER: &str = "order is kept per partition";
+        const UNSERVED: &str = "nothing uncommitted is ever read";
+        const TWICE: &str = "no duplicate with idempotence";
+        const ASSERTS: &str = "no assertion fails";
+        match self {
+            Bug::EarlyFlush | Bug::DirectoryNotFlushed => &[CONFIRM, LOST, OFFSET, CAUSE],
+            Bug::VoteNotFlushed => &[LOST, OFFSET, STATES, SEGMENTS, GOES_ON, ORDER, UNSERVED, ASSERTS],
+            Bug::RecoveredTailNotFlushed => &[CONFIRM, LOST, OFFSET, CAUSE, ASSERTS],
+            Bug::PeerIdReused => &[CAUSE, CONFIRM, LOST, OFFSET, STATES, GOES_ON, ORDER, UNSERVED, ASSERTS],
+            Bug::Point(Fault::ConfirmBeforeFlush | Fault::AppendAckBeforeFlush) => &[CONFIRM, LOST, OFFSET],
+            Bug::Point(Fault::CheckpointAheadOfLog) => &[CAUSE, LOST, STATES, SEGMENTS, ASSERTS],
+            Bug::Point(Fault::DedupMissingFromCheckpoint) => &[STATES, TWICE],
+            Bug::Point(Fault::TruncationWithoutIndexRollback) => &[CAUSE, STATES, SEGMENTS, OFFSET, ASSERTS],
+            Bug::Point(Fault::DuplicateConfirmedEarly) => &[CONFIRM, LOST],
+            Bug::Point(Fault::UnappliedServed) => &[UNSERVED, OFFSET, ORDER],
+            Bug::Point(Fault::RewrittenUnlinkedEarly) => &[CAUSE, LOST, CONFIRM],
+            Bug::Control => &[],
+        }
+    }
+
     /// Whether this build can plant it.
     pub fn can_be_planted(self) -> bool {
         FAULT_POINTS || self.point().is_none()
