@@ -119,7 +119,7 @@ impl Bug {
             Bug::RecoveredTailNotFlushed => &[CONFIRM, LOST, OFFSET, CAUSE, ASSERTS],
             Bug::PeerIdReused => &[CAUSE, CONFIRM, LOST, OFFSET, STATES, GOES_ON, ORDER, UNSERVED, ASSERTS],
             Bug::Point(Fault::ConfirmBeforeFlush | Fault::AppendAckBeforeFlush) => &[CONFIRM, LOST, OFFSET],
-            Bug::Point(Fault::CheckpointAheadOfLog) => &[CAUSE, LOST, STATES, SEGMENTS, ASSERTS],
+            Bug::Point(Fault::CheckpointAheadOfLog) => &[CAUSE, CONFIRM, LOST, OFFSET],
             Bug::Point(Fault::DedupMissingFromCheckpoint) => &[STATES, TWICE],
             Bug::Point(Fault::TruncationWithoutIndexRollback) => &[CAUSE, STATES, SEGMENTS, OFFSET, ASSERTS],
             Bug::Point(Fault::DuplicateConfirmedEarly) => &[CONFIRM, LOST],

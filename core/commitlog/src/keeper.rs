@@ -4,8 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use forebay_env::Disk;
-use forebay_env::fault::Fault::CheckpointAheadOfLog;
-use forebay_env::fault::planted;
 use forebay_model::LogIndex;
 
 use crate::checkpoint::{
@@ -134,7 +132,7 @@ impl Keeper {
     pub fn adopt(&self, written: Written) -> Result<(), AdoptError> {
         let files = &self.files;
         let index = written.point.index;
-        if files.durable_index() < index && !planted(CheckpointAheadOfLog) {
+        if files.durable_index() < index {
             return Err(AdoptError::LogBehind { durable: files.durable_index(), checkpoint: index });
         }
         if let Some(id) = files.view().first_without_sidecar(written.sidecars_up_to) {
@@ -181,7 +179,7 @@ impl Keeper {
             return Ok(sidecar.clone());
         }
         let last = segment.last().filter(|_| segment.is_sealed()).ok_or(SidecarError::NotSealed(id))?;
-        if files.durable_index() < last && !planted(CheckpointAheadOfLog) {
+        if files.durable_index() < last {
             return Err(SidecarError::NotFlushed(id));
         }
         files.fence.check()?;

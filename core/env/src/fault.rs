@@ -1,7 +1,7 @@
 //! Fault points: places where the simulator can plant a bug, to prove that its checkers would find it.
 //!
 //! A fault point is one line at the place where the real mistake would be made:
-//! `if durable < index && !planted(Fault::CheckpointAheadOfLog) { return; }`. [`planted`] is `const false` in every build
+//! `if planted(Fault::UnappliedServed) { self.show_unapplied(..) }`. [`planted`] is `const false` in every build
 //! but the simulator's own (`--cfg sim`), so the binary holds no trace of it. This file is the only one that may look at
 //! that setting; `cargo xtask tidy` refuses it everywhere else, or the simulator would test code that nobody runs.
 
@@ -12,7 +12,8 @@ pub enum Fault {
     ConfirmBeforeFlush,
     /// A follower acknowledges entries when their flush begins.
     AppendAckBeforeFlush,
-    /// A checkpoint becomes current although the log up to it is not flushed.
+    /// A flush leaves out the segment that was sealed, so that a checkpoint becomes current before the log up to it is on
+    /// the medium.
     CheckpointAheadOfLog,
     /// A checkpoint is written without what is known of idempotent producers.
     DedupMissingFromCheckpoint,

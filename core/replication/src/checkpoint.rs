@@ -152,8 +152,7 @@ impl Replica {
         if self.checkpoints.running || self.fence.is_some() {
             return;
         }
-        let ahead = self.checkpoints.wants_durable().is_none_or(|index| index > durable);
-        if ahead && !forebay_env::fault::planted(forebay_env::fault::Fault::CheckpointAheadOfLog) {
+        if self.checkpoints.wants_durable().is_none_or(|index| index > durable) {
             return;
         }
         let Some(request) = self.checkpoints.waiting.pop_front() else { return };
