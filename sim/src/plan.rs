@@ -198,6 +198,8 @@ impl Plan {
             segment_bytes_max: first * rng.pick(&[1, 2, 8]),
             hot_bytes: rng.pick(&[4 << 10, 64 << 10, 1 << 20]),
             tail_bytes: rng.pick(&[4 << 10, 64 << 10, 1 << 20]),
+            // A stream of its own: it came later, and what earlier seeds draw stays as it was.
+            scrub_bytes_per_second: Rng::stream(seed, "scrubber").pick(&[200, 2_000, 20_000, 200_000]),
         };
         Plan {
             seed,

@@ -16,7 +16,8 @@ const FLAGS: &str = "--cfg sim";
 
 /// A few seeds and planted bugs, for every check.
 pub fn smoke(root: &Path, tally: &mut Tally) {
-    step(tally, "simulator smoke", simulator(root, &["--smoke"]));
+    let jobs = std::thread::available_parallelism().map_or(1, usize::from).to_string();
+    step(tally, "simulator smoke", simulator(root, &["--smoke", "--jobs", &jobs]));
 }
 
 /// Runs the simulator with these arguments.

@@ -38,6 +38,8 @@ pub struct Sizes {
     pub hot_bytes: usize,
     /// Memory for log entries, in bytes.
     pub tail_bytes: usize,
+    /// How fast sealed segments are read again. A slow scrubber holds a segment for long.
+    pub scrub_bytes_per_second: u64,
 }
 
 /// A machine.
@@ -226,7 +228,7 @@ impl Machine {
             retention_interval: std::time::Duration::from_secs(2),
             groups: CoordinatorSettings::default(),
             machine: MachineSettings::default(),
-            scrub_bytes_per_second: 20_000,
+            scrub_bytes_per_second: sizes.scrub_bytes_per_second,
         };
         Node::open(env, &config, &SimDriver(wires.clone()), Arc::new(DiskGuard::default()))
     }
