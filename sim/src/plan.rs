@@ -111,6 +111,7 @@ impl Bug {
         const GOES_ON: &str = "an idempotent producer can go on";
         const ORDER: &str = "order is kept per partition";
         const UNSERVED: &str = "nothing uncommitted is ever read";
+        const GAP: &str = "no gap without a recorded cause";
         const TWICE: &str = "no duplicate with idempotence";
         const ASSERTS: &str = "no assertion fails";
         match self {
@@ -123,7 +124,7 @@ impl Bug {
             Bug::Point(Fault::DedupMissingFromCheckpoint) => &[STATES, TWICE],
             Bug::Point(Fault::TruncationWithoutIndexRollback) => &[CAUSE, STATES, SEGMENTS, OFFSET, ASSERTS],
             Bug::Point(Fault::DuplicateConfirmedEarly) => &[CONFIRM, LOST],
-            Bug::Point(Fault::UnappliedServed) => &[UNSERVED, OFFSET, ORDER],
+            Bug::Point(Fault::UnappliedServed) => &[UNSERVED, OFFSET, ORDER, GAP],
             Bug::Point(Fault::RewrittenUnlinkedEarly) => &[CAUSE, LOST, CONFIRM],
             Bug::Control => &[],
         }
