@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::api::ApiKey;
 use super::cursor::Cursor;
 use super::error::{DecodeError, EncodeError, Fault};
-use super::field::{Form, Nullable, Version, Wire};
+use super::field::{Form, Version, Wire};
 use super::text::Str;
 use super::writer::Writer;
 
@@ -60,8 +60,7 @@ impl RequestHeader {
     pub fn decode(cursor: &mut Cursor<'_>) -> Result<Self, DecodeError> {
         let head = RequestHead::decode(cursor).map_err(|error| error.at("RequestHeader"))?;
         let api = ApiKey::from_number(head.api_key).ok_or(Fault::UnknownApi(head.api_key))?;
-        let client_id =
-            Str::decode_nullable(cursor, CLIENT_ID).map_err(|error| error.at("RequestHeader.client_id"))?;
+        let client_id = client_id(cursor).map_err(|error| error.at("RequestHeader.client_id"))?;
         if api.form(head.api_version) == Form::Compact {
             cursor.tagged(|_, _| Ok(false)).map_err(|error| error.at("RequestHeader's tagged fields"))?;
         }
@@ -83,6 +82,13 @@ impl RequestHeader {
         }
         Ok(())
     }
+}
+
+/// Only people read it, so that one in another encoding turns nobody away; any negative length stands for none.
+fn client_id(cursor: &mut Cursor<'_>) -> Result<Option<Str>, DecodeError> {
+    let length = cursor.array().map(i16::from_be_bytes)?;
+    let Ok(length) = usize::try_from(length) else { return Ok(None) };
+    cursor.bytes(length).map(Str::lossy).map(Some)
 }
 
 /// The client id stayed a classic string when the rest of the header became flexible.

@@ -1,5 +1,6 @@
 //! Strings that are slices of a frame.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
@@ -29,6 +30,15 @@ impl Str {
         match std::str::from_utf8(&bytes) {
             Ok(_) => Ok(Self(bytes)),
             Err(_) => Err(Fault::NotUtf8.into()),
+        }
+    }
+
+    /// Takes any bytes; what is not UTF-8 among them becomes U+FFFD. For names that only people read.
+    #[must_use]
+    pub fn lossy(bytes: Bytes) -> Self {
+        match String::from_utf8_lossy(&bytes) {
+            Cow::Borrowed(_) => Self(bytes),
+            Cow::Owned(text) => Self::from(text),
         }
     }
 

@@ -198,6 +198,17 @@ fn text_must_be_utf_8_and_presence_yes_or_no() {
 }
 
 #[test]
+fn a_client_may_call_itself_anything() {
+    let client = |bytes: &'static [u8]| {
+        let frame = Bytes::from([&b"\0\x12\0\0\0\0\0\x01"[..], bytes].concat());
+        RequestHeader::decode(&mut Cursor::new(&frame)).map(|header| header.client_id).map_err(|e| e.fault)
+    };
+    assert_eq!(client(b"\0\x02M\xfc"), Ok(Some("M\u{fffd}".into())), "Latin-1");
+    assert_eq!(client(b"\xff\xfe"), Ok(None));
+    assert_eq!(client(b"\0\x03ab"), Err(Fault::CountTooLarge { claimed: 3, left: 2 }));
+}
+
+#[test]
 fn unknown_keys_and_versions_are_told_apart() {
     assert_eq!(
         read(&Bytes::from_static(b"\x03\xe7\0\0\0\0\0\x01\xff\xff")).unwrap_err().fault,
