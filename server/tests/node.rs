@@ -15,8 +15,8 @@ use forebay_model::fetch::{Fetch, FetchItem, FindOffset, FindOffsets, Isolation,
 use forebay_model::group::{CommitOffset, CommitOffsets, GroupReply, GroupRequest};
 use forebay_model::publish::{Confirm, PayloadKind, Publish, PublishItem};
 use forebay_model::{
-    FlushClass, GroupId, NodeId, Offset, PartitionRef, Reply, Request, ShardId, Timestamp, TimestampType,
-    TopicDefaults, TopicName, TopicRef, TopicSettings,
+    FlushClass, GroupId, NodeId, Offset, PartitionRef, Refusal, Reply, Request, ShardId, Timestamp,
+    TimestampType, TopicDefaults, TopicName, TopicRef, TopicSettings,
 };
 use forebay_server::node::{Driver, Node, NodeConfig};
 use forebay_shard::{Board, NextTurn, Wake};
@@ -369,6 +369,27 @@ fn one_request_makes_no_more_partitions_than_there_may_be() {
     let create = CreateTopics { topics, dry_run: true, timeout_ms: 5000 };
     let Reply::CreateTopics(created) = node.ask(Request::CreateTopics(create)) else { panic!() };
     assert_eq!(created.iter().filter(|created| created.topic.is_ok()).count(), 20);
+    node.close();
+}
+
+#[test]
+fn a_topic_that_exists_is_said_to_exist_whatever_else_is_asked_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let env = forebay_env::real::env();
+    let node = Running::open(&env, &config(dir.path()));
+    node.create("there");
+    let topic = NewTopic {
+        name: "there".into(),
+        partitions: Some(u32::MAX),
+        replicas: Some(3),
+        assignment: Vec::new(),
+        settings: Err(Refusal::InvalidSetting("cleanup.policy".into())),
+    };
+    for dry_run in [false, true] {
+        let create = CreateTopics { topics: vec![topic.clone()], dry_run, timeout_ms: 5000 };
+        let Reply::CreateTopics(created) = node.ask(Request::CreateTopics(create)) else { panic!() };
+        assert_eq!(created[0].topic, Err(Refusal::TopicExists));
+    }
     node.close();
 }
 

@@ -156,10 +156,11 @@ impl Inner {
         room: &mut usize,
     ) -> Result<CreateTopic, Refusal> {
         let name = TopicName::parse(&topic.name).map_err(Refusal::InvalidTopicName)?;
-        let settings = topic.settings.clone()?;
+        // Before anything else: whoever makes sure that a topic exists goes on, however it was made.
         if catalogue.topic(&name).is_some() {
             return Err(Refusal::TopicExists);
         }
+        let settings = topic.settings.clone()?;
         let partitions = self.new_partition_count(topic)?;
         self.check_replicas(topic.replicas)?;
         self.check_assignment(&topic.assignment, partitions)?;
