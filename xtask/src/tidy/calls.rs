@@ -69,8 +69,8 @@ pub fn check(files: &[SourceFile]) -> Vec<Finding> {
         let production = if is_test { Vec::new() } else { source::production_lines(&file.text) };
         let all = source::blank_comments_and_strings(&file.text);
         if file.path != FAULT_POINTS {
-            findings.extend(all.lines().enumerate().filter(|(_, line)| asks_for_sim(line)).map(|(i, _)| {
-                let place = format!("{}:{}", file.path, i + 1);
+            findings.extend(askings_for_sim(&all).map(|line| {
+                let place = format!("{}:{line}", file.path);
                 Finding::new(
                     place,
                     "cfg(sim): the simulator links what the binary links; plant a forebay_env::fault",
@@ -102,13 +102,27 @@ fn judge(findings: &mut Vec<Finding>, path: &str, number: usize, line: &str, ban
     }
 }
 
-/// Whether a condition of compilation names `sim`, in an attribute or a macro.
-fn asks_for_sim(line: &str) -> bool {
-    let conditions =
-        ["cfg(", "cfg!(", "cfg_attr("].into_iter().filter_map(|opening| line.split_once(opening));
-    let mut words =
-        conditions.flat_map(|(_, rest)| rest.split(|c: char| c != '_' && !c.is_ascii_alphanumeric()));
-    words.any(|word| word == "sim")
+/// The lines on which a condition of compilation begins that names `sim`, in an attribute or a macro; it may go on for
+/// several.
+fn askings_for_sim(text: &str) -> impl Iterator<Item = usize> {
+    let openings = ["cfg(", "cfg!(", "cfg_attr("].into_iter().flat_map(|opening| text.match_indices(opening));
+    let names_sim = |begin: usize| {
+        let mut words = condition(&text[begin..]).split(|c: char| c != '_' && !c.is_ascii_alphanumeric());
+        words.any(|word| word == "sim")
+    };
+    openings
+        .filter(move |(at, opening)| names_sim(at + opening.len()))
+        .map(|(at, _)| text[..at].matches('\n').count() + 1)
+}
+
+/// What stands before the parenthesis that closes one opened before `text`.
+fn condition(text: &str) -> &str {
+    let mut open = 1;
+    let end = text.find(|c| {
+        open += i32::from(c == '(') - i32::from(c == ')');
+        open == 0
+    });
+    &text[..end.unwrap_or(text.len())]
 }
 
 /// The pattern, not as the tail of a longer word (`mythread::spawn`, `operand::`).
@@ -219,8 +233,14 @@ mod tests {
 
     #[test]
     fn only_the_fault_points_may_know_of_the_simulator() {
-        for condition in ["#[cfg(sim)]", "#[cfg(not(sim))]", "#[cfg(all(test, sim))]", "#[cfg_attr(sim, x)]"]
-        {
+        let conditions = [
+            "#[cfg(sim)]",
+            "#[cfg(not(sim))]",
+            "#[cfg(all(test, sim))]",
+            "#[cfg_attr(sim, x)]",
+            "#[cfg(all(\n    any(unix, windows),\n    sim,\n))]",
+        ];
+        for condition in conditions {
             let text = format!("{condition}\nfn f() {{}}");
             assert_eq!(findings("core/x/src/lib.rs", &text).len(), 1, "{condition}");
             assert_eq!(findings("sim/src/lib.rs", &text).len(), 1, "{condition}");
