@@ -108,17 +108,21 @@ pub fn read(
     Ok(())
 }
 
-/// A reader that asked for `wanted` was told that the partition holds `start..=end` only.
+/// A reader was told that the partition holds `start..=end` only. `wanted` is what it asked for, if that was known to exist
+/// then.
 pub fn out_of_range(
     history: &mut History,
     place: Place,
-    wanted: u64,
+    wanted: Option<u64>,
     start: u64,
     end: u64,
     now_ms: i64,
 ) -> Check {
     retention::start_moved(history, place, start, now_ms)?;
-    lost::may_be_out_of_range(history, place, wanted, start, end)
+    match wanted {
+        Some(wanted) => lost::may_be_out_of_range(history, place, wanted, start, end),
+        None => Ok(()),
+    }
 }
 
 /// After everything was healed, a partition was read from `start` to its end; `next` is the offset behind the last

@@ -30,6 +30,9 @@ pub struct Reader {
     pace_ms: u64,
     route: Route,
     next: u64,
+    /// Whether the offset asked for was known to exist when the question was sent: it may come to exist while the answer is
+    /// on its way.
+    existed: bool,
     end: u64,
     waits: Option<u64>,
     stops: bool,
@@ -40,7 +43,18 @@ impl Reader {
     /// A reader of `place`.
     pub fn new(kind: ReaderKind, place: Place, pace_ms: u64, desk: &mut Desk<'_>) -> Reader {
         let route = Route::any(desk.rng);
-        Reader { kind, place, pace_ms, route, next: 0, end: 0, waits: None, stops: false, over: false }
+        Reader {
+            kind,
+            place,
+            pace_ms,
+            route,
+            next: 0,
+            existed: false,
+            end: 0,
+            waits: None,
+            stops: false,
+            over: false,
+        }
     }
 
     fn fetch(&mut self, desk: &mut Desk<'_>) {
@@ -50,6 +64,7 @@ impl Reader {
         if self.kind == ReaderKind::Jumps {
             self.next = desk.rng.below(self.end + 2);
         }
+        self.existed = desk.cluster.history.known(self.place).facts.contains_key(&self.next);
         let bytes_max = desk.rng.pick(&[200, 2_000, 50_000]);
         let item = FetchItem {
             partition: PartitionRef { topic: TopicRef::Id(self.place.topic), number: self.place.number },
@@ -85,7 +100,8 @@ impl Reader {
         };
         match refusal {
             Refusal::OffsetOutOfRange { start, end } => {
-                checkers::out_of_range(history, self.place, self.next, start.0, end.0, now_ms)?;
+                let wanted = Some(self.next).filter(|_| self.existed);
+                checkers::out_of_range(history, self.place, wanted, start.0, end.0, now_ms)?;
                 desk.cluster.counters.hit("reads out of range");
                 self.end = end.0;
                 if self.next < start.0 {
