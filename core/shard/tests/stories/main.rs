@@ -4,6 +4,7 @@
 mod closing;
 mod deadlines;
 mod fences;
+mod membership;
 mod memory_disk;
 mod paces;
 mod reclaim;

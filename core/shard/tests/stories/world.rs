@@ -166,6 +166,13 @@ impl World {
 
     /// The same with other settings.
     pub fn with(config: ShardConfig) -> World {
+        let mut world = World::waiting(config);
+        world.lead();
+        world
+    }
+
+    /// A new shard that nobody has woken yet.
+    pub fn waiting(config: ShardConfig) -> World {
         let (clock, disk, jobs) = (Arc::new(Now::default()), MemoryDisk::default(), Jobs::default());
         let env = Env {
             clock: clock.clone(),
@@ -177,7 +184,7 @@ impl World {
         let answered = Answered::default();
         let (shard, fitted) = open(&env, &config, &answered);
         let Fitted { mailbox, board, guard, metrics } = fitted;
-        let mut world = World {
+        World {
             clock,
             disk,
             jobs,
@@ -190,9 +197,7 @@ impl World {
             env,
             answered,
             next_ticket: 0,
-        };
-        world.lead();
-        world
+        }
     }
 
     /// Opens the same directory again, as after a kill.
