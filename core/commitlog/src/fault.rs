@@ -109,6 +109,13 @@ impl IoFailure {
 }
 
 impl Fault {
+    /// Whether something was not written because the disk, or the share of it that we may use, is full.
+    pub(crate) fn is_no_room(&self) -> bool {
+        let full = |kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        let wrote = |action| matches!(action, Action::Create | Action::Write);
+        matches!(self, Fault::Io(io) if wrote(io.action) && full(io.source.kind()))
+    }
+
     pub(crate) fn io(action: Action, file: &Path) -> impl FnOnce(io::Error) -> Fault {
         let file = file.to_path_buf();
         move |source| Fault::Io(IoFailure { file, action, source: Arc::new(source) })

@@ -62,9 +62,10 @@ impl Keeper {
         let view = files.view();
         let (segment, sidecar) = self.free_segment(&view, old)?;
         files.fence.check()?;
-        let mut copy = Copy::create(self, new)?;
-        let kept = copy.slots(segment, judge).map_err(|fault| files.fence.trip(fault))?;
-        let facts = copy.finish(self).map_err(|fault| files.fence.trip(fault))?;
+        let failed = |fault| self.rewrite_failed(new, fault);
+        let mut copy = Copy::create(self, new).map_err(failed)?;
+        let kept = copy.slots(segment, judge).map_err(failed)?;
+        let facts = copy.finish(self).map_err(failed)?;
 
         let mut entries = Vec::new();
         sidecar.for_each_entry(|entry| {
@@ -80,12 +81,31 @@ impl Keeper {
         let written = write_sidecar(&*files.disk, &files.dir, &facts, entries, &files.cache);
         match written {
             Ok(sidecar) => Ok(*sidecar.summary()),
-            Err(WriteError::Fault(fault)) => Err(files.fence.trip(fault).into()),
+            Err(WriteError::Fault(fault)) => Err(failed(fault).into()),
             Err(WriteError::Unsorted | WriteError::Foreign(_)) => {
                 let path = files.dir.join(old.sidecar_name());
                 Err(Fault::corrupt(&path, 0, "the index entries do not ascend or point elsewhere").into())
             }
         }
+    }
+}
+
+impl Keeper {
+    /// A failed write fences, but where there was no room for it: nothing relies on the copy, and a log that only lacks space
+    /// must go on. What was written of it is given back.
+    fn rewrite_failed(&self, new: SegmentId, fault: Fault) -> Fault {
+        let files = &self.files;
+        if !fault.is_no_room() {
+            return files.fence.trip(fault);
+        }
+        for name in [new.file_name(), new.sidecar_name()] {
+            for name in [name.clone() + TMP_ENDING, name] {
+                if let Err(fault) = remove_if_there(&*files.disk, &files.dir.join(name)) {
+                    return files.fence.trip(fault);
+                }
+            }
+        }
+        fault
     }
 }
 
@@ -102,10 +122,8 @@ impl Copy {
     fn create(keeper: &Keeper, id: SegmentId) -> Result<Copy, Fault> {
         let files = &keeper.files;
         let tmp = files.dir.join(id.file_name() + TMP_ENDING);
-        let file = files.fence.guard(|| {
-            remove_if_there(&*files.disk, &tmp)?;
-            files.disk.open(&tmp, OpenMode::CreateNew).map_err(Fault::io(Action::Create, &tmp))
-        })?;
+        remove_if_there(&*files.disk, &tmp)?;
+        let file = files.disk.open(&tmp, OpenMode::CreateNew).map_err(Fault::io(Action::Create, &tmp))?;
         Ok(Copy { tmp, file, facts: FactsBuilder::new(id), buffer: encode_header(id).to_vec(), position: 0 })
     }
 

@@ -5,8 +5,8 @@ mod support;
 use std::collections::BTreeMap;
 
 use forebay_commitlog::{
-    CheckpointMeta, FileName, Generation, Held, IndexEntry, InstallError, Judge, Keeper, Liveness, Log,
-    LogConfig, Occasion, Outgoing, Point, ReadError, ReclaimError, Section, SegmentId, SlotKind,
+    CheckpointMeta, Fault, FileName, Generation, Held, IndexEntry, InstallError, Judge, Keeper, Liveness,
+    Log, LogConfig, Occasion, Outgoing, Point, ReadError, ReclaimError, Section, SegmentId, SlotKind,
 };
 use forebay_model::{LogIndex, Offset, PartitionId, SlotNumber, Term};
 use support::*;
@@ -146,6 +146,37 @@ fn a_rewritten_segment_keeps_what_lives_under_its_numbers() {
     let (log, recovered) = open(&disk.power_cut(&mut Dice(9)));
     assert_eq!(recovered.entries_scanned, 2);
     check(&log);
+}
+
+#[test]
+fn a_rewrite_that_finds_no_room_is_given_up_and_the_log_goes_on() {
+    for kind in [Fails::Create, Fails::Write] {
+        for skip in 0..2 {
+            let disk = MemDisk::default();
+            let mut log = grown(&disk, 3, 1, false);
+            let keeper = log.keeper();
+            let names = |disk: &MemDisk| {
+                let listed = disk.arc().list(&dir()).unwrap();
+                listed.into_iter().map(|entry| entry.name).collect::<Vec<_>>()
+            };
+            let before = names(&disk);
+            disk.fill_up(kind, skip);
+            let judge = |index, _| index & 1 == 0;
+            let refused = keeper.rewrite(id(12, 0), Generation(1), &mut Keep(judge));
+            assert!(
+                matches!(refused, Err(ReclaimError::Fault(Fault::Io(_)))),
+                "{kind:?} {skip}: {refused:?}"
+            );
+            assert_eq!(names(&disk), before, "{kind:?} {skip}: what was written is given back");
+            disk.heal();
+            log.check().expect("it only lacked space");
+            let last = log.last_index().0;
+            fill(&mut log, 1, last + 1..=last + 1);
+            flush(&mut log);
+            keeper.rewrite(id(12, 0), Generation(1), &mut Keep(judge)).unwrap();
+            keeper.replace(id(12, 0), id(12, 1)).unwrap();
+        }
+    }
 }
 
 #[test]

@@ -90,6 +90,8 @@ struct State {
     flushed_names: BTreeMap<PathBuf, usize>,
     pending_names: Vec<Renaming>,
     fails: Option<(Fails, u64)>,
+    /// What fails does because there is no room.
+    full: bool,
     /// Names of the operations that changed something, in order.
     trace: Vec<String>,
     /// What happens just before the next read.
@@ -135,6 +137,12 @@ impl MemDisk {
         self.state().fails = Some((kind, skip));
     }
 
+    /// The same, because there is no room.
+    pub fn fill_up(&self, kind: Fails, skip: u64) {
+        self.fail(kind, skip);
+        self.state().full = true;
+    }
+
     /// Either one kind of operation begins to fail soon, or the machine stops at one of the next `steps` operations.
     pub fn fail_somehow(&self, dice: &mut Dice, steps: u64) {
         let kinds = [Fails::Write, Fails::Flush, Fails::SyncDir, Fails::Create, Fails::Rename, Fails::Remove];
@@ -150,7 +158,8 @@ impl MemDisk {
     }
 
     pub fn heal(&self) {
-        self.state().fails = None;
+        let mut state = self.state();
+        (state.fails, state.full) = (None, false);
     }
 
     /// What changed since the last call, in order: "write NAME", "flush NAME", "sync-dir", "rename NAME" ...
@@ -238,7 +247,7 @@ impl MemDisk {
             && (*fails == kind || *fails == Fails::Any)
         {
             if *skip == 0 {
-                return Err(eio());
+                return Err(if state.full { io::ErrorKind::StorageFull.into() } else { eio() });
             }
             *skip -= 1;
         }
