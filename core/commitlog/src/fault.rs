@@ -161,6 +161,8 @@ impl std::error::Error for Corruption {}
 
 /// The name of the mark that a failed flush leaves behind.
 pub(crate) const FENCED_NAME: &str = "fenced";
+/// How often the mark is tried.
+const MARK_TRIES: usize = 4;
 
 /// Stops a log at its first failed write or flush, for the rest of the process.
 pub(crate) struct Fence {
@@ -192,9 +194,14 @@ impl Fence {
     pub(crate) fn stop(&self, fault: Fault) -> Fault {
         let flush_failed = matches!(&fault, Fault::Io(io) if io.action == Action::Flush);
         if self.first.set(fault).is_ok() && flush_failed {
-            // The mark tells the next open not to trust the page cache. When it cannot be made the disk refuses
-            // everything, and the next open meets that by itself.
-            let _ = self.disk.open(&self.dir.join(FENCED_NAME), OpenMode::CreateNew);
+            // The mark tells the next open not to trust the page cache. A disk that has just failed may fail this call
+            // too; when it refuses every time, the next open meets that by itself.
+            let mark = self.dir.join(FENCED_NAME);
+            let made = |_| match self.disk.open(&mark, OpenMode::CreateNew) {
+                Ok(_) => true,
+                Err(error) => error.kind() == std::io::ErrorKind::AlreadyExists,
+            };
+            let _ = (0..MARK_TRIES).any(made);
         }
         self.first.get().expect("a fault was just recorded").clone()
     }

@@ -247,10 +247,17 @@ fn the_first_fault_fences_the_log_for_good() {
 
 #[test]
 fn after_a_fault_the_next_open_does_not_trust_the_page_cache() {
+    // The disk that failed the flush may fail the file that marks it, too.
+    for fails in [Fails::Flush, Fails::FlushAndCreate] {
+        a_failed_flush_leaves_a_mark(fails);
+    }
+}
+
+fn a_failed_flush_leaves_a_mark(fails: Fails) {
     let disk = MemDisk::default();
     let (mut log, _) = open(&disk);
     fill(&mut log, 1, 1..=3);
-    disk.fail(Fails::Flush, 0);
+    disk.fail(fails, 0);
     log.begin_flush().unwrap().unwrap().run().unwrap_err();
     disk.heal();
     assert!(disk.exists(&dir().join("fenced")));

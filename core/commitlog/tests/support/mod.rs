@@ -48,6 +48,8 @@ pub enum Fails {
     Create,
     Rename,
     Remove,
+    /// Every flush, and the next file that is made.
+    FlushAndCreate,
     /// Every operation that changes something: the machine stops.
     Any,
 }
@@ -243,6 +245,14 @@ impl MemDisk {
 
     fn step(&self, kind: Fails, what: String) -> io::Result<()> {
         let mut state = self.state();
+        if let Some((fails @ Fails::FlushAndCreate, _)) = &mut state.fails
+            && matches!(kind, Fails::Flush | Fails::Create)
+        {
+            if kind == Fails::Create {
+                *fails = Fails::Flush;
+            }
+            return Err(eio());
+        }
         if let Some((fails, skip)) = &mut state.fails
             && (*fails == kind || *fails == Fails::Any)
         {
