@@ -10,6 +10,7 @@
 //!   a leader's members --> one step towards them: add, promote, hand over, remove
 //! ```
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -259,8 +260,8 @@ impl Cluster {
     fn meet(&mut self, shard: usize, view: &MembersView) {
         let met = &mut self.operator.met;
         for peer in &view.members.learners {
-            if !met.contains_key(&(shard, *peer)) {
-                met.insert((shard, *peer), Met::Learner);
+            if let Entry::Vacant(new) = met.entry((shard, *peer)) {
+                new.insert(Met::Learner);
                 self.counters.hit("learner added");
             }
         }
