@@ -41,7 +41,7 @@ impl Counters {
 }
 
 /// What must be met over many seeds; a zero here is a hole in the simulation.
-pub const WANTED: [&str; 28] = [
+pub const WANTED: [&str; 29] = [
     "leader crash with an unflushed tail",
     "torn tail cut",
     "follower behind the floor",
@@ -67,6 +67,7 @@ pub const WANTED: [&str; 28] = [
     "learner added",
     "learner promoted",
     "old voter removed",
+    "async replica rejoined after a power cut",
     "crash during recovery",
     "producer fenced with five batches in flight",
     "cursors committed",

@@ -356,3 +356,62 @@ pub(crate) enum Strict {
 pub(crate) fn newcomer(settings: ReplicaSettings, incarnation: u16) -> ReplicaSettings {
     ReplicaSettings { origin: Origin::Joins, incarnation, ..settings }
 }
+
+#[cfg(test)]
+mod tests {
+    use forebay_model::NodeId;
+    use forebay_replication::Membership;
+
+    use super::*;
+
+    fn peer(node: u64, incarnation: u16) -> PeerId {
+        PeerId::new(NodeId(node), incarnation).expect("a small number")
+    }
+
+    /// An operator who knows that node 3 came back as its second life.
+    fn operator(order: Order) -> Operator {
+        let mut operator = Operator::new(&Plan::of(1, None));
+        operator.order = order;
+        operator.known = [((0, 0), peer(1, 1)), ((1, 0), peer(2, 1)), ((2, 0), peer(3, 2))].into();
+        operator
+    }
+
+    fn led_by(leader: PeerId, voters: &[PeerId], learners: &[PeerId]) -> MembersView {
+        let members = Membership {
+            voters: voters.iter().copied().collect(),
+            learners: learners.iter().copied().collect(),
+            ..Membership::default()
+        };
+        MembersView { replica: leader, leads: true, members, progress: Vec::new() }
+    }
+
+    #[test]
+    fn a_replica_is_replaced_step_by_step_in_either_order() {
+        let [one, two, old, new] = [peer(1, 1), peer(2, 1), peer(3, 1), peer(3, 2)];
+        let change = |change| Some(MembersRequest::Change(change));
+        let adds = operator(Order::Add);
+        let next = |voters: &[_], learners: &[_]| adds.next_step(0, &led_by(one, voters, learners));
+        assert_eq!(next(&[one, two, old], &[]), change(Change::AddLearner(new)));
+        assert_eq!(next(&[one, two, old], &[new]), change(Change::Promote(new)));
+        assert_eq!(next(&[one, two, old, new], &[]), change(Change::Remove(old)));
+        assert_eq!(next(&[one, two, new], &[]), None);
+
+        let removes = operator(Order::Remove);
+        let next = |voters: &[_], learners: &[_]| removes.next_step(0, &led_by(one, voters, learners));
+        assert_eq!(next(&[one, two, old], &[]), change(Change::Remove(old)));
+        assert_eq!(next(&[one, two], &[]), change(Change::AddLearner(new)));
+        assert_eq!(next(&[one, two], &[new]), change(Change::Promote(new)));
+    }
+
+    #[test]
+    fn a_leader_that_has_to_go_hands_over_first() {
+        let [one, two, new, spare] = [peer(1, 1), peer(2, 1), peer(3, 2), peer(4, 1)];
+        let mut operator = operator(Order::Add);
+        operator.wanted = [1, 2, SPARE].into();
+        let view = led_by(one, &[one, two, new], &[]);
+        assert_eq!(operator.next_step(0, &view), None, "it was not heard yet who the spare machine has");
+        operator.known.insert((SPARE, 0), spare);
+        let view = led_by(one, &[one, two, new, spare], &[]);
+        assert_eq!(operator.next_step(0, &view), Some(MembersRequest::HandOver(two)));
+    }
+}
