@@ -233,7 +233,10 @@ impl Replica {
         let mut damaged = false;
         if let (Some(current), Some(checked)) = self.received(id, result) {
             match checked {
-                Checked::Right => drop(current.missing.pop_front()),
+                Checked::Right => {
+                    current.missing.pop_front();
+                    current.damaged = 0;
+                }
                 Checked::Damaged => current.fetch_again(),
             }
             damaged = current.damaged >= DAMAGED_MAX;

@@ -1,7 +1,9 @@
 //! Bringing up a replica that the log no longer reaches.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use forebay_env::{Clock, Disk, OpenMode};
 use forebay_replication::{Bootstrap, Change, ShardClass};
 
 use crate::CLASSES;
@@ -63,6 +65,33 @@ fn a_blank_disk_joins_becomes_a_voter_and_leads() {
         world.start(4).unwrap();
         world.commit_one();
     }
+}
+
+/// The segments that arrived at the newcomer and are not part of its log yet.
+fn arrived(world: &mut World) -> Vec<PathBuf> {
+    let dir = Path::new("/node/shard-0003");
+    let listed = world.node(4).disk.list(dir).unwrap().into_iter();
+    listed.filter(|entry| entry.name.ends_with(".seg.part")).map(|entry| dir.join(entry.name)).collect()
+}
+
+#[test]
+fn a_transfer_is_not_given_up_because_a_power_cut_tore_many_of_its_files() {
+    let mut world = with_a_newcomer(24, ShardClass::Sync);
+    while arrived(&mut world).len() < 6 {
+        if !world.step() {
+            world.pass(Duration::from_millis(20));
+        }
+    }
+    world.kill(4);
+    let disk = world.node(4).disk.clone();
+    for name in arrived(&mut world) {
+        disk.open(&name, OpenMode::Write).unwrap().write_at(&[&[0xff; 8]], 0).unwrap();
+    }
+    world.start(4).unwrap();
+    let began = world.clock.monotonic();
+    world.until("a newcomer with everything", |world| world.installs == 1);
+    let took = world.clock.monotonic().since(began);
+    assert!(took < Duration::from_millis(700), "{took:?}: it was begun anew");
 }
 
 #[test]
