@@ -12,6 +12,9 @@ use crate::run::{Report, run};
 /// From so many seeds on, nothing that is wanted may have been met by none.
 pub const CAMPAIGN_SEEDS: u64 = 200;
 
+/// So many lines of progress, then the table: whoever ends a long campaign early still has one.
+const TABLES_APART: u64 = 10;
+
 /// Runs the seeds that `next` gives out, `jobs` at a time, and hands over each report as it comes, which need not be
 /// their order. After a break no further seed is begun; those under way are still heard.
 pub fn run_all(
@@ -151,6 +154,9 @@ pub fn run_campaign(campaign: &Campaign) -> bool {
         sum.add(&report);
         if sum.seeds().is_multiple_of(campaign.tell_every) {
             println!("{}", sum.line(begun));
+        }
+        if sum.seeds().is_multiple_of(TABLES_APART * campaign.tell_every) {
+            sum.print();
         }
         if report.broken.is_some() && !campaign.keep_going {
             ControlFlow::Break(())
