@@ -17,7 +17,8 @@ use crate::output::Fence;
 use crate::peer::PeerId;
 use crate::replica::Replica;
 
-/// How often a file may arrive damaged before the transfer is given up.
+/// How often one file may be found damaged before the transfer is given up. Other files do not count: a power cut may have
+/// torn every one that came before it.
 const DAMAGED_MAX: u32 = 3;
 
 /// The transfer under way to here, if there is one.
@@ -41,7 +42,8 @@ struct Receiving {
     /// The next position to ask for.
     ask_from: u64,
     silent_ticks: u32,
-    damaged: u32,
+    /// The sidecar whose check failed last, and how often in a row.
+    damaged: Option<(FileId, u32)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,9 +84,11 @@ impl Receiving {
 
     /// The check threw the sidecar under way and its segment away.
     fn fetch_again(&mut self) {
-        self.damaged += 1;
         let Some(sidecar) = self.missing.front_mut() else { return };
         sidecar.have = 0;
+        let file = sidecar.file.file;
+        let before = self.damaged.filter(|(damaged, _)| *damaged == file).map_or(0, |(_, times)| times);
+        self.damaged = Some((file, before + 1));
         let FileId::Sidecar { first, generation } = sidecar.file.file else { return };
         let segment = FileId::Segment { first, generation };
         if let Some(file) = self.offer.files.iter().find(|offered| offered.file == segment) {
@@ -135,7 +139,7 @@ impl Replica {
             arrived: BTreeMap::new(),
             ask_from: 0,
             silent_ticks: 0,
-            damaged: 0,
+            damaged: None,
         });
         self.receive_more();
     }
@@ -233,13 +237,10 @@ impl Replica {
         let mut damaged = false;
         if let (Some(current), Some(checked)) = self.received(id, result) {
             match checked {
-                Checked::Right => {
-                    current.missing.pop_front();
-                    current.damaged = 0;
-                }
+                Checked::Right => drop(current.missing.pop_front()),
                 Checked::Damaged => current.fetch_again(),
             }
-            damaged = current.damaged >= DAMAGED_MAX;
+            damaged = current.damaged.is_some_and(|(_, times)| times >= DAMAGED_MAX);
             current.begin_file();
         }
         if damaged {
@@ -340,4 +341,51 @@ fn ask(transfer: TransferId, file: &OfferedFile, position: u64) -> Fetch {
     let left = file.bytes - position;
     let bytes = u32::try_from(left).unwrap_or(CHUNK_BYTES_MAX).min(CHUNK_BYTES_MAX);
     Fetch { transfer, file: file.file, position, bytes }
+}
+
+#[cfg(test)]
+mod tests {
+    use forebay_model::{NodeId, Term};
+    use raft::eraftpb::ConfState;
+
+    use super::*;
+
+    #[test]
+    fn every_file_that_a_power_cut_tore_is_fetched_again_and_one_that_stays_damaged_ends_the_transfer() {
+        let sidecar = |first| FileId::Sidecar { first: LogIndex(first), generation: Default::default() };
+        let segment = |first| FileId::Segment { first: LogIndex(first), generation: Default::default() };
+        let offered = |file| OfferedFile { file, bytes: 100, digest: 7 };
+        let files: Vec<_> =
+            (1..=9).flat_map(|first| [offered(segment(first)), offered(sidecar(first))]).collect();
+        let offer = Offer {
+            transfer: TransferId(1),
+            index: LogIndex(10),
+            term: Term(5),
+            conf: ConfState::default(),
+            files: files.clone(),
+        };
+        let mut receiving = Receiving {
+            from: PeerId::first(NodeId(1)).unwrap(),
+            offer,
+            stage: Stage::Check,
+            missing: VecDeque::new(),
+            asked: BTreeMap::new(),
+            arrived: BTreeMap::new(),
+            ask_from: 0,
+            silent_ticks: 0,
+            damaged: None,
+        };
+        for first in 1..=9 {
+            receiving.missing = VecDeque::from([Missing { file: offered(sidecar(first)), have: 100 }]);
+            receiving.fetch_again();
+            let again: Vec<_> = receiving.missing.iter().map(|next| (next.file.file, next.have)).collect();
+            assert_eq!(again, [(segment(first), 0), (sidecar(first), 0)]);
+            assert_eq!(receiving.damaged, Some((sidecar(first), 1)));
+        }
+        for times in 2..=DAMAGED_MAX {
+            receiving.missing.pop_front();
+            receiving.fetch_again();
+            assert_eq!(receiving.damaged, Some((sidecar(9), times)));
+        }
+    }
 }
