@@ -67,16 +67,16 @@ impl Survey {
             if last >= self.parts_from {
                 break;
             }
-            let candidate =
-                self.weigh(segment.id, last, &sidecar).map_err(crate::archive::ArchiveError::fault)?;
-            if candidate.live_bytes * LIVE_FRACTION < candidate.bytes {
-                candidates.push(candidate);
+            match self.weigh(segment.id, last, &sidecar) {
+                Ok(found) if found.live_bytes * LIVE_FRACTION < found.bytes => candidates.push(found),
+                Ok(_) => {}
+                Err(fault) => spare_up_to(segment.id, &fault, &mut candidates),
             }
         }
+        let parts = self.live_parts(&mut candidates)?;
         if candidates.is_empty() {
             return Ok(None);
         }
-        let parts = self.live_parts(candidates[0].id.first)?;
         Ok(decide(&candidates, &parts))
     }
 
@@ -96,8 +96,11 @@ impl Survey {
         Ok(candidate)
     }
 
-    /// The pieces that living big payloads have from `first` on.
-    fn live_parts(&self, first: LogIndex) -> Result<LiveParts, crate::archive::ArchiveError> {
+    /// The pieces of living big payloads that may lie in the candidates.
+    fn live_parts(&self, candidates: &mut Vec<Candidate>) -> Result<LiveParts, crate::archive::ArchiveError> {
+        let Some(first) = candidates.first().map(|candidate| candidate.id.first) else {
+            return Ok(LiveParts::default());
+        };
         let mut big = Vec::new();
         for segment in self.archive.reader.segments().into_iter().filter(|segment| segment.id.first >= first)
         {
@@ -108,7 +111,11 @@ impl Survey {
                 }
                 Ok(())
             });
-            found.map_err(crate::archive::ArchiveError::fault)?;
+            if let Err(fault) = found {
+                spare_up_to(segment.id, &fault, candidates);
+                // Their pieces lie before them too.
+                big.clear();
+            }
         }
         for entry in &self.big_in_memory {
             if self.lives(entry.partition, Offset(entry.first_offset.0 + u64::from(entry.count))) {
@@ -128,6 +135,13 @@ impl Survey {
     fn lives(&self, partition: PartitionId, end: Offset) -> bool {
         self.starts.get(&partition).is_some_and(|start| *start < end)
     }
+}
+
+/// The pieces of the big payloads in a segment lie before it. Where its index is damaged nobody knows which they are:
+/// nothing up to there may be judged. What comes after it can.
+fn spare_up_to(damaged: SegmentId, fault: &Fault, candidates: &mut Vec<Candidate>) {
+    tracing::error!(%fault, "an index is damaged: no space up to its segment is given back");
+    candidates.retain(|candidate| candidate.id.first > damaged.first);
 }
 
 /// Bytes of a run that lie at or behind `start`.

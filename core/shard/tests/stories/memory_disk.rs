@@ -51,6 +51,17 @@ impl MemoryDisk {
         wanted.map(read).collect()
     }
 
+    /// Flips a bit in the middle of the first file whose name ends so, and says which it was.
+    pub fn damage_first(&self, ending: &str) -> String {
+        let names = self.names();
+        let found = names.files.iter().find(|(path, _)| path.to_string_lossy().ends_with(ending));
+        let (path, contents) = found.expect("there is such a file");
+        let mut bytes = contents.lock().unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        path.file_name().unwrap().to_str().unwrap().to_owned()
+    }
+
     fn check(&self, fail: Fail) -> io::Result<()> {
         if self.names().fail == Some(fail) { Err(io::Error::from_raw_os_error(5)) } else { Ok(()) }
     }

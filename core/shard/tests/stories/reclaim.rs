@@ -154,3 +154,18 @@ fn no_survey_takes_the_parts_of_a_payload_for_dead_while_their_list_is_on_its_wa
     }
     assert!(steps > 3, "a payload of six parts takes some");
 }
+
+#[test]
+fn a_damaged_index_keeps_the_space_before_its_segment_and_no_other() {
+    let mut world = filled();
+    let damaged = world.disk.damage_first(".idx");
+    let start = Offset(world.end(MOSTLY_DEAD));
+    world.propose(vec![Command::Trim { partition: PartitionId(MOSTLY_DEAD), start, bytes: 1_600_000 }]);
+    world.settle();
+    world.pass(Duration::from_secs(60));
+    world.pass(Duration::from_secs(60));
+    assert!(world.metrics.segments_rewritten.value() >= 1, "the later segments are given back");
+    assert!(world.disk.contents(".idx").contains_key(&damaged), "nobody knows what lives in {damaged}");
+    let last = world.end(ALIVE) - 1;
+    assert_eq!(world.read_value(ALIVE, last).len(), 100);
+}
