@@ -10,6 +10,9 @@ use super::sender::Prepared;
 use crate::message::{FileId, Offer, OfferedFile, TransferId};
 use crate::wire;
 
+/// Times that one offer's files are listed before the receiver has to ask again.
+const LISTINGS_MAX: usize = 16;
+
 /// The files of one offer, held open: they can be read whatever happens to their names meanwhile.
 pub(crate) struct Sources {
     files: BTreeMap<FileId, Outgoing>,
@@ -24,6 +27,8 @@ pub(crate) enum SourceError {
     NoCheckpoint,
     /// The checkpoint's membership cannot be read.
     Conf(wire::WireError),
+    /// The files changed during every one of [`LISTINGS_MAX`] attempts, or the log has none of a segment it should have.
+    Unsettled,
     /// The file was not offered.
     NotOffered,
 }
@@ -34,6 +39,9 @@ impl std::fmt::Display for SourceError {
             SourceError::Fault(fault) => fault.fmt(f),
             SourceError::NoCheckpoint => f.write_str("there is no checkpoint"),
             SourceError::Conf(error) => write!(f, "the checkpoint's membership cannot be read: {error}"),
+            SourceError::Unsettled => {
+                write!(f, "the log's files changed {LISTINGS_MAX} times while they were listed")
+            }
             SourceError::NotOffered => f.write_str("the file was not offered"),
         }
     }
@@ -54,7 +62,7 @@ impl Sources {
     ) -> Result<Prepared, SourceError> {
         // A newer checkpoint, or a rewritten segment, may take the place of the one that was just looked at; it does so
         // rarely, and an offer that lacked a segment would lose its records.
-        'again: loop {
+        'again: for _ in 0..LISTINGS_MAX {
             let meta = keeper.open_checkpoint()?.ok_or(SourceError::NoCheckpoint)?.meta().clone();
             let Some(checkpoint) = keeper.send(FileName::Checkpoint(meta.index))? else { continue };
             let mut sources = Sources { files: BTreeMap::new() };
@@ -86,6 +94,7 @@ impl Sources {
             let offer = Offer { transfer, index: meta.index, term: meta.term, conf, files };
             return Ok(Prepared { offer, sources: sources.into() });
         }
+        Err(SourceError::Unsettled)
     }
 
     fn add(&mut self, file: FileId, outgoing: Outgoing, digest: u64) -> OfferedFile {

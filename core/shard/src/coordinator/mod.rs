@@ -229,17 +229,7 @@ impl Coordinator {
                 };
                 offsets::commit(commit, checked, from, &mut turn);
             }
-            GroupRequest::Delete(id) => {
-                let checked = self.check_delete(&id, groups);
-                let mut turn = self.desk.turn(now, out);
-                match checked {
-                    Ok(()) => {
-                        let pending = Pending::Delete { reply: from };
-                        turn.propose(Command::DeleteGroup { group: id }, pending);
-                    }
-                    Err(refusal) => turn.reply(from, GroupReply::Delete(Err(refusal))),
-                }
-            }
+            GroupRequest::Delete(id) => self.delete(now, id, from, groups, out),
         }
     }
 
@@ -332,12 +322,24 @@ impl Coordinator {
         self.let_go(&leave.group);
     }
 
-    fn check_delete(&self, id: &GroupId, groups: &Groups) -> Result<(), Refusal> {
-        match self.active.get(id) {
-            Some(group) if !group.is_empty() => Err(Refusal::GroupNotEmpty),
-            _ if groups.get(id).is_none() => Err(Refusal::UnknownGroup),
-            _ => Ok(()),
-        }
+    fn delete(&mut self, now: u64, id: GroupId, from: ReplyKey, groups: &Groups, out: &mut Vec<Action>) {
+        let mut turn = self.desk.turn(now, out);
+        let refusal = match (self.active.get(&id), groups.get(&id)) {
+            (Some(group), _) if !group.is_empty() => Refusal::GroupNotEmpty,
+            (_, Some(_)) => {
+                return turn.propose(Command::DeleteGroup { group: id }, Pending::Delete { reply: from });
+            }
+            // Ids were given out and nobody has joined with one yet: there is nothing to replicate.
+            (Some(group), None) if group.saved_generation == group.generation => {
+                for member in &group.expected {
+                    turn.timers.cancel(&TimerKey::Member(id.clone(), member.clone()));
+                }
+                self.active.remove(&id);
+                return turn.reply(from, GroupReply::Delete(Ok(())));
+            }
+            (_, None) => Refusal::UnknownGroup,
+        };
+        turn.reply(from, GroupReply::Delete(Err(refusal)));
     }
 
     /// Forgets a group that the replicated state says everything about.

@@ -1,6 +1,8 @@
 //! Cursors.
 
-use forebay_model::group::{CommitOffset, CommitOffsets, FetchOffsets, GroupReply, GroupRequest, GroupState};
+use forebay_model::group::{
+    CommitOffset, CommitOffsets, FetchOffsets, GroupReply, GroupRequest, GroupState, JoinGroup,
+};
 use forebay_model::{LeaderEpoch, Offset, PartitionRef, Refusal, TopicName, TopicRef};
 
 use super::world::*;
@@ -146,5 +148,16 @@ fn only_an_empty_group_is_deleted_and_its_cursors_with_it() {
     assert_eq!(world.delete(), Ok(()));
     assert_eq!(fetch(&mut world, None), []);
     assert_eq!(world.state(), GroupState::Dead);
+    world.assert_nothing_left();
+}
+
+#[test]
+fn a_group_that_only_gave_out_an_id_is_deleted() {
+    let mut world = World::new(at_once());
+    let key = world.join(JoinGroup { id_first: true, ..new_member("c0") });
+    assert!(matches!(world.joined(key), Err(Refusal::MemberIdRequired { .. })));
+    assert_eq!(world.delete(), Ok(()));
+    assert_eq!(world.state(), GroupState::Dead);
+    assert_eq!(world.delete(), Err(Refusal::UnknownGroup));
     world.assert_nothing_left();
 }
