@@ -34,6 +34,12 @@ pub struct Producer {
     pub base_sequence: BatchSequence,
 }
 
+impl Producer {
+    /// What a batch says that nobody numbered.
+    pub(super) const NOBODY: Producer =
+        Producer { id: ProducerId(-1), epoch: ProducerEpoch(-1), base_sequence: BatchSequence(-1) };
+}
+
 /// Gathers records and makes a batch of them: base offset 0, leader epoch -1, as a client sends it.
 #[derive(Debug)]
 pub struct BatchBuilder {
@@ -101,9 +107,7 @@ impl BatchBuilder {
     /// The batch. Without a record there is none.
     pub fn build(self) -> Result<Bytes, BatchError> {
         let last_offset_delta = self.count.checked_sub(1).ok_or(BatchError::NoRecords)?;
-        let none =
-            Producer { id: ProducerId(-1), epoch: ProducerEpoch(-1), base_sequence: BatchSequence(-1) };
-        let producer = self.producer.unwrap_or(none);
+        let producer = self.producer.unwrap_or(Producer::NOBODY);
         let header = BatchHeader {
             base_offset: 0,
             encoded_len: HEADER_BYTES,

@@ -20,12 +20,12 @@ pub(super) const CRC_AT: usize = 17;
 /// Where the crc's coverage begins; it ends with the batch.
 pub(super) const ATTRIBUTES_AT: usize = 21;
 const LAST_DELTA_AT: usize = 23;
-const BASE_TIMESTAMP_AT: usize = 27;
+pub(super) const BASE_TIMESTAMP_AT: usize = 27;
 pub(super) const MAX_TIMESTAMP_AT: usize = 35;
-const PRODUCER_ID_AT: usize = 43;
-const PRODUCER_EPOCH_AT: usize = 51;
-const SEQUENCE_AT: usize = 53;
-const COUNT_AT: usize = 57;
+pub(super) const PRODUCER_ID_AT: usize = 43;
+pub(super) const PRODUCER_EPOCH_AT: usize = 51;
+pub(super) const SEQUENCE_AT: usize = 53;
+pub(super) const COUNT_AT: usize = 57;
 
 /// The only layout stored.
 pub(super) const MAGIC: i8 = 2;
