@@ -41,6 +41,7 @@ const TABLE: &[Row] = &[
     Row { folder: "sim", may_use: &["*"] },
     Row { folder: "tests", may_use: &[] },
     Row { folder: "fuzz", may_use: &["*"] },
+    Row { folder: "bench", may_use: &[] },
     Row { folder: "xtask", may_use: &[] },
 ];
 

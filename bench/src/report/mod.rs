@@ -1,0 +1,9 @@
+//! Charts and the page of figures, drawn from the records.
+
+use crate::failure::Failure;
+use crate::place::Place;
+
+/// Draws everything anew from the records of this machine.
+pub fn run(place: &Place) -> Result<(), Failure> {
+    Err(Failure::new(format!("there is no report of {} yet", place.records().display())))
+}
