@@ -50,14 +50,12 @@ pub trait Peer: Sync {
     /// `Failure::Skipped` says why it cannot be had here.
     fn fetch(&self, place: &Place) -> Result<String, Failure>;
 
-    /// Starts it on an empty folder and waits until it answers.
-    fn start(&self, place: &Place, job: &Job) -> Result<Broker, Failure>;
+    /// Makes a fresh start ready: settings written, folders formatted. Nothing runs yet.
+    fn prepare(&self, place: &Place, job: &Job) -> Result<Broker, Failure>;
 
-    /// Stops a broker with an end of its own choice and starts it again on the data it has; `None` for a peer whose
-    /// restart is not measured.
-    fn restart(&self, _place: &Place, _job: &Job, _broker: &mut Broker) -> Option<Result<(), Failure>> {
-        None
-    }
+    /// Starts the processes and waits until the broker answers. Called again after `Broker::stop`, it starts on the data
+    /// that is there.
+    fn run(&self, place: &Place, job: &Job, broker: &mut Broker) -> Result<(), Failure>;
 
     /// The clients that can drive this work on it, best first; empty where it cannot do that work.
     fn loads(&self, place: &Place, broker: &Broker, work: &Work) -> Vec<Load>;
