@@ -17,6 +17,9 @@ pub const SCHEMA: u32 = 1;
 pub struct Record {
     /// The layout, `SCHEMA`.
     pub schema: u32,
+    /// When the call of the harness began that this run belongs to, in UTC. What has the same was interleaved, and only
+    /// that gives ratios.
+    pub run: String,
     /// When the run began, in UTC: `2026-11-21T17:20:00Z`.
     pub stamp: String,
     /// What it ran on.
@@ -49,6 +52,10 @@ pub struct Record {
     pub start_ms: Option<f64>,
     /// What a reader of the figures should know of this run.
     pub notes: Vec<String>,
+    /// Why nothing was measured: a peer that could not be had leaves one such record per story, with an empty case and
+    /// no measures, so that the report can name it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<String>,
 }
 
 /// One measured window: what the loader saw, and what the broker spent meanwhile.
@@ -218,6 +225,7 @@ mod tests {
     pub(crate) fn example() -> Record {
         Record {
             schema: SCHEMA,
+            run: "2026-11-21T17:20:00Z".into(),
             stamp: "2026-11-21T17:20:00Z".into(),
             machine: Machine::default(),
             commit: "0123abc".into(),
@@ -242,6 +250,7 @@ mod tests {
             }],
             start_ms: Some(81.5),
             notes: vec![],
+            skipped: None,
         }
     }
 
