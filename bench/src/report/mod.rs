@@ -1,5 +1,13 @@
 //! Charts and the page of figures, drawn from the records.
 
+pub mod metric;
+pub mod results;
+pub mod spread;
+pub mod text;
+
+#[cfg(test)]
+pub(crate) mod fixture;
+
 use crate::failure::Failure;
 use crate::place::Place;
 

@@ -1,0 +1,198 @@
+//! What can be read off one measured window, with its unit and which way is better.
+
+use std::fmt;
+
+use crate::record::{Measure, Record};
+
+/// One figure of a measured window.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Metric {
+    /// Records per second.
+    Rate,
+    /// Payload in MB (10^6 bytes) per second.
+    Throughput,
+    /// The broker's CPU seconds per million records.
+    BrokerCpu,
+    /// The broker's CPU seconds per GB (10^9 bytes) of payload.
+    BrokerCpuPerGb,
+    /// The loader's CPU seconds per million records.
+    ClientCpu,
+    /// The median latency in microseconds.
+    P50,
+    /// The 99th percentile in microseconds.
+    P99,
+    /// The 99.9th percentile in microseconds.
+    P999,
+    /// The longest latency in microseconds.
+    Max,
+    /// Resident memory at the window's end, in MiB.
+    Rss,
+    /// The most resident memory since the start, in MiB.
+    RssPeak,
+    /// Bytes written per byte of payload.
+    WrittenPerByte,
+    /// Records per flush.
+    RecordsPerFlush,
+    /// What the data directory takes on the disk, in MiB.
+    DiskUsed,
+    /// Records that failed.
+    Errors,
+    /// From the start of the first process until the peer answered, in milliseconds.
+    Start,
+    /// A figure that the loader told beside those of the contract; the unit is the end of its name.
+    More(String),
+}
+
+/// Which way a figure is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Better {
+    /// The higher the better.
+    Higher,
+    /// The lower the better.
+    Lower,
+    /// It only says how things were.
+    Neither,
+}
+
+/// The metrics that every record may have, in the order in which they are told.
+pub const COMMON: [Metric; 16] = [
+    Metric::Rate,
+    Metric::Throughput,
+    Metric::BrokerCpu,
+    Metric::BrokerCpuPerGb,
+    Metric::ClientCpu,
+    Metric::P50,
+    Metric::P99,
+    Metric::P999,
+    Metric::Max,
+    Metric::Rss,
+    Metric::RssPeak,
+    Metric::WrittenPerByte,
+    Metric::RecordsPerFlush,
+    Metric::DiskUsed,
+    Metric::Errors,
+    Metric::Start,
+];
+
+const MIB: f64 = (1 << 20) as f64;
+
+impl Metric {
+    /// Everything that a window of a record tells.
+    pub fn all_of(record: &Record, measure: &Measure) -> Vec<(Metric, f64)> {
+        let common = COMMON.iter().filter_map(|metric| Some((metric.clone(), metric.of(record, measure)?)));
+        let more = measure.more.iter().filter_map(|(name, value)| {
+            let value = value.as_f64().filter(|value| value.is_finite())?;
+            Some((Metric::More(name.clone()), value))
+        });
+        common.chain(more).collect()
+    }
+
+    fn of(&self, record: &Record, measure: &Measure) -> Option<f64> {
+        let latency = measure.latency_us.filter(|latency| latency.count > 0);
+        let per_gb =
+            |seconds: f64| (measure.payload_bytes > 0).then(|| seconds * 1e9 / measure.payload_bytes as f64);
+        match self {
+            Metric::Rate => measure.rate().filter(|rate| *rate > 0.0),
+            Metric::Throughput => (measure.seconds > 0.0 && measure.payload_bytes > 0)
+                .then(|| measure.payload_bytes as f64 / 1e6 / measure.seconds),
+            Metric::BrokerCpu => measure.broker_cpu_s_per_million(),
+            Metric::BrokerCpuPerGb => per_gb(measure.broker_cpu_s?),
+            Metric::ClientCpu => measure.client_cpu_s_per_million(),
+            Metric::P50 => Some(latency?.p50),
+            Metric::P99 => Some(latency?.p99),
+            Metric::P999 => Some(latency?.p999),
+            Metric::Max => Some(latency?.max),
+            Metric::Rss => measure.broker_rss_mib,
+            Metric::RssPeak => measure.broker_rss_peak_mib,
+            Metric::WrittenPerByte => measure.written_per_byte(),
+            Metric::RecordsPerFlush => {
+                let flushes = measure.flushes.filter(|flushes| *flushes > 0)?;
+                Some(measure.records as f64 / flushes as f64)
+            }
+            Metric::DiskUsed => Some(measure.disk_used_bytes? as f64 / MIB),
+            Metric::Errors => Some(measure.errors as f64),
+            Metric::Start => record.start_ms,
+            Metric::More(name) => measure.more.get(name)?.as_f64(),
+        }
+    }
+
+    /// Its name with the unit last, as it heads a column.
+    pub fn title(&self) -> String {
+        let title = match self {
+            Metric::Rate => "records/s",
+            Metric::Throughput => "MB/s",
+            Metric::BrokerCpu => "broker CPU s per million",
+            Metric::BrokerCpuPerGb => "broker CPU s per GB",
+            Metric::ClientCpu => "client CPU s per million",
+            Metric::P50 => "p50",
+            Metric::P99 => "p99",
+            Metric::P999 => "p99.9",
+            Metric::Max => "longest",
+            Metric::Rss => "memory after, MiB",
+            Metric::RssPeak => "memory at most, MiB",
+            Metric::WrittenPerByte => "bytes written per byte",
+            Metric::RecordsPerFlush => "records per flush",
+            Metric::DiskUsed => "disk used, MiB",
+            Metric::Errors => "errors",
+            Metric::Start => "start, ms",
+            Metric::More(name) => return name.replace('_', " "),
+        };
+        title.to_owned()
+    }
+
+    /// Which way it is better.
+    pub fn better(&self) -> Better {
+        match self {
+            Metric::Rate | Metric::Throughput => Better::Higher,
+            // How far flushes are shared follows from rate and latency; neither way is a merit by itself.
+            Metric::RecordsPerFlush => Better::Neither,
+            Metric::More(name) if name.ends_with("_rate") => Better::Higher,
+            Metric::More(name) => match UNITS_TO_SAVE.iter().any(|unit| name.ends_with(unit)) {
+                true => Better::Lower,
+                false => Better::Neither,
+            },
+            _ => Better::Lower,
+        }
+    }
+
+    /// A value in the form in which a table shows it.
+    pub fn show(&self, value: f64) -> String {
+        match self {
+            Metric::P50 | Metric::P99 | Metric::P999 | Metric::Max => super::text::duration_us(value),
+            Metric::More(name) if name.ends_with("_us") => super::text::duration_us(value),
+            _ => super::text::figure(value),
+        }
+    }
+}
+
+/// Ends of names of which less is better.
+const UNITS_TO_SAVE: [&str; 8] =
+    ["_us", "_ms", "_s", "_mib", "_bytes", "_per_message", "_errors", "_per_million"];
+
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.title())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_measured_is_no_zero() {
+        let measure = Measure { records: 10, seconds: 2.0, ..Measure::default() };
+        let record = crate::report::fixture::record("classic", "1 connection", "kafka", 1);
+        let told: Vec<_> = Metric::all_of(&record, &measure).into_iter().map(|(metric, _)| metric).collect();
+        assert_eq!(told, [Metric::Rate, Metric::Errors]);
+    }
+
+    #[test]
+    fn the_name_of_a_further_figure_says_which_way_is_better() {
+        let better = |name: &str| Metric::More(name.to_owned()).better();
+        assert_eq!(better("worst_second_rate"), Better::Higher);
+        assert_eq!(better("worst_second_p99_us"), Better::Lower);
+        assert_eq!(better("instructions_per_message"), Better::Lower);
+        assert_eq!(better("groups"), Better::Neither);
+    }
+}
