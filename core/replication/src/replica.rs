@@ -17,7 +17,7 @@ use raft::{RawNode, StateRole};
 
 use crate::checkpoint::Checkpoints;
 use crate::conf::Membership;
-use crate::config::{ReplicaConfig, TICK, TICKS_AT_ONCE_MAX, UNAPPLIED_BYTES_MAX};
+use crate::config::{ReplicaConfig, ShardClass, TICK, TICKS_AT_ONCE_MAX, UNAPPLIED_BYTES_MAX};
 use crate::election::timeout_ticks;
 use crate::entry::raft_entry;
 use crate::identity::Identity;
@@ -321,6 +321,14 @@ impl Replica {
         let active = || self.reader().segments().into_iter().next_back();
         self.checkpoints.is_full()
             && active().is_some_and(|active| active.bytes >= 2 * self.config.segment_bytes_max)
+    }
+
+    /// Whether whatever is proposed now is confirmed by nothing but this replica's own flushes, and one is under way.
+    #[must_use]
+    pub fn confirms_wait_for_own_flush(&self) -> bool {
+        self.config.class == ShardClass::Sync
+            && self.persist.is_flushing()
+            && self.node.raft.prs().is_singleton()
     }
 
     /// A handle for reading the log on other threads.

@@ -30,6 +30,8 @@ pub const MAILBOX_READS_MAX: usize = 100_000;
 const ITEM_BYTES_MIN: usize = 256;
 /// What one connection may move per round of a turn before the next one is served.
 const QUANTUM_BYTES: usize = 64 * 1024;
+/// Work that gathers while a flush is under way, in bytes; above it a turn writes it behind the flush's back.
+const GATHER_BYTES_MAX: usize = 64 * 1024;
 /// How often the deadlines of what waits are looked at.
 const EXPIRY_LOOK: Duration = Duration::from_millis(10);
 
@@ -82,6 +84,10 @@ struct State<W, R, C> {
     /// No deadline comes before this.
     expiry: Option<Monotonic>,
     looked_at: Monotonic,
+    /// Little work wakes nobody.
+    gathers: bool,
+    /// Work came that woke nobody.
+    gathered: bool,
     closed: bool,
 }
 
@@ -132,6 +138,8 @@ impl<W, R, C> Mailbox<W, R, C> {
             completions: Vec::new(),
             expiry: None,
             looked_at: Monotonic(0),
+            gathers: false,
+            gathered: false,
             closed: false,
         };
         Mailbox { state: Mutex::new(state), notified: AtomicBool::new(false), wake }
@@ -139,7 +147,7 @@ impl<W, R, C> Mailbox<W, R, C> {
 
     /// Queues ordered work; gives it back when the mailbox is full or closed.
     pub fn post_work(&self, source: Source, parcel: Parcel<W>) -> Result<(), W> {
-        {
+        let wakes = {
             let mut state = self.lock();
             if state.items >= MAILBOX_ITEMS_MAX || state.closed {
                 return Err(parcel.work);
@@ -147,9 +155,26 @@ impl<W, R, C> Mailbox<W, R, C> {
             state.count(&parcel);
             state.queues.entry(source).or_default().push_back(parcel);
             state.ring_if_new(source);
+            state.gathered = state.gathers;
+            !state.gathers || state.bytes >= GATHER_BYTES_MAX
+        };
+        if wakes {
+            self.notify();
         }
-        self.notify();
         Ok(())
+    }
+
+    /// Lets ordered work gather from here on without a wake-up, as long as it is little: a completion is under way that will
+    /// wake the thread, and nothing that came before it could be confirmed earlier.
+    pub fn gather(&self) {
+        self.lock().gathers = true;
+    }
+
+    /// Wakes for all that comes, from here on; says whether something gathered since the last turn was taken.
+    pub fn listen(&self) -> bool {
+        let mut state = self.lock();
+        state.gathers = false;
+        std::mem::take(&mut state.gathered)
     }
 
     /// Queues a read; gives it back when the mailbox is full or closed.
@@ -182,6 +207,7 @@ impl<W, R, C> Mailbox<W, R, C> {
     pub fn take(&self, room: Room) -> Taken<W, R, C> {
         self.notified.store(false, Ordering::Release);
         let mut state = self.lock();
+        state.gathered = false;
         let mut taken = Taken {
             work: Vec::new(),
             paced_bytes: 0,

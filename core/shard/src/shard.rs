@@ -331,7 +331,18 @@ impl<T: Clone + Send + 'static> Shard<T> {
             self.refuse_the_rest();
         }
         self.deliver();
+        if self.lets_work_gather() {
+            self.mailbox.gather();
+        } else if self.mailbox.listen() && !self.closed {
+            return NextTurn::Now;
+        }
         self.next_turn(now, taken.left)
+    }
+
+    /// Whether what comes now would only wait for the flush under way and then for its own: it can as well wait here and share
+    /// one entry and one write. A leader with followers sends to them meanwhile instead.
+    fn lets_work_gather(&self) -> bool {
+        self.leads() && self.stalled.is_none() && self.replica.confirms_wait_for_own_flush()
     }
 
     /// What this turn may take. The disk guard's pace holds payloads up and nothing else; while the replica takes nothing,

@@ -84,6 +84,27 @@ fn many_posts_wake_once_until_the_next_turn() {
 }
 
 #[test]
+fn little_work_gathers_without_a_wake_up_while_a_completion_is_under_way() {
+    let (wakes, mailbox) = mailbox();
+    mailbox.gather();
+    mailbox.post_work(Source(1), paced(100, 1)).expect("there is room");
+    assert_eq!(wakes.load(Ordering::Relaxed), 0);
+    assert!(mailbox.listen(), "it says what it did not wake for");
+    assert!(!mailbox.listen());
+    mailbox.gather();
+    mailbox.post_work(Source(2), paced(GATHER_BYTES_MAX, 2)).expect("there is room");
+    assert_eq!(wakes.load(Ordering::Relaxed), 1, "much work is worth a write of its own");
+    assert_eq!(items(&mailbox.take(EVERYTHING)), [1, 2]);
+    assert!(!mailbox.listen(), "a turn has taken it");
+    mailbox.gather();
+    mailbox.post_completion(3);
+    assert_eq!(wakes.load(Ordering::Relaxed), 2);
+    mailbox.take(EVERYTHING);
+    mailbox.post_read(4).expect("there is room");
+    assert_eq!(wakes.load(Ordering::Relaxed), 3, "a read needs no flush");
+}
+
+#[test]
 fn a_full_mailbox_gives_work_back() {
     let (_, mailbox) = mailbox();
     for _ in 0..MAILBOX_ITEMS_MAX {
