@@ -104,7 +104,7 @@ pub struct Measure {
     pub more: Map<String, Value>,
 }
 
-/// Latencies in microseconds.
+/// Latencies in microseconds. What the loader cannot tell is absent: no peer is shown with a zero it did not measure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Latency {
     /// How many were taken.
@@ -112,22 +112,22 @@ pub struct Latency {
     pub count: u64,
     /// Their mean.
     #[serde(default)]
-    pub mean: f64,
+    pub mean: Option<f64>,
     /// The median.
     #[serde(default)]
-    pub p50: f64,
+    pub p50: Option<f64>,
     /// The 90th percentile.
     #[serde(default)]
-    pub p90: f64,
+    pub p90: Option<f64>,
     /// The 99th percentile.
     #[serde(default)]
-    pub p99: f64,
+    pub p99: Option<f64>,
     /// The 99.9th percentile.
     #[serde(default)]
-    pub p999: f64,
+    pub p999: Option<f64>,
     /// The longest.
     #[serde(default)]
-    pub max: f64,
+    pub max: Option<f64>,
 }
 
 impl Measure {

@@ -49,7 +49,9 @@ pub fn measure(name: &str, rate: f64, broker_cpu_s_per_million: f64) -> Measure 
 /// The same with latencies, all in microseconds.
 pub fn timed(mut measure: Measure, [p50, p99, p999]: [f64; 3]) -> Measure {
     let count = measure.records;
-    measure.latency_us = Some(Latency { count, mean: p50, p50, p90: p50, p99, p999, max: p999 * 2.0 });
+    let max = Some(p999 * 2.0);
+    let (p50, p99, p999) = (Some(p50), Some(p99), Some(p999));
+    measure.latency_us = Some(Latency { count, mean: p50, p50, p90: p50, p99, p999, max });
     measure
 }
 
