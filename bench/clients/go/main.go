@@ -1,82 +1,238 @@
-// Stories that measure a broker from outside, with a public client: nothing here passes or fails, it prints figures.
+// Command load puts one kind of work on a broker from outside, through a public client, and prints what came of it as JSON lines.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"sort"
+	"os/signal"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"syscall"
 	"time"
 )
 
+// A story is one kind of work. It takes the flags it names and refuses all others.
 type story struct {
-	name string
-	what string
-	run  func(context.Context, *setup) error
-}
-
-// setup is what every story needs.
-type setup struct {
-	broker string
-	pid    int
-	topics int
-	each   int
-	bytes  int
-	length time.Duration
-	every  time.Duration
+	name  string
+	what  string
+	flags []string
+	// Defaults that differ from those of the flags.
+	defaults map[string]string
+	run      func(context.Context, *settings) error
 }
 
 var stories = []story{
-	{"cold-topics", "records to many topics that were just made, and again when they are warm", coldTopics},
-	{"big-beside", "one client's confirm latency, alone and beside another that sends large records", bigBeside},
-	{"slow-consumer", "a tail reader's latency, alone and beside a reader that catches up from the start", slowConsumer},
-	{"backlog", "the broker's memory while a backlog grows that nobody reads", backlog},
+	{"classic", "senders that each wait for their record's confirm", []string{"connections", "one-connection", "bytes", "seconds", "partitions"},
+		map[string]string{"bytes": "124"}, classic},
+	{"produce", "a stream of records in large batches", []string{"clients", "codec", "bytes", "records", "seconds", "partitions"}, nil, produce},
+	{"consume", "groups that catch up from the start of a topic, which is filled first unless it holds the records already", []string{"groups", "codec", "bytes", "records", "seconds", "partitions"}, nil, consume},
+	{"latency", "end to end, producer to reader, at a fixed rate", []string{"rate", "bytes", "seconds", "partitions"}, nil, latency},
+	{"tail", "end to end to groups that keep up with a fixed rate", []string{"groups", "rate", "bytes", "seconds", "partitions"}, nil, tail},
 }
+
+// These every story takes.
+var common = []string{"broker", "topic", "payload", "generate", "warm", "topic-config"}
+
+const (
+	exitFailed      = 1
+	exitUsage       = 2
+	exitInterrupted = 130
+)
 
 func main() {
-	s := &setup{}
-	flag.StringVar(&s.broker, "broker", "127.0.0.1:9092", "HOST:PORT of the broker")
-	flag.IntVar(&s.pid, "pid", 0, "the broker's process: its CPU time and memory are printed too")
-	flag.IntVar(&s.topics, "topics", 10000, "how many topics")
-	flag.IntVar(&s.each, "each", 10, "records to each topic and pass")
-	flag.IntVar(&s.bytes, "bytes", 1024, "bytes of a record's value")
-	flag.DurationVar(&s.length, "length", 10*time.Second, "how long each part of a story runs")
-	flag.DurationVar(&s.every, "every", 0, "the pace of the large records: 0 is one after another")
-	flag.Usage = usage
-	flag.Parse()
-	for _, story := range stories {
-		if story.name == flag.Arg(0) {
-			if err := story.run(context.Background(), s); err != nil {
-				fmt.Fprintln(os.Stderr, story.name+":", err)
-				os.Exit(1)
-			}
-			return
+	// A load generator that collects garbage seldom leaves the machine to the broker.
+	debug.SetGCPercent(400)
+	chosen := chooseStory(os.Args[1:])
+	s, flags := chosen.settings()
+	// ExitOnError ends the program with 2, or with 0 where help was asked for.
+	_ = flags.Parse(os.Args[2:])
+	if flags.NArg() > 0 {
+		refuse("load %s: what is %q? flags follow the story and nothing else", chosen.name, flags.Arg(0))
+	}
+	if err := s.check(); err != nil {
+		refuse("load %s: %v", chosen.name, err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	go func() {
+		// The second signal is not waited for.
+		<-ctx.Done()
+		stop()
+	}()
+	err := s.open()
+	if err == nil {
+		err = chosen.run(ctx, s)
+	}
+	switch {
+	case ctx.Err() != nil:
+		fmt.Fprintf(os.Stderr, "load %s: interrupted\n", chosen.name)
+		os.Exit(exitInterrupted)
+	case errors.As(err, new(usageError)):
+		refuse("load %s: %v", chosen.name, err)
+	case err != nil:
+		fmt.Fprintf(os.Stderr, "load %s: %v\n", chosen.name, err)
+		os.Exit(exitFailed)
+	}
+}
+
+// A usageError is a wish that cannot be met, whatever the broker does.
+type usageError string
+
+func (e usageError) Error() string { return string(e) }
+
+func chooseStory(arguments []string) *story {
+	if len(arguments) > 0 {
+		at := slices.IndexFunc(stories, func(s story) bool { return s.name == arguments[0] })
+		if at >= 0 {
+			return &stories[at]
 		}
 	}
-	usage()
-	os.Exit(2)
+	fmt.Fprintln(os.Stderr, "usage: load STORY [flags]; load STORY --help names its flags")
+	for _, s := range stories {
+		fmt.Fprintf(os.Stderr, "  %-14s %s\n", s.name, s.what)
+	}
+	if len(arguments) > 0 && slices.Contains([]string{"help", "-h", "-help", "--help"}, arguments[0]) {
+		os.Exit(0)
+	}
+	os.Exit(exitUsage)
+	return nil
 }
 
-func usage() {
-	fmt.Fprintln(os.Stderr, "usage: stories [flags] STORY")
-	for _, story := range stories {
-		fmt.Fprintf(os.Stderr, "  %-14s %s\n", story.name, story.what)
-	}
-	flag.PrintDefaults()
+func refuse(format string, arguments ...any) {
+	fmt.Fprintf(os.Stderr, format+"\n", arguments...)
+	os.Exit(exitUsage)
 }
 
-// latencies are durations from the moment a record was due, so that a stall counts for every record it held up.
-type latencies []time.Duration
+// settings is what was asked for.
+type settings struct {
+	address       string
+	topic         string
+	payloadFile   string
+	generate      string
+	warmSeconds   float64
+	topicConfig   keyValues
+	connections   int
+	oneConnection bool
+	clients       int
+	groups        int
+	partitions    int
+	bytes         int
+	records       int
+	seconds       float64
+	rate          int
+	codec         string
 
-func (l latencies) String() string {
-	if len(l) == 0 {
-		return "no samples"
+	broker   broker
+	payloads *payloads
+	out      *reporter
+}
+
+// settings of a story, at their defaults, and the flags that change them.
+func (s *story) settings() (*settings, *flag.FlagSet) {
+	v := &settings{topicConfig: keyValues{}}
+	all := flag.NewFlagSet("", flag.PanicOnError)
+	all.StringVar(&v.address, "broker", "kafka://127.0.0.1:9092", "kafka://HOST:PORT or nats://HOST:PORT")
+	all.StringVar(&v.topic, "topic", "", "the topic, or the stream; made unless it exists (default: a new name)")
+	all.StringVar(&v.payloadFile, "payload", "", "take the records' text from the lines of this file")
+	all.StringVar(&v.generate, "generate", "flights", "text of the records where there is no file: flights (JSON) or log (lines of an access log)")
+	all.Float64Var(&v.warmSeconds, "warm", 2, "seconds of the same work before the measured window")
+	all.Var(v.topicConfig, "topic-config", "KEY=VALUE set on topics that are made; may be repeated")
+	all.IntVar(&v.connections, "connections", 64, "senders, each with a connection of its own")
+	all.BoolVar(&v.oneConnection, "one-connection", false, "let all senders share one client, which batches")
+	all.IntVar(&v.clients, "clients", 1, "producing clients")
+	all.IntVar(&v.groups, "groups", 1, "consumer groups; each reads everything")
+	all.IntVar(&v.partitions, "partitions", 1, "partitions of the topic")
+	all.IntVar(&v.bytes, "bytes", 1024, "bytes of a record's value")
+	all.IntVar(&v.records, "records", 1_000_000, "records in all; 0 is without limit")
+	all.Float64Var(&v.seconds, "seconds", 5, "length of the measured window; 0 is without limit where records set one")
+	all.IntVar(&v.rate, "rate", 5000, "records a second")
+	all.StringVar(&v.codec, "codec", "none", "none, gzip, snappy, lz4 or zstd")
+	own := flag.NewFlagSet("load "+s.name, flag.ExitOnError)
+	for _, name := range slices.Concat(common, s.flags) {
+		given := all.Lookup(name)
+		if value, ok := s.defaults[name]; ok {
+			given.DefValue = value
+			if err := given.Value.Set(value); err != nil {
+				panic(err)
+			}
+		}
+		own.Var(given.Value, name, given.Usage)
 	}
-	sort.Slice(l, func(i, j int) bool { return l[i] < l[j] })
-	at := func(share float64) float64 {
-		return l[min(len(l)-1, int(share*float64(len(l))))].Seconds() * 1000
+	return v, own
+}
+
+// check refuses numbers that no story can mean.
+func (s *settings) check() error {
+	for _, number := range []struct {
+		name  string
+		value int
+	}{
+		{"connections", s.connections}, {"clients", s.clients}, {"groups", s.groups}, {"partitions", s.partitions},
+		{"bytes", s.bytes}, {"rate", s.rate},
+	} {
+		if number.value < 1 {
+			return fmt.Errorf("--%s is at least 1", number.name)
+		}
 	}
-	return fmt.Sprintf("p50 %.2f ms, p99 %.2f ms, p99.9 %.2f ms, most %.2f ms (%d samples)",
-		at(0.5), at(0.99), at(0.999), at(1), len(l))
+	if s.records < 0 || s.seconds < 0 || s.warmSeconds < 0 {
+		return errors.New("--records, --seconds and --warm are not negative")
+	}
+	if !slices.Contains(codecs, s.codec) {
+		return fmt.Errorf("--codec is one of %s", strings.Join(codecs, ", "))
+	}
+	return nil
+}
+
+// open prepares what costs time before anything is measured: the payloads, and the way to the broker.
+func (s *settings) open() error {
+	var err error
+	if s.payloads, err = newPayloads(s.payloadFile, s.generate, s.bytes); err != nil {
+		return err
+	}
+	protocol, address, found := strings.Cut(s.address, "://")
+	switch {
+	case !found:
+		return usageError("--broker is kafka://HOST:PORT or nats://HOST:PORT")
+	case protocol == "kafka":
+		s.broker = &kafkaBroker{address: address, settings: s}
+	case protocol == "nats":
+		if s.partitions > 1 || s.codec != "none" || len(s.topicConfig) > 0 {
+			return usageError("NATS has no --partitions, --codec and --topic-config")
+		}
+		s.broker = &natsBroker{address: s.address, bytes: s.bytes}
+	default:
+		return usageError("no client here speaks " + protocol)
+	}
+	if s.topic == "" {
+		s.topic = fresh("load")
+	}
+	s.out = newReporter(os.Stdout, os.Stderr, s.broker.client())
+	return nil
+}
+
+// fresh names what no earlier run has made.
+func fresh(name string) string {
+	return fmt.Sprintf("%s-%x", name, time.Now().UnixNano())
+}
+
+func (s *settings) window() time.Duration { return seconds(s.seconds) }
+func (s *settings) warm() time.Duration   { return seconds(s.warmSeconds) }
+
+func seconds(number float64) time.Duration { return time.Duration(number * float64(time.Second)) }
+
+// keyValues are settings in the words of the broker.
+type keyValues map[string]string
+
+func (k keyValues) String() string { return "" }
+
+func (k keyValues) Set(text string) error {
+	key, value, found := strings.Cut(text, "=")
+	if !found || key == "" {
+		return errors.New("this wants KEY=VALUE")
+	}
+	k[key] = value
+	return nil
 }

@@ -1,52 +1,28 @@
 package main
 
 import (
-	"fmt"
-	"os"
-	"strconv"
-	"strings"
+	"runtime/debug"
+	"syscall"
+	"time"
 )
 
-// usageOf says what the broker's process has used: CPU seconds and resident memory.
-type usageOf struct {
-	cpuSeconds float64
-	mib        float64
-	peakMib    float64
+// cpu is what this process has used until now, user and system.
+func cpu() time.Duration {
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		panic(err) // The kernel knows only errors that this call cannot make.
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
-// The kernel counts in ticks of this length (sysconf _SC_CLK_TCK is 100 on Linux).
-const ticksPerSecond = 100
-
-func (s *setup) usage() usageOf {
-	if s.pid == 0 {
-		return usageOf{}
-	}
-	var used usageOf
-	if stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.pid)); err == nil {
-		// The name may hold anything, so that fields count from the last parenthesis.
-		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-		user, _ := strconv.ParseFloat(fields[11], 64)
-		system, _ := strconv.ParseFloat(fields[12], 64)
-		used.cpuSeconds = (user + system) / ticksPerSecond
-	}
-	if status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.pid)); err == nil {
-		for line := range strings.Lines(string(status)) {
-			words := strings.Fields(line)
-			if len(words) < 2 {
-				continue
-			}
-			kib, _ := strconv.ParseFloat(words[1], 64)
-			switch words[0] {
-			case "VmRSS:":
-				used.mib = kib / 1024
-			case "VmHWM:":
-				used.peakMib = kib / 1024
+// versionOf a module that this binary was built with.
+func versionOf(module string) string {
+	if built, ok := debug.ReadBuildInfo(); ok {
+		for _, dependency := range built.Deps {
+			if dependency.Path == module {
+				return dependency.Version
 			}
 		}
 	}
-	return used
-}
-
-func (u usageOf) since(before usageOf) string {
-	return fmt.Sprintf("broker CPU %.2f s, memory %.0f MiB (peak %.0f)", u.cpuSeconds-before.cpuSeconds, u.mib, u.peakMib)
+	return "of unknown version"
 }

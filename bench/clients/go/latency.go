@@ -1,0 +1,305 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// The first bytes of a value say in hexadecimal digits when it was due.
+	stampBytes = 16
+	// What has not come so long after the last record was sent is lost.
+	lateAfter = 10 * time.Second
+	// Values that wait to be used again.
+	stampedFree = 16 << 10
+)
+
+// latency measures from when a record was due until a reader has it.
+func latency(ctx context.Context, s *settings) error { return endToEnd(ctx, s, "latency", 0) }
+
+// tail is the same with groups, each of which reads everything.
+func tail(ctx context.Context, s *settings) error { return endToEnd(ctx, s, "tail", s.groups) }
+
+func endToEnd(ctx context.Context, s *settings, name string, groups int) error {
+	if s.bytes < stampBytes {
+		return usageError(fmt.Sprintf("--bytes is at least %d: a record carries when it was due", stampBytes))
+	}
+	if s.seconds == 0 {
+		return usageError("--seconds sets the length of this story")
+	}
+	if err := s.broker.create(ctx, s.topic); err != nil {
+		return err
+	}
+	t, err := openTails(ctx, s, s.topic, groups)
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	if err := t.handshake(ctx); err != nil {
+		return err
+	}
+	warm := pace{now(), s.rate}
+	if err := t.send(ctx, warm, int(s.warmSeconds*float64(s.rate))); err != nil {
+		return err
+	}
+	window := s.out.begin(name)
+	result, err := t.measure(ctx, int(s.seconds*float64(s.rate)))
+	window.end()
+	if err != nil {
+		return err
+	}
+	result.report(window, s, groups)
+	return nil
+}
+
+// tails are a paced producer and the readers of what it sends.
+type tails struct {
+	settings *settings
+	readers  []*tailing
+	stream   stream
+	free     chan []byte
+	refused  atomic.Int64
+	stop     context.CancelFunc
+	running  sync.WaitGroup
+	failed   chan error
+}
+
+// tailing is one reader and what it has seen.
+type tailing struct {
+	reader reader
+	// Set when anything at all has come.
+	seen atomic.Bool
+	// Counts only what was due since then.
+	since atomic.Int64
+	found atomic.Pointer[latencies]
+	count atomic.Int64
+	wrong atomic.Int64
+}
+
+func openTails(ctx context.Context, s *settings, topic string, groups int) (*tails, error) {
+	ctx, stop := context.WithCancel(ctx)
+	t := &tails{settings: s, free: make(chan []byte, stampedFree), stop: stop, failed: make(chan error, 1)}
+	prefix := fresh(topic)
+	for i := range max(1, groups) {
+		group := ""
+		if groups > 0 {
+			group = fmt.Sprintf("%s-%d", prefix, i)
+		}
+		one, err := s.broker.openReader(ctx, topic, fromEnd, group)
+		if err != nil {
+			t.close()
+			return nil, err
+		}
+		reader := &tailing{reader: one}
+		reader.found.Store(newLatencies())
+		t.readers = append(t.readers, reader)
+	}
+	var err error
+	if t.stream, err = s.broker.openPaced(ctx, topic, t.confirmed); err != nil {
+		t.close()
+		return nil, err
+	}
+	for _, one := range t.readers {
+		if err := one.reader.ready(ctx); err != nil {
+			t.close()
+			return nil, err
+		}
+		t.running.Go(func() { t.fail(one.run(ctx)) })
+	}
+	return t, nil
+}
+
+func (t *tails) fail(err error) {
+	if err != nil {
+		select {
+		case t.failed <- err:
+		default:
+		}
+	}
+}
+
+func (t *tails) confirmed(value []byte, err error) {
+	if err != nil {
+		t.refused.Add(1)
+	}
+	select {
+	case t.free <- value:
+	default:
+	}
+}
+
+func (one *tailing) run(ctx context.Context) error {
+	var since time.Duration
+	var found *latencies
+	var arrived time.Duration
+	count, wrong := 0, 0
+	see := func(value []byte) {
+		due, err := unstamp(value)
+		if err != nil {
+			wrong++
+			return
+		}
+		if due >= since {
+			found.add(arrived - due)
+			count++
+		}
+	}
+	for ctx.Err() == nil {
+		some, err := one.reader.read(ctx, func(value []byte) {
+			if arrived == 0 {
+				arrived, since, found = now(), time.Duration(one.since.Load()), one.found.Load()
+			}
+			see(value)
+		})
+		if err != nil && ctx.Err() == nil {
+			return err
+		}
+		if some.records > 0 {
+			one.seen.Store(true)
+		}
+		one.count.Add(int64(count))
+		one.wrong.Add(int64(wrong + some.faults))
+		count, wrong, arrived = 0, 0, 0
+	}
+	return nil
+}
+
+// stamp puts into a value when it was due, so that it stays text.
+func stamp(value []byte, due time.Duration) {
+	const digits = "0123456789abcdef"
+	for i := range stampBytes {
+		value[i] = digits[due>>(4*(stampBytes-1-i))&15]
+	}
+}
+
+func unstamp(value []byte) (time.Duration, error) {
+	if len(value) < stampBytes {
+		return 0, errors.New("too short for a stamp")
+	}
+	due, err := strconv.ParseInt(string(value[:stampBytes]), 16, 64)
+	return time.Duration(due), err
+}
+
+// put sends one record with its due time.
+func (t *tails) put(ctx context.Context, i int, due time.Duration) {
+	var value []byte
+	select {
+	case value = <-t.free:
+	default:
+		value = make([]byte, t.settings.bytes)
+	}
+	copy(value, t.settings.payloads.at(i))
+	stamp(value, due)
+	t.stream.put(ctx, value)
+}
+
+// handshake returns when every reader has had a record: from then on none of them misses one.
+func (t *tails) handshake(ctx context.Context) error {
+	for range int(time.Minute / (50 * time.Millisecond)) {
+		t.put(ctx, 0, 0)
+		pause(ctx, 50*time.Millisecond)
+		waiting := 0
+		for _, one := range t.readers {
+			if !one.seen.Load() {
+				waiting++
+			}
+		}
+		if err := t.trouble(ctx); err != nil || waiting == 0 {
+			return err
+		}
+	}
+	return errors.New("a reader got nothing within a minute")
+}
+
+func (t *tails) trouble(ctx context.Context) error {
+	select {
+	case err := <-t.failed:
+		return err
+	default:
+		return ctx.Err()
+	}
+}
+
+// send puts so many records, each when it is due.
+func (t *tails) send(ctx context.Context, p pace, records int) error {
+	for i := range records {
+		due := p.due(i)
+		sleepUntil(ctx, due)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		t.put(ctx, i, due)
+	}
+	return nil
+}
+
+// tailsResult is what one window of paced records came to.
+type tailsResult struct {
+	sent, received, errors int
+	found                  *latencies
+}
+
+// measure sends so many records and waits until every reader has had them all.
+func (t *tails) measure(ctx context.Context, records int) (tailsResult, error) {
+	result := tailsResult{sent: records, found: newLatencies()}
+	t.refused.Store(0)
+	p := pace{now(), t.settings.rate}
+	for _, one := range t.readers {
+		one.found.Store(newLatencies())
+		one.count.Store(0)
+		one.wrong.Store(0)
+		one.since.Store(int64(p.start))
+	}
+	if err := t.send(ctx, p, records); err != nil {
+		return result, err
+	}
+	for deadline := now() + lateAfter; now() < deadline; pause(ctx, time.Millisecond) {
+		if err := t.trouble(ctx); err != nil {
+			return result, err
+		}
+		if t.arrived(records) {
+			break
+		}
+	}
+	for _, one := range t.readers {
+		had := int(one.count.Load())
+		result.received += had
+		result.errors += max(had-records, records-had) + int(one.wrong.Load())
+		result.found.merge(one.found.Load())
+	}
+	result.errors += int(t.refused.Load())
+	return result, nil
+}
+
+func (t *tails) arrived(records int) bool {
+	for _, one := range t.readers {
+		if one.count.Load() < int64(records) {
+			return false
+		}
+	}
+	return true
+}
+
+func (r tailsResult) report(window *window, s *settings, groups int) {
+	extra := map[string]any{"rate_asked": s.rate, "sent": r.sent}
+	if groups > 0 {
+		extra["groups"] = groups
+	}
+	window.report(r.received, r.received*s.bytes, r.errors, r.found, extra)
+}
+
+func (t *tails) close() {
+	t.stop()
+	t.running.Wait()
+	if t.stream != nil {
+		t.stream.close()
+	}
+	for _, one := range t.readers {
+		one.reader.close()
+	}
+}
