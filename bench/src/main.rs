@@ -17,17 +17,17 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Draws the charts and docs/benchmarks.md from the records.
-    Report,
+    Report(report::ReportArguments),
     /// Compares with the last recorded run on this machine.
-    Baseline,
+    Baseline(baseline::BaselineArguments),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let place = Place::of_this_build();
     let done = match arguments.command {
-        Some(Command::Report) => report::run(&place),
-        Some(Command::Baseline) => baseline::run(&place),
+        Some(Command::Report(arguments)) => report::run(&place, &arguments),
+        Some(Command::Baseline(arguments)) => baseline::run(&place, &arguments),
         None => Ok(()),
     };
     match done {

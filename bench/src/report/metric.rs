@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::spread::Spread;
 use crate::record::{Measure, Record};
 
 /// One figure of a measured window.
@@ -17,6 +18,8 @@ pub enum Metric {
     BrokerCpuPerGb,
     /// The loader's CPU seconds per million records.
     ClientCpu,
+    /// The mean latency in microseconds; some clients tell no other.
+    Mean,
     /// The median latency in microseconds.
     P50,
     /// The 99th percentile in microseconds.
@@ -55,12 +58,13 @@ pub enum Better {
 }
 
 /// The metrics that every record may have, in the order in which they are told.
-pub const COMMON: [Metric; 16] = [
+pub const COMMON: [Metric; 17] = [
     Metric::Rate,
     Metric::Throughput,
     Metric::BrokerCpu,
     Metric::BrokerCpuPerGb,
     Metric::ClientCpu,
+    Metric::Mean,
     Metric::P50,
     Metric::P99,
     Metric::P999,
@@ -98,6 +102,7 @@ impl Metric {
             Metric::BrokerCpu => measure.broker_cpu_s_per_million(),
             Metric::BrokerCpuPerGb => per_gb(measure.broker_cpu_s?),
             Metric::ClientCpu => measure.client_cpu_s_per_million(),
+            Metric::Mean => latency?.mean,
             Metric::P50 => latency?.p50,
             Metric::P99 => latency?.p99,
             Metric::P999 => latency?.p999,
@@ -124,6 +129,7 @@ impl Metric {
             Metric::BrokerCpu => "broker CPU s per million",
             Metric::BrokerCpuPerGb => "broker CPU s per GB",
             Metric::ClientCpu => "client CPU s per million",
+            Metric::Mean => "mean latency",
             Metric::P50 => "p50",
             Metric::P99 => "p99",
             Metric::P999 => "p99.9",
@@ -158,10 +164,18 @@ impl Metric {
     /// A value in the form in which a table shows it.
     pub fn show(&self, value: f64) -> String {
         match self {
-            Metric::P50 | Metric::P99 | Metric::P999 | Metric::Max => super::text::duration_us(value),
+            Metric::Mean | Metric::P50 | Metric::P99 | Metric::P999 | Metric::Max => {
+                super::text::duration_us(value)
+            }
             Metric::More(name) if name.ends_with("_us") => super::text::duration_us(value),
             _ => super::text::figure(value),
         }
+    }
+
+    /// The median, and the lowest and the highest round where they read differently.
+    pub fn show_spread(&self, values: &Spread) -> String {
+        let [low, median, high] = [values.min(), values.median(), values.max()].map(|value| self.show(value));
+        if low == median && high == median { median } else { format!("{median} ({low} to {high})") }
     }
 }
 

@@ -111,7 +111,8 @@ impl Results {
         let Some(last) = records.iter().max_by(|a, b| a.stamp.cmp(&b.stamp)) else {
             return Results::default();
         };
-        let home: Vec<&Record> = records.iter().filter(|record| record.machine == last.machine).collect();
+        let mut home: Vec<&Record> = records.iter().filter(|record| record.machine == last.machine).collect();
+        home.sort_by_cached_key(|record| (&record.stamp, record.file_name()));
         let mut cases: BTreeMap<(&str, &str), Vec<&Record>> = BTreeMap::new();
         for record in home.iter().filter(|record| record.skipped.is_none()) {
             cases.entry((&record.story, &record.case)).or_default().push(record);
@@ -263,7 +264,8 @@ const STORIES: [&str; 12] = [
     "idle",
     "log",
 ];
-const PEERS: [&str; 6] = [OURS, MEASURE_OF_ALL, "nats", "rabbitmq", "rocketmq", "artemis"];
+/// The peers in the order in which they are told.
+pub const PEERS: [&str; 6] = [OURS, MEASURE_OF_ALL, "nats", "rabbitmq", "rocketmq", "artemis"];
 
 type Place = (usize, String, Vec<(String, u64)>, usize, String, usize, String, String, String);
 
