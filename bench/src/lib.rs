@@ -10,4 +10,5 @@ pub mod place;
 pub mod process;
 pub mod record;
 pub mod report;
+pub mod run;
 pub mod story;

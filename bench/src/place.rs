@@ -50,6 +50,16 @@ impl Place {
         self.root.join("target/bench/load")
     }
 
+    /// The program that appends to our log without a broker, built from core/commitlog/examples.
+    pub fn append_example(&self) -> PathBuf {
+        self.root.join("target/release/examples/append")
+    }
+
+    /// What the loader of the newest run has said to people.
+    pub fn loader_log(&self) -> PathBuf {
+        self.root.join("target/bench/loader.log")
+    }
+
     /// Forebay's release binary: a peer like the others, and the light generator.
     pub fn forebay(&self) -> PathBuf {
         self.root.join("target/release/forebay")

@@ -10,7 +10,7 @@ use rustix::process::Signal;
 
 use crate::failure::{Failure, check_interrupt};
 use crate::process::group::{Group, LOOK_EVERY};
-use crate::process::sample::{Sample, disk_used, family};
+use crate::process::sample::{Sample, disk_used, drop_from_page_cache, family};
 
 /// How long a broker may take to end by itself.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
@@ -131,6 +131,19 @@ impl Broker {
         Sample::of(&self.pids())
     }
 
+    /// Whether anything runs of it: of what is only a loader, nothing does.
+    pub fn has_processes(&self) -> bool {
+        !self.groups.is_empty()
+    }
+
+    /// Has the most resident memory count from now on.
+    pub fn forget_peak(&self) {
+        for pid in self.pids() {
+            // Where the kernel does not allow it, the peak counts from the start, as it would anyway.
+            let _ = fs::write(format!("/proc/{pid}/clear_refs"), "5");
+        }
+    }
+
     /// Flushes since its start, where they can be counted.
     pub fn flushes(&self) -> Option<u64> {
         self.count_flushes.as_ref().and_then(|count| count())
@@ -158,6 +171,13 @@ impl Broker {
             group.stop(Signal::TERM, STOP_LIMIT);
         }
         self.begun = None;
+    }
+
+    /// Has the pages of all its files leave the page cache. Only what is on the disk can leave, so all of it is
+    /// flushed before; and only what nobody maps, so nothing may run.
+    pub fn drop_from_page_cache(&self) -> Result<(), Failure> {
+        assert!(self.groups.is_empty(), "a broker that runs keeps its pages");
+        drop_from_page_cache(&self.dir)
     }
 
     fn log_of(&self, name: &str) -> PathBuf {

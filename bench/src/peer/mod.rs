@@ -3,11 +3,19 @@
 //! A peer is data and three steps (fetch, start, load); everything that runs is a `Broker`, which ends all its
 //! processes when it is dropped.
 
+mod alone;
 mod broker;
+mod clients;
+pub mod fetch;
+pub mod forebay;
+mod kafka;
+mod nats;
 pub mod port;
+pub mod probe;
 
 use std::path::PathBuf;
 
+pub use alone::{COMMITLOG, FIO};
 pub use broker::Broker;
 
 use crate::failure::Failure;
@@ -62,7 +70,8 @@ pub trait Peer: Sync {
 }
 
 /// All peers in the order of the tables. The first is what ratios are given to.
-pub const PEERS: &[&dyn Peer] = &[];
+pub const PEERS: &[&dyn Peer] =
+    &[&kafka::Kafka, &forebay::Forebay, &nats::Nats, &alone::CommitLog, &alone::Fio];
 
 /// The peer of that name.
 pub fn find(name: &str) -> Option<&'static dyn Peer> {

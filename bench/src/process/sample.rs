@@ -5,6 +5,9 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use rustix::fs::{Advice, fadvise};
+
+use crate::failure::Failure;
 use crate::machine::kib_of;
 
 /// What a set of processes has used up to a moment.
@@ -118,6 +121,24 @@ pub fn disk_used(dir: &Path) -> u64 {
         sum += if meta.is_dir() { disk_used(&entry.path()) } else { meta.blocks() * 512 };
     }
     sum
+}
+
+/// Has the pages of all files under a folder leave the page cache, after they were flushed.
+pub fn drop_from_page_cache(dir: &Path) -> Result<(), Failure> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            drop_from_page_cache(&entry.path())?;
+        } else if kind.is_file() {
+            let file = fs::File::open(entry.path())?;
+            file.sync_all()?;
+            let whole = None;
+            fadvise(&file, 0, whole, Advice::DontNeed)
+                .map_err(|why| Failure::new(format!("{}: {why}", entry.path().display())))?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

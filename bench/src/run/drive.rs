@@ -1,0 +1,265 @@
+//! One loader against one broker: its lines, and what the broker used between them.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::{Duration, Instant};
+
+use crate::failure::{Failure, check_interrupt};
+use crate::peer::{Broker, fetch};
+use crate::process::{Group, Sample};
+use crate::record::Measure;
+use crate::story::{Event, Load};
+
+/// How often the broker's memory is looked at in a long window, and its life at any time.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// In windows that are longer, the memory is followed second by second.
+const FOLLOWED_FROM: Duration = Duration::from_secs(60);
+/// Lines that may wait to be read.
+const LINES_MAX: usize = 1024;
+/// Lines of a loader's words that stand in the message when it fails.
+const TAIL_LINES: usize = 12;
+
+const MIB: f64 = (1 << 20) as f64;
+
+/// A loader's word and the figures of the broker in one window, still open.
+struct Open {
+    name: String,
+    begun: Instant,
+    sample: Sample,
+    flushes: Option<u64>,
+    /// Resident memory in MiB, once a second.
+    memory_mib: Vec<f64>,
+    looked: Instant,
+}
+
+/// What came of one loader's run.
+pub struct Driven {
+    /// Its measured windows.
+    pub measures: Vec<Measure>,
+    /// How the client called itself, where it did.
+    pub client: Option<String>,
+}
+
+/// Runs a loader to its end, but not longer than the limit, and samples the broker as its lines come.
+pub fn drive(load: &mut Load, broker: &mut Broker, log: &Path, limit: Duration) -> Result<Driven, Failure> {
+    for command in &mut load.before {
+        run_quietly(command, log, limit)?;
+    }
+    let said = File::create(log)?;
+    load.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(said);
+    let mut loader = Group::start("the loader", &mut load.command)?;
+    let out = loader.child().stdout.take().expect("stdout was piped");
+    let (sender, lines) = sync_channel(LINES_MAX);
+    std::thread::spawn(move || {
+        for line in BufReader::new(out).lines() {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    let mut windows = Windows { open: None, measures: Vec::new() };
+    let start = Instant::now();
+    loop {
+        check_interrupt()?;
+        match lines.recv_timeout(LOOK_EVERY) {
+            Ok(line) => {
+                let event = load.dialect.line(&line?).map_err(|why| failure(log, &why))?;
+                windows.see(event, broker)?;
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => windows.look(broker),
+        }
+        broker.check_alive()?;
+        if start.elapsed() > limit {
+            return Err(failure(log, &format!("the loader was not done after {} s", limit.as_secs())));
+        }
+    }
+    let status = loader.wait(limit)?;
+    if !status.success() {
+        return Err(failure(log, &format!("the loader failed: {status}")));
+    }
+    let event = load.dialect.end().map_err(|why| failure(log, &why))?;
+    windows.see(event, broker)?;
+    if let Some(open) = windows.open {
+        return Err(failure(log, &format!("the loader began '{}' and did not end it", open.name)));
+    }
+    if windows.measures.is_empty() {
+        return Err(failure(log, "the loader measured nothing"));
+    }
+    let client = windows.measures.iter_mut().filter_map(take_client).last();
+    Ok(Driven { measures: windows.measures, client })
+}
+
+struct Windows {
+    open: Option<Open>,
+    measures: Vec<Measure>,
+}
+
+impl Windows {
+    fn see(&mut self, event: Option<Event>, broker: &Broker) -> Result<(), Failure> {
+        match event {
+            None => {}
+            Some(Event::Begin(name)) => {
+                if let Some(open) = &self.open {
+                    return Err(Failure::new(format!("the loader began '{name}' within '{}'", open.name)));
+                }
+                self.open = Some(Open::now(name, broker));
+            }
+            Some(Event::End(mut measure)) => {
+                match self.open.take() {
+                    Some(open) if open.name == measure.measure => open.close(&mut measure, broker),
+                    Some(open) => {
+                        let names = format!("'{}' after it began '{}'", measure.measure, open.name);
+                        return Err(Failure::new(format!("the loader ended {names}")));
+                    }
+                    // A loader that only sums up: what the broker used meanwhile is not known.
+                    None => {}
+                }
+                self.measures.push(*measure);
+            }
+        }
+        Ok(())
+    }
+
+    /// Follows the memory of a long window.
+    fn look(&mut self, broker: &Broker) {
+        if let Some(open) = self.open.as_mut().filter(|open| open.looked.elapsed() >= Duration::from_secs(1))
+        {
+            open.looked = Instant::now();
+            open.memory_mib.push(broker.sample().rss_bytes as f64 / MIB);
+        }
+    }
+}
+
+impl Open {
+    fn now(name: String, broker: &Broker) -> Open {
+        broker.forget_peak();
+        Open {
+            name,
+            begun: Instant::now(),
+            flushes: broker.flushes(),
+            looked: Instant::now(),
+            memory_mib: Vec::new(),
+            sample: broker.sample(),
+        }
+    }
+
+    /// Fills in what the broker used since; the sample comes before anything else that takes time.
+    fn close(self, measure: &mut Measure, broker: &Broker) {
+        if !broker.has_processes() {
+            return;
+        }
+        let sample = broker.sample();
+        measure.broker_cpu_s = Some((sample.cpu_s - self.sample.cpu_s).max(0.0));
+        measure.broker_rss_mib = Some(sample.rss_bytes as f64 / MIB);
+        measure.broker_rss_peak_mib = Some(sample.rss_peak_bytes as f64 / MIB);
+        measure.written_bytes = Some(sample.written_bytes.saturating_sub(self.sample.written_bytes));
+        measure.flushes = self.flushes.zip(broker.flushes()).map(|(then, now)| now.saturating_sub(then));
+        measure.disk_used_bytes = Some(broker.disk_used());
+        if self.begun.elapsed() >= FOLLOWED_FROM && !self.memory_mib.is_empty() {
+            let each_minute: Vec<f64> = self.memory_mib.iter().step_by(60).map(|mib| mib.round()).collect();
+            measure.more.insert("broker_rss_each_minute_mib".into(), each_minute.into());
+        }
+    }
+}
+
+/// Measures a step that no loader does: the broker's use while `step` runs.
+pub fn watch(
+    name: &str,
+    broker: &mut Broker,
+    step: impl FnOnce(&mut Broker) -> Result<(), Failure>,
+) -> Result<Measure, Failure> {
+    let open = Open::now(name.to_string(), broker);
+    step(broker)?;
+    let mut measure =
+        Measure { measure: name.into(), seconds: open.begun.elapsed().as_secs_f64(), ..Measure::default() };
+    open.close(&mut measure, broker);
+    Ok(measure)
+}
+
+fn run_quietly(command: &mut Command, log: &Path, limit: Duration) -> Result<(), Failure> {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(log)?);
+    let status = Group::start("the loader", command)?.wait(limit)?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(failure(log, &format!("what comes before the loader failed: {status}")))
+    }
+}
+
+fn failure(log: &Path, what: &str) -> Failure {
+    let said = fs::read(log).unwrap_or_default();
+    let tail = fetch::tail(&String::from_utf8_lossy(&said), TAIL_LINES);
+    Failure::new(if tail.is_empty() { what.to_string() } else { format!("{what}\n{tail}") })
+}
+
+fn take_client(measure: &mut Measure) -> Option<String> {
+    measure.more.remove("client")?.as_str().map(String::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::story::JsonLines;
+
+    const LIMIT: Duration = Duration::from_secs(60);
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    /// A broker that works for its living, and a loader that says this.
+    fn run(script: &str) -> Result<Driven, Failure> {
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().join("home");
+        fs::create_dir(&home).unwrap();
+        let mut broker = Broker::new("thing", &home, "kafka://127.0.0.1:1".into());
+        broker.spawn("main", &mut shell("while true; do :; done")).unwrap();
+        let mut load = Load {
+            client: "sh".into(),
+            before: vec![],
+            command: shell(script),
+            dialect: Box::new(JsonLines),
+            notes: vec![],
+        };
+        drive(&mut load, &mut broker, &dir.path().join("log"), LIMIT)
+    }
+
+    #[test]
+    fn the_broker_is_measured_within_the_window() {
+        let driven = run(r#"echo '{"begin":"a"}'; sleep 0.3; echo '{"measure":"a","records":5,"seconds":0.3,"client":"sh 1"}'"#)
+            .unwrap_or_else(|why| panic!("{why}"));
+        let measure = &driven.measures[0];
+        assert_eq!((measure.records, driven.client.as_deref()), (5, Some("sh 1")));
+        let cpu_s = measure.broker_cpu_s.unwrap();
+        assert!((0.01..1.0).contains(&cpu_s), "{cpu_s}");
+        assert!(measure.broker_rss_mib.unwrap() > 0.1 && measure.more.is_empty());
+    }
+
+    #[test]
+    fn several_windows_are_measured_apart() {
+        let script = r#"for w in cold warm; do echo "{\"begin\":\"$w\"}"; echo "{\"measure\":\"$w\"}"; done"#;
+        let names: Vec<String> =
+            run(script).unwrap_or_else(|w| panic!("{w}")).measures.into_iter().map(|m| m.measure).collect();
+        assert_eq!(names, ["cold", "warm"]);
+    }
+
+    #[test]
+    fn a_loader_that_fails_is_quoted() {
+        let why = run("echo out of luck >&2; exit 3").err().unwrap().to_string();
+        assert!(why.contains("out of luck") && why.contains('3'), "{why}");
+    }
+
+    #[test]
+    fn a_window_that_stays_open_or_is_closed_by_another_is_an_error() {
+        assert!(run(r#"echo '{"begin":"a"}'"#).err().unwrap().to_string().contains("did not end it"));
+        let other = run(r#"echo '{"begin":"a"}'; echo '{"measure":"b"}'"#).err().unwrap().to_string();
+        assert!(other.contains("'b' after it began 'a'"), "{other}");
+        assert!(run("true").err().unwrap().to_string().contains("measured nothing"));
+    }
+}

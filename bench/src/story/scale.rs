@@ -1,0 +1,38 @@
+//! How long everything takes.
+
+/// How much time a run may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// Minutes: to see that things work and roughly where they stand.
+    Quick,
+    /// What the page of figures is made from.
+    Standard,
+    /// Hours: all combinations, the largest backlog, an hour at half of the peak.
+    Full,
+}
+
+impl Scale {
+    /// The value for this scale.
+    pub fn pick<T>(self, quick: T, standard: T, full: T) -> T {
+        match self {
+            Scale::Quick => quick,
+            Scale::Standard => standard,
+            Scale::Full => full,
+        }
+    }
+
+    /// The measured window of a case without a length of its own, in seconds.
+    pub fn seconds(self) -> u32 {
+        self.pick(3, 10, 30)
+    }
+
+    /// How long the same work is done before it is measured, in seconds.
+    pub fn warm_s(self) -> u32 {
+        self.pick(1, 5, 10)
+    }
+
+    /// How often everything is run unless told otherwise.
+    pub fn rounds(self) -> u32 {
+        self.pick(1, 3, 3)
+    }
+}
