@@ -4,6 +4,7 @@
 //! Continuous integration also refuses a skip (`--no-skips`): there, a test that did not run is a hole.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod check;
 mod fuzz;
 mod run;
@@ -80,6 +81,12 @@ const COMMANDS: &[Command] = &[
         about: "every decoder fed with broken bytes, guided by the code it reaches: `fuzz kafka --for 10m`",
         takes_arguments: true,
         run: |task| Ok(fuzz::fuzz(&task.root, &task.args)),
+    },
+    Command {
+        name: "bench",
+        about: "the same work on Forebay and its peers: `bench classic --quick --peer kafka`; `bench list`",
+        takes_arguments: true,
+        run: |task| Ok(bench::bench(&task.root, &task.args)),
     },
 ];
 
