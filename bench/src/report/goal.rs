@@ -101,29 +101,26 @@ impl Goal {
     /// Reached, missed or not measured.
     pub fn judge(&self, results: &Results) -> Verdict {
         let Some(line) = self.ours.find(results) else {
-            return Verdict::NotMeasured(format!("Forebay: {}", self.ours.words()));
+            return Verdict::NotMeasured("of Forebay".into());
         };
         let ours = median(line, &self.ours.metric);
         let other = match &self.against {
             Against::Nothing => return self.verdict(Found { ours, other: None, value: ours }),
             Against::Ours(pick) => match pick.find(results) {
                 Some(other) if other.run == line.run => median(other, &pick.metric),
-                Some(_) => return Verdict::NotMeasured(format!("in one run with Forebay: {}", pick.words())),
-                None => return Verdict::NotMeasured(format!("Forebay: {}", pick.words())),
+                Some(_) => return Verdict::NotMeasured(format!("in the same run: {}", pick.words())),
+                None => return Verdict::NotMeasured(format!("of Forebay: {}", pick.words())),
             },
             Against::Peer { peer, setting } => match self.ours.find_peer(results, line, peer, setting) {
                 Some(other) => median(other, &self.ours.metric),
                 None => {
                     let name = super::text::peer_name(peer);
-                    return Verdict::NotMeasured(format!(
-                        "{name} ({setting}) in the same run: {}",
-                        self.ours.words()
-                    ));
+                    return Verdict::NotMeasured(format!("of {name} ({setting}) in the same run"));
                 }
             },
         };
         if other <= 0.0 {
-            return Verdict::NotMeasured(format!("more than nothing to divide by: {}", self.ours.words()));
+            return Verdict::NotMeasured("the figure to divide by is zero".into());
         }
         self.verdict(Found { ours, other: Some(other), value: ours / other })
     }
@@ -162,7 +159,7 @@ fn median(line: &Line, metric: &Metric) -> f64 {
 impl Pick {
     /// Our line: flushed before the confirm, and by a public client where one drove it.
     fn find<'a>(&self, results: &'a Results) -> Option<&'a Line> {
-        let found = self.lines(results, |line| line.subject.peer == OURS && line.flushed);
+        let found = self.lines(results, |line| line.is_ours() && line.flushed);
         if self.story.is_empty() {
             return self.highest(&found);
         }
@@ -181,7 +178,9 @@ impl Pick {
             let theirs = |line: &Line| line.subject.peer == peer && line.subject.setting == setting;
             return self.highest(&self.lines(results, theirs));
         }
-        results.beside(ours, peer, Some(setting)).filter(|line| self.counts(line))
+        results
+            .beside(ours, |line| line.subject.peer == peer && line.subject.setting == setting)
+            .filter(|line| self.counts(line))
     }
 
     fn lines<'a>(&self, results: &'a Results, whose: impl Fn(&Line) -> bool) -> Vec<&'a Line> {
@@ -268,11 +267,11 @@ mod tests {
                 Verdict::NotMeasured(what) => what,
                 other => panic!("{other:?}"),
             };
-        assert!(missing(&[]).starts_with("Forebay"));
-        assert!(missing(&both(200.0, 100.0)[..1]).starts_with("Kafka"));
+        assert!(missing(&[]).starts_with("of Forebay"));
+        assert!(missing(&both(200.0, 100.0)[..1]).starts_with("of Kafka"));
         let mut apart = both(200.0, 100.0);
         apart[1].run = "2026-11-20T00:00:00Z".into();
-        assert!(missing(&apart).starts_with("Kafka (as-it-comes) in the same run"));
+        assert!(missing(&apart).starts_with("of Kafka (as-it-comes) in the same run"));
     }
 
     #[test]

@@ -52,7 +52,7 @@ fn synchronous_sends() -> Vec<Goal> {
 
 fn batching_and_streams() -> Vec<Goal> {
     let batching = "the same, 64 threads over one connection (client batching)";
-    let threads = |metric| pick("classic", "64 threads, 1 connection", "", metric);
+    let threads = |metric| pick("classic", "64 threads on 1 connection", "", metric);
     let kib = "produce 1 KiB, one partition, idempotent, large batches";
     let small = "produce 124 B, same";
     let produce = |case, metric| pick("produce", case, "", metric);
@@ -61,20 +61,27 @@ fn batching_and_streams() -> Vec<Goal> {
     vec![
         goal(batching, threads(Metric::Rate), Bound::AtLeast(1.5), KAFKA),
         goal(batching, threads(Metric::BrokerCpu), Bound::AtMost(1.0 / 1.5), KAFKA),
-        goal(kib, produce("1 KiB", Metric::Rate), Bound::AtLeast(1.5), KAFKA),
-        goal(kib, produce("1 KiB", Metric::BrokerCpu), Bound::AtMost(1.0 / 3.0), KAFKA),
-        goal(small, produce("124 B", Metric::Rate), Bound::AtLeast(1.0), KAFKA),
-        goal(small, produce("124 B", Metric::BrokerCpu), Bound::AtMost(0.5), KAFKA),
-        goal(catch_up, consume("1 KiB", Metric::Rate), Bound::AtLeast(1.0), KAFKA),
-        goal(catch_up, consume("1 KiB", Metric::BrokerCpu), Bound::AtMost(0.7), KAFKA),
-        goal(catch_up, consume("124 B", Metric::Rate), Bound::AtLeast(1.0), KAFKA),
-        goal(catch_up, consume("124 B", Metric::BrokerCpu), Bound::AtMost(0.7), KAFKA),
+        goal(kib, produce("1 KiB, 1 partition, 1 client", Metric::Rate), Bound::AtLeast(1.5), KAFKA),
+        goal(
+            kib,
+            produce("1 KiB, 1 partition, 1 client", Metric::BrokerCpu),
+            Bound::AtMost(1.0 / 3.0),
+            KAFKA,
+        ),
+        goal(small, produce("124 B, 1 partition, 1 client", Metric::Rate), Bound::AtLeast(1.0), KAFKA),
+        goal(small, produce("124 B, 1 partition, 1 client", Metric::BrokerCpu), Bound::AtMost(0.5), KAFKA),
+        goal(catch_up, consume("1 KiB, 1 group", Metric::Rate), Bound::AtLeast(1.0), KAFKA),
+        goal(catch_up, consume("1 KiB, 1 group", Metric::BrokerCpu), Bound::AtMost(0.7), KAFKA),
+        goal(catch_up, consume("124 B, 1 group", Metric::Rate), Bound::AtLeast(1.0), KAFKA),
+        goal(catch_up, consume("124 B, 1 group", Metric::BrokerCpu), Bound::AtMost(0.7), KAFKA),
     ]
 }
 
 fn latency() -> Vec<Goal> {
     let name = "end to end at 5,000/s, 1 KiB";
-    let at = |metric, most| goal(name, pick("latency", "5000/s", "", metric), Bound::AtMost(most), KAFKA);
+    let at = |metric, most| {
+        goal(name, pick("latency", "5,000/s of 1 KiB", "", metric), Bound::AtMost(most), KAFKA)
+    };
     vec![at(Metric::P50, 1.0), at(Metric::P99, 0.5), at(Metric::P999, 0.25)]
 }
 
@@ -85,25 +92,30 @@ fn many_topics() -> Vec<Goal> {
         goal(name, rate(case, measure), Bound::AtLeast(least), Against::Ours(rate("1 topic", "warm")))
     };
     vec![
-        of_one("1000 topics", "warm", 0.8),
-        of_one("1000 topics", "cold", 0.5),
-        of_one("10000 topics", "warm", 0.8),
-        of_one("10000 topics", "cold", 0.5),
+        of_one("1,000 topics", "warm", 0.8),
+        of_one("1,000 topics", "cold", 0.5),
+        of_one("10,000 topics", "warm", 0.8),
+        of_one("10,000 topics", "cold", 0.5),
         goal(
             "10,000 partitions over 1,000 segments",
-            pick("segments", "1000 segments", "", Metric::Rss),
+            pick("segments", "1,000 segments", "idle (2)", Metric::Rss),
             Bound::AtMost(1.1),
-            Against::Ours(pick("segments", "10 segments", "", Metric::Rss)),
+            Against::Ours(pick("segments", "10 segments", "idle (2)", Metric::Rss)),
         ),
     ]
 }
 
 fn fairness_and_shards() -> Vec<Goal> {
-    let beside = pick("noisy", "", "beside", Metric::P99);
-    let alone = pick("noisy", "", "alone", Metric::P99);
+    let beside = pick("noisy", "1,000 small clients beside a full one", "beside", Metric::P99);
+    let alone = pick("noisy", "1,000 small clients beside a full one", "alone", Metric::P99);
     let shards = |metric: Metric| {
-        let one = Against::Ours(pick("shards", "1 shard", "", metric.clone()));
-        goal("1, 4, 16, 64 sync shards", pick("shards", "64 shards", "", metric), Bound::AtMost(2.0), one)
+        let one = Against::Ours(pick("shards", "1 sync shard", "latency", metric.clone()));
+        goal(
+            "1, 4, 16, 64 sync shards",
+            pick("shards", "64 sync shards", "latency", metric),
+            Bound::AtMost(2.0),
+            one,
+        )
     };
     vec![
         goal(
@@ -131,43 +143,52 @@ fn interleaved_and_log() -> Vec<Goal> {
         )
     };
     vec![
-        rate("batches of 1", "consume", 1.0),
-        rate("batches of 16", "consume", 1.0),
-        rate("batches of 1", "consume-cold", 0.5),
-        rate("batches of 16", "consume-cold", 0.5),
+        rate("batches of 1 among 1000 topics", "consume", 1.0),
+        rate("batches of 16 among 1000 topics", "consume", 1.0),
+        rate("batches of 1 among 1000 topics", "again", 0.5),
+        rate("batches of 16 among 1000 topics", "again", 0.5),
         log("64 KiB"),
         log("1 MiB"),
     ]
 }
 
 fn idle() -> Pick {
-    pick("idle", "", "idle", Metric::Rss)
+    pick("start", "empty", "idle", Metric::Rss)
 }
 
 fn memory_and_start() -> Vec<Goal> {
     let backlog = "20 million records, 10 GB";
     let at = |measure, metric| pick("backlog", "20 million records", measure, metric);
+    let resident =
+        |measure| goal(backlog, at(measure, Metric::RssPeak), Bound::AtMost(128.0), Against::Nothing);
     let all = "resident memory under all of the above";
-    let after = pick("idle", "", "after work", Metric::Rss);
+    let after = at("idle", Metric::Rss);
     vec![
         goal(all, pick("", "", "", Metric::RssPeak), Bound::AtMost(0.1), KAFKA),
         goal("resident memory, back down after work", after, Bound::AtMost(2.0), Against::Ours(idle())),
         goal("resident memory, idle", idle(), Bound::AtMost(20.0), Against::Nothing),
-        goal(backlog, at("beside", Metric::RssPeak), Bound::AtMost(128.0), Against::Nothing),
+        resident("fill"),
+        resident("beside"),
+        resident("read"),
         goal(
             backlog,
             at("beside", Metric::Rate),
             Bound::AtLeast(0.9),
-            Against::Ours(at("empty", Metric::Rate)),
+            Against::Ours(at("fill", Metric::Rate)),
         ),
-        goal(backlog, at("restart", Metric::Start), Bound::AtMost(2000.0), Against::Nothing),
-        goal("start, empty", pick("start", "", "", Metric::Start), Bound::AtMost(100.0), Against::Nothing),
+        goal(backlog, at("restart", Metric::Restart), Bound::AtMost(2000.0), Against::Nothing),
+        goal(
+            "start, empty",
+            pick("start", "empty", "idle", Metric::Start),
+            Bound::AtMost(100.0),
+            Against::Nothing,
+        ),
     ]
 }
 
 fn an_hour() -> Vec<Goal> {
     let name = "an hour at half of our peak";
-    let at = |metric| pick("hour", "", "", metric);
+    let at = |metric| pick("hour", "half of the peak", "latency", metric);
     let more = |name: &str| Metric::More(name.to_owned());
     vec![
         goal(
@@ -178,4 +199,29 @@ fn an_hour() -> Vec<Goal> {
         ),
         goal(name, at(more("worst_second_p99_us")), Bound::AtMost(3.0), Against::Ours(at(Metric::P99))),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::story::{STORIES, Scale};
+
+    #[test]
+    fn every_goal_names_a_case_that_the_stories_have() {
+        let cases: Vec<(&str, String)> = STORIES
+            .iter()
+            .flat_map(|story| (story.cases)(Scale::Full).into_iter().map(|case| (story.name, case.name)))
+            .collect();
+        for goal in all() {
+            let compared = match &goal.against {
+                Against::Ours(pick) => Some(pick),
+                Against::Peer { .. } | Against::Nothing => None,
+            };
+            for Pick { story, case, .. } in [Some(&goal.ours), compared].into_iter().flatten() {
+                let known = story.is_empty()
+                    || cases.iter().any(|known| (known.0, known.1.as_str()) == (story, case));
+                assert!(known, "{}: no case '{case}' in the story '{story}'", goal.case);
+            }
+        }
+    }
 }

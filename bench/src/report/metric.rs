@@ -42,6 +42,8 @@ pub enum Metric {
     Errors,
     /// From the start of the first process until the peer answered, in milliseconds.
     Start,
+    /// From the start of the process on the data that it has until it answered, in milliseconds.
+    Restart,
     /// A figure that the loader told beside those of the contract; the unit is the end of its name.
     More(String),
 }
@@ -58,7 +60,7 @@ pub enum Better {
 }
 
 /// The metrics that every record may have, in the order in which they are told.
-pub const COMMON: [Metric; 17] = [
+pub const COMMON: [Metric; 18] = [
     Metric::Rate,
     Metric::Throughput,
     Metric::BrokerCpu,
@@ -76,14 +78,22 @@ pub const COMMON: [Metric; 17] = [
     Metric::DiskUsed,
     Metric::Errors,
     Metric::Start,
+    Metric::Restart,
 ];
 
 const MIB: f64 = (1 << 20) as f64;
 
 impl Metric {
-    /// Everything that a window of a record tells.
-    pub fn all_of(record: &Record, measure: &Measure) -> Vec<(Metric, f64)> {
-        let common = COMMON.iter().filter_map(|metric| Some((metric.clone(), metric.of(record, measure)?)));
+    /// Everything that one window of a record tells.
+    pub fn all_of(record: &Record, place: usize) -> Vec<(Metric, f64)> {
+        let measure = &record.measures[place];
+        // The start belongs to the whole record; it is told once, with the first window.
+        let start_ms = record.start_ms.filter(|_| place == 0);
+        let value = |metric: &Metric| match metric {
+            Metric::Start => start_ms,
+            metric => metric.of(measure),
+        };
+        let common = COMMON.iter().filter_map(|metric| Some((metric.clone(), value(metric)?)));
         let more = measure.more.iter().filter_map(|(name, value)| {
             let value = value.as_f64().filter(|value| value.is_finite())?;
             Some((Metric::More(name.clone()), value))
@@ -91,7 +101,7 @@ impl Metric {
         common.chain(more).collect()
     }
 
-    fn of(&self, record: &Record, measure: &Measure) -> Option<f64> {
+    fn of(&self, measure: &Measure) -> Option<f64> {
         let latency = measure.latency_us.filter(|latency| latency.count > 0);
         let per_gb =
             |seconds: f64| (measure.payload_bytes > 0).then(|| seconds * 1e9 / measure.payload_bytes as f64);
@@ -116,7 +126,9 @@ impl Metric {
             }
             Metric::DiskUsed => Some(measure.disk_used_bytes? as f64 / MIB),
             Metric::Errors => Some(measure.errors as f64),
-            Metric::Start => record.start_ms,
+            Metric::Start => None,
+            Metric::Restart => (measure.records == 0 && measure.measure.ends_with("restart"))
+                .then_some(measure.seconds * 1e3),
             Metric::More(name) => measure.more.get(name)?.as_f64(),
         }
     }
@@ -141,6 +153,7 @@ impl Metric {
             Metric::DiskUsed => "disk used, MiB",
             Metric::Errors => "errors",
             Metric::Start => "start, ms",
+            Metric::Restart => "restart, ms",
             Metric::More(name) => return name.replace('_', " "),
         };
         title.to_owned()
@@ -196,8 +209,11 @@ mod tests {
     #[test]
     fn what_was_not_measured_is_no_zero() {
         let measure = Measure { records: 10, seconds: 2.0, ..Measure::default() };
-        let record = crate::report::fixture::record("classic", "1 connection", "kafka", 1);
-        let told: Vec<_> = Metric::all_of(&record, &measure).into_iter().map(|(metric, _)| metric).collect();
+        let record = Record {
+            measures: vec![measure],
+            ..crate::report::fixture::record("classic", "1 connection", "kafka", 1)
+        };
+        let told: Vec<_> = Metric::all_of(&record, 0).into_iter().map(|(metric, _)| metric).collect();
         assert_eq!(told, [Metric::Rate, Metric::Errors]);
     }
 

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use super::goal::{Goal, Verdict};
 use super::metric::Metric;
 use super::pictures::Picture;
-use super::results::{Line, OURS, Results};
+use super::results::{Line, Results};
 use super::table::{confirm_words, head, row};
 use super::text::{cell, factor, figure, peer_name};
 use super::{goals, table, wins};
@@ -70,7 +70,7 @@ fn goal_cells(goal: &Goal, verdict: &Verdict) -> Vec<String> {
         Verdict::Reached(found) => (found, "reached"),
         Verdict::Missed(found) => (found, "**missed**"),
         Verdict::NotMeasured(missing) => {
-            let why = format!("not measured: {}", cell(missing));
+            let why = format!("not measured ({})", cell(missing));
             cells.extend([String::new(), String::new(), String::new(), why]);
             return cells;
         }
@@ -104,8 +104,7 @@ const CLASSIC: &str = "classic";
 fn published(results: &Results) -> String {
     let mut peers: BTreeSet<(usize, &str)> = BTreeSet::new();
     for line in results.story(CLASSIC) {
-        let known = super::results::PEERS.iter().position(|peer| *peer == line.subject.peer);
-        peers.insert((known.unwrap_or(usize::MAX), &line.subject.peer));
+        peers.insert((super::results::place_of(&line.subject.peer), &line.subject.peer));
     }
     if peers.is_empty() {
         return String::new();
@@ -179,7 +178,7 @@ fn setting_of_the_runs(results: &Results) -> String {
         .lines
         .iter()
         .map(|line| {
-            let commit = if line.subject.peer == OURS { line.commit.clone() } else { String::new() };
+            let commit = if line.is_ours() { line.commit.clone() } else { String::new() };
             let name = peer_name(&line.subject.peer).to_owned();
             vec![name, cell(&line.peer_version), line.run.clone(), commit]
         })
@@ -229,8 +228,7 @@ fn caveats(results: &Results) -> String {
     if !alone.is_empty() {
         page += &format!("- Stories with a single round, whose noise is unknown: {}.\n", alone.join(", "));
     }
-    let uncommitted =
-        results.lines.iter().any(|line| line.subject.peer == OURS && line.commit.ends_with('+'));
+    let uncommitted = results.lines.iter().any(|line| line.is_ours() && line.commit.ends_with('+'));
     if uncommitted {
         page += "- Some of our figures were taken with uncommitted changes (`+` behind the commit).\n";
     }

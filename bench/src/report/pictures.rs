@@ -3,7 +3,7 @@
 use super::axis::Scale;
 use super::chart::{Chart, Colour, Confirm, Group, Row, Shape};
 use super::metric::Metric;
-use super::results::{Line, PEERS, Results};
+use super::results::{Line, Results, place_of};
 use super::text::{duration_us, figure, peer_name};
 
 /// One drawn chart.
@@ -103,10 +103,9 @@ fn row(line: &Line, shape: Shape, figures: String, with_client: bool) -> Row {
     if !line.beside_ours {
         label.push_str(" *");
     }
-    let known = PEERS.iter().position(|peer| *peer == subject.peer).unwrap_or(PEERS.len());
     Row {
         label,
-        colour: Colour(known as u8),
+        colour: Colour(place_of(&subject.peer) as u8),
         peer: name.to_owned(),
         confirm: if line.flushed { Confirm::Flush } else { Confirm::PageCache },
         shape,

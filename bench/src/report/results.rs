@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::machine::Machine;
 use crate::record::Record;
+use crate::story::STORIES;
 
 use super::metric::Metric;
 use super::spread::Spread;
@@ -13,6 +14,10 @@ use super::text::natural;
 pub const MEASURE_OF_ALL: &str = "kafka";
 /// Our own name among the peers.
 pub const OURS: &str = "forebay";
+/// Our log without a broker, in the story of the log alone.
+pub const OUR_LOG: &str = "commitlog";
+/// What that log is held against.
+pub const LOG_MEASURE: &str = "fio";
 /// The setting in which a peer runs as it comes.
 pub const AS_IT_COMES: &str = "as-it-comes";
 /// The setting in which a peer flushes before its confirm.
@@ -65,6 +70,11 @@ pub struct Line {
 }
 
 impl Line {
+    /// Whether it is about us.
+    pub fn is_ours(&self) -> bool {
+        is_ours(&self.subject.peer)
+    }
+
     /// One figure, over the rounds.
     pub fn figure(&self, metric: &Metric) -> Option<&Spread> {
         self.figures.get(metric)
@@ -135,30 +145,44 @@ impl Results {
         self.lines.iter().filter(move |line| line.subject.story == story)
     }
 
-    /// The line of a peer for the same window, taken in the same run. Among several clients the same one is preferred.
-    pub fn beside(&self, line: &Line, peer: &str, setting: Option<&str>) -> Option<&Line> {
+    /// The line of somebody else for the same window, taken in the same run. Among several clients the same one is
+    /// preferred.
+    pub fn beside(&self, line: &Line, wanted: impl Fn(&Line) -> bool) -> Option<&Line> {
         let same = |other: &&Line| {
             let (a, b) = (&line.subject, &other.subject);
             other.run == line.run
                 && (&a.story, &a.case, &a.measure) == (&b.story, &b.case, &b.measure)
-                && b.peer == peer
-                && setting.is_none_or(|setting| b.setting == setting)
+                && wanted(other)
         };
         let found: Vec<&Line> = self.lines.iter().filter(same).collect();
         let same_client = found.iter().find(|other| other.subject.client == line.subject.client);
         same_client.or(found.first()).copied()
     }
+
+    /// What a line is divided by: Kafka as it comes; beside the log alone, fio.
+    pub fn yardstick(&self, line: &Line) -> Option<&Line> {
+        self.beside(line, |other| match other.subject.peer.as_str() {
+            LOG_MEASURE => true,
+            MEASURE_OF_ALL => other.subject.setting == AS_IT_COMES,
+            _ => false,
+        })
+    }
+}
+
+/// Whether a name among the peers is one of ours.
+pub fn is_ours(peer: &str) -> bool {
+    [OURS, OUR_LOG].contains(&peer)
 }
 
 /// One run of one case: the rounds of each subject put together.
 pub fn lines_of<'a>(records: impl IntoIterator<Item = &'a Record>) -> Vec<Line> {
     let mut lines: BTreeMap<Subject, Line> = BTreeMap::new();
     for record in records {
-        for (place, measure) in record.measures.iter().enumerate() {
-            let subject = subject_of(record, &measure.measure);
+        for place in 0..record.measures.len() {
+            let subject = subject_of(record, place);
             let line = lines.entry(subject.clone()).or_insert_with(|| begin(record, subject, place));
             line.notes.extend(record.notes.iter().cloned());
-            for (metric, value) in Metric::all_of(record, measure) {
+            for (metric, value) in Metric::all_of(record, place) {
                 match line.figures.get_mut(&metric) {
                     Some(spread) => spread.add(value),
                     None => drop(line.figures.insert(metric, Spread::one(value))),
@@ -169,15 +193,22 @@ pub fn lines_of<'a>(records: impl IntoIterator<Item = &'a Record>) -> Vec<Line> 
     lines.into_values().collect()
 }
 
-fn subject_of(record: &Record, measure: &str) -> Subject {
+fn subject_of(record: &Record, place: usize) -> Subject {
     Subject {
         story: record.story.clone(),
         case: record.case.clone(),
-        measure: measure.to_owned(),
+        measure: window_name(record, place),
         peer: record.peer.clone(),
         setting: record.setting.clone(),
         client: without_version(&record.client),
     }
+}
+
+/// The window's name; the second of one name in a case says so, because it is another figure and not a further round.
+fn window_name(record: &Record, place: usize) -> String {
+    let name = &record.measures[place].measure;
+    let before = record.measures[..place].iter().filter(|earlier| earlier.measure == *name).count();
+    if before == 0 { name.clone() } else { format!("{name} ({})", before + 1) }
 }
 
 fn begin(record: &Record, subject: Subject, place: usize) -> Line {
@@ -213,18 +244,23 @@ fn newest_of_case(records: &[&Record]) -> Vec<Line> {
     for record in records {
         runs.entry(&record.run).or_default().push(record);
     }
-    let ran = |peer: &str, records: &[&Record]| records.iter().any(|record| record.peer == peer);
+    let we_ran = |records: &[&Record]| records.iter().any(|record| is_ours(&record.peer));
+    let measure_ran = |records: &[&Record]| {
+        records.iter().any(|record| [MEASURE_OF_ALL, LOG_MEASURE].contains(&record.peer.as_str()))
+    };
     let newest_first: Vec<&Vec<&Record>> = runs.values().rev().collect();
-    let with_both = newest_first.iter().find(|run| ran(OURS, run) && ran(MEASURE_OF_ALL, run));
-    let with_ours = newest_first.iter().find(|run| ran(OURS, run));
+    let with_both = newest_first.iter().find(|run| we_ran(run) && measure_ran(run));
+    let with_ours = newest_first.iter().find(|run| we_ran(run));
     let Some(main) = with_both.or(with_ours).or(newest_first.first()) else { return Vec::new() };
     let mut lines = lines_of(main.iter().copied());
     let mut known: BTreeSet<Subject> = lines.iter().map(|line| line.subject.clone()).collect();
     for run in &newest_first {
         for line in lines_of(run.iter().copied()) {
-            // What Forebay and Kafka did elsewhere would stand for what they did here.
-            let told =
-                [OURS, MEASURE_OF_ALL].contains(&line.subject.peer.as_str()) && ran(&line.subject.peer, main);
+            // What we and the yardstick did elsewhere would stand for what was done here.
+            let told = match line.subject.peer.as_str() {
+                MEASURE_OF_ALL | LOG_MEASURE => measure_ran(main),
+                peer => is_ours(peer) && we_ran(main),
+            };
             if !told && known.insert(line.subject.clone()) {
                 lines.push(Line { beside_ours: false, ..line });
             }
@@ -249,36 +285,31 @@ fn skipped(records: &[&Record], lines: &[Line]) -> BTreeSet<Skipped> {
     told.collect()
 }
 
-/// The order of the page: stories as the issue of side-by-side figures lists them, ours first among the peers.
-const STORIES: [&str; 12] = [
-    "classic",
-    "produce",
-    "consume",
-    "tail",
-    "latency",
-    "topics",
-    "interleaved",
-    "noisy",
-    "backlog",
-    "start",
-    "idle",
-    "log",
-];
 /// The peers in the order in which they are told.
 pub const PEERS: [&str; 6] = [OURS, MEASURE_OF_ALL, "nats", "rabbitmq", "rocketmq", "artemis"];
+
+/// The place of a peer in that order, which also gives it its colour; the log alone and fio take those of us and Kafka.
+pub fn place_of(peer: &str) -> usize {
+    let stands_for = match peer {
+        OUR_LOG => OURS,
+        LOG_MEASURE => MEASURE_OF_ALL,
+        peer => peer,
+    };
+    PEERS.iter().position(|known| *known == stands_for).unwrap_or(PEERS.len())
+}
 
 type Place = (usize, String, Vec<(String, u64)>, usize, String, usize, String, String, String);
 
 fn reading_order(line: &Line) -> Place {
-    let place = |names: &[&str], name: &str| names.iter().position(|n| *n == name).unwrap_or(names.len());
     let subject = &line.subject;
+    let story = STORIES.iter().position(|story| story.name == subject.story);
     (
-        place(&STORIES, &subject.story),
+        story.unwrap_or(STORIES.len()),
         subject.story.clone(),
         natural(&subject.case),
         line.place,
         subject.measure.clone(),
-        place(&PEERS, &subject.peer),
+        place_of(&subject.peer),
         subject.peer.clone(),
         subject.setting.clone(),
         subject.client.clone(),
@@ -323,7 +354,10 @@ mod tests {
             results.lines.iter().map(|line| (line.subject.peer.as_str(), line.beside_ours)).collect();
         assert_eq!(told, [("forebay", true), ("kafka", true), ("nats", false)]);
         assert_eq!(results.lines[0].figure(&Metric::Rate).unwrap(), &Spread::one(100.0));
-        assert!(results.beside(&results.lines[0], "nats", None).is_none(), "it ran in another run");
+        assert!(
+            results.beside(&results.lines[0], |line| line.subject.peer == "nats").is_none(),
+            "it ran in another run"
+        );
     }
 
     #[test]
@@ -335,6 +369,17 @@ mod tests {
         records.push(elsewhere);
         let results = Results::newest(&records);
         assert_eq!((results.lines.len(), results.foreign), (1, 1));
+    }
+
+    #[test]
+    fn two_windows_of_one_name_in_a_case_are_no_rounds_of_each_other() {
+        let mut records = rounds("start", "empty", "forebay", &[100.0]);
+        records[0].measures[0].measure = "idle".into();
+        let again = records[0].measures[0].clone();
+        records[0].measures.push(again);
+        let lines = Results::newest(&records).lines;
+        let names: Vec<_> = lines.iter().map(|line| line.subject.measure.as_str()).collect();
+        assert_eq!(names, ["idle", "idle (2)"]);
     }
 
     #[test]

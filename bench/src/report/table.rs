@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::metric::Metric;
-use super::results::{AS_IT_COMES, FLUSHED, Line, MEASURE_OF_ALL, Results};
+use super::results::{AS_IT_COMES, FLUSHED, LOG_MEASURE, Line, MEASURE_OF_ALL, Results};
 use super::text::{cell, factor, peer_name};
 
 /// One table: its heading and its columns; those that no line has are left out.
@@ -63,6 +63,7 @@ const KINDS: [Kind; 3] = [
             alone(Metric::RecordsPerFlush),
             alone(Metric::DiskUsed),
             with_kafka(Metric::Start),
+            with_kafka(Metric::Restart),
         ],
     },
 ];
@@ -100,6 +101,11 @@ pub fn of_story(results: &Results, story: &str) -> String {
 }
 
 fn table(results: &Results, lines: &[&Line], columns: &[&Column]) -> String {
+    let yardstick = match lines.iter().any(|line| line.subject.peer == LOG_MEASURE) {
+        true => LOG_MEASURE,
+        false => MEASURE_OF_ALL,
+    };
+    let yardstick = peer_name(yardstick);
     let mut heads = vec!["case", "peer", "setting", "confirms after", "client", "rounds"]
         .into_iter()
         .map(str::to_owned)
@@ -107,7 +113,7 @@ fn table(results: &Results, lines: &[&Line], columns: &[&Column]) -> String {
     for column in columns {
         heads.push(column.metric.title());
         if column.compared == Compared::WithKafka {
-            heads.push("of Kafka's".to_owned());
+            heads.push(format!("of {yardstick}'s"));
         }
     }
     let mut page = head(&heads);
@@ -149,7 +155,7 @@ fn value(line: &Line, metric: &Metric) -> String {
 
 fn of_kafka(results: &Results, line: &Line, metric: &Metric) -> String {
     let ratio = || {
-        let kafka = results.beside(line, MEASURE_OF_ALL, Some(AS_IT_COMES))?.figure(metric)?.median();
+        let kafka = results.yardstick(line)?.figure(metric)?.median();
         (kafka > 0.0).then_some(line.figure(metric)?.median() / kafka)
     };
     ratio().map(factor).unwrap_or_default()

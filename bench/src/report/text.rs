@@ -80,24 +80,43 @@ pub fn peer_name(peer: &str) -> &str {
         "rabbitmq" => "RabbitMQ",
         "rocketmq" => "RocketMQ",
         "artemis" => "Artemis",
+        "commitlog" => "Forebay's log",
         other => other,
     }
 }
 
-/// A key by which `16 connections` comes before `200 connections`: runs of digits compare as numbers.
+/// A key by which `16 connections` comes before `200 connections`, `500/s` before `5,000/s` and `64 KiB` before `1 MiB`.
 pub fn natural(text: &str) -> Vec<(String, u64)> {
     let mut key = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {
         let words_end = rest.find(|letter: char| letter.is_ascii_digit()).unwrap_or(rest.len());
         let (words, behind) = rest.split_at(words_end);
-        let number_end = behind.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(behind.len());
-        // A comma between digits parts thousands; what is not a number of at most 19 digits sorts last.
-        let (number, behind) = behind.split_at(number_end);
-        key.push((words.to_owned(), number.parse().unwrap_or(u64::MAX)));
+        let (number, behind) = number(behind);
+        let unit = match behind.trim_start() {
+            unit if unit.starts_with("KiB") => 1 << 10,
+            unit if unit.starts_with("MiB") => 1 << 20,
+            _ => 1,
+        };
+        key.push((words.to_owned(), number.saturating_mul(unit)));
         rest = behind;
     }
     key
+}
+
+/// The number at the start of `text`, whose thousands commas may part; one that is too long is as large as can be.
+fn number(text: &str) -> (u64, &str) {
+    let mut digits = String::new();
+    let mut rest = text;
+    loop {
+        let end = rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len());
+        digits.push_str(&rest[..end]);
+        rest = &rest[end..];
+        match rest.strip_prefix(',') {
+            Some(behind) if behind.starts_with(|letter: char| letter.is_ascii_digit()) => rest = behind,
+            _ => return (digits.parse().unwrap_or(u64::MAX), rest),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -136,6 +155,9 @@ mod tests {
         let mut cases = ["200 connections", "16 connections", "1 connection", "64 connections"];
         cases.sort_by_key(|case| natural(case));
         assert_eq!(cases, ["1 connection", "16 connections", "64 connections", "200 connections"]);
+        let mut cases = ["5,000/s of 1 KiB", "1 MiB", "500/s of 1 KiB", "64 KiB", "5,000/s of 124 B"];
+        cases.sort_by_key(|case| natural(case));
+        assert_eq!(cases, ["500/s of 1 KiB", "5,000/s of 124 B", "5,000/s of 1 KiB", "64 KiB", "1 MiB"]);
     }
 
     #[test]

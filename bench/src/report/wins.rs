@@ -1,12 +1,12 @@
 //! Where a peer is better than we are: computed, so that nobody can forget to write it down.
 
 use super::metric::{Better, Metric};
-use super::results::{Line, OURS, Results};
+use super::results::{Line, Results};
 use super::table::confirm_words;
 use super::text::{factor, peer_name};
 
 /// What is compared: what a user of a broker pays or waits for.
-const JUDGED: [Metric; 8] = [
+const JUDGED: [Metric; 9] = [
     Metric::Rate,
     Metric::BrokerCpu,
     Metric::P50,
@@ -15,17 +15,18 @@ const JUDGED: [Metric; 8] = [
     Metric::RssPeak,
     Metric::WrittenPerByte,
     Metric::Start,
+    Metric::Restart,
 ];
 
 /// A sentence for each row in which a peer is ahead of ours in the same run, in reading order.
 pub fn of_peers(results: &Results) -> Vec<String> {
-    let peers = results.lines.iter().filter(|line| line.subject.peer != OURS);
+    let peers = results.lines.iter().filter(|line| !line.is_ours());
     peers.filter_map(|peer| sentence(results, peer)).collect()
 }
 
 fn sentence(results: &Results, peer: &Line) -> Option<String> {
     // Without one of ours in the same run there is nothing to be ahead of.
-    let ours = results.beside(peer, OURS, None)?;
+    let ours = results.beside(peer, |line| line.is_ours() && line.flushed)?;
     let wins: Vec<String> = JUDGED.iter().filter_map(|metric| win(peer, ours, metric)).collect();
     if wins.is_empty() {
         return None;
