@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -16,11 +17,15 @@ func consume(ctx context.Context, s *settings) error {
 	if s.records == 0 {
 		return usageError("--records says how many records the topic holds")
 	}
-	if err := fill(ctx, s, s.topic, s.records); err != nil {
+	filled, err := fill(ctx, s, s.topic, s.records)
+	if err != nil {
 		return err
 	}
-	if err := warmUpReading(ctx, s); err != nil {
-		return err
+	// A topic that was there is read as it lies: it may be out of the page cache on purpose.
+	if filled {
+		if err := warmUpReading(ctx, s); err != nil {
+			return err
+		}
 	}
 	reading, err := openReading(ctx, s, s.topic, s.groups)
 	if err != nil {
@@ -34,42 +39,39 @@ func consume(ctx context.Context, s *settings) error {
 		return err
 	}
 	window.report(result.records, result.records*s.bytes, result.faults, nil,
-		map[string]any{"groups": s.groups, "complete": result.complete})
+		map[string]any{"topic": s.topic, "groups": s.groups, "complete": result.complete})
 	return nil
 }
 
 // fill makes sure that the topic holds so many records. One that holds others is refused, because nothing that is
-// counted on it would be what was asked for.
-func fill(ctx context.Context, s *settings, topic string, records int) error {
+// counted on it would be what was asked for. It says whether it had to fill it.
+func fill(ctx context.Context, s *settings, topic string, records int) (bool, error) {
 	held, err := s.broker.held(ctx, topic)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if held == records {
 		s.out.say("%s holds its %d records already", topic, records)
-		return nil
+		return false, nil
 	}
 	if held != 0 {
-		return fmt.Errorf("topic %s holds %d records, not %d: name another, or let a new one be made", topic, held, records)
+		return false, fmt.Errorf("topic %s holds %d records, not %d: name another, or let a new one be made", topic, held, records)
 	}
 	if err := s.broker.create(ctx, topic); err != nil {
-		return err
+		return false, err
 	}
 	producers, err := openProducers(ctx, s, topic, 1)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer producers.close()
 	if err := producers.send(ctx, s.payloads, records, 0); err != nil {
-		return err
+		return false, err
 	}
-	if confirmed, errors := producers.count(); confirmed != records {
-		if err := producers.failed(confirmed); err != nil {
-			return err
-		}
-		return fmt.Errorf("fill %s: %d records confirmed, %d failed", topic, confirmed, errors)
+	if confirmed, failed := producers.count(); confirmed != records {
+		return false, errors.Join(fmt.Errorf("fill %s: %d records confirmed, %d failed", topic, confirmed, failed), producers.failed(0))
 	}
-	return nil
+	return true, nil
 }
 
 // warmUpReading reads from the start for as long as a warm-up lasts, or to the end.
@@ -136,20 +138,20 @@ func (r *reading) readAll(ctx context.Context, records int, length time.Duration
 		defer stop()
 	}
 	var had, faults atomic.Int64
-	errors := make([]error, len(r.readers))
+	failed := make([]error, len(r.readers))
 	var running sync.WaitGroup
 	for at, one := range r.readers {
 		running.Go(func() {
 			got, wrong, err := readOne(limited, one, records)
 			had.Add(int64(got))
 			faults.Add(int64(wrong))
-			errors[at] = err
+			failed[at] = err
 		})
 	}
 	running.Wait()
 	result := readingResult{records: int(had.Load()), faults: int(faults.Load())}
 	result.complete = result.records == records*len(r.readers)
-	for _, err := range errors {
+	for _, err := range failed {
 		if err != nil {
 			return result, err
 		}

@@ -93,8 +93,25 @@ func (b *kafkaBroker) createAll(ctx context.Context, topics []string) error {
 				return fmt.Errorf("create topic %s: %w (%s)", topic.Topic, topic.Err, topic.ErrMessage)
 			}
 		}
-		return nil
+		return awaitLeaders(ctx, admin, topics)
 	})
+}
+
+// awaitLeaders returns when every partition answers. Kafka says that a topic is made before its broker leads it, and a
+// client that meets such a partition waits seconds before it tries again: that wait is the client's, and not measured.
+func awaitLeaders(ctx context.Context, admin *kadm.Client, topics []string) error {
+	for {
+		listed, err := admin.ListEndOffsets(ctx, topics...)
+		if err == nil {
+			err = listed.Error()
+		}
+		if err == nil {
+			return nil
+		}
+		if pause(ctx, 20*time.Millisecond); ctx.Err() != nil {
+			return fmt.Errorf("new topics have no leaders: %w", err)
+		}
+	}
 }
 
 func (b *kafkaBroker) held(ctx context.Context, topic string) (int, error) {
@@ -160,8 +177,19 @@ type kafkaStream struct {
 	next       int32
 	partitions int32
 	promise    func(*kgo.Record, error)
-	// Records that came back, to be used again.
-	free sync.Pool
+	free       recordPool
+}
+
+// recordPool keeps records that came back, to be used again.
+type recordPool struct{ pool sync.Pool }
+
+func (p *recordPool) put(record *kgo.Record) { p.pool.Put(record) }
+
+func (p *recordPool) get() *kgo.Record {
+	if record, ok := p.pool.Get().(*kgo.Record); ok {
+		return record
+	}
+	return new(kgo.Record)
 }
 
 func (b *kafkaBroker) openStream(_ context.Context, topic string, confirmed func([]byte, error)) (stream, error) {
@@ -176,7 +204,7 @@ func (b *kafkaBroker) openStreamLingering(topic string, linger time.Duration, co
 	s := &kafkaStream{topic: topic, partitions: int32(b.settings.partitions)}
 	s.promise = func(record *kgo.Record, err error) {
 		value := record.Value
-		s.free.Put(record)
+		s.free.put(record)
 		confirmed(value, err)
 	}
 	var err error
@@ -191,10 +219,7 @@ func (b *kafkaBroker) openStreamLingering(topic string, linger time.Duration, co
 }
 
 func (s *kafkaStream) put(ctx context.Context, value []byte) {
-	record, _ := s.free.Get().(*kgo.Record)
-	if record == nil {
-		record = new(kgo.Record)
-	}
+	record := s.free.get()
 	*record = kgo.Record{Topic: s.topic, Partition: s.next, Value: value}
 	if s.next++; s.next == s.partitions {
 		s.next = 0
@@ -216,36 +241,30 @@ type kafkaReader struct {
 	paused   bool
 }
 
-func (b *kafkaBroker) openReader(_ context.Context, topic string, from start, group string) (reader, error) {
+func (b *kafkaBroker) openReader(ctx context.Context, topic string, from start, group string) (reader, error) {
 	r := &kafkaReader{topic: topic, bytes: b.settings.bytes, next: make([]int64, b.settings.partitions)}
 	options := []kgo.Opt{
 		kgo.FetchMaxBytes(kafkaFetchBytesMax),
 		kgo.FetchMaxPartitionBytes(kafkaFetchBytesMax),
 	}
-	at := kgo.NewOffset().AtStart()
-	if from == fromEnd {
-		at = kgo.NewOffset().AtEnd()
+	offsets, err := b.offsets(ctx, topic, from)
+	if err != nil {
+		return nil, err
 	}
 	for partition := range r.next {
 		r.next[partition] = -1
 	}
-	if group != "" {
+	if group == "" {
+		options = append(options, kgo.ConsumePartitions(offsets))
+	} else {
 		r.assigned = make(chan struct{})
 		once := sync.OnceFunc(func() { close(r.assigned) })
-		options = append(options, kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(at),
-			kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, got map[string][]int32) {
-				if len(got[topic]) > 0 {
-					once()
-				}
+		options = append(options, kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic),
+			kgo.AdjustFetchOffsetsFn(func(context.Context, map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+				once()
+				return offsets, nil
 			}))
-	} else {
-		offsets := map[int32]kgo.Offset{}
-		for partition := range b.settings.partitions {
-			offsets[int32(partition)] = at
-		}
-		options = append(options, kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: offsets}))
 	}
-	var err error
 	if r.client, err = b.open(options...); err != nil {
 		return nil, err
 	}
@@ -255,18 +274,50 @@ func (b *kafkaBroker) openReader(_ context.Context, topic string, from start, gr
 	return r, nil
 }
 
-func (r *kafkaReader) ready(ctx context.Context) error {
-	if r.assigned == nil {
-		return r.client.Ping(ctx)
+// offsets says where reading begins. With numbers from the first on, the client has nothing to ask for when it begins.
+func (b *kafkaBroker) offsets(ctx context.Context, topic string, from start) (map[string]map[int32]kgo.Offset, error) {
+	offsets := map[int32]kgo.Offset{}
+	err := b.admin(ctx, func(ctx context.Context, admin *kadm.Client) error {
+		list := admin.ListStartOffsets
+		if from == fromEnd {
+			list = admin.ListEndOffsets
+		}
+		listed, err := list(ctx, topic)
+		if err != nil {
+			return err
+		}
+		listed.Each(func(at kadm.ListedOffset) { offsets[at.Partition] = kgo.NewOffset().At(at.Offset) })
+		return listed.Error()
+	})
+	if err == nil && len(offsets) != b.settings.partitions {
+		err = fmt.Errorf("topic %s has %d partitions, not %d: say so with --partitions", topic, len(offsets), b.settings.partitions)
 	}
+	return map[string]map[int32]kgo.Offset{topic: offsets}, err
+}
+
+func (r *kafkaReader) ready(ctx context.Context) error {
 	ctx, stop := context.WithTimeout(ctx, kafkaSetupTimeout)
 	defer stop()
-	select {
-	case <-r.assigned:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("the group was not assigned its partitions: %w", ctx.Err())
+	if r.assigned != nil {
+		select {
+		case <-r.assigned:
+			return nil
+		case <-ctx.Done():
+			return fmt.Errorf("the group was not assigned its partitions: %w", ctx.Err())
+		}
 	}
+	for partition := range r.next {
+		for {
+			leader, _, err := r.client.PartitionLeader(r.topic, int32(partition))
+			if leader >= 0 && err == nil {
+				break
+			}
+			if pause(ctx, time.Millisecond); ctx.Err() != nil {
+				return fmt.Errorf("no leader of %s/%d: %w", r.topic, partition, errors.Join(err, ctx.Err()))
+			}
+		}
+	}
+	return nil
 }
 
 func (r *kafkaReader) read(ctx context.Context, see func([]byte)) (readings, error) {

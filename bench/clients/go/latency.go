@@ -32,20 +32,43 @@ func endToEnd(ctx context.Context, s *settings, name string, groups int) error {
 	if s.seconds == 0 {
 		return usageError("--seconds sets the length of this story")
 	}
-	if err := s.broker.create(ctx, s.topic); err != nil {
-		return err
-	}
-	t, err := openTails(ctx, s, s.topic, groups)
+	t, err := openPacedTail(ctx, s, s.topic, groups)
 	if err != nil {
 		return err
 	}
 	defer t.close()
+	return t.window(ctx, name, nil)
+}
+
+// openPacedTail makes the topic and returns when every reader gets what is sent to it.
+func openPacedTail(ctx context.Context, s *settings, topic string, groups int) (*tails, error) {
+	if s.bytes < stampBytes {
+		return nil, usageError(fmt.Sprintf("--bytes is at least %d: a record carries when it was due", stampBytes))
+	}
+	if err := s.broker.create(ctx, topic); err != nil {
+		return nil, err
+	}
+	t, err := openTails(ctx, s, topic, groups)
+	if err != nil {
+		return nil, err
+	}
 	if err := t.handshake(ctx); err != nil {
+		t.close()
+		return nil, err
+	}
+	return t, nil
+}
+
+// window measures one stretch, after a warm-up of the same. With other, it counts what somebody else does meanwhile.
+func (t *tails) window(ctx context.Context, name string, other func() int) error {
+	s := t.settings
+	if err := t.send(ctx, pace{now(), s.rate}, int(s.warmSeconds*float64(s.rate)), nil); err != nil {
 		return err
 	}
-	warm := pace{now(), s.rate}
-	if err := t.send(ctx, warm, int(s.warmSeconds*float64(s.rate))); err != nil {
-		return err
+	extra := map[string]any{"rate_asked": s.rate, "readers": len(t.readers)}
+	before := 0
+	if other != nil {
+		before = other()
 	}
 	window := s.out.begin(name)
 	result, err := t.measure(ctx, int(s.seconds*float64(s.rate)))
@@ -53,7 +76,11 @@ func endToEnd(ctx context.Context, s *settings, name string, groups int) error {
 	if err != nil {
 		return err
 	}
-	result.report(window, s, groups)
+	if other != nil {
+		extra["other_rate"] = float64(other()-before) / window.took.Seconds()
+	}
+	result.tell(extra)
+	window.report(result.received, result.received*s.bytes, result.errors, result.found, extra)
 	return nil
 }
 
@@ -79,6 +106,8 @@ type tailing struct {
 	found atomic.Pointer[latencies]
 	count atomic.Int64
 	wrong atomic.Int64
+	// Where the seconds of a window are told apart.
+	seconds atomic.Pointer[perSecond]
 }
 
 func openTails(ctx context.Context, s *settings, topic string, groups int) (*tails, error) {
@@ -136,6 +165,7 @@ func (t *tails) confirmed(value []byte, err error) {
 func (one *tailing) run(ctx context.Context) error {
 	var since time.Duration
 	var found *latencies
+	var seconds *perSecond
 	var arrived time.Duration
 	count, wrong := 0, 0
 	see := func(value []byte) {
@@ -146,13 +176,17 @@ func (one *tailing) run(ctx context.Context) error {
 		}
 		if due >= since {
 			found.add(arrived - due)
+			if seconds != nil {
+				seconds.add(arrived, arrived-due)
+			}
 			count++
 		}
 	}
 	for ctx.Err() == nil {
 		some, err := one.reader.read(ctx, func(value []byte) {
 			if arrived == 0 {
-				arrived, since, found = now(), time.Duration(one.since.Load()), one.found.Load()
+				arrived, since = now(), time.Duration(one.since.Load())
+				found, seconds = one.found.Load(), one.seconds.Load()
 			}
 			see(value)
 		})
@@ -226,12 +260,15 @@ func (t *tails) trouble(ctx context.Context) error {
 }
 
 // send puts so many records, each when it is due.
-func (t *tails) send(ctx context.Context, p pace, records int) error {
+func (t *tails) send(ctx context.Context, p pace, records int, late *latencies) error {
 	for i := range records {
 		due := p.due(i)
 		sleepUntil(ctx, due)
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if late != nil {
+			late.add(now() - due)
 		}
 		t.put(ctx, i, due)
 	}
@@ -242,20 +279,24 @@ func (t *tails) send(ctx context.Context, p pace, records int) error {
 type tailsResult struct {
 	sent, received, errors int
 	found                  *latencies
+	// How late the producer itself was, and the seconds of the window as the first reader saw them.
+	late    *latencies
+	seconds *perSecond
 }
 
 // measure sends so many records and waits until every reader has had them all.
 func (t *tails) measure(ctx context.Context, records int) (tailsResult, error) {
-	result := tailsResult{sent: records, found: newLatencies()}
-	t.refused.Store(0)
 	p := pace{now(), t.settings.rate}
+	result := tailsResult{sent: records, found: newLatencies(), late: newLatencies(), seconds: newPerSecond(p.start)}
+	t.refused.Store(0)
+	t.readers[0].seconds.Store(result.seconds)
 	for _, one := range t.readers {
 		one.found.Store(newLatencies())
 		one.count.Store(0)
 		one.wrong.Store(0)
 		one.since.Store(int64(p.start))
 	}
-	if err := t.send(ctx, p, records); err != nil {
+	if err := t.send(ctx, p, records, result.late); err != nil {
 		return result, err
 	}
 	for deadline := now() + lateAfter; now() < deadline; pause(ctx, time.Millisecond) {
@@ -285,12 +326,11 @@ func (t *tails) arrived(records int) bool {
 	return true
 }
 
-func (r tailsResult) report(window *window, s *settings, groups int) {
-	extra := map[string]any{"rate_asked": s.rate, "sent": r.sent}
-	if groups > 0 {
-		extra["groups"] = groups
-	}
-	window.report(r.received, r.received*s.bytes, r.errors, r.found, extra)
+// tell adds what the histogram of the whole window does not say.
+func (r tailsResult) tell(extra map[string]any) {
+	extra["sent"] = r.sent
+	extra["sender_late_p99_us"] = r.late.line().P99
+	r.seconds.tell(extra)
 }
 
 func (t *tails) close() {

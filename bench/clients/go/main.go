@@ -28,10 +28,22 @@ type story struct {
 var stories = []story{
 	{"classic", "senders that each wait for their record's confirm", []string{"connections", "one-connection", "bytes", "seconds", "partitions"},
 		map[string]string{"bytes": "124"}, classic},
-	{"produce", "a stream of records in large batches", []string{"clients", "codec", "bytes", "records", "seconds", "partitions"}, nil, produce},
-	{"consume", "groups that catch up from the start of a topic, which is filled first unless it holds the records already", []string{"groups", "codec", "bytes", "records", "seconds", "partitions"}, nil, consume},
+	{"produce", "a stream of records in large batches", []string{"clients", "codec", "bytes", "records", "seconds", "partitions"},
+		map[string]string{"records": "0"}, produce},
+	{"consume", "groups that catch up from the start of a topic, which is filled first unless it holds the records already", []string{"groups", "codec", "bytes", "records", "seconds", "partitions"},
+		map[string]string{"seconds": "0"}, consume},
 	{"latency", "end to end, producer to reader, at a fixed rate", []string{"rate", "bytes", "seconds", "partitions"}, nil, latency},
 	{"tail", "end to end to groups that keep up with a fixed rate", []string{"groups", "rate", "bytes", "seconds", "partitions"}, nil, tail},
+	{"topics", "records to many topics that were just made, and twice again when they are not new", []string{"topics", "each", "bytes", "partitions"}, nil, topics},
+	{"interleaved", "records to many topics in turn, some of which are then read from their start", []string{"topics", "batch", "records-each", "readings", "bytes"},
+		map[string]string{"topics": "1000"}, interleaved},
+	{"noisy", "confirm latency of many small clients, alone and beside one that sends all it can", []string{"small-clients", "small-rate", "small-bytes", "bytes", "seconds", "codec", "partitions"}, nil, noisy},
+	{"big-beside", "confirm latency of small records, alone and beside a client that sends large ones", []string{"small-clients", "small-rate", "small-bytes", "bytes", "every", "seconds", "partitions"},
+		map[string]string{"small-clients": "1", "small-rate": "1000", "bytes": "1000000"}, bigBeside},
+	{"backlog", "a topic that nobody reads: fill it, produce beside it, read it", []string{"records", "bytes", "codec", "seconds", "partitions"},
+		map[string]string{"records": "20000000", "bytes": "512"}, backlog},
+	{"slow-consumer", "latency of a tail reader, alone and beside a reader of a backlog", []string{"records", "rate", "bytes", "seconds", "partitions"},
+		map[string]string{"rate": "1000"}, slowConsumer},
 }
 
 // These every story takes.
@@ -124,6 +136,15 @@ type settings struct {
 	seconds       float64
 	rate          int
 	codec         string
+	topics        int
+	each          int
+	batch         int
+	recordsEach   int
+	readings      int
+	smallClients  int
+	smallRate     int
+	smallBytes    int
+	every         float64
 
 	broker   broker
 	payloads *payloads
@@ -150,6 +171,15 @@ func (s *story) settings() (*settings, *flag.FlagSet) {
 	all.Float64Var(&v.seconds, "seconds", 5, "length of the measured window; 0 is without limit where records set one")
 	all.IntVar(&v.rate, "rate", 5000, "records a second")
 	all.StringVar(&v.codec, "codec", "none", "none, gzip, snappy, lz4 or zstd")
+	all.IntVar(&v.topics, "topics", 10_000, "how many topics")
+	all.IntVar(&v.each, "each", 10, "records to each topic, each time")
+	all.IntVar(&v.batch, "batch", 1, "records in a batch")
+	all.IntVar(&v.recordsEach, "records-each", 1000, "records of each topic")
+	all.IntVar(&v.readings, "readings", 10, "how many of the topics are read, one after another")
+	all.IntVar(&v.smallClients, "small-clients", 1000, "clients that send small records")
+	all.IntVar(&v.smallRate, "small-rate", 10, "records a second of each small client")
+	all.IntVar(&v.smallBytes, "small-bytes", 124, "bytes of a small client's records")
+	all.Float64Var(&v.every, "every", 0, "seconds from one large record to the next; 0 is one after another")
 	own := flag.NewFlagSet("load "+s.name, flag.ExitOnError)
 	for _, name := range slices.Concat(common, s.flags) {
 		given := all.Lookup(name)
@@ -171,14 +201,15 @@ func (s *settings) check() error {
 		value int
 	}{
 		{"connections", s.connections}, {"clients", s.clients}, {"groups", s.groups}, {"partitions", s.partitions},
-		{"bytes", s.bytes}, {"rate", s.rate},
+		{"bytes", s.bytes}, {"rate", s.rate}, {"topics", s.topics}, {"each", s.each}, {"batch", s.batch}, {"records-each", s.recordsEach},
+		{"readings", s.readings}, {"small-clients", s.smallClients}, {"small-rate", s.smallRate}, {"small-bytes", s.smallBytes},
 	} {
 		if number.value < 1 {
 			return fmt.Errorf("--%s is at least 1", number.name)
 		}
 	}
-	if s.records < 0 || s.seconds < 0 || s.warmSeconds < 0 {
-		return errors.New("--records, --seconds and --warm are not negative")
+	if s.records < 0 || s.seconds < 0 || s.warmSeconds < 0 || s.every < 0 {
+		return errors.New("--records, --seconds, --warm and --every are not negative")
 	}
 	if !slices.Contains(codecs, s.codec) {
 		return fmt.Errorf("--codec is one of %s", strings.Join(codecs, ", "))

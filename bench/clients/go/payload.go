@@ -102,12 +102,15 @@ func flightLine(to []byte, random *rand.Rand, at time.Time) []byte {
 	left := at.Add(time.Duration(late) * time.Minute)
 	minutes := route.miles/8 + 20 + random.IntN(25)
 	landed := left.Add(time.Duration(minutes) * time.Minute)
-	return fmt.Appendf(to, `{"year":%d,"month":%d,"day":%d,"dep_time":%s,"sched_dep_time":%s,"dep_delay":%d,"arr_time":%s,"arr_delay":%d,`+
+	return fmt.Appendf(to, `{"year":%d,"month":%d,"day":%d,"dep_time":%d,"sched_dep_time":%d,"dep_delay":%d,"arr_time":%d,"arr_delay":%d,`+
 		`"carrier":"%s","flight":%d,"tailnum":"N%d%s","origin":"%s","dest":"%s","air_time":%d,"distance":%d,"time_hour":"%s"}`,
-		at.Year(), at.Month(), at.Day(), left.Format("1504"), at.Format("1504"), late, landed.Format("1504"), late+random.IntN(40)-25,
+		at.Year(), at.Month(), at.Day(), clock(left), clock(at), late, clock(landed), late+random.IntN(40)-25,
 		pick(random, carriers), 1+random.IntN(6000), 100+random.IntN(900), pick(random, carriers), pick(random, origins), route.to,
 		minutes, route.miles, at.Truncate(time.Hour).Format(time.RFC3339))
 }
+
+// clock is the time of day as the airlines' table writes it: 5:17 is 517.
+func clock(at time.Time) int { return at.Hour()*100 + at.Minute() }
 
 var (
 	methods  = []string{"GET", "GET", "GET", "GET", "POST", "PUT"}

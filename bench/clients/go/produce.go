@@ -37,24 +37,24 @@ func produce(ctx context.Context, s *settings) error {
 
 // producers are streams into one topic.
 type producers struct {
-	streams []stream
-	counts  []*confirms
+	streams  []stream
+	counts   []*confirms
+	stopping atomic.Bool
 }
 
 // confirms counts what came back to one stream.
 type confirms struct {
-	// Only one goroutine counts; they are read when all is flushed.
-	records, errors int
+	records, errors atomic.Int64
 	err             atomic.Pointer[error]
 }
 
 func (c *confirms) confirmed(_ []byte, err error) {
 	if err != nil {
-		c.errors++
+		c.errors.Add(1)
 		c.err.CompareAndSwap(nil, &err)
 		return
 	}
-	c.records++
+	c.records.Add(1)
 }
 
 func openProducers(ctx context.Context, s *settings, topic string, clients int) (*producers, error) {
@@ -72,6 +72,9 @@ func openProducers(ctx context.Context, s *settings, topic string, clients int) 
 	return p, nil
 }
 
+// forever is longer than anybody measures.
+const forever = 1000 * time.Hour
+
 // send divides the records among the streams and returns when all are confirmed; it puts none after the time given.
 // A zero is without limit, and two zeros are nothing to do.
 func (p *producers) send(ctx context.Context, payloads *payloads, records int, length time.Duration) error {
@@ -86,7 +89,7 @@ func (p *producers) send(ctx context.Context, payloads *payloads, records int, l
 			share := (records + len(p.streams) - 1 - at) / len(p.streams)
 			for i := 0; records == 0 || i < share; i++ {
 				// Looking at the clock costs more than it is worth for every record.
-				if i%64 == 0 && (ctx.Err() != nil || length > 0 && now() >= ending) {
+				if i%64 == 0 && (ctx.Err() != nil || p.stopping.Load() || length > 0 && now() >= ending) {
 					break
 				}
 				one.put(ctx, payloads.at(at*1009+i))
@@ -106,14 +109,15 @@ func (p *producers) send(ctx context.Context, payloads *payloads, records int, l
 // forget what was confirmed until now. Everything is flushed.
 func (p *producers) forget() {
 	for _, count := range p.counts {
-		count.records, count.errors = 0, 0
+		count.records.Store(0)
+		count.errors.Store(0)
 	}
 }
 
 func (p *producers) count() (records, errors int) {
 	for _, count := range p.counts {
-		records += count.records
-		errors += count.errors
+		records += int(count.records.Load())
+		errors += int(count.errors.Load())
 	}
 	return records, errors
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -40,6 +42,50 @@ func (l *latencies) add(took time.Duration) {
 func (l *latencies) merge(other *latencies) {
 	l.found.Merge(other.found)
 	l.most = max(l.most, other.most)
+}
+
+// perSecond tells the seconds of a window apart: how many came in each, and how late.
+type perSecond struct {
+	mutex sync.Mutex
+	start time.Duration
+	at    int64
+	// Of the second that runs.
+	current *latencies
+	rates   []int64
+	p99     []float64
+}
+
+// So few seconds say nothing about the worst of them.
+const perSecondMin = 3
+
+func newPerSecond(start time.Duration) *perSecond {
+	return &perSecond{start: start, current: newLatencies()}
+}
+
+func (p *perSecond) add(arrived, took time.Duration) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	for second := int64((arrived - p.start) / time.Second); p.at < second; p.at++ {
+		line := p.current.line()
+		p.rates = append(p.rates, line.Count)
+		p.p99 = append(p.p99, line.P99)
+		p.current.found.Reset()
+		p.current.most = 0
+	}
+	p.current.add(took)
+}
+
+// tell adds the worst and the median of the whole seconds.
+func (p *perSecond) tell(extra map[string]any) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	if len(p.rates) < perSecondMin {
+		return
+	}
+	extra["worst_second_rate"] = slices.Min(p.rates)
+	extra["worst_second_p99_us"] = slices.Max(p.p99)
+	sorted := slices.Sorted(slices.Values(p.rates))
+	extra["median_second_rate"] = sorted[len(sorted)/2]
 }
 
 // latencyLine is a histogram in the words of the output, in microseconds.
@@ -160,8 +206,8 @@ func (w *window) report(records, bytes, errors int, found *latencies, extra map[
 	if l := m.Latency; l != nil {
 		w.out.say("         p50 %.0f us, p99 %.0f us, p99.9 %.0f us, most %.0f us (%d samples)", l.P50, l.P99, l.P999, l.Max, l.Count)
 	}
-	for key, value := range m.Extra {
-		w.out.say("         %s: %v", key, value)
+	for _, key := range slices.Sorted(maps.Keys(m.Extra)) {
+		w.out.say("         %s: %v", key, m.Extra[key])
 	}
 	if m.Errors > 0 {
 		w.out.say("         %d ERRORS", m.Errors)

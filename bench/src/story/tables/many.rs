@@ -31,8 +31,8 @@ pub(super) fn interleaved(scale: Scale) -> Vec<Case> {
 pub(super) fn segments(scale: Scale) -> Vec<Case> {
     const PARTITIONS: u32 = 10_000;
     let each = scale.pick(10, 50, 100);
-    // The cold pass and the warm one write the same again.
-    let stored = u64::from(PARTITIONS) * u64::from(each) * 1024 * 2;
+    // The cold pass, the second and the warm one write the same again.
+    let stored = u64::from(PARTITIONS) * u64::from(each) * 1024 * 3;
     let case = |segments: u64, name: &str| {
         let steps = vec![
             Step::Load(Work::Topics { topics: PARTITIONS, bytes: 1024, each }),

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"testing"
+	"time"
+)
+
+func TestAStampIsReadAsItWasWritten(t *testing.T) {
+	for _, due := range []time.Duration{0, 1, 1_234_567_890, 1000 * time.Hour} {
+		value := bytes.Repeat([]byte("x"), 20)
+		stamp(value, due)
+		if got, err := unstamp(value); err != nil || got != due {
+			t.Errorf("%d came back as %d, %v", due, got, err)
+		}
+		if !bytes.HasSuffix(value, []byte("xxxx")) {
+			t.Errorf("the stamp of %d is longer than %d bytes", due, stampBytes)
+		}
+	}
+}
+
+func TestWhatBearsNoStampIsAnError(t *testing.T) {
+	for _, value := range []string{"", "0123", "{\"year\":2013,\"month\"}"} {
+		if _, err := unstamp([]byte(value)); err == nil {
+			t.Errorf("%q has a stamp", value)
+		}
+	}
+}
+
+func TestAPaceNeitherDriftsNorCatchesUp(t *testing.T) {
+	p := pace{start: time.Second, rate: 3}
+	for i, want := range map[int]time.Duration{0: time.Second, 1: time.Second + time.Second/3, 3: 2 * time.Second, 3_000_000: 1_000_001 * time.Second} {
+		if got := p.due(i); got != want {
+			t.Errorf("record %d is due at %v, not %v", i, got, want)
+		}
+	}
+}
+
+func TestSleepingNeverEndsBeforeTheTimeIsDue(t *testing.T) {
+	for range 20 {
+		due := now() + 300*time.Microsecond
+		sleepUntil(context.Background(), due)
+		if now() < due {
+			t.Fatal("woken too early")
+		}
+	}
+}
