@@ -24,6 +24,11 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// Looks at a group and all that descends from it.
+    pub fn of_family(leader: u32) -> Sample {
+        Sample::of(&family(&[leader]))
+    }
+
     /// Looks at all of them. A process that has ended meanwhile counts through the parent that waited for it.
     pub fn of(pids: &[u32]) -> Sample {
         let mut sum = Sample::default();

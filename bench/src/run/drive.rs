@@ -7,6 +7,8 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
 use crate::failure::{Failure, check_interrupt};
 use crate::peer::{Broker, fetch};
 use crate::process::{Group, Sample};
@@ -17,6 +19,8 @@ use crate::story::{Event, Load};
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// In windows that are longer, the memory is followed second by second.
 const FOLLOWED_FROM: Duration = Duration::from_secs(60);
+/// How long a loader that has told all may take to end.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// Lines that may wait to be read.
 const LINES_MAX: usize = 1024;
 /// Lines of a loader's words that stand in the message when it fails.
@@ -29,6 +33,8 @@ struct Open {
     name: String,
     begun: Instant,
     sample: Sample,
+    /// The loader, where there is one, and the CPU seconds it had used.
+    loader: Option<(u32, f64)>,
     flushes: Option<u64>,
     /// Resident memory in MiB, once a second.
     memory_mib: Vec<f64>,
@@ -60,7 +66,8 @@ pub fn drive(load: &mut Load, broker: &mut Broker, log: &Path, limit: Duration) 
             }
         }
     });
-    let mut windows = Windows { open: None, measures: Vec::new() };
+    let mut windows = Windows { loader: loader.pid(), open: None, measures: Vec::new() };
+    let mut done = false;
     let start = Instant::now();
     loop {
         check_interrupt()?;
@@ -68,18 +75,26 @@ pub fn drive(load: &mut Load, broker: &mut Broker, log: &Path, limit: Duration) 
             Ok(line) => {
                 let event = load.dialect.line(&line?).map_err(|why| failure(log, &why))?;
                 windows.see(event, broker)?;
+                done = load.dialect.is_done();
             }
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => windows.look(broker),
         }
         broker.check_alive()?;
+        if done {
+            break;
+        }
         if start.elapsed() > limit {
             return Err(failure(log, &format!("the loader was not done after {} s", limit.as_secs())));
         }
     }
-    let status = loader.wait(limit)?;
-    if !status.success() {
-        return Err(failure(log, &format!("the loader failed: {status}")));
+    if done {
+        loader.stop(Signal::TERM, STOP_LIMIT);
+    } else {
+        let status = loader.wait(limit)?;
+        if !status.success() {
+            return Err(failure(log, &format!("the loader failed: {status}")));
+        }
     }
     let event = load.dialect.end().map_err(|why| failure(log, &why))?;
     windows.see(event, broker)?;
@@ -94,6 +109,8 @@ pub fn drive(load: &mut Load, broker: &mut Broker, log: &Path, limit: Duration) 
 }
 
 struct Windows {
+    /// The loader's process id.
+    loader: u32,
     open: Option<Open>,
     measures: Vec<Measure>,
 }
@@ -106,7 +123,7 @@ impl Windows {
                 if let Some(open) = &self.open {
                     return Err(Failure::new(format!("the loader began '{name}' within '{}'", open.name)));
                 }
-                self.open = Some(Open::now(name, broker));
+                self.open = Some(Open::now(name, broker, Some(self.loader)));
             }
             Some(Event::End(mut measure)) => {
                 match self.open.take() {
@@ -135,7 +152,7 @@ impl Windows {
 }
 
 impl Open {
-    fn now(name: String, broker: &Broker) -> Open {
+    fn now(name: String, broker: &Broker, loader: Option<u32>) -> Open {
         broker.forget_peak();
         Open {
             name,
@@ -143,6 +160,7 @@ impl Open {
             flushes: broker.flushes(),
             looked: Instant::now(),
             memory_mib: Vec::new(),
+            loader: loader.map(|pid| (pid, Sample::of_family(pid).cpu_s)),
             sample: broker.sample(),
         }
     }
@@ -153,6 +171,9 @@ impl Open {
             return;
         }
         let sample = broker.sample();
+        if let Some((pid, cpu_s)) = self.loader.filter(|_| measure.client_cpu_s.is_none()) {
+            measure.client_cpu_s = Some((Sample::of_family(pid).cpu_s - cpu_s).max(0.0));
+        }
         measure.broker_cpu_s = Some((sample.cpu_s - self.sample.cpu_s).max(0.0));
         measure.broker_rss_mib = Some(sample.rss_bytes as f64 / MIB);
         measure.broker_rss_peak_mib = Some(sample.rss_peak_bytes as f64 / MIB);
@@ -172,7 +193,7 @@ pub fn watch(
     broker: &mut Broker,
     step: impl FnOnce(&mut Broker) -> Result<(), Failure>,
 ) -> Result<Measure, Failure> {
-    let open = Open::now(name.to_string(), broker);
+    let open = Open::now(name.to_string(), broker, None);
     step(broker)?;
     let mut measure =
         Measure { measure: name.into(), seconds: open.begun.elapsed().as_secs_f64(), ..Measure::default() };
@@ -203,7 +224,7 @@ fn take_client(measure: &mut Measure) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::story::JsonLines;
+    use crate::story::{Dialect, JsonLines};
 
     const LIMIT: Duration = Duration::from_secs(60);
 
@@ -213,20 +234,34 @@ mod tests {
         command
     }
 
-    /// A broker that works for its living, and a loader that says this.
+    /// A loader that has told all once it has ended a window.
+    struct UntilMeasured(bool);
+
+    impl Dialect for UntilMeasured {
+        fn line(&mut self, line: &str) -> Result<Option<Event>, String> {
+            let event = JsonLines.line(line)?;
+            self.0 |= matches!(event, Some(Event::End(_)));
+            Ok(event)
+        }
+
+        fn is_done(&self) -> bool {
+            self.0
+        }
+    }
+
     fn run(script: &str) -> Result<Driven, Failure> {
+        run_in(script, Box::new(JsonLines))
+    }
+
+    /// A broker that works for its living, and a loader that says this.
+    fn run_in(script: &str, dialect: Box<dyn Dialect>) -> Result<Driven, Failure> {
         let dir = tempfile::tempdir().unwrap();
         let home = dir.path().join("home");
         fs::create_dir(&home).unwrap();
         let mut broker = Broker::new("thing", &home, "kafka://127.0.0.1:1".into());
         broker.spawn("main", &mut shell("while true; do :; done")).unwrap();
-        let mut load = Load {
-            client: "sh".into(),
-            before: vec![],
-            command: shell(script),
-            dialect: Box::new(JsonLines),
-            notes: vec![],
-        };
+        let mut load =
+            Load { client: "sh".into(), before: vec![], command: shell(script), dialect, notes: vec![] };
         drive(&mut load, &mut broker, &dir.path().join("log"), LIMIT)
     }
 
@@ -239,6 +274,15 @@ mod tests {
         let cpu_s = measure.broker_cpu_s.unwrap();
         assert!((0.01..1.0).contains(&cpu_s), "{cpu_s}");
         assert!(measure.broker_rss_mib.unwrap() > 0.1 && measure.more.is_empty());
+    }
+
+    #[test]
+    fn a_loader_that_has_told_all_is_ended_and_its_cpu_time_is_looked_up() {
+        let script = r#"echo '{"begin":"a"}'; end=$(($(date +%s) + 2)); while [ $(date +%s) -lt $end ]; do :; done
+            echo '{"measure":"a","records":5,"seconds":2}'; sleep 1000"#;
+        let driven = run_in(script, Box::new(UntilMeasured(false))).unwrap_or_else(|why| panic!("{why}"));
+        let cpu_s = driven.measures[0].client_cpu_s.unwrap();
+        assert!((0.01..10.0).contains(&cpu_s), "{cpu_s}");
     }
 
     #[test]

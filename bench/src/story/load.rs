@@ -40,6 +40,11 @@ pub trait Dialect: Send {
         Ok(None)
     }
 
+    /// Whether it has told all: a tool that goes on by itself is ended then, and how it ends does not count.
+    fn is_done(&self) -> bool {
+        false
+    }
+
     /// Whether topic, payload and warm-up are asked for in the words of our own loaders; else the command is complete.
     fn takes_our_words(&self) -> bool {
         false
