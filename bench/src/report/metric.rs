@@ -159,6 +159,37 @@ impl Metric {
         title.to_owned()
     }
 
+    /// Its name in files.
+    pub fn key(&self) -> &str {
+        match self {
+            Metric::Rate => "records_per_s",
+            Metric::Throughput => "mb_per_s",
+            Metric::BrokerCpu => "broker_cpu_s_per_million",
+            Metric::BrokerCpuPerGb => "broker_cpu_s_per_gb",
+            Metric::ClientCpu => "client_cpu_s_per_million",
+            Metric::Mean => "mean_us",
+            Metric::P50 => "p50_us",
+            Metric::P99 => "p99_us",
+            Metric::P999 => "p999_us",
+            Metric::Max => "max_us",
+            Metric::Rss => "broker_rss_mib",
+            Metric::RssPeak => "broker_rss_peak_mib",
+            Metric::WrittenPerByte => "written_per_byte",
+            Metric::RecordsPerFlush => "records_per_flush",
+            Metric::DiskUsed => "disk_used_mib",
+            Metric::Errors => "errors",
+            Metric::Start => "start_ms",
+            Metric::Restart => "restart_ms",
+            Metric::More(name) => name,
+        }
+    }
+
+    /// The metric of that name in files; one that no record has by itself is a further figure.
+    pub fn of_key(key: &str) -> Metric {
+        let common = COMMON.into_iter().find(|metric| metric.key() == key);
+        common.unwrap_or_else(|| Metric::More(key.to_owned()))
+    }
+
     /// Which way it is better.
     pub fn better(&self) -> Better {
         match self {
@@ -215,6 +246,13 @@ mod tests {
         };
         let told: Vec<_> = Metric::all_of(&record, 0).into_iter().map(|(metric, _)| metric).collect();
         assert_eq!(told, [Metric::Rate, Metric::Errors]);
+    }
+
+    #[test]
+    fn names_in_files_lead_back() {
+        for metric in COMMON.into_iter().chain([Metric::More("worst_second_rate".into())]) {
+            assert_eq!(Metric::of_key(metric.key()), metric);
+        }
     }
 
     #[test]
