@@ -4,6 +4,7 @@
 //! processes when it is dropped.
 
 mod alone;
+mod artemis;
 mod broker;
 mod clients;
 pub mod fetch;
@@ -12,6 +13,8 @@ mod kafka;
 mod nats;
 pub mod port;
 pub mod probe;
+mod rabbitmq;
+mod rocketmq;
 
 use std::path::PathBuf;
 
@@ -65,13 +68,26 @@ pub trait Peer: Sync {
     /// that is there.
     fn run(&self, place: &Place, job: &Job, broker: &mut Broker) -> Result<(), Failure>;
 
+    /// Whether any client here can ask it for work of this kind at all: nothing is started where none can.
+    fn does(&self, _work: &Work) -> bool {
+        true
+    }
+
     /// The clients that can drive this work on it, best first; empty where it cannot do that work.
     fn loads(&self, place: &Place, broker: &Broker, work: &Work) -> Vec<Load>;
 }
 
 /// All peers in the order of the tables. The first is what ratios are given to.
-pub const PEERS: &[&dyn Peer] =
-    &[&kafka::Kafka, &forebay::Forebay, &nats::Nats, &alone::CommitLog, &alone::Fio];
+pub const PEERS: &[&dyn Peer] = &[
+    &kafka::Kafka,
+    &forebay::Forebay,
+    &nats::Nats,
+    &rabbitmq::RabbitMq,
+    &rocketmq::RocketMq,
+    &artemis::Artemis,
+    &alone::CommitLog,
+    &alone::Fio,
+];
 
 /// The peer of that name.
 pub fn find(name: &str) -> Option<&'static dyn Peer> {

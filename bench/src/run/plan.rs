@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::peer::{self, Peer, Setting, forebay};
-use crate::story::{self, Case, Ground, STORIES, Scale, Settings, Story, Who};
+use crate::story::{self, Case, Ground, STORIES, Scale, Settings, Step, Story, Who, Work};
 
 /// What was asked for on the command line.
 #[derive(Clone, Debug)]
@@ -109,13 +109,25 @@ impl Wish {
         } else {
             self.settings.iter().any(|name| name == setting.name)
         };
-        asked && in_setting
+        asked && in_setting && can_do(peer, case)
     }
 
     /// How often each case is run on each peer.
     pub fn rounds(&self) -> u32 {
         self.rounds.unwrap_or(self.scale.rounds())
     }
+}
+
+/// Whether the peer can do all that the case asks a client for. One that is not known can.
+fn can_do(peer: &str, case: &Case) -> bool {
+    let Some(peer) = peer::find(peer) else { return true };
+    case.steps.iter().all(|step| match step {
+        Step::Load(work) | Step::AtHalf { work } => peer.does(work),
+        Step::ReadAgain { bytes, records } => {
+            peer.does(&Work::Consume { groups: 1, bytes: *bytes, records: *records })
+        }
+        Step::Idle { .. } | Step::Restart | Step::ColdRestart => true,
+    })
 }
 
 #[cfg(test)]
@@ -189,5 +201,18 @@ pub(crate) mod tests {
         let lap = &wish.laps(story::find("log").unwrap())[0];
         let contenders = wish.contenders(&wish.peers().unwrap(), lap);
         assert_eq!(names(&contenders), ["commitlog flushed", "fio flushed"]);
+    }
+
+    #[test]
+    fn brokers_without_a_client_take_part_in_what_their_own_tools_do_and_in_what_needs_none() {
+        let wish = wish(&[], &["rabbitmq"], Scale::Quick);
+        let takes_part = |story: &str| {
+            let laps = wish.laps(story::find(story).unwrap());
+            let all: Vec<_> =
+                laps.iter().flat_map(|lap| wish.contenders(&wish.peers().unwrap(), lap)).collect();
+            names(&all).iter().any(|name| name.starts_with("rabbitmq"))
+        };
+        assert!(takes_part("classic") && takes_part("start"));
+        assert!(!takes_part("produce") && !takes_part("latency"));
     }
 }
