@@ -3,6 +3,8 @@
 //! The flags of `serve` that are settings come from the table of settings, so they are parsed as text here and understood
 //! there, together with the file and the environment.
 
+mod bench;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,6 +22,8 @@ use forebay_server::config::{SETTINGS, nearest_flag};
 
 use crate::exit::Exit;
 use crate::output::time;
+
+pub use bench::{Bench, BenchClassic, BenchLoad, BenchProduce, BenchTopic};
 
 /// One message broker for everyone's clients, and commands that speak to any broker of Kafka's protocol.
 #[derive(Debug, Parser)]
@@ -44,6 +48,9 @@ pub enum Invocation {
     /// List consumer groups, and say how far behind they are and why
     #[command(subcommand)]
     Group(Group),
+    /// Put load on a broker, as light as a client can be, and measure
+    #[command(subcommand)]
+    Bench(Bench),
     /// Print the broker's files as text, or check a whole data directory
     Dump(Dump),
     /// Print a script that completes this command line in a shell

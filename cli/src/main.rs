@@ -5,12 +5,14 @@
 //! | [`args`] | the command line |
 //! | [`commands`] | one file per command |
 //! | [`client`] | the Kafka client the user commands work with |
+//! | [`bench`] | a light load generator |
 //! | [`lag`] | why a group falls behind |
 //! | [`output`] | text, JSON, times, tables, progress |
 //! | [`exit`] | what the exit codes mean |
 #![forbid(unsafe_code)]
 
 mod args;
+mod bench;
 mod client;
 mod commands;
 mod exit;

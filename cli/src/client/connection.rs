@@ -76,6 +76,12 @@ impl Connection {
         Ok(connection)
     }
 
+    /// The bare stream, for somebody who does the rest alone. Nothing is on its way in either direction.
+    pub fn into_stream(self) -> TcpStream {
+        debug_assert!(self.received.is_empty(), "every answer was taken");
+        self.stream
+    }
+
     /// From now on, nobody's wish to stop ends a call: for the last words before we go.
     pub fn ignore_interrupt(&mut self) {
         self.interrupt = Interrupt::default();

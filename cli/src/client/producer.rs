@@ -130,7 +130,10 @@ impl Producer {
             return Err(ClientError::Invalid(format!("topic {topic} has no partitions")));
         }
         let identity = match options.idempotence {
-            Idempotence::On => Some(identify(cluster)?),
+            Idempotence::On => {
+                let (id, epoch) = identify(cluster)?;
+                Some(Identity { id, epoch, next: BTreeMap::new() })
+            }
             Idempotence::Off => None,
         };
         Ok(Producer {
@@ -337,22 +340,21 @@ impl Producer {
 }
 
 /// Asks for a producer id.
-fn identify(cluster: &mut Cluster) -> Result<Identity, ClientError> {
+///
+/// # Errors
+/// The broker's.
+pub fn identify(cluster: &mut Cluster) -> Result<(ProducerId, ProducerEpoch), ClientError> {
     let request = InitProducerIdRequest::default();
     let response = cluster.persist("asking for a producer id", |cluster, deadline| {
         let response = cluster.call(To::Anyone, &request, deadline)?;
         ClientError::check("asking for a producer id", response.error_code, None)?;
         Ok(response)
     })?;
-    Ok(Identity {
-        id: ProducerId(response.producer_id),
-        epoch: ProducerEpoch(response.producer_epoch),
-        next: BTreeMap::new(),
-    })
+    Ok((ProducerId(response.producer_id), ProducerEpoch(response.producer_epoch)))
 }
 
 /// The number behind `count` records: numbers wrap from the greatest to 0.
-fn sequence_after(first: i32, count: u32) -> i32 {
+pub fn sequence_after(first: i32, count: u32) -> i32 {
     let numbers = i64::from(i32::MAX) + 1;
     ((i64::from(first) + i64::from(count)) % numbers) as i32
 }

@@ -1,7 +1,8 @@
 //! One file per command.
 
+mod bench;
 mod completions;
-mod connect;
+pub mod connect;
 mod consume;
 mod dump;
 mod group;
@@ -25,6 +26,7 @@ pub fn run(invocation: Invocation) -> ExitCode {
         Invocation::Consume(args) => consume::run(&args),
         Invocation::Topic(args) => topic::run(&args),
         Invocation::Group(args) => group::run(&args),
+        Invocation::Bench(args) => bench::run(&args),
         Invocation::Dump(args) if args.verify => verify::run(&args),
         Invocation::Dump(args) => dump::run(&args),
         Invocation::Completions(args) => completions::run(&args),
