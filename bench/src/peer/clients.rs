@@ -5,7 +5,7 @@ use std::process::Command;
 
 use super::Broker;
 use crate::place::Place;
-use crate::story::{JsonLines, Load, Work};
+use crate::story::{Codec, JsonLines, Load, Work};
 
 /// The name of the loader with the public libraries, before it says itself which library it used.
 const PUBLIC: &str = "load";
@@ -19,12 +19,18 @@ pub fn for_kafka(place: &Place, broker: &Broker, work: &Work) -> Vec<Load> {
     loads
 }
 
-/// What drives this work on NATS. It has no partitions, and its client compresses nothing.
+/// What drives this work on NATS.
 pub fn for_nats(place: &Place, broker: &Broker, work: &Work) -> Vec<Load> {
+    if nats_does(work) { vec![public(place, broker, work)] } else { vec![] }
+}
+
+/// Whether NATS is asked for the work. It has no partitions, its client compresses nothing, and the loader makes and
+/// reads many topics through Kafka's protocol alone.
+pub fn nats_does(work: &Work) -> bool {
     match work {
-        Work::Produce { partitions: 2.., .. } => vec![],
-        Work::Produce { codec, .. } if *codec != crate::story::Codec::None => vec![],
-        _ => vec![public(place, broker, work)],
+        Work::Produce { codec, partitions, .. } => *codec == Codec::None && *partitions == 1,
+        Work::Topics { .. } | Work::Interleaved { .. } | Work::Noisy { .. } => false,
+        _ => true,
     }
 }
 
@@ -70,7 +76,7 @@ fn light(place: &Place, broker: &Broker, work: &Work) -> Option<Load> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::story::{Codec, Connections};
+    use crate::story::Connections;
     use std::path::Path;
 
     fn words(command: &Command) -> String {

@@ -58,6 +58,10 @@ impl Peer for Nats {
         broker.wait_until(START_LIMIT, "ready", || probe::nats_answers(address))
     }
 
+    fn does(&self, work: &Work) -> bool {
+        clients::nats_does(work)
+    }
+
     fn loads(&self, place: &Place, broker: &Broker, work: &Work) -> Vec<Load> {
         clients::for_nats(place, broker, work)
     }

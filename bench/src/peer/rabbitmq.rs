@@ -179,8 +179,10 @@ fn make_tree(dir: &Path) -> Result<(), Failure> {
             install.env("DEBIAN_FRONTEND", "noninteractive");
             steps.push(install);
         }
-        let mut make = Command::new("debootstrap");
-        make.args(["--variant=minbase", &format!("--include={PACKAGE}"), RELEASE]).arg(dir.join("tree"));
+        // What it mounts in the tree must not stay when it is killed half-way: emptying the folder would go through it.
+        let mut make = Command::new("unshare");
+        make.args(["--mount", "debootstrap", "--variant=minbase", &format!("--include={PACKAGE}"), RELEASE])
+            .arg(dir.join("tree"));
         steps.push(make);
         steps
     })

@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::peer::{self, Peer, Setting, forebay};
-use crate::story::{self, Case, Ground, STORIES, Scale, Settings, Step, Story, Who, Work};
+use crate::story::{self, Case, Ground, STORIES, Scale, Settings, Step, Story, Who};
 
 /// What was asked for on the command line.
 #[derive(Clone, Debug)]
@@ -122,10 +122,7 @@ impl Wish {
 fn can_do(peer: &str, case: &Case) -> bool {
     let Some(peer) = peer::find(peer) else { return true };
     case.steps.iter().all(|step| match step {
-        Step::Load(work) | Step::AtHalf { work } => peer.does(work),
-        Step::ReadAgain { bytes, records } => {
-            peer.does(&Work::Consume { groups: 1, bytes: *bytes, records: *records })
-        }
+        Step::Load(work) | Step::Again(work) | Step::AtHalf { work } => peer.does(work),
         Step::Idle { .. } | Step::Restart | Step::ColdRestart => true,
     })
 }

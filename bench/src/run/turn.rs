@@ -76,14 +76,12 @@ impl Turn<'_> {
                 let work = work.ok_or_else(|| Failure::new("this work has no rate"))?;
                 self.load(&work, &format!("{}-half", self.topic), broker, outcome)
             }
-            Step::ReadAgain { bytes, records } => {
-                let topic = outcome.measures.iter().rev().find_map(|m| m.more.get("topic")?.as_str());
-                let topic =
-                    topic.ok_or_else(|| Failure::new("the step before this one named no topic"))?.to_string();
-                let work = Work::Consume { groups: 1, bytes: *bytes, records: *records };
+            Step::Again(work) => {
                 let before = outcome.measures.len();
-                self.load(&work, &topic, broker, outcome)?;
-                outcome.measures[before].measure = "again".into();
+                self.load(work, self.topic, broker, outcome)?;
+                for measure in &mut outcome.measures[before..] {
+                    measure.measure = "again".into();
+                }
                 Ok(())
             }
             Step::Idle { seconds } => {

@@ -87,13 +87,8 @@ pub enum Step {
         /// What is done; one that has a rate.
         work: Work,
     },
-    /// The topic that the step before it named is read from its start once more: measures `again`.
-    ReadAgain {
-        /// Bytes of a record's value.
-        bytes: u32,
-        /// Records in it.
-        records: u64,
-    },
+    /// As `Load`, on the topics that the same work has left: measures `again`.
+    Again(Work),
     /// Nothing is done for so many seconds: measures `idle`.
     Idle {
         /// How long.

@@ -102,7 +102,7 @@ pub enum Work {
         /// Records to each, cold and warm.
         each: u32,
     },
-    /// One topic's records between those of many others, then that one read from its start.
+    /// Records to many topics in turn, then some of these read from their start; what is written already is only read.
     Interleaved {
         /// All topics.
         topics: u32,
@@ -110,6 +110,8 @@ pub enum Work {
         batch: u32,
         /// Records in each topic.
         records_each: u32,
+        /// How many of the topics are read, one after another.
+        readings: u32,
     },
     /// Small clients alone, and beside one that sends all it can.
     Noisy {
@@ -188,9 +190,12 @@ impl Work {
             Work::Topics { topics, bytes, each } => {
                 flags(&[("topics", topics), ("bytes", bytes), ("each", each)])
             }
-            Work::Interleaved { topics, batch, records_each } => {
-                flags(&[("topics", topics), ("batch", batch), ("records-each", records_each)])
-            }
+            Work::Interleaved { topics, batch, records_each, readings } => flags(&[
+                ("topics", topics),
+                ("batch", batch),
+                ("records-each", records_each),
+                ("readings", readings),
+            ]),
             Work::Noisy { small_clients, small_rate, seconds } => {
                 flags(&[("small-clients", small_clients), ("small-rate", small_rate), ("seconds", seconds)])
             }
@@ -244,7 +249,10 @@ mod tests {
             produce.words().join(" "),
             "--bytes 1024 --codec zstd --partitions 16 --clients 8 --seconds 5"
         );
-        let interleaved = Work::Interleaved { topics: 1000, batch: 16, records_each: 1600 };
-        assert_eq!(interleaved.words().join(" "), "--topics 1000 --batch 16 --records-each 1600");
+        let interleaved = Work::Interleaved { topics: 1000, batch: 16, records_each: 1600, readings: 9 };
+        assert_eq!(
+            interleaved.words().join(" "),
+            "--topics 1000 --batch 16 --records-each 1600 --readings 9"
+        );
     }
 }

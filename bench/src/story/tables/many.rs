@@ -15,13 +15,10 @@ pub(super) fn topics(scale: Scale) -> Vec<Case> {
 
 pub(super) fn interleaved(scale: Scale) -> Vec<Case> {
     let topics = scale.pick(100, 1_000, 1_000);
-    let each = scale.pick(4_000, 4_000, 16_000);
+    let records_each = scale.pick(1_600, 1_600, 16_000);
     let case = |batch: u32, name: &str| {
-        let steps = vec![
-            Step::Load(Work::Interleaved { topics, batch, records_each: each }),
-            Step::ColdRestart,
-            Step::ReadAgain { bytes: 1024, records: u64::from(each) },
-        ];
+        let work = Work::Interleaved { topics, batch, records_each, readings: scale.pick(50, 100, 20) };
+        let steps = vec![Step::Load(work.clone()), Step::ColdRestart, Step::Again(work)];
         let name = format!("{name} among {topics} topics");
         Case::of_steps(name, steps).in_settings(Settings::First).by(Clients::First).fresh()
     };
