@@ -14,9 +14,12 @@ import (
 
 const (
 	kafkaBatchBytesMax = 1 << 20
-	// What a stream may have unconfirmed: five batches on their way, and as many that fill.
-	kafkaBufferedBytesMax = 12 << 20
-	kafkaFetchBytesMax    = 50 << 20
+	// What a stream may have unconfirmed: enough for five batches on their way and as many that fill, also where there
+	// are several partitions.
+	kafkaBufferedBytesMax = 32 << 20
+	// More of one partition at a time made no client faster, and these buffers are what it has to walk through.
+	kafkaFetchBytesMax          = 50 << 20
+	kafkaFetchPartitionBytesMax = 16 << 20
 	// A record that is not confirmed by then is an error.
 	kafkaDeliveryTimeout = 30 * time.Second
 	kafkaSetupTimeout    = 60 * time.Second
@@ -245,7 +248,7 @@ func (b *kafkaBroker) openReader(ctx context.Context, topic string, from start, 
 	r := &kafkaReader{topic: topic, bytes: b.settings.bytes, next: make([]int64, b.settings.partitions)}
 	options := []kgo.Opt{
 		kgo.FetchMaxBytes(kafkaFetchBytesMax),
-		kgo.FetchMaxPartitionBytes(kafkaFetchBytesMax),
+		kgo.FetchMaxPartitionBytes(kafkaFetchPartitionBytesMax),
 	}
 	offsets, err := b.offsets(ctx, topic, from)
 	if err != nil {

@@ -14,7 +14,7 @@ const (
 	// The first bytes of a value say in hexadecimal digits when it was due.
 	stampBytes = 16
 	// What has not come so long after the last record was sent is lost.
-	lateAfter = 10 * time.Second
+	lateAfter = 30 * time.Second
 	// Values that wait to be used again.
 	stampedFree = 16 << 10
 )
@@ -89,6 +89,7 @@ type tails struct {
 	settings *settings
 	readers  []*tailing
 	stream   stream
+	alarm    *alarm
 	free     chan []byte
 	refused  atomic.Int64
 	stop     context.CancelFunc
@@ -113,6 +114,10 @@ type tailing struct {
 func openTails(ctx context.Context, s *settings, topic string, groups int) (*tails, error) {
 	ctx, stop := context.WithCancel(ctx)
 	t := &tails{settings: s, free: make(chan []byte, stampedFree), stop: stop, failed: make(chan error, 1)}
+	var err error
+	if t.alarm, err = newAlarm(); err != nil {
+		return nil, err
+	}
 	prefix := fresh(topic)
 	for i := range max(1, groups) {
 		group := ""
@@ -128,7 +133,6 @@ func openTails(ctx context.Context, s *settings, topic string, groups int) (*tai
 		reader.found.Store(newLatencies())
 		t.readers = append(t.readers, reader)
 	}
-	var err error
 	if t.stream, err = s.broker.openPaced(ctx, topic, t.confirmed); err != nil {
 		t.close()
 		return nil, err
@@ -263,7 +267,7 @@ func (t *tails) trouble(ctx context.Context) error {
 func (t *tails) send(ctx context.Context, p pace, records int, late *latencies) error {
 	for i := range records {
 		due := p.due(i)
-		sleepUntil(ctx, due)
+		t.alarm.until(ctx, due)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -342,4 +346,5 @@ func (t *tails) close() {
 	for _, one := range t.readers {
 		one.reader.close()
 	}
+	t.alarm.close()
 }

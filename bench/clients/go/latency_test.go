@@ -37,12 +37,28 @@ func TestAPaceNeitherDriftsNorCatchesUp(t *testing.T) {
 	}
 }
 
-func TestSleepingNeverEndsBeforeTheTimeIsDue(t *testing.T) {
+func TestAnAlarmNeverRingsBeforeTheTimeIsDue(t *testing.T) {
+	alarm, err := newAlarm()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer alarm.close()
 	for range 20 {
 		due := now() + 300*time.Microsecond
-		sleepUntil(context.Background(), due)
+		alarm.until(context.Background(), due)
 		if now() < due {
 			t.Fatal("woken too early")
 		}
 	}
+}
+
+func TestAnAlarmIsOverWhenTheProgramIsInterrupted(t *testing.T) {
+	alarm, err := newAlarm()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer alarm.close()
+	ctx, stop := context.WithCancel(context.Background())
+	stop()
+	alarm.until(ctx, now()+time.Hour)
 }

@@ -70,12 +70,16 @@ type smallClients struct {
 	settings *settings
 	clients  []*kgo.Client
 	payloads *payloads
+	alarm    *alarm
 }
 
 func openSmall(ctx context.Context, s *settings, broker *kafkaBroker) (*smallClients, error) {
 	small := &smallClients{settings: s}
 	var err error
 	if small.payloads, err = newPayloads(s.payloadFile, s.generate, s.smallBytes); err != nil {
+		return nil, err
+	}
+	if small.alarm, err = newAlarm(); err != nil {
 		return nil, err
 	}
 	for range s.smallClients {
@@ -131,7 +135,7 @@ func (small *smallClients) send(ctx context.Context, rate int, length time.Durat
 	p := pace{now(), rate}
 	for i := 0; p.due(i)-p.start < length; i++ {
 		due := p.due(i)
-		sleepUntil(ctx, due)
+		small.alarm.until(ctx, due)
 		if ctx.Err() != nil {
 			return nil, 0, ctx.Err()
 		}
@@ -157,6 +161,7 @@ func (small *smallClients) close() {
 	for _, client := range small.clients {
 		client.Close()
 	}
+	small.alarm.close()
 }
 
 // fullRate is a neighbour that streams.
@@ -184,6 +189,7 @@ type bigRecords struct {
 	topic    string
 	every    time.Duration
 	value    []byte
+	alarm    *alarm
 	stopping atomic.Bool
 	records  atomic.Int64
 }
@@ -197,13 +203,17 @@ func openBig(s *settings, topic string) (*bigRecords, error) {
 	if err != nil {
 		return nil, err
 	}
+	alarm, err := newAlarm()
+	if err != nil {
+		return nil, err
+	}
 	client, err := broker.open(kgo.ProducerLinger(0), kgo.ProducerBatchMaxBytes(int32(s.bytes)+4096), kgo.BrokerMaxWriteBytes(int32(s.bytes)+8192))
-	return &bigRecords{client: client, topic: topic, every: seconds(s.every), value: payloads.at(0)}, err
+	return &bigRecords{client: client, topic: topic, every: seconds(s.every), value: payloads.at(0), alarm: alarm}, err
 }
 
 func (b *bigRecords) run(ctx context.Context) error {
 	for due := now(); ctx.Err() == nil && !b.stopping.Load(); due += b.every {
-		sleepUntil(ctx, due)
+		b.alarm.until(ctx, due)
 		if err := b.client.ProduceSync(ctx, &kgo.Record{Topic: b.topic, Value: b.value}).FirstErr(); err != nil {
 			return err
 		}
@@ -219,4 +229,7 @@ func (b *bigRecords) sent() (records, bytes int) {
 	return records, records * len(b.value)
 }
 
-func (b *bigRecords) close() { b.client.Close() }
+func (b *bigRecords) close() {
+	b.client.Close()
+	b.alarm.close()
+}

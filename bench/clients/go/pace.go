@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"syscall"
 	"time"
-	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // epoch is where this process counts time from, on a clock that is never set.
@@ -24,22 +27,47 @@ func (p pace) due(i int) time.Duration {
 	return p.start + time.Duration(i/p.rate)*time.Second + time.Duration(i%p.rate)*time.Second/time.Duration(p.rate)
 }
 
-const prSetTimerSlack = 29
+// An alarm wakes one goroutine to some microseconds. The runtime's own timers are exact to a millisecond, because that
+// is how it waits for its descriptors; this one is a descriptor. A sleep in the kernel is exact too, but the runtime
+// looks every 20 us whether such a call has returned, and spends more on that than all else here.
+type alarm struct {
+	file *os.File
+	raw  syscall.RawConn
+}
 
-// sleepUntil is exact to some microseconds, where the runtime's own timers are to a millisecond.
-func sleepUntil(ctx context.Context, due time.Duration) {
+func newAlarm() (*alarm, error) {
+	descriptor, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("timerfd: %w", err)
+	}
+	file := os.NewFile(uintptr(descriptor), "timerfd")
+	raw, err := file.SyscallConn()
+	return &alarm{file, raw}, err
+}
+
+// until returns when this is due, or at an interrupt.
+func (a *alarm) until(ctx context.Context, due time.Duration) {
+	var fired [8]byte
 	for ctx.Err() == nil {
 		left := due - now()
 		if left <= 0 {
 			return
 		}
-		if left > 100*time.Millisecond {
-			time.Sleep(left - 50*time.Millisecond)
-			continue
+		// An interrupt is seen this often.
+		left = min(left, 100*time.Millisecond)
+		spec := unix.ItimerSpec{Value: unix.NsecToTimespec(int64(left))}
+		var failed error
+		err := a.raw.Control(func(descriptor uintptr) { failed = unix.TimerfdSettime(int(descriptor), 0, &spec, nil) })
+		if err == nil {
+			err = failed
 		}
-		// The kernel adds 50 us to the sleep of a thread that has not asked otherwise; which thread this is, the runtime decides.
-		_, _, _ = syscall.RawSyscall(syscall.SYS_PRCTL, prSetTimerSlack, 1, 0)
-		rest := syscall.NsecToTimespec(int64(left))
-		_, _, _ = syscall.Syscall(syscall.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&rest)), 0, 0)
+		if err == nil {
+			_, err = a.file.Read(fired[:])
+		}
+		if err != nil {
+			panic(err) // The descriptor is this alarm's own, and the time is positive.
+		}
 	}
 }
+
+func (a *alarm) close() { _ = a.file.Close() }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -49,7 +50,7 @@ func newPayloads(file, generate string, size int) (*payloads, error) {
 
 // cutPayloads makes values that each begin with a line: a longer line is cut, a shorter one is joined by those that follow.
 func cutPayloads(text []byte, size int) (*payloads, error) {
-	lines := bytes.FieldsFunc(text, func(r rune) bool { return r == '\n' })
+	lines := slices.DeleteFunc(bytes.Split(text, []byte("\n")), func(line []byte) bool { return len(line) == 0 })
 	if len(lines) == 0 {
 		return nil, fmt.Errorf("the payload file has no lines")
 	}
