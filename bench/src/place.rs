@@ -55,6 +55,16 @@ impl Place {
         self.root.join("target/release/examples/append")
     }
 
+    /// The program that sends messages through a node in one thread, built from server/examples.
+    pub fn hot_path_example(&self) -> PathBuf {
+        self.root.join("target/release/examples/hot_path")
+    }
+
+    /// Held by whoever measures.
+    pub fn lock(&self) -> PathBuf {
+        self.root.join("target/bench/lock")
+    }
+
     /// What the loader of the newest run has said to people.
     pub fn loader_log(&self) -> PathBuf {
         self.root.join("target/bench/loader.log")

@@ -7,9 +7,10 @@ mod turn;
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Args;
+use rustix::fs::{FlockOperation, flock};
 
 use crate::failure::{Failure, check_interrupt, watch_for_interrupts};
 use crate::machine::{Machine, commit, utc_now};
@@ -76,6 +77,7 @@ pub fn run(place: &Place, arguments: &RunArguments) -> Result<(), Failure> {
     let stories = wish.stories()?;
     let wanted = wish.peers()?;
     watch_for_interrupts()?;
+    let _turn = wait_for_turn(place)?;
     clean(place)?;
     let mut session = Session {
         place,
@@ -116,6 +118,23 @@ pub fn list(arguments: &RunArguments) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Waits until no other call of the harness measures in this workspace: two at once would measure each other, and the
+/// second would clear away the first one's data. It holds until the file is closed.
+fn wait_for_turn(place: &Place) -> Result<fs::File, Failure> {
+    fs::create_dir_all(place.data())?;
+    let file = fs::File::create(place.lock())?;
+    let mut told = false;
+    while flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        check_interrupt()?;
+        if !told {
+            println!("another call of the harness is at work here: waiting for its end");
+            told = true;
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    Ok(file)
 }
 
 /// What an ended process of ours has left, because it was killed.

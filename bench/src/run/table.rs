@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use crate::record::{Measure, Record};
+use crate::record::{Latency, Measure, Record};
 
 /// Whom ratios are given to, where it took part: its first setting.
 const YARDSTICK: (&str, &str) = ("kafka", "as-it-comes");
@@ -115,12 +115,17 @@ fn figures(rounds: &[&Measure]) -> Figures {
     Figures {
         rate: median(&|m| m.rate().filter(|rate| *rate > 0.0)),
         cpu: median(&Measure::broker_cpu_s_per_million),
-        p50_ms: median(&|m| ms(m.latency_us?.p50)),
-        p99_ms: median(&|m| ms(m.latency_us?.p99)),
+        p50_ms: median(&|m| ms(timed(m)?.p50)),
+        p99_ms: median(&|m| ms(timed(m)?.p99)),
         rss_mib: median(&|m| m.broker_rss_mib),
         peak_mib: median(&|m| m.broker_rss_peak_mib),
         seconds: median(&|m| Some(m.seconds)),
     }
+}
+
+/// Latencies of which there is at least one.
+fn timed(measure: &Measure) -> Option<Latency> {
+    measure.latency_us.filter(|latency| latency.count > 0)
 }
 
 /// The middle one, or the mean of the two in the middle.
