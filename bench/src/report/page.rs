@@ -102,11 +102,15 @@ const PUBLISHED: [(&str, f64); 3] = [("kafka", 173_000.0), ("rocketmq", 116_000.
 const CLASSIC: &str = "classic";
 
 fn published(results: &Results) -> String {
-    let mut peers: BTreeSet<(usize, &str)> = BTreeSet::new();
+    let mut rows: Vec<(&str, &str)> = Vec::new();
     for line in results.story(CLASSIC) {
-        peers.insert((super::results::place_of(&line.subject.peer), &line.subject.peer));
+        let row = (line.subject.peer.as_str(), line.subject.setting.as_str());
+        if !rows.contains(&row) {
+            rows.push(row);
+        }
     }
-    if peers.is_empty() {
+    rows.sort_by_key(|(peer, _)| super::results::place_of(peer));
+    if rows.is_empty() {
         return String::new();
     }
     let mut page = String::from(
@@ -117,19 +121,23 @@ fn published(results: &Results) -> String {
     let heads =
         ["peer", "published elsewhere, 24 cores, /s", "best here, /s", "case", "setting", "confirms after"];
     page += &head(&heads.map(str::to_owned));
-    for (_, peer) in peers {
+    for (peer, setting) in rows {
         let theirs = PUBLISHED.iter().find(|(name, _)| *name == peer).map(|(_, rate)| figure(*rate));
         let mut cells = vec![peer_name(peer).to_owned(), theirs.unwrap_or_else(|| "none".to_owned())];
-        cells.extend(best_here(results, peer));
+        cells.extend(best_here(results, peer, setting));
         page += &row(&cells);
     }
     page + "\n"
 }
 
-fn best_here(results: &Results, peer: &str) -> Vec<String> {
+fn best_here(results: &Results, peer: &str, setting: &str) -> Vec<String> {
     let rate = |line: &Line| line.figure(&Metric::Rate).map_or(0.0, super::spread::Spread::median);
     // Senders that share a connection let the client batch; the published figures are of senders that do not.
-    let each_sends = |line: &&Line| line.subject.peer == peer && line.subject.case.ends_with("connections");
+    let each_sends = |line: &&Line| {
+        let subject = &line.subject;
+        (subject.peer.as_str(), subject.setting.as_str()) == (peer, setting)
+            && subject.case.ends_with("connections")
+    };
     let best = results.story(CLASSIC).filter(each_sends).max_by(|a, b| rate(a).total_cmp(&rate(b)));
     match best {
         Some(line) => vec![
@@ -138,7 +146,7 @@ fn best_here(results: &Results, peer: &str) -> Vec<String> {
             cell(&line.subject.setting),
             confirm_words(line.flushed).to_owned(),
         ],
-        None => vec!["not measured".to_owned(), String::new(), String::new(), String::new()],
+        None => vec!["not measured".to_owned(), String::new(), cell(setting), String::new()],
     }
 }
 
@@ -184,14 +192,26 @@ fn setting_of_the_runs(results: &Results) -> String {
         })
         .collect();
     versions.iter().for_each(|cells| page += &row(cells));
-    page += "\nThe commands, as the records have them:\n\n```\n";
+    page += "\n<details><summary>The commands, as the records have them</summary>\n\n```\n";
     let mut told = BTreeSet::new();
     for line in &results.lines {
-        if told.insert(&line.command) && !line.command.is_empty() {
-            page += &format!("{}\n", line.command.replace(['\n', '`'], " "));
+        let command = without_ports(&line.command.replace(['\n', '`'], " "));
+        if !command.is_empty() && told.insert(command.clone()) {
+            page += &format!("{command}\n");
         }
     }
-    page + "```\n\n"
+    page + "```\n\n</details>\n\n"
+}
+
+/// A command with `PORT` where the port of a local broker stands: it differs from start to start.
+fn without_ports(command: &str) -> String {
+    let mut pieces = command.split("127.0.0.1:");
+    let mut text = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        text += "127.0.0.1:PORT";
+        text += piece.trim_start_matches(|letter: char| letter.is_ascii_digit());
+    }
+    text
 }
 
 /// What limits every figure here, whoever it speaks for.
@@ -237,4 +257,16 @@ fn caveats(results: &Results) -> String {
 
 fn one_round_only(results: &Results, story: &str) -> bool {
     results.story(story).all(|line| line.figures.values().all(|values| values.rounds() == 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_command_on_two_ports_is_one_command() {
+        let command = |port: u16| format!("load classic --broker kafka://127.0.0.1:{port} --bytes 124");
+        assert_eq!(without_ports(&command(27_110)), without_ports(&command(9092)));
+        assert_eq!(without_ports(&command(9092)), "load classic --broker kafka://127.0.0.1:PORT --bytes 124");
+    }
 }

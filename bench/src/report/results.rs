@@ -298,7 +298,7 @@ pub fn place_of(peer: &str) -> usize {
     PEERS.iter().position(|known| *known == stands_for).unwrap_or(PEERS.len())
 }
 
-type Place = (usize, String, Vec<(String, u64)>, usize, String, usize, String, String, String);
+type Place = (usize, String, Vec<(String, u64)>, usize, String, usize, String, usize, String, String);
 
 fn reading_order(line: &Line) -> Place {
     let subject = &line.subject;
@@ -311,9 +311,16 @@ fn reading_order(line: &Line) -> Place {
         subject.measure.clone(),
         place_of(&subject.peer),
         subject.peer.clone(),
+        // How a peer comes first, but with us the flush is how we come.
+        place_of_setting(&subject.setting),
         subject.setting.clone(),
         subject.client.clone(),
     )
+}
+
+fn place_of_setting(setting: &str) -> usize {
+    let settings = [AS_IT_COMES, FLUSHED];
+    settings.iter().position(|known| *known == setting).unwrap_or(settings.len())
 }
 
 #[cfg(test)]

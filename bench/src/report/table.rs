@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::metric::Metric;
+use super::metric::{Better, Metric};
 use super::results::{AS_IT_COMES, FLUSHED, LOG_MEASURE, Line, MEASURE_OF_ALL, Results};
 use super::text::{cell, factor, peer_name};
 
@@ -154,6 +154,9 @@ fn value(line: &Line, metric: &Metric) -> String {
 }
 
 fn of_kafka(results: &Results, line: &Line, metric: &Metric) -> String {
+    if !line.beside_ours {
+        return String::new();
+    }
     let ratio = || {
         let kafka = results.yardstick(line)?.figure(metric)?.median();
         (kafka > 0.0).then_some(line.figure(metric)?.median() / kafka)
@@ -165,7 +168,9 @@ fn of_kafka(results: &Results, line: &Line, metric: &Metric) -> String {
 fn further(lines: &[&Line]) -> String {
     let mut rows = String::new();
     for line in lines {
-        for metric in line.figures.keys().filter(|metric| matches!(metric, Metric::More(_))) {
+        // What says only how things were, such as the number of senders, stands in the case's name.
+        let told = |metric: &&Metric| matches!(metric, Metric::More(_)) && metric.better() != Better::Neither;
+        for metric in line.figures.keys().filter(told) {
             let mut cells = name_cells(line);
             cells.extend([cell(&metric.title()), value(line, metric)]);
             rows += &row(&cells);
