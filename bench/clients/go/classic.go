@@ -33,18 +33,25 @@ func classic(ctx context.Context, s *settings) error {
 			one.sender.close()
 		}
 	}()
-	var now atomic.Int32
+	var current atomic.Int32 // A phase.
 	var running sync.WaitGroup
 	for i, one := range senders {
-		running.Go(func() { one.run(ctx, s.payloads, i*1009, &now) })
+		running.Go(func() { one.run(ctx, s.payloads, i*1009, &current) })
 	}
 	pause(ctx, s.warm())
+	if ctx.Err() != nil {
+		running.Wait()
+		return ctx.Err()
+	}
 	window := s.out.begin("classic")
-	now.Store(measuring)
+	current.Store(measuring)
 	pause(ctx, s.window())
-	now.Store(over)
+	current.Store(over)
 	window.end()
 	running.Wait()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	records, errors, found := 0, 0, newLatencies()
 	for _, one := range senders {
 		records += int(one.found.found.TotalCount())

@@ -103,7 +103,7 @@ func (p *producers) send(ctx context.Context, payloads *payloads, records int, l
 			return err
 		}
 	}
-	return nil
+	return ctx.Err()
 }
 
 // forget what was confirmed until now. Everything is flushed.
