@@ -32,9 +32,9 @@ func TestALineIsCutOrJoinedToExactlyTheSizeAskedFor(t *testing.T) {
 }
 
 func TestEveryValueHasItsSizeWhateverTheText(t *testing.T) {
-	for _, size := range []int{16, 124, 1024, 16 << 10, 1_000_000} {
-		for _, kind := range []string{"flights", "log"} {
-			made, err := newPayloads("", kind, size)
+	for kind, text := range map[string][]byte{"flights": generated(flightLine), "log": generated(logLine)} {
+		for _, size := range []int{16, 124, 1024, 16 << 10, 1_000_000} {
+			made, err := cutPayloads(text, size)
 			if err != nil {
 				t.Fatal(err)
 			}
