@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -97,18 +98,39 @@ type tails struct {
 	failed   chan error
 }
 
-// tailing is one reader and what it has seen.
+// tailing is one reader and what it sees.
 type tailing struct {
 	reader reader
 	// Set when anything at all has come.
 	seen atomic.Bool
-	// Counts only what was due since then.
-	since atomic.Int64
-	found atomic.Pointer[latencies]
-	count atomic.Int64
-	wrong atomic.Int64
-	// Where the seconds of a window are told apart.
-	seconds atomic.Pointer[perSecond]
+	// What is counted now; nil is nothing.
+	current atomic.Pointer[arrivals]
+}
+
+// arrivals are the records of one window as one reader sees them. Those of warm-ups were due outside of it.
+type arrivals struct {
+	since, until time.Duration
+	found        *latencies
+	// Where the seconds are told apart; nil is nowhere.
+	seconds *perSecond
+	count   atomic.Int64
+	faults  atomic.Int64
+}
+
+func (a *arrivals) see(value []byte, arrived time.Duration) {
+	due, err := unstamp(value)
+	if err != nil {
+		a.faults.Add(1)
+		return
+	}
+	if due < a.since || due >= a.until {
+		return
+	}
+	a.found.add(arrived - due)
+	if a.seconds != nil {
+		a.seconds.add(arrived, arrived-due)
+	}
+	a.count.Add(1)
 }
 
 func openTails(ctx context.Context, s *settings, topic string, groups int) (*tails, error) {
@@ -129,9 +151,7 @@ func openTails(ctx context.Context, s *settings, topic string, groups int) (*tai
 			t.close()
 			return nil, err
 		}
-		reader := &tailing{reader: one}
-		reader.found.Store(newLatencies())
-		t.readers = append(t.readers, reader)
+		t.readers = append(t.readers, &tailing{reader: one})
 	}
 	if t.stream, err = s.broker.openPaced(ctx, topic, t.confirmed); err != nil {
 		t.close()
@@ -167,32 +187,16 @@ func (t *tails) confirmed(value []byte, err error) {
 }
 
 func (one *tailing) run(ctx context.Context) error {
-	var since time.Duration
-	var found *latencies
-	var seconds *perSecond
-	var arrived time.Duration
-	count, wrong := 0, 0
-	see := func(value []byte) {
-		due, err := unstamp(value)
-		if err != nil {
-			wrong++
-			return
-		}
-		if due >= since {
-			found.add(arrived - due)
-			if seconds != nil {
-				seconds.add(arrived, arrived-due)
-			}
-			count++
-		}
-	}
 	for ctx.Err() == nil {
+		var current *arrivals
+		var arrived time.Duration
 		some, err := one.reader.read(ctx, func(value []byte) {
 			if arrived == 0 {
-				arrived, since = now(), time.Duration(one.since.Load())
-				found, seconds = one.found.Load(), one.seconds.Load()
+				arrived, current = now(), one.current.Load()
 			}
-			see(value)
+			if current != nil {
+				current.see(value, arrived)
+			}
 		})
 		if err != nil && ctx.Err() == nil {
 			return err
@@ -200,9 +204,9 @@ func (one *tailing) run(ctx context.Context) error {
 		if some.records > 0 {
 			one.seen.Store(true)
 		}
-		one.count.Add(int64(count))
-		one.wrong.Add(int64(wrong + some.faults))
-		count, wrong, arrived = 0, 0, 0
+		if current != nil {
+			current.faults.Add(int64(some.faults))
+		}
 	}
 	return nil
 }
@@ -293,12 +297,14 @@ func (t *tails) measure(ctx context.Context, records int) (tailsResult, error) {
 	p := pace{now(), t.settings.rate}
 	result := tailsResult{sent: records, found: newLatencies(), late: newLatencies(), seconds: newPerSecond(p.start)}
 	t.refused.Store(0)
-	t.readers[0].seconds.Store(result.seconds)
+	var all []*arrivals
 	for _, one := range t.readers {
-		one.found.Store(newLatencies())
-		one.count.Store(0)
-		one.wrong.Store(0)
-		one.since.Store(int64(p.start))
+		a := &arrivals{since: p.start, until: p.due(records), found: newLatencies()}
+		if len(all) == 0 {
+			a.seconds = result.seconds
+		}
+		all = append(all, a)
+		one.current.Store(a)
 	}
 	if err := t.send(ctx, p, records, result.late); err != nil {
 		return result, err
@@ -307,27 +313,18 @@ func (t *tails) measure(ctx context.Context, records int) (tailsResult, error) {
 		if err := t.trouble(ctx); err != nil {
 			return result, err
 		}
-		if t.arrived(records) {
+		if !slices.ContainsFunc(all, func(a *arrivals) bool { return a.count.Load() < int64(records) }) {
 			break
 		}
 	}
-	for _, one := range t.readers {
-		had := int(one.count.Load())
+	for _, a := range all {
+		had := int(a.count.Load())
 		result.received += had
-		result.errors += max(had-records, records-had) + int(one.wrong.Load())
-		result.found.merge(one.found.Load())
+		result.errors += max(had-records, records-had) + int(a.faults.Load())
+		result.found.merge(a.found)
 	}
 	result.errors += int(t.refused.Load())
 	return result, nil
-}
-
-func (t *tails) arrived(records int) bool {
-	for _, one := range t.readers {
-		if one.count.Load() < int64(records) {
-			return false
-		}
-	}
-	return true
 }
 
 // tell adds what the histogram of the whole window does not say.

@@ -28,6 +28,19 @@ func TestWhatBearsNoStampIsAnError(t *testing.T) {
 	}
 }
 
+func TestOnlyWhatWasDueInTheWindowIsCounted(t *testing.T) {
+	a := &arrivals{since: 10, until: 20, found: newLatencies()}
+	for _, due := range []time.Duration{9, 10, 19, 20} {
+		value := make([]byte, stampBytes)
+		stamp(value, due)
+		a.see(value, 1000)
+	}
+	a.see([]byte("without a stamp, though long enough"), 1000)
+	if a.count.Load() != 2 || a.found.line().Count != 2 || a.faults.Load() != 1 {
+		t.Errorf("%d counted, %d timed, %d faults", a.count.Load(), a.found.line().Count, a.faults.Load())
+	}
+}
+
 func TestAPaceNeitherDriftsNorCatchesUp(t *testing.T) {
 	p := pace{start: time.Second, rate: 3}
 	for i, want := range map[int]time.Duration{0: time.Second, 1: time.Second + time.Second/3, 3: 2 * time.Second, 3_000_000: 1_000_001 * time.Second} {

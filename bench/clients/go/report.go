@@ -40,6 +40,10 @@ func (l *latencies) add(took time.Duration) {
 
 // merge adds what another has found.
 func (l *latencies) merge(other *latencies) {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	other.mutex.Lock()
+	defer other.mutex.Unlock()
 	l.found.Merge(other.found)
 	l.most = max(l.most, other.most)
 }
