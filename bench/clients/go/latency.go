@@ -299,7 +299,7 @@ func (t *tails) measure(ctx context.Context, records int) (tailsResult, error) {
 	t.refused.Store(0)
 	var all []*arrivals
 	for _, one := range t.readers {
-		a := &arrivals{since: p.start, until: p.due(records), found: newLatencies()}
+		a := &arrivals{since: p.start, until: p.end(records), found: newLatencies()}
 		if len(all) == 0 {
 			a.seconds = result.seconds
 		}

@@ -50,6 +50,23 @@ func TestAPaceNeitherDriftsNorCatchesUp(t *testing.T) {
 	}
 }
 
+func TestAHighPaceIsDueInBundlesOfItsRate(t *testing.T) {
+	p := pace{start: 17, rate: 100_000}
+	first := map[time.Duration]int{}
+	for i := range 100_000 {
+		due := p.due(i)
+		if due >= p.end(100_000) || (due-p.start)%paceBundle != 0 {
+			t.Fatalf("record %d is due at %v", i, due)
+		}
+		first[due]++
+	}
+	for due, count := range first {
+		if count != 10 {
+			t.Fatalf("%d records are due at %v", count, due)
+		}
+	}
+}
+
 func TestAnAlarmNeverRingsBeforeTheTimeIsDue(t *testing.T) {
 	alarm, err := newAlarm()
 	if err != nil {

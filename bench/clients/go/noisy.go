@@ -133,7 +133,7 @@ func (small *smallClients) measure(ctx context.Context, name string, next neighb
 func (small *smallClients) send(ctx context.Context, rate int, length time.Duration) (*latencies, int, error) {
 	found, failed := newLatencies(), atomic.Int64{}
 	p := pace{now(), rate}
-	for i := 0; p.due(i)-p.start < length; i++ {
+	for i := 0; p.after(i) < length; i++ {
 		due := p.due(i)
 		small.alarm.until(ctx, due)
 		if ctx.Err() != nil {

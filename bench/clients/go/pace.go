@@ -22,9 +22,26 @@ type pace struct {
 	rate  int
 }
 
+const (
+	// At a higher rate records are due in bundles, because waking up for each would cost more than sending it.
+	paceSingleMax = 10_000
+	paceBundle    = 100 * time.Microsecond
+)
+
 func (p pace) due(i int) time.Duration {
+	after := p.after(i)
+	if p.rate > paceSingleMax {
+		after -= after % paceBundle
+	}
+	return p.start + after
+}
+
+// end of the time in which so many records are due.
+func (p pace) end(records int) time.Duration { return p.start + p.after(records) }
+
+func (p pace) after(i int) time.Duration {
 	// Whole seconds apart, so that nothing overflows in a long run.
-	return p.start + time.Duration(i/p.rate)*time.Second + time.Duration(i%p.rate)*time.Second/time.Duration(p.rate)
+	return time.Duration(i/p.rate)*time.Second + time.Duration(i%p.rate)*time.Second/time.Duration(p.rate)
 }
 
 // An alarm wakes one goroutine to some microseconds. The runtime's own timers are exact to a millisecond, because that
