@@ -4,6 +4,7 @@
 
 pub mod baseline;
 pub mod failure;
+pub mod instructions;
 pub mod loadtool;
 pub mod machine;
 pub mod peer;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use forebay_bench::place::Place;
-use forebay_bench::{baseline, report, run};
+use forebay_bench::{baseline, instructions, report, run};
 
 #[derive(Parser)]
 #[command(
@@ -28,6 +28,8 @@ enum Command {
     Report(report::ReportArguments),
     /// Compares with the last recorded run on this machine
     Baseline(baseline::BaselineArguments),
+    /// Counts the instructions that a message takes, with callgrind
+    Instructions(instructions::InstructionsArguments),
     /// Names the stories with their cases, and the peers with their settings
     List(run::RunArguments),
 }
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
     let done = match &arguments.command {
         Some(Command::Report(arguments)) => report::run(&place, arguments),
         Some(Command::Baseline(arguments)) => baseline::run(&place, arguments),
+        Some(Command::Instructions(arguments)) => instructions::run(&place, arguments),
         Some(Command::List(arguments)) => run::list(arguments),
         None => run::run(&place, &arguments.run),
     };
