@@ -21,6 +21,14 @@ impl Failure {
     pub fn new(what: impl Into<String>) -> Failure {
         Failure::Failed(what.into())
     }
+
+    /// The same where being there is not the question any more: a step of something that was fetched is not skipped.
+    pub fn of_what_is_there(self) -> Failure {
+        match self {
+            Failure::Skipped(why) => Failure::Failed(why),
+            other => other,
+        }
+    }
 }
 
 impl fmt::Display for Failure {

@@ -24,7 +24,7 @@ const AIO_LIBRARY: &str = "libaio.so.1";
 const LOGIN: &str = "bench";
 /// The folder of the instance in that of a start.
 const INSTANCE: &str = "instance";
-const START_LIMIT: Duration = Duration::from_secs(120);
+const START_LIMIT: Duration = Duration::from_secs(300);
 /// What it logs once it serves.
 const READY: &str = "AMQ221007";
 
@@ -64,7 +64,7 @@ impl Peer for Artemis {
         create.arg("create").args(words(&options)).args(["--user", LOGIN, "--password", LOGIN]);
         create.args(["--default-port", &job.port.to_string()]).arg(job.dir.join(INSTANCE));
         with_aio(place, &mut create);
-        fetch::run(&mut create, &job.dir.join("create.log")).map_err(|why| Failure::new(why.to_string()))?;
+        fetch::run(&mut create, &job.dir.join("create.log")).map_err(Failure::of_what_is_there)?;
         Ok(Broker::new(NAME, &job.dir, format!("artemis://127.0.0.1:{}", job.port)))
     }
 

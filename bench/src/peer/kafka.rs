@@ -70,7 +70,7 @@ impl Peer for Kafka {
         fs::write(&file, properties)?;
         let mut format = java(place, &job.dir, "kafka.tools.StorageTool");
         format.args(["format", "--standalone", "-t", CLUSTER_ID, "-c"]).arg(&file);
-        fetch::run(&mut format, &job.dir.join("format.log")).map_err(|why| Failure::new(why.to_string()))?;
+        fetch::run(&mut format, &job.dir.join("format.log")).map_err(Failure::of_what_is_there)?;
         Ok(Broker::new(NAME, &job.dir, format!("kafka://127.0.0.1:{}", job.port)))
     }
 

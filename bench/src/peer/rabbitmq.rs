@@ -30,7 +30,7 @@ const HOME_IN_TREE: &str = "/mnt";
 /// The file in the folder of a start with the kind of queue that its clients ask for: any node serves both kinds.
 const QUEUE_FILE: &str = "queue-type";
 const QUORUM: &str = "quorum";
-const START_LIMIT: Duration = Duration::from_secs(120);
+const START_LIMIT: Duration = Duration::from_secs(300);
 
 const SETTINGS: &[Setting] = &[
     Setting {

@@ -18,7 +18,7 @@ pub struct RocketMq;
 const NAME: &str = "rocketmq";
 const NAME_SERVER: &str = "namesrv";
 const BROKER: &str = "broker";
-const START_LIMIT: Duration = Duration::from_secs(120);
+const START_LIMIT: Duration = Duration::from_secs(300);
 /// Both processes print this once they serve; the broker's follows its registration with the name server.
 const READY: &str = "boot success";
 
