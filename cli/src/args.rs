@@ -23,7 +23,7 @@ use forebay_server::config::{SETTINGS, nearest_flag};
 use crate::exit::Exit;
 use crate::output::time;
 
-pub use bench::{Bench, BenchClassic, BenchLoad, BenchProduce, BenchTopic};
+pub use bench::{Bench, BenchClassic, BenchConsume, BenchLatency, BenchLoad, BenchOn, BenchProduce};
 
 /// One message broker for everyone's clients, and commands that speak to any broker of Kafka's protocol.
 #[derive(Debug, Parser)]
@@ -504,6 +504,12 @@ mod tests {
             "forebay consume t --count 0",
             "forebay topic create",
             "forebay group describe g --interval soon",
+            "forebay bench classic --seconds 0",
+            "forebay bench classic --one-connection --threads 2",
+            "forebay bench produce --records 5 --seconds 5",
+            "forebay bench produce --warm -1",
+            "forebay bench consume",
+            "forebay bench latency --bytes 15",
         ] {
             mistake(line);
         }

@@ -77,7 +77,14 @@ fn the_effective_settings_are_printed_as_a_file() {
 
 #[test]
 fn nobody_at_the_address_ends_with_3() {
-    for line in ["topic list", "produce t", "consume t", "group describe g"] {
+    for line in [
+        "topic list",
+        "produce t",
+        "consume t",
+        "group describe g",
+        "bench classic",
+        "bench consume --topic t",
+    ] {
         let output = forebay(&format!("{line} --broker {}", nobody()));
         assert_eq!(code(&output), 3, "{line}");
         assert!(stderr(&output).contains("cannot connect"), "{}", stderr(&output));

@@ -20,7 +20,7 @@ use crate::exit::Failure;
 /// When it cannot be begun, or a connection does not last.
 pub fn run(args: &BenchClassic) -> Result<(), Failure> {
     let mut payloads = Payloads::open(args.load.payload.as_deref())?;
-    let mut target = Target::for_load(&args.topic, &args.load)?;
+    let mut target = Target::for_load(&args.on, &args.load)?;
     let threads = args.threads.min(args.connections) as usize;
     let mut shares: Vec<Vec<Lane>> = (0..threads).map(|_| Vec::new()).collect();
     for number in 0..args.connections as usize {
@@ -29,7 +29,7 @@ pub fn run(args: &BenchClassic) -> Result<(), Failure> {
         let lane = lane(&mut target, &leader, partition, &batch, u64::from(args.bytes), &args.load)?;
         shares[number % threads].push(lane);
     }
-    let window = Window::after(args.load.warm, Some(args.seconds));
+    let window = Window::after(args.load.warm(), Some(args.seconds));
     let patience = target.patience();
     let work =
         shares.into_iter().map(|lanes| Steady::work(lanes, window, Until::EndOfWindow, patience.clone()));

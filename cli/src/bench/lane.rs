@@ -67,6 +67,8 @@ pub struct Flight {
     correlation: i32,
     slot: usize,
     sequence: i32,
+    /// The partition it is for.
+    pub partition: i32,
     /// Records in it.
     pub records: u32,
     /// Bytes of their values.
@@ -166,6 +168,11 @@ impl Lane {
         self.slots.len()
     }
 
+    /// A partition by its place.
+    pub fn partition(&self, slot: usize) -> i32 {
+        self.slots[slot].partition
+    }
+
     /// The socket.
     pub fn link(&mut self) -> &mut Link {
         &mut self.link
@@ -202,6 +209,7 @@ impl Lane {
             correlation,
             slot: load.slot,
             sequence,
+            partition: slot.partition,
             records: prepared.records(),
             payload_bytes: prepared.payload_bytes(),
             sent: now,

@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use forebay_kafka::wire::frame::Framing;
 use mio::{Interest, Registry, Token};
 
@@ -120,8 +120,22 @@ impl Link {
         Ok(count)
     }
 
+    /// Lends the first frame to `take` as bytes that it may cut without copying; nothing of them may be kept. `None`
+    /// until the frame is whole.
+    ///
+    /// # Errors
+    /// [`ClientError::Garbled`].
+    pub fn lend_frame<T>(&mut self, take: impl FnOnce(Bytes) -> T) -> Result<Option<T>, ClientError> {
+        let Some(length) = self.whole_frame(0)? else { return Ok(None) };
+        let lent = std::mem::take(&mut self.room).freeze();
+        let taken = take(lent.slice(PREFIX_BYTES..PREFIX_BYTES + length));
+        self.room = lent.try_into_mut().unwrap_or_else(|kept| BytesMut::from(&kept[..]));
+        self.drop_front(PREFIX_BYTES + length);
+        Ok(Some(taken))
+    }
+
     /// The answer makes no sense.
-    fn garbled(&self, why: impl ToString) -> ClientError {
+    pub fn garbled(&self, why: impl ToString) -> ClientError {
         ClientError::Garbled { address: self.address.clone(), why: why.to_string() }
     }
 
@@ -201,6 +215,18 @@ mod tests {
         }
         assert_eq!(frames, [&b"one"[..], b"", &large, b"four"]);
         assert_eq!(link.filled, 0);
+    }
+
+    #[test]
+    fn a_lent_frame_is_not_copied_and_its_room_comes_back() {
+        let (mut link, mut other) = pair(100_000);
+        other.write_all(&[frame(b"abc"), frame(b"de")].concat()).unwrap();
+        fill(&mut link, 13);
+        let room = link.room.as_ptr();
+        assert_eq!(link.lend_frame(|frame| frame.slice(1..).to_vec()).unwrap(), Some(b"bc".to_vec()));
+        assert_eq!(link.lend_frame(|frame| frame.to_vec()).unwrap(), Some(b"de".to_vec()));
+        assert_eq!(link.lend_frame(|_| ()).unwrap(), None);
+        assert_eq!(link.room.as_ptr(), room);
     }
 
     #[test]

@@ -54,9 +54,9 @@ impl For {
     /// # Errors
     /// The system's.
     pub fn write(self, measure: &Measure) -> Result<(), Failure> {
-        for (code, refusals) in measure.tally.errors() {
-            let words = refusals.words.as_ref().map_or_else(String::new, |words| format!(" ({words})"));
-            eprintln!("forebay: {} times {}{words}", grouped(refusals.count as i64), code.name());
+        for error in measure.tally.errors() {
+            let words = error.words.map_or_else(String::new, |words| format!(" ({words})"));
+            eprintln!("forebay: {} times {}{words}", grouped(error.count as i64), error.name);
         }
         match self {
             For::Programs => line(&measure.json()),
@@ -98,9 +98,9 @@ impl Measure {
             out["latency_us"] = latency.into();
         }
         if tally.error_count() > 0 {
-            let by_code: Map<String, Value> =
-                tally.errors().map(|(code, refusals)| (code.name().into(), refusals.count.into())).collect();
-            out["errors_by_code"] = by_code.into();
+            let by_name: Map<String, Value> =
+                tally.errors().map(|error| (error.name.into(), error.count.into())).collect();
+            out["errors_by_code"] = by_name.into();
         }
         if let Some((worst, median)) = tally.worst_and_median_second(self.took) {
             out["worst_second_rate"] = worst.into();

@@ -35,7 +35,7 @@ const BATCHES_MAX: usize = 8;
 /// When it cannot be begun, or a connection does not last.
 pub fn run(args: &BenchProduce) -> Result<(), Failure> {
     let mut payloads = Payloads::open(args.load.payload.as_deref())?;
-    let mut target = Target::for_load(&args.topic, &args.load)?;
+    let mut target = Target::for_load(&args.on, &args.load)?;
     let lane_count = target.leaders.len() * args.clients as usize;
     let (batches, until) = prepare(args, &mut payloads, lane_count)?;
     let threads = (args.threads as usize).min(lane_count);
@@ -50,7 +50,9 @@ pub fn run(args: &BenchProduce) -> Result<(), Failure> {
         shares[number % threads].push(lane);
     }
     let lasts = args.seconds.or(args.records.is_none().then_some(SECONDS_DEFAULT));
-    let window = Window::after(args.load.warm, lasts);
+    // Who asks for a number of records wants no more than that in the topic.
+    let warm = if args.records.is_some() { args.load.warm.unwrap_or_default() } else { args.load.warm() };
+    let window = Window::after(warm, lasts);
     let patience = target.patience();
     let work = shares.into_iter().map(|lanes| Steady::work(lanes, window, until.clone(), patience.clone()));
     crew::run("produce", window, work.collect(), target.out, &patience.interrupt)

@@ -9,7 +9,7 @@ use super::lane::{Lane, LaneOptions};
 use super::link::Link;
 use super::measure::For;
 use super::pump::Patience;
-use crate::args::{BenchLoad, BenchTopic};
+use crate::args::{BenchLoad, BenchOn};
 use crate::client::admin::{self, NewTopic};
 use crate::client::cluster::AutoCreate;
 use crate::client::connection::Connection;
@@ -17,6 +17,7 @@ use crate::client::producer::identify;
 use crate::client::{ClientError, Cluster, Deadline, Place};
 use crate::commands::connect;
 use crate::exit::Failure;
+use crate::output::time;
 
 /// Largest answer to Produce that is taken in, bytes.
 const CONFIRM_BYTES_MAX: usize = 1024 * 1024;
@@ -50,15 +51,25 @@ impl Target {
     ///
     /// # Errors
     /// When nobody answers, the topic is not as asked, or cannot be created.
-    pub fn for_load(args: &BenchTopic, load: &BenchLoad) -> Result<Target, Failure> {
-        let mut cluster = connect::connect(&args.connect)?;
-        ensure(&mut cluster, &args.topic, load)?;
-        Target::new(args, cluster)
+    pub fn for_load(on: &BenchOn, load: &BenchLoad) -> Result<Target, Failure> {
+        let topic = load.topic.clone().unwrap_or_else(|| format!("forebay-bench-{}", time::now_ms()));
+        let mut cluster = connect::connect(&on.connect)?;
+        ensure(&mut cluster, &topic, load)?;
+        Target::new(on, topic, cluster)
     }
 
-    fn new(args: &BenchTopic, mut cluster: Cluster) -> Result<Target, Failure> {
-        cluster.work_with(std::slice::from_ref(&args.topic), AutoCreate::Forbidden)?;
-        let places = cluster.places(&args.topic);
+    /// Connects to read: the topic has to be there.
+    ///
+    /// # Errors
+    /// When nobody answers, or there is no such topic.
+    pub fn to_read(on: &BenchOn, topic: &str) -> Result<Target, Failure> {
+        let cluster = connect::connect(&on.connect)?;
+        Target::new(on, topic.into(), cluster)
+    }
+
+    fn new(on: &BenchOn, topic: String, mut cluster: Cluster) -> Result<Target, Failure> {
+        cluster.work_with(std::slice::from_ref(&topic), AutoCreate::Forbidden)?;
+        let places = cluster.places(&topic);
         let by_leader = cluster.by_leader(places.iter().map(|place| (place, ())))?;
         let leader = |(node, places): (i32, Vec<(&Place, ())>)| Leader {
             address: cluster.address_of(node).to_owned(),
@@ -66,10 +77,9 @@ impl Target {
         };
         let leaders: Vec<Leader> = by_leader.into_iter().map(leader).collect();
         if leaders.is_empty() {
-            return Err(Failure::failed(format!("topic {} has no partitions", args.topic)));
+            return Err(Failure::failed(format!("topic {topic} has no partitions")));
         }
-        let (topic, timeout) = (args.topic.clone(), args.connect.timeout);
-        Ok(Target { topic, leaders, timeout, out: For::json(args.json), cluster })
+        Ok(Target { topic, leaders, timeout: on.connect.timeout, out: For::json(on.json), cluster })
     }
 
     /// What threads need to know of our patience.

@@ -30,7 +30,7 @@ pub fn run(args: &BenchClassic) -> Result<(), Failure> {
     let senders = args.connections as usize;
     let largest = largest_batch(senders, args.bytes as usize);
     let mut payloads = Payloads::open(args.load.payload.as_deref())?;
-    let mut target = Target::for_load(&args.topic, &args.load)?;
+    let mut target = Target::for_load(&args.on, &args.load)?;
     let leader = target.leaders[0].clone();
     let mut lane = target.lane(&leader, leader.partitions.clone(), IN_FLIGHT_MAX, &args.load)?;
     for records in 1..=largest {
@@ -38,7 +38,7 @@ pub fn run(args: &BenchClassic) -> Result<(), Failure> {
         let prepared = Prepared::new(lane.version(), &target.topic, &batch, payload_bytes);
         lane.pool().push(prepared.map_err(unpreparable)?);
     }
-    let window = Window::after(args.load.warm, Some(args.seconds));
+    let window = Window::after(args.load.warm(), Some(args.seconds));
     let patience = target.patience();
     let work = work(lane, Gathering::new(senders, window), patience.clone());
     crew::run("classic", window, vec![work], target.out, &patience.interrupt)

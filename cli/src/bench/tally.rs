@@ -20,19 +20,49 @@ pub struct Tally {
     pub payload_bytes: u64,
     /// Refusals by code.
     errors: BTreeMap<i16, Refusals>,
+    /// What went wrong otherwise.
+    faults: BTreeMap<Fault, u64>,
     /// Nanoseconds.
     latency: Histogram<u64>,
     /// Records by full second since the measured time began.
     by_second: Vec<u64>,
 }
 
-/// Refusals of one code.
+/// Refusals of one code, and the broker's words in the first of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Refusals {
+struct Refusals {
+    count: u64,
+    words: Option<String>,
+}
+
+/// Errors of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NamedErrors<'t> {
+    /// Which, as Kafka calls it if it is Kafka's.
+    pub name: &'static str,
     /// How many.
     pub count: u64,
     /// The broker's words in the first of them.
-    pub words: Option<String>,
+    pub words: Option<&'t str>,
+}
+
+/// What can go wrong without the broker saying so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// A confirmed record did not come.
+    Missing,
+    /// A record came again.
+    Repeated,
+}
+
+impl Fault {
+    /// As it stands beside Kafka's error names.
+    pub fn name(self) -> &'static str {
+        match self {
+            Fault::Missing => "MISSING",
+            Fault::Repeated => "REPEATED",
+        }
+    }
 }
 
 impl Default for Tally {
@@ -42,6 +72,7 @@ impl Default for Tally {
             records: 0,
             payload_bytes: 0,
             errors: BTreeMap::new(),
+            faults: BTreeMap::new(),
             latency: latency.expect("these bounds are allowed"),
             by_second: Vec::new(),
         }
@@ -75,6 +106,13 @@ impl Tally {
         refusals.count += 1;
     }
 
+    /// Counts what went wrong without the broker saying so.
+    pub fn fault(&mut self, fault: Fault, times: u64) {
+        if times > 0 {
+            *self.faults.entry(fault).or_default() += times;
+        }
+    }
+
     /// Adds another thread's.
     pub fn add(&mut self, other: &Tally) {
         self.records += other.records;
@@ -83,6 +121,7 @@ impl Tally {
             let mine = self.errors.entry(*code).or_insert_with(|| Refusals { count: 0, ..refusals.clone() });
             mine.count += refusals.count;
         }
+        other.faults.iter().for_each(|(fault, times)| self.fault(*fault, *times));
         self.latency.add(&other.latency).expect("all have the same bounds");
         if self.by_second.len() < other.by_second.len() {
             self.by_second.resize(other.by_second.len(), 0);
@@ -90,14 +129,24 @@ impl Tally {
         self.by_second.iter_mut().zip(&other.by_second).for_each(|(mine, theirs)| *mine += theirs);
     }
 
-    /// How many refusals there were.
+    /// How many errors there were, of every kind.
     pub fn error_count(&self) -> u64 {
-        self.errors.values().map(|refusals| refusals.count).sum()
+        self.errors().map(|error| error.count).sum()
     }
 
-    /// Refusals by code.
-    pub fn errors(&self) -> impl Iterator<Item = (ErrorCode, &Refusals)> {
-        self.errors.iter().map(|(code, refusals)| (ErrorCode::from_number(*code), refusals))
+    /// Errors by name.
+    pub fn errors(&self) -> impl Iterator<Item = NamedErrors<'_>> {
+        let refused = self.errors.iter().map(|(code, refusals)| NamedErrors {
+            name: ErrorCode::from_number(*code).name(),
+            count: refusals.count,
+            words: refusals.words.as_deref(),
+        });
+        let faults = self.faults.iter().map(|(fault, count)| NamedErrors {
+            name: fault.name(),
+            count: *count,
+            words: None,
+        });
+        refused.chain(faults)
     }
 
     /// The latencies, nanoseconds.
@@ -128,12 +177,14 @@ mod tests {
         two.latency(Duration::from_secs(7200), 3);
         two.refusal(ErrorCode::InvalidRecord, || Some("no".into()));
         two.refusal(ErrorCode::InvalidRecord, || panic!("only the first one's words are asked for"));
+        two.fault(Fault::Missing, 4);
+        two.fault(Fault::Repeated, 0);
         one.add(&two);
-        assert_eq!((one.records, one.payload_bytes, one.error_count()), (12, 120, 2));
+        assert_eq!((one.records, one.payload_bytes, one.error_count()), (12, 120, 6));
         assert_eq!(one.latencies().len(), 4);
         assert!(one.latencies().max() >= LATENCY_NS_MAX);
-        let errors: Vec<_> = one.errors().map(|(code, r)| (code, r.count, r.words.clone())).collect();
-        assert_eq!(errors, [(ErrorCode::InvalidRecord, 2, Some("no".into()))]);
+        let errors: Vec<_> = one.errors().map(|error| (error.name, error.count, error.words)).collect();
+        assert_eq!(errors, [("INVALID_RECORD", 2, Some("no")), ("MISSING", 4, None)]);
         assert_eq!(one.worst_and_median_second(Duration::from_millis(3500)), Some((0, 5)));
         assert_eq!(one.worst_and_median_second(Duration::from_millis(1500)), None);
     }

@@ -1,7 +1,7 @@
 //! `forebay bench`.
 
 use crate::args::Bench;
-use crate::bench::{classic, produce, shared};
+use crate::bench::{classic, consume, latency, produce, shared};
 use crate::exit::Failure;
 
 /// Puts load on a broker and says what it measured.
@@ -13,5 +13,7 @@ pub fn run(args: &Bench) -> Result<(), Failure> {
         Bench::Classic(args) if args.one_connection => shared::run(args),
         Bench::Classic(args) => classic::run(args),
         Bench::Produce(args) => produce::run(args),
+        Bench::Consume(args) => consume::run(args),
+        Bench::Latency(args) => latency::run(args),
     }
 }
