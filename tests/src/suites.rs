@@ -8,6 +8,7 @@ mod hostile;
 mod kcat;
 mod kill9;
 mod large;
+mod load;
 mod process;
 mod rsyslog;
 mod tools;
@@ -28,6 +29,7 @@ pub fn all(rounds: u32) -> Vec<Suite> {
         edges::suite(),
         process::suite(),
         large::suite(),
+        load::suite(),
         trace::suite(),
     ]);
     all
