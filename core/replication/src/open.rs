@@ -148,7 +148,8 @@ impl Replica {
         let recovered = Recovered {
             checkpoint,
             cut_bytes: found.report.cut.as_ref().map_or(0, |cut| cut.bytes),
-            entries_to_replay: found.hard.commit.0 - base.index.0,
+            // The commit index is on the medium after a clean stop only; what was committed before a crash is behind it.
+            entries_to_replay: found.log.last_index().0.saturating_sub(base.index.0),
             tail_lost: found.tail_lost,
             rejoined,
             took: env.clock.monotonic().since(started),

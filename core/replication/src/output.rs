@@ -94,7 +94,8 @@ pub struct Recovered {
     pub checkpoint: Option<Checkpoint>,
     /// Bytes of an unfinished write that were cut from the end of the log. Nothing in them was confirmed by a sync shard.
     pub cut_bytes: u64,
-    /// Entries behind the checkpoint that will come again as committed, as far as already known to be.
+    /// Entries behind the checkpoint. They come again once it is known that they are committed; those that never were may
+    /// be replaced by a leader's.
     pub entries_to_replay: u64,
     /// An async shard's loss, accepted because there is one voter.
     pub tail_lost: Option<TailLost>,
