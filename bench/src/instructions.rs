@@ -189,6 +189,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_workload_is_one_of_the_examples() {
+        let example = include_str!("../../server/examples/hot_path/main.rs");
+        for workload in &WORKLOADS {
+            assert!(example.contains(&format!("\"{}\"", workload.name)), "{} is not there", workload.name);
+        }
+    }
+
+    #[test]
     fn the_count_is_read_from_callgrinds_words() {
         let said = "==7== Callgrind, a call-graph\n==7== Events    : Ir\n==7== Collected : 1234567\n==7==\n";
         assert_eq!(collected(said), Some(1_234_567));

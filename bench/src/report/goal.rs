@@ -212,7 +212,7 @@ impl Pick {
 
     /// Where it is found, in words.
     pub fn place(&self) -> String {
-        let mut words = vec![if self.story.is_empty() { "all stories" } else { self.story }];
+        let mut words = vec![if self.story.is_empty() { "every story that ran" } else { self.story }];
         words.extend([self.case, self.measure].into_iter().filter(|word| !word.is_empty()));
         if self.by == By::Light {
             words.push("by the light generator");
