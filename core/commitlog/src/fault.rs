@@ -109,6 +109,11 @@ impl IoFailure {
 }
 
 impl Fault {
+    /// Whether this leaves pages that may be clean and not on the medium.
+    pub(crate) fn is_failed_flush(&self) -> bool {
+        matches!(self, Fault::Io(io) if io.action == Action::Flush)
+    }
+
     /// Whether something was not written because the disk, or the share of it that we may use, is full.
     pub(crate) fn is_no_room(&self) -> bool {
         let full = |kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
@@ -164,6 +169,17 @@ pub(crate) const FENCED_NAME: &str = "fenced";
 /// How often the mark is tried.
 const MARK_TRIES: usize = 4;
 
+/// Tells the next open not to trust the page cache. A disk that has just failed may fail this call too; when it refuses every
+/// time, the next open meets that by itself.
+pub(crate) fn leave_mark(disk: &dyn Disk, dir: &Path) {
+    let mark = dir.join(FENCED_NAME);
+    let made = |_| match disk.open(&mark, OpenMode::CreateNew) {
+        Ok(_) => true,
+        Err(error) => error.kind() == std::io::ErrorKind::AlreadyExists,
+    };
+    let _ = (0..MARK_TRIES).any(made);
+}
+
 /// Stops a log at its first failed write or flush, for the rest of the process.
 pub(crate) struct Fence {
     disk: Arc<dyn Disk>,
@@ -192,17 +208,11 @@ impl Fence {
 
     /// Records any fault as the end of this log, unless one came before it, and answers the first.
     pub(crate) fn stop(&self, fault: Fault) -> Fault {
-        let flush_failed = matches!(&fault, Fault::Io(io) if io.action == Action::Flush);
-        if self.first.set(fault).is_ok() && flush_failed {
-            // The mark tells the next open not to trust the page cache. A disk that has just failed may fail this call
-            // too; when it refuses every time, the next open meets that by itself.
-            let mark = self.dir.join(FENCED_NAME);
-            let made = |_| match self.disk.open(&mark, OpenMode::CreateNew) {
-                Ok(_) => true,
-                Err(error) => error.kind() == std::io::ErrorKind::AlreadyExists,
-            };
-            let _ = (0..MARK_TRIES).any(made);
+        // A flush that was under way when something else failed may fail too.
+        if fault.is_failed_flush() {
+            leave_mark(&*self.disk, &self.dir);
         }
+        let _ = self.first.set(fault);
         self.first.get().expect("a fault was just recorded").clone()
     }
 

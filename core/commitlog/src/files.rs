@@ -1,6 +1,7 @@
 //! The files of one shard that count right now, shared by the writer and all readers. A reader works on the list it
 //! took: files stay readable through their handles whatever happens to their names.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -18,6 +19,7 @@ use crate::positions::PositionTable;
 use crate::segment::SegmentId;
 use crate::sidecar::Sidecar;
 use crate::tail::TailCache;
+use crate::transfer::FileName;
 
 /// One open segment.
 pub(crate) struct Segment {
@@ -153,6 +155,8 @@ pub(crate) struct Files {
     floor: AtomicU64,
     pub(crate) cache: Arc<BlockCache>,
     directory: Mutex<Arc<Directory>>,
+    /// Incoming files of which earlier processes wrote a part, or all.
+    pub(crate) left_behind: Mutex<BTreeSet<FileName>>,
     /// One merge, rewrite or switch at a time; never taken by the shard's thread.
     pub(crate) housekeeping: Mutex<()>,
 }
@@ -171,6 +175,7 @@ impl Files {
         segments: Vec<Arc<Segment>>,
         cache: Arc<BlockCache>,
         directory: Directory,
+        left_behind: BTreeSet<FileName>,
     ) -> Files {
         let view = Mutex::new(Arc::new(View { epoch: 0, segments }));
         Files {
@@ -187,6 +192,7 @@ impl Files {
             floor: AtomicU64::new(0),
             cache,
             directory: Mutex::new(Arc::new(directory)),
+            left_behind: Mutex::new(left_behind),
             housekeeping: Mutex::new(()),
         }
     }

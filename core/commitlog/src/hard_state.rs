@@ -49,9 +49,8 @@ impl HardStateFile {
     /// tools; a running shard uses `Log::open_hard_state`, which shares the log's fence.
     pub fn open(disk: &dyn Disk, dir: &Path) -> Result<(HardStateFile, HardState), Fault> {
         let path = dir.join(HARD_STATE_NAME);
-        let (mut slots, record) = TwoSlots::open(disk, &path, HARD_STATE_MAGIC)?;
+        let (slots, record) = TwoSlots::open(disk, &path, HARD_STATE_MAGIC)?;
         let state = decode(&record, &path)?;
-        slots.save(&record, Durability::Flushed)?;
         Ok((HardStateFile { slots: Mutex::new(slots), fence: None }, state))
     }
 

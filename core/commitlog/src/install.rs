@@ -17,6 +17,7 @@ use crate::reclaim::{open_sealed, remove_segment};
 use crate::segment::SegmentId;
 use crate::terms::{Point, TermTable};
 use crate::transfer::{FileName, open_incoming};
+use crate::write_over::write_over;
 
 use forebay_env::{Disk, OpenMode};
 use forebay_model::LogIndex;
@@ -174,6 +175,10 @@ impl Keeper {
             let path = self.files.dir.join(name.incoming_name());
             let file =
                 self.files.disk.open(&path, OpenMode::Write).map_err(Fault::io(Action::Open, &path))?;
+            if lock(&self.files.left_behind).contains(name) {
+                let len = file.len().map_err(Fault::io(Action::Measure, &path))?;
+                write_over(&*file, &path, 0, len)?;
+            }
             file.sync_data().map_err(Fault::io(Action::Flush, &path))?;
         }
         self.files.disk.sync_dir(&self.files.dir).map_err(Fault::io(Action::Flush, &self.files.dir))

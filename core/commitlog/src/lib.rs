@@ -96,6 +96,7 @@ mod terms;
 mod transfer;
 mod truncate;
 mod verify;
+mod write_over;
 
 pub use append::{AppendError, Appended};
 pub use block_cache::BlockCache;

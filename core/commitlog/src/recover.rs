@@ -11,7 +11,7 @@ use crate::chain::{Break, Recovery};
 use crate::config::LogConfig;
 use crate::directory::Directory;
 use crate::durable::{DURABLE_NAME, DurableFile, DurableRecord};
-use crate::fault::{Action, Corruption, FENCED_NAME, Fault, Fence};
+use crate::fault::{Action, Corruption, FENCED_NAME, Fault, Fence, leave_mark};
 use crate::files::{Files, MemoryIndex, Segment, SegmentIndex};
 use crate::hard_state::{HARD_STATE_NAME, HardStateFile};
 use crate::install::{install_names, move_in};
@@ -19,8 +19,10 @@ use crate::keeper::is_stale_checkpoint;
 use crate::manifest::{Manifest, ManifestStore, TMP_ENDING, remove_if_there};
 use crate::positions::PositionTable;
 use crate::segment::{Generation, SEGMENT_HEADER_BYTES, SegmentId};
+use crate::slots;
 use crate::tail::TailCache;
 use crate::terms::{Point, TermTable};
+use crate::transfer::incoming_files;
 
 /// What an open found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,9 +73,22 @@ pub(crate) fn open(
     dir: &Path,
     config: &LogConfig,
 ) -> Result<(Files, TermTable, Recovered), Fault> {
-    let (mut manifest, created) = match Manifest::load(&*disk, dir) {
+    try_open(&disk, dir, config).inspect_err(|fault| {
+        // The next open finds the same pages, and its flush would pass them by.
+        if fault.is_failed_flush() {
+            leave_mark(&*disk, dir);
+        }
+    })
+}
+
+fn try_open(
+    disk: &Arc<dyn Disk>,
+    dir: &Path,
+    config: &LogConfig,
+) -> Result<(Files, TermTable, Recovered), Fault> {
+    let (mut manifest, created) = match Manifest::load(&**disk, dir) {
         Ok(Some(manifest)) => (manifest, false),
-        Ok(None) => (create(&*disk, dir, config)?, true),
+        Ok(None) => (create(&**disk, dir, config)?, true),
         Err(fault) => return Err(fault),
     };
     if manifest.shard != config.shard {
@@ -81,25 +96,33 @@ pub(crate) fn open(
         return Err(Fault::corrupt(&dir.join("manifest"), 0, what));
     }
     if manifest.installing {
-        move_in(&*disk, dir, &install_names(&manifest))?;
+        move_in(&**disk, dir, &install_names(&manifest))?;
         manifest.installing = false;
         manifest.sequence += 1;
-        manifest.store(&*disk, dir)?;
+        manifest.store(&**disk, dir)?;
     }
-    remove_debris(&*disk, dir, &manifest)?;
-    let (durable_file, record) = DurableFile::open(&*disk, dir)?;
+    remove_debris(&**disk, dir, &manifest)?;
+    let fenced = has_mark(&**disk, dir)?;
+    if fenced {
+        for name in [HARD_STATE_NAME, DURABLE_NAME] {
+            slots::copy(&**disk, &dir.join(name))?;
+        }
+    }
+    let (durable_file, record) = DurableFile::open(&**disk, dir)?;
+    let left_behind = incoming_files(&**disk, dir, manifest.shard)?.into_iter().collect();
 
     let named = manifest.clone();
-    let mut recovery = Recovery::new(&*disk, dir, &named, record.index, &config.block_cache);
+    let mut recovery = Recovery::new(&**disk, dir, &named, record.index, &config.block_cache);
     recovery.read_segments()?;
     let cut = recovery.judge()?;
-    let rewritten = recovery.flush()?;
-    if rewritten {
+    recovery.flush(fenced)?;
+    if fenced {
         // Its rename may be known to the cache only.
         manifest.sequence += 1;
-        manifest.store(&*disk, dir)?;
+        manifest.store(&**disk, dir)?;
+        remove_mark(&**disk, dir)?;
     }
-    let opened = Directory::open(&*disk, dir, manifest.shard, &config.block_cache)?;
+    let opened = Directory::open(&**disk, dir, manifest.shard, &config.block_cache)?;
     let last = recovery.terms.last();
     durable_file.record(DurableRecord { index: last.index, clean_stop: false }, durable_file.epoch())?;
 
@@ -109,7 +132,7 @@ pub(crate) fn open(
         recorded: recovery.durable,
         clean_stop: record.clean_stop,
         cut,
-        rewritten,
+        rewritten: fenced,
         checkpoint: manifest.checkpoint,
         entries_scanned: recovery.entries_scanned,
         bytes_scanned: recovery.bytes_scanned,
@@ -126,13 +149,21 @@ pub(crate) fn open(
         manifest.salt,
         Arc::new(Fence::new(disk.clone(), dir)),
         durable_file,
-        ManifestStore::new(disk, dir, manifest),
+        ManifestStore::new(disk.clone(), dir, manifest),
         TailCache::new(config.tail_bytes_max),
         segments,
         config.block_cache.clone(),
         opened.directory,
+        left_behind,
     );
     Ok((files, terms, recovered))
+}
+
+/// Forgets that a flush failed: whatever it left in doubt was written again.
+fn remove_mark(disk: &dyn Disk, dir: &Path) -> Result<(), Fault> {
+    let mark = dir.join(FENCED_NAME);
+    disk.remove_file(&mark).map_err(Fault::io(Action::Remove, &mark))?;
+    disk.sync_dir(dir).map_err(Fault::io(Action::Flush, dir))
 }
 
 /// Makes the files of a new log; the manifest comes last, so its presence says that all of them are there.
@@ -223,15 +254,9 @@ impl Recovery<'_> {
         Ok(Cut { file: broken.file, position: Position(broken.position), bytes, what: broken.what })
     }
 
-    /// Puts everything that was scanned onto the medium: Raft takes what it is told at start for flushed. Answers
-    /// whether the files were copied, because the last process met a fault.
-    fn flush(&mut self) -> Result<bool, Fault> {
-        let mark = self.dir.join(FENCED_NAME);
-        let fenced = match self.disk.open(&mark, OpenMode::Read) {
-            Ok(_) => true,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
-            Err(error) => return Err(Fault::io(Action::Open, &mark)(error)),
-        };
+    /// Puts everything that was scanned onto the medium: Raft takes what it is told at start for flushed. The
+    /// files are copied when the last process met a fault.
+    fn flush(&mut self, fenced: bool) -> Result<(), Fault> {
         for at in 0..self.segments.len() {
             if self.segments[at].sidecar().is_some() {
                 continue;
@@ -247,12 +272,17 @@ impl Recovery<'_> {
         for damaged in &self.damaged_sidecars {
             remove_if_there(self.disk, &damaged.file)?;
         }
-        self.disk.sync_dir(self.dir).map_err(Fault::io(Action::Flush, self.dir))?;
-        if fenced {
-            self.disk.remove_file(&mark).map_err(Fault::io(Action::Remove, &mark))?;
-            self.disk.sync_dir(self.dir).map_err(Fault::io(Action::Flush, self.dir))?;
-        }
-        Ok(fenced)
+        self.disk.sync_dir(self.dir).map_err(Fault::io(Action::Flush, self.dir))
+    }
+}
+
+/// Whether the flush of an earlier process failed.
+fn has_mark(disk: &dyn Disk, dir: &Path) -> Result<bool, Fault> {
+    let mark = dir.join(FENCED_NAME);
+    match disk.open(&mark, OpenMode::Read) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Fault::io(Action::Open, &mark)(error)),
     }
 }
 

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use forebay_env::{File, OpenMode};
+use forebay_env::{Disk, File, OpenMode};
 use forebay_model::{LogIndex, ShardId};
 
 use crate::checkpoint::{CheckpointFile, checkpoint_name, parse_checkpoint_name};
@@ -13,6 +13,7 @@ use crate::facts::read_facts;
 use crate::fault::{Action, Fault};
 use crate::files::{Files, Segment};
 use crate::keeper::Keeper;
+use crate::lock::lock;
 use crate::manifest::remove_if_there;
 use crate::reclaim::open_sealed_at;
 use crate::scan::Depth;
@@ -171,10 +172,7 @@ impl Keeper {
 
     /// The files that arrive, whole or not: also what an unfinished fetch left behind.
     pub fn incoming_files(&self) -> Result<Vec<FileName>, Fault> {
-        let files = &self.files;
-        let names = files.disk.list(&files.dir).map_err(Fault::io(Action::List, &files.dir))?;
-        let parse = |name: &str| FileName::parse(files.shard, name.strip_suffix(INCOMING_ENDING)?);
-        Ok(names.iter().filter_map(|entry| parse(&entry.name)).collect())
+        incoming_files(&*self.files.disk, &self.files.dir, self.files.shard)
     }
 
     fn incoming_file(&self, path: &Path) -> Result<Arc<dyn File>, Fault> {
@@ -190,7 +188,9 @@ impl Keeper {
     /// Forgets an incoming file, for instance a damaged one.
     pub fn discard(&self, name: FileName) -> Result<(), Fault> {
         let path = self.files.dir.join(name.incoming_name());
-        self.files.fence.guard(|| remove_if_there(&*self.files.disk, &path))
+        self.files.fence.guard(|| remove_if_there(&*self.files.disk, &path))?;
+        lock(&self.files.left_behind).remove(&name);
+        Ok(())
     }
 
     /// Reads every byte of an incoming segment and its sidecar and compares them with each other and with `digest`, which
@@ -204,6 +204,13 @@ impl Keeper {
         }
         Ok(summary)
     }
+}
+
+/// The files that arrive into `dir`.
+pub(crate) fn incoming_files(disk: &dyn Disk, dir: &Path, shard: ShardId) -> Result<Vec<FileName>, Fault> {
+    let names = disk.list(dir).map_err(Fault::io(Action::List, dir))?;
+    let parse = |name: &str| FileName::parse(shard, name.strip_suffix(INCOMING_ENDING)?);
+    Ok(names.iter().filter_map(|entry| parse(&entry.name)).collect())
 }
 
 /// Opens a segment that has arrived with its sidecar.

@@ -253,6 +253,30 @@ fn after_a_fault_the_next_open_does_not_trust_the_page_cache() {
     }
 }
 
+#[test]
+fn an_open_that_cannot_flush_leaves_a_mark_too() {
+    for fails in [Fails::Flush, Fails::SyncDir] {
+        for skip in 0..4 {
+            let disk = MemDisk::default();
+            let (mut log, _) = open(&disk);
+            fill(&mut log, 1, 1..=3);
+            drop(log);
+            disk.fail(fails, skip);
+            let failed = Log::open(disk.arc(), &dir(), config()).is_err();
+            disk.heal();
+            // What the failed open read is in the page cache as before; the next one takes it over and calls it durable.
+            let (log, recovered) = open(&disk);
+            assert_eq!(recovered.rewritten, failed, "{fails:?} after {skip}");
+            assert_eq!(contents(&log, 1), [(1, 1), (1, 2), (1, 3)]);
+            drop(log);
+            for seed in 0..20 {
+                let (log, _) = open(&disk.power_cut(&mut Dice(seed)));
+                assert_eq!(contents(&log, 1), [(1, 1), (1, 2), (1, 3)], "{fails:?} after {skip}, {seed}");
+            }
+        }
+    }
+}
+
 fn a_failed_flush_leaves_a_mark(fails: Fails) {
     let disk = MemDisk::default();
     let (mut log, _) = open(&disk);

@@ -400,6 +400,32 @@ fn a_blank_replica_installs_what_another_has() {
 }
 
 #[test]
+fn pieces_that_an_earlier_process_could_not_flush_are_written_again_before_they_count() {
+    let source_disk = MemDisk::default();
+    let source = grown(&source_disk, 3, 1, true);
+    // There is a flush per file and one of the directory.
+    for skip in 0..7 {
+        let disk = MemDisk::default();
+        let (mut log, _) = open(&disk);
+        disk.fail(Fails::Flush, skip);
+        let failed = install(&source, &mut log, &mut Dice(skip)).is_err();
+        drop(log);
+        disk.heal();
+        let (mut log, _) = open(&disk);
+        match install(&source, &mut log, &mut Dice(skip)) {
+            Ok(()) => assert!(failed),
+            Err(InstallError::Behind { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+        drop(log);
+        for seed in 0..10 {
+            let (log, _) = open(&disk.power_cut(&mut Dice(seed)));
+            assert_eq!(consume(&source, 1), consume(&log, 1), "after {skip} flushes, power cut {seed}");
+        }
+    }
+}
+
+#[test]
 fn what_travels_is_canonical_and_damage_on_the_way_is_noticed() {
     let (one, other) = (MemDisk::default(), MemDisk::default());
     let (one, other) = (grown(&one, 2, 1, true), grown(&other, 2, 2, false));

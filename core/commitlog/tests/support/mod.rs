@@ -416,11 +416,16 @@ impl File for MemFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.disk.step(Fails::Flush, format!("flush {}", self.name))?;
+        if let Err(error) = self.disk.step(Fails::Flush, format!("flush {}", self.name)) {
+            // The pages are clean from here on and not on the medium: no later flush brings them there.
+            self.disk.state().inodes[self.inode].pending.clear();
+            return Err(error);
+        }
         let mut state = self.disk.state();
         let inode = &mut state.inodes[self.inode];
-        inode.flushed = inode.now.clone();
-        inode.pending.clear();
+        for pending in std::mem::take(&mut inode.pending) {
+            pending.apply(&mut inode.flushed);
+        }
         Ok(())
     }
 }
