@@ -193,6 +193,12 @@ impl Keeper {
         Ok(())
     }
 
+    /// Reads every block of an incoming checkpoint. Damage names the file.
+    pub fn check_received_checkpoint(&self, index: LogIndex) -> Result<(), Fault> {
+        let path = self.files.dir.join(FileName::Checkpoint(index).incoming_name());
+        CheckpointFile::open_at(&*self.files.disk, path, self.files.shard, index)?.load().map(|_| ())
+    }
+
     /// Reads every byte of an incoming segment and its sidecar and compares them with each other and with `digest`, which
     /// the sender's summary states. Damage names the file.
     pub fn check_received(&self, id: SegmentId, digest: u64) -> Result<SegmentSummary, Fault> {

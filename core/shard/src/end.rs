@@ -64,8 +64,6 @@ impl<T: Clone + Send + 'static> Shard<T> {
         for fetch in self.waiting.take_all() {
             self.answers.push(fetch.refuse(certain));
         }
-        for ticket in std::mem::take(&mut self.barriers).into_values().flatten() {
-            self.answers.push((ticket, Answer::Barrier(Err(certain.clone()))));
-        }
+        self.refuse_barriers(certain);
     }
 }

@@ -5,6 +5,7 @@
 
 mod apply;
 mod archive;
+mod barrier;
 mod big;
 mod board;
 mod checkpoint;

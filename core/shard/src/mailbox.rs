@@ -153,10 +153,12 @@ impl<W, R, C> Mailbox<W, R, C> {
                 return Err(parcel.work);
             }
             state.count(&parcel);
+            // What is no payload may need no flush at all: a heartbeat, a look at offsets.
+            let wakes = !state.gathers || parcel.lane == Lane::Free || state.bytes >= GATHER_BYTES_MAX;
             state.queues.entry(source).or_default().push_back(parcel);
             state.ring_if_new(source);
-            state.gathered = state.gathers;
-            !state.gathers || state.bytes >= GATHER_BYTES_MAX
+            state.gathered |= !wakes;
+            wakes
         };
         if wakes {
             self.notify();
@@ -164,8 +166,8 @@ impl<W, R, C> Mailbox<W, R, C> {
         Ok(())
     }
 
-    /// Lets ordered work gather from here on without a wake-up, as long as it is little: a completion is under way that will
-    /// wake the thread, and nothing that came before it could be confirmed earlier.
+    /// Lets payloads gather from here on without a wake-up, as long as they are few: a completion is under way that will wake
+    /// the thread, and none of them could be confirmed earlier.
     pub fn gather(&self) {
         self.lock().gathers = true;
     }

@@ -10,6 +10,7 @@ use forebay_model::fetch::{
 use forebay_model::{LeaderEpoch, Offset, PartitionId, Refusal};
 
 use crate::archive::ReadPlan;
+use crate::barrier::Behind;
 use crate::cold::{ColdFetch, ColdLookup};
 use crate::shard::Shard;
 use crate::stamp::Pieces;
@@ -63,8 +64,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             let refusal = self.not_leading();
             return self.answers.push((ticket, Answer::Barrier(Err(refusal))));
         }
-        let token = self.replica.read_index();
-        self.barriers.entry(token).or_default().push(ticket);
+        self.wait_behind_barrier(Behind::Barrier(ticket));
     }
 
     /// Wakes the fetches that wait for what was applied, and those whose time is up.

@@ -22,6 +22,7 @@ use forebay_replication::{
 };
 
 use crate::archive::Archive;
+use crate::barrier::Behind;
 use crate::big::{BigAppend, BigNumber};
 use crate::board::{Board, ShardStatus};
 use crate::cold::ColdDone;
@@ -186,7 +187,7 @@ pub struct Shard<T> {
     pub(crate) part_last: Source,
     pub(crate) waiting: WaitingFetches<T>,
     pub(crate) groups: GroupDesk<T>,
-    pub(crate) barriers: BTreeMap<ReadToken, Vec<T>>,
+    pub(crate) barriers: BTreeMap<ReadToken, Vec<Behind<T>>>,
     pub(crate) wish: Option<Arc<Catalog>>,
     /// The last wish that came true.
     pub(crate) reconciled: Option<Arc<Catalog>>,
@@ -416,7 +417,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
                     self.metrics.installs.increment();
                     self.install(&checkpoint);
                 }
-                Output::ReadReady(token) => self.pass_barrier(token),
+                Output::ReadReady(token) => self.pass_barrier(now, token),
                 Output::Checkpointed(index) => self.index.written(index),
                 Output::Membership(_) => {}
                 Output::Closed => self.closed = true,
@@ -487,13 +488,6 @@ impl<T: Clone + Send + 'static> Shard<T> {
         let wall = self.env.clock.wall();
         let last = self.machine.applied().time;
         self.clock.as_mut().map_or(last, |clock| clock.advance(now, wall))
-    }
-
-    fn pass_barrier(&mut self, token: ReadToken) {
-        let later = self.barriers.split_off(&ReadToken(token.0 + 1));
-        for ticket in std::mem::replace(&mut self.barriers, later).into_values().flatten() {
-            self.answers.push((ticket, Answer::Barrier(Ok(()))));
-        }
     }
 
     /// Writes on the board what changed.

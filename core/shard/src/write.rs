@@ -4,11 +4,13 @@ use bytes::Bytes;
 use forebay_env::Monotonic;
 use forebay_env::fault::{Fault, planted};
 use forebay_machine::{Append as AppendCommand, ProducerStamp, Which};
+use forebay_model::group::GroupRequest;
 use forebay_model::limits::PART_BYTES_MAX;
 use forebay_model::publish::PayloadKind;
 use forebay_model::{LogTime, Refusal, SlotNumber, Timestamp, TimestampType};
 use forebay_record::batch::{BatchHeader, with_append_time};
 
+use crate::barrier::Behind;
 use crate::big::{BigAppend, BigNumber};
 use crate::entry::{PartRef, SLOT_PART, SLOT_PART_LIST, SLOT_PAYLOAD, encode_parts};
 use crate::mailbox::{Parcel, Source};
@@ -43,6 +45,10 @@ impl<T: Clone + Send + 'static> Shard<T> {
         match work {
             Work::Append(append) => self.append(now, source, append),
             Work::Propose(ticket, commands) => self.draft.push_all(commands, Asking::Propose(ticket)),
+            // What was committed under a newer leader must not seem to go back.
+            Work::Group(ticket, request @ GroupRequest::FetchOffsets(_)) => {
+                self.wait_behind_barrier(Behind::Group(ticket, request));
+            }
             Work::Group(ticket, request) => self.group_request(now, ticket, request),
         }
     }

@@ -175,17 +175,27 @@ impl Incoming {
         Ok(position)
     }
 
-    /// Checks a complete file, a segment together with its sidecar; a damaged pair is thrown away. The checkpoint's blocks
-    /// have checksums of their own, which the install compares.
+    /// Checks a complete file, a segment together with its sidecar; what is damaged is thrown away. A power cut may have torn
+    /// what an earlier process wrote of it.
     pub(crate) fn check(&self, file: &OfferedFile) -> Result<Checked, Fault> {
-        let FileId::Sidecar { first, generation } = file.file else { return Ok(Checked::Right) };
-        let id = SegmentId { shard: self.shard, first, generation };
-        match self.keeper.check_received(id, file.digest) {
-            Ok(_) => Ok(Checked::Right),
+        let (checked, names) = match file.file {
+            FileId::Segment { .. } => return Ok(Checked::Right),
+            FileId::Sidecar { first, generation } => {
+                let id = SegmentId { shard: self.shard, first, generation };
+                let names = vec![FileName::Sidecar(id), FileName::Segment(id)];
+                (self.keeper.check_received(id, file.digest).map(|_| ()), names)
+            }
+            FileId::Checkpoint { index } => {
+                (self.keeper.check_received_checkpoint(index), vec![FileName::Checkpoint(index)])
+            }
+        };
+        match checked {
+            Ok(()) => Ok(Checked::Right),
             Err(Fault::Corrupt(corruption)) => {
                 tracing::warn!(shard = self.shard.0, "what was received is fetched again: {corruption}");
-                self.keeper.discard(FileName::Sidecar(id))?;
-                self.keeper.discard(FileName::Segment(id))?;
+                for name in names {
+                    self.keeper.discard(name)?;
+                }
                 Ok(Checked::Damaged)
             }
             Err(fault) => Err(fault),

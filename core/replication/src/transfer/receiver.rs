@@ -42,7 +42,7 @@ struct Receiving {
     /// The next position to ask for.
     ask_from: u64,
     silent_ticks: u32,
-    /// The sidecar whose check failed last, and how often in a row.
+    /// The file whose check failed last, and how often in a row.
     damaged: Option<(FileId, u32)>,
 }
 
@@ -82,7 +82,7 @@ impl Receiving {
         };
     }
 
-    /// The check threw the sidecar under way and its segment away.
+    /// The check threw the file under way away, and a sidecar's segment with it.
     fn fetch_again(&mut self) {
         let Some(sidecar) = self.missing.front_mut() else { return };
         sidecar.have = 0;

@@ -102,6 +102,9 @@ fn little_work_gathers_without_a_wake_up_while_a_completion_is_under_way() {
     mailbox.take(EVERYTHING);
     mailbox.post_read(4).expect("there is room");
     assert_eq!(wakes.load(Ordering::Relaxed), 3, "a read needs no flush");
+    mailbox.take(EVERYTHING);
+    mailbox.post_work(Source(1), free(1, 5)).expect("there is room");
+    assert_eq!(wakes.load(Ordering::Relaxed), 4, "nor does a heartbeat");
 }
 
 #[test]

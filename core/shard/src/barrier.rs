@@ -1,0 +1,51 @@
+//! What waits until this replica shows everything that was confirmed before it was asked: a leader that was deposed and does
+//! not know it yet never gets there.
+
+use forebay_env::Monotonic;
+use forebay_model::Refusal;
+use forebay_model::group::GroupRequest;
+use forebay_replication::ReadToken;
+
+use crate::refuse_group;
+use crate::shard::Shard;
+use crate::work::Answer;
+
+/// Somebody behind a barrier.
+pub(crate) enum Behind<T> {
+    /// Wants to hear that it was passed.
+    Barrier(T),
+    /// Wants this of a group then.
+    Group(T, GroupRequest),
+}
+
+impl<T> Behind<T> {
+    fn refuse(self, refusal: &Refusal) -> (T, Answer) {
+        match self {
+            Behind::Barrier(ticket) => (ticket, Answer::Barrier(Err(refusal.clone()))),
+            Behind::Group(ticket, request) => (ticket, Answer::Group(refuse_group(&request, refusal))),
+        }
+    }
+}
+
+impl<T: Clone + Send + 'static> Shard<T> {
+    pub(crate) fn wait_behind_barrier(&mut self, behind: Behind<T>) {
+        let token = self.replica.read_index();
+        self.barriers.entry(token).or_default().push(behind);
+    }
+
+    pub(crate) fn pass_barrier(&mut self, now: Monotonic, token: ReadToken) {
+        let later = self.barriers.split_off(&ReadToken(token.0 + 1));
+        for behind in std::mem::replace(&mut self.barriers, later).into_values().flatten() {
+            match behind {
+                Behind::Barrier(ticket) => self.answers.push((ticket, Answer::Barrier(Ok(())))),
+                Behind::Group(ticket, request) if self.leads() => self.group_request(now, ticket, request),
+                behind @ Behind::Group(..) => self.answers.push(behind.refuse(&self.not_leading())),
+            }
+        }
+    }
+
+    pub(crate) fn refuse_barriers(&mut self, refusal: &Refusal) {
+        let waiting = std::mem::take(&mut self.barriers).into_values().flatten();
+        self.answers.extend(waiting.map(|behind| behind.refuse(refusal)));
+    }
+}
