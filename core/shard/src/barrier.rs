@@ -8,7 +8,7 @@ use forebay_replication::ReadToken;
 
 use crate::refuse_group;
 use crate::shard::Shard;
-use crate::work::Answer;
+use crate::work::{Answer, Read};
 
 /// Somebody behind a barrier.
 pub(crate) enum Behind<T> {
@@ -16,13 +16,16 @@ pub(crate) enum Behind<T> {
     Barrier(T),
     /// Wants this of a group then.
     Group(T, GroupRequest),
+    /// Wants to read then.
+    Read(Read<T>),
 }
 
 impl<T> Behind<T> {
-    fn refuse(self, refusal: &Refusal) -> (T, Answer) {
+    fn refuse(self, refusal: &Refusal) -> Option<(T, Answer)> {
         match self {
-            Behind::Barrier(ticket) => (ticket, Answer::Barrier(Err(refusal.clone()))),
-            Behind::Group(ticket, request) => (ticket, Answer::Group(refuse_group(&request, refusal))),
+            Behind::Barrier(ticket) => Some((ticket, Answer::Barrier(Err(refusal.clone())))),
+            Behind::Group(ticket, request) => Some((ticket, Answer::Group(refuse_group(&request, refusal)))),
+            Behind::Read(read) => read.refuse(refusal),
         }
     }
 }
@@ -39,13 +42,14 @@ impl<T: Clone + Send + 'static> Shard<T> {
             match behind {
                 Behind::Barrier(ticket) => self.answers.push((ticket, Answer::Barrier(Ok(())))),
                 Behind::Group(ticket, request) if self.leads() => self.group_request(now, ticket, request),
-                behind @ Behind::Group(..) => self.answers.push(behind.refuse(&self.not_leading())),
+                Behind::Read(read) if self.leads() => self.read_confirmed(now, read),
+                deposed => self.answers.extend(deposed.refuse(&self.not_leading())),
             }
         }
     }
 
     pub(crate) fn refuse_barriers(&mut self, refusal: &Refusal) {
         let waiting = std::mem::take(&mut self.barriers).into_values().flatten();
-        self.answers.extend(waiting.map(|behind| behind.refuse(refusal)));
+        self.answers.extend(waiting.filter_map(|behind| behind.refuse(refusal)));
     }
 }

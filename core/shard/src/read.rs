@@ -28,11 +28,18 @@ pub(crate) enum Patience {
     Now,
 }
 
+/// Whether this replica knows that it leads, or was never told otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Believed,
+    Confirmed,
+}
+
 impl<T: Clone + Send + 'static> Shard<T> {
     pub(crate) fn read(&mut self, now: Monotonic, read: Read<T>) {
         if let Read::EndFetch(number) = read {
             if let Some(fetch) = self.waiting.take(number) {
-                self.fetch(now, fetch, Patience::Now);
+                self.fetch(now, fetch, Patience::Now, Standing::Believed);
             }
             return;
         }
@@ -48,8 +55,8 @@ impl<T: Clone + Send + 'static> Shard<T> {
             return;
         }
         match read {
-            Read::Fetch(fetch) => self.fetch(now, fetch, Patience::Wait),
-            Read::FindOffsets(ticket, items, isolation) => self.find_offsets(ticket, &items, isolation),
+            Read::Fetch(fetch) => self.fetch(now, fetch, Patience::Wait, Standing::Believed),
+            Read::FindOffsets(..) => self.wait_behind_barrier(Behind::Read(read)),
             Read::FindEpochEnds(ticket, items) => {
                 let found = items.iter().map(|item| self.epoch_end(item)).collect();
                 self.answers.push((ticket, Answer::FoundEpochEnds(found)));
@@ -71,16 +78,30 @@ impl<T: Clone + Send + 'static> Shard<T> {
     pub(crate) fn wake_readers(&mut self, now: Monotonic) {
         for partition in std::mem::take(&mut self.grown) {
             for fetch in self.waiting.wake(partition) {
-                self.fetch(now, fetch, Patience::Wait);
+                self.fetch(now, fetch, Patience::Wait, Standing::Believed);
             }
         }
         for fetch in self.waiting.due(now) {
-            self.fetch(now, fetch, Patience::Now);
+            self.fetch(now, fetch, Patience::Now, Standing::Believed);
         }
     }
 
-    fn fetch(&mut self, now: Monotonic, fetch: FetchWork<T>, patience: Patience) {
+    /// Serves a read for which a barrier was passed: nobody leads in this replica's place.
+    pub(crate) fn read_confirmed(&mut self, now: Monotonic, read: Read<T>) {
+        match read {
+            Read::Fetch(fetch) => self.fetch(now, fetch, Patience::Wait, Standing::Confirmed),
+            Read::FindOffsets(ticket, items, isolation) => self.find_offsets(ticket, &items, isolation),
+            other => self.read(now, other),
+        }
+    }
+
+    fn fetch(&mut self, now: Monotonic, fetch: FetchWork<T>, patience: Patience, standing: Standing) {
         let plans: Vec<_> = fetch.items.iter().map(|item| self.plan(item, fetch.isolation)).collect();
+        let outside = |plan: &Result<_, _>| matches!(plan, Err(Refusal::OffsetOutOfRange { .. }));
+        if standing == Standing::Believed && plans.iter().any(outside) {
+            // A consumer that hears so begins somewhere else: it must not be an old leader that does not know better.
+            return self.wait_behind_barrier(Behind::Read(Read::Fetch(fetch)));
+        }
         let patient = patience == Patience::Wait
             && fetch.deadline > now
             && plans.iter().all(Result::is_ok)
