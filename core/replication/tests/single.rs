@@ -146,7 +146,10 @@ fn what_a_sync_replica_confirmed_survives_a_death_without_goodbye() {
     let committed = first.committed.len() as u64;
     drop(first);
     let (mut second, recovered) = Single::open(dir.path(), ShardClass::Sync).unwrap();
-    assert_eq!(recovered.entries_to_replay, committed, "what comes again is counted, though no commit was saved");
+    assert_eq!(
+        recovered.entries_to_replay, committed,
+        "what comes again is counted, though no commit was saved"
+    );
     second.wait_to_lead();
     assert_eq!(second.payloads(), (0..50).collect::<Vec<_>>());
 }

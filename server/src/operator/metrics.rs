@@ -118,7 +118,11 @@ impl NodeOperator {
         let took = self.facts.recovery_took.as_secs_f64();
         out.gauge("forebay_recovery_seconds", "Time until every shard was open.", took);
         let rows: &[Row<Watched>] = &[
-            ("forebay_recovery_entries", "Log entries behind the last checkpoint, replayed at the start.", |s| s.recovered.entries),
+            (
+                "forebay_recovery_entries",
+                "Log entries behind the last checkpoint, replayed at the start.",
+                |s| s.recovered.entries,
+            ),
             ("forebay_recovery_cut_bytes", "Bytes of an unfinished write cut at the start.", |s| {
                 s.recovered.cut_bytes
             }),
