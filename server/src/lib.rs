@@ -8,6 +8,7 @@ pub mod config;
 mod disk_guard;
 mod greeting;
 pub mod identity;
+mod leaders;
 pub mod logging;
 pub mod node;
 pub mod operator;

@@ -23,6 +23,7 @@ use crate::config::{Config, HostPort, ListenerKind, Loaded, Origin};
 use crate::disk_guard::DiskWatch;
 use crate::greeting;
 use crate::identity::Insist;
+use crate::leaders::{self, Unled};
 use crate::node::{Driver, Node, NodeConfig, NodeError};
 use crate::operator::{NodeFacts, NodeOperator};
 use crate::registry::PROTOCOLS;
@@ -114,8 +115,15 @@ pub fn serve(loaded: &Loaded) -> Result<Ended, ServeError> {
         }
     };
     let told = console.as_ref().map_or(&[][..], Console::addresses);
-    greeting::ready(config, &running.facts(started, told));
-    let ended = match runtime.block_on(wait_for_end(&mut end)) {
+    let asked = runtime.block_on(async {
+        let mut asked = std::pin::pin!(wait_for_end(&mut end));
+        tokio::select! {
+            asked = &mut asked => return asked,
+            () = running.greet(config, started, told) => {}
+        }
+        asked.await
+    });
+    let ended = match asked {
         End::Asked => Ended::Drained,
         End::Failed => Ended::Failed,
     };
@@ -195,7 +203,7 @@ pub(crate) struct Running {
     shards: Vec<ShardThread>,
     disk: DiskThread,
     recovered: Vec<greeting::RecoveredShard>,
-    recovery_took: Duration,
+    recovery_began: Instant,
 }
 
 impl Running {
@@ -218,19 +226,19 @@ impl Running {
         let threads = Threads { sleepers: Mutex::default(), ends: ends.clone() };
         let budget = Arc::new(ByteBudget::new(gateway_bytes(config)));
         let memory = Arc::new(Spent(Arc::clone(&budget)));
+        let recovery_began = Instant::now();
         let node =
             Node::open_within(env, &node_config(config, shards_given(loaded)), &threads, guard, memory);
         let node = node.map_err(ServeError::Node)?;
-        let recovery_took = started.elapsed();
         let recovered = node.shards.iter().map(greeting::RecoveredShard::of).collect();
-        let facts = node_facts(config, recovery_took);
+        let facts = node_facts(config, started.elapsed());
         let operator = Arc::new(NodeOperator::new(&node, Arc::clone(&env.clock), facts));
         let broker = node.broker.clone();
         let shards = start_shards(node, &threads, env)?;
         let gateway = Arc::new(start_gateway(config, env, &broker, Arc::clone(&budget))?);
         operator.watch_gateway(Arc::clone(&gateway), budget);
         let disk = DiskThread::start(watch).map_err(ServeError::Thread)?;
-        Ok(Running { broker, gateway, operator, shards, disk, recovered, recovery_took })
+        Ok(Running { broker, gateway, operator, shards, disk, recovered, recovery_began })
     }
 
     /// Opens the HTTP listeners, where any are asked for.
@@ -248,12 +256,34 @@ impl Running {
         started.map(Some).map_err(ServeError::Console)
     }
 
-    fn facts<'a>(&'a self, started: Instant, console: &'a [SocketAddr]) -> greeting::Facts<'a> {
+    /// Shows the first screen once every shard is led. Where that takes too long it says so instead, and that they are
+    /// when they are.
+    async fn greet(&self, config: &Config, started: Instant, console: &[SocketAddr]) {
+        let unled = self.leaders(leaders::WAIT_MAX).await;
+        greeting::screen(config, &self.facts(started, console, &unled));
+        if !unled.is_empty() && self.leaders(Duration::MAX).await.is_empty() {
+            greeting::ready_at_last(started.elapsed());
+        }
+    }
+
+    /// Waits until every shard is led; answers with those that are not.
+    async fn leaders(&self, within: Duration) -> Vec<Unled> {
+        let shards = || self.broker.shards().iter().map(|shard| (shard.id, shard.board.status())).collect();
+        leaders::wait(within, shards, tokio::time::sleep).await
+    }
+
+    fn facts<'a>(
+        &'a self,
+        started: Instant,
+        console: &'a [SocketAddr],
+        unled: &'a [Unled],
+    ) -> greeting::Facts<'a> {
         greeting::Facts {
             listening: self.gateway.listening(),
             console,
+            unled,
             recovered: &self.recovered,
-            recovery_took: self.recovery_took,
+            recovery_took: self.recovery_began.elapsed(),
             took: started.elapsed(),
         }
     }

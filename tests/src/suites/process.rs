@@ -20,6 +20,7 @@ pub fn suite() -> Suite {
         broker: BrokerUse::OwnForebay,
         cases: vec![
             Case::new("says-what-it-is-at-its-start", 20, first_screen),
+            Case::new("the-screen-after-a-crash-is-true", 60, screen_after_a_crash),
             Case::new("a-second-process-is-refused", 60, second_process),
             Case::new("an-open-listener-is-refused", 60, open_listener),
             Case::new("sigint-drains-and-exits-0", 60, interrupted),
@@ -37,6 +38,44 @@ fn first_screen(context: &mut Context) -> Outcome {
         ensure!(shown.is_ok(), "the first screen does not say {expected}:\n{}", broker.log());
     }
     Ok(())
+}
+
+/// After a kill -9 the screen counts what was replayed, and when it says so, every shard serves.
+fn screen_after_a_crash(context: &mut Context) -> Outcome {
+    const BATCHES: u64 = 40;
+    let console = port::free();
+    let listen = format!("http=127.0.0.1:{console}");
+    let mut broker = Broker::start_with(context.kind, &["--listen", &listen], &[])?;
+    let address = broker.address().to_string();
+    for batch in 0..BATCHES {
+        let mut kcat = Command::new("kcat");
+        kcat.args(["-b", &address, "-t", "replayed", "-p", "0", "-P"]);
+        driver::output(context, &mut kcat, format!("{batch}\n").as_bytes())?;
+    }
+    broker.kill9()?;
+    let before = broker.log().len();
+    broker.start_again()?;
+    let screen = || broker.log().get(before..).unwrap_or_default().to_owned();
+    context.wait_until("the screen is there", || screen().contains("is ready"))?;
+    let ready = get(console, "/readyz")?;
+    ensure!(ready.starts_with("HTTP/1.1 200"), "it said that it is ready, and was not:\n{ready}");
+    context.wait_until("the screen is whole", || screen().contains("Ctrl-C"))?;
+    let screen = screen();
+    let words: Vec<&str> = screen.split_whitespace().collect();
+    let at = words.windows(4).find(|at| at[1..] == ["log", "entries", "replayed,"]);
+    let replayed = at.and_then(|at| at[0].parse::<u64>().ok());
+    ensure!(replayed.is_some_and(|n| n >= BATCHES), "{BATCHES} confirmed batches came back:\n{screen}");
+    Ok(())
+}
+
+/// The whole answer to a GET.
+fn get(port: u16, path: &str) -> Result<String, Failure> {
+    use std::io::{Read, Write};
+    let mut stream = wire::connect(SocketAddr::from(([127, 0, 0, 1], port)), Duration::from_secs(5))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
 }
 
 /// `forebay serve` with these arguments, expected to end by itself. Its exit code and all it said.
