@@ -142,7 +142,7 @@ fn measure_of(report: &Value, bytes: u64) -> Option<Measure> {
         seconds,
         client_cpu_s: Some(cpu_percent / 100.0 * seconds),
         latency_us: latency_of(job),
-        flushes: job.get("sync").and_then(|sync| sync.get("total_ios")).and_then(Value::as_u64),
+        flushes: job.get("sync").and_then(|sync| sync.get("lat_ns")?.get("N")?.as_u64()),
         ..Measure::default()
     })
 }
@@ -164,13 +164,13 @@ mod tests {
         let mut fio = FioReport { text: String::new(), bytes: 65_536 };
         let report = r#"fio: a warning
 {"jobs":[{"usr_cpu":2.5,"sys_cpu":7.5,"write":{"runtime":4000,"total_ios":1000,"clat_ns":{"mean":20000.0}},
-"sync":{"total_ios":1000,"lat_ns":{"mean":180000.0}}}]}"#;
+"sync":{"total_ios":0,"lat_ns":{"N":999,"mean":180000.0}}}]}"#;
         for line in report.lines() {
             assert_eq!(fio.line(line), Ok(None));
         }
         let Ok(Some(Event::End(measure))) = fio.end() else { panic!("a measure") };
         assert_eq!((measure.rate(), measure.payload_bytes), (Some(250.0), 65_536_000));
-        assert_eq!(measure.client_cpu_s, Some(0.4));
+        assert_eq!((measure.client_cpu_s, measure.flushes), (Some(0.4), Some(999)));
         assert_eq!(measure.latency_us.unwrap().mean, Some(200.0));
     }
 

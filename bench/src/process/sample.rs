@@ -71,6 +71,18 @@ fn ticks_per_second() -> f64 {
     rustix::param::clock_ticks_per_second() as f64
 }
 
+/// CPU seconds that this machine has worked since its start, whoever for; what its host took away from it counts too.
+pub fn machine_busy_s() -> Option<f64> {
+    busy_ticks(&fs::read_to_string("/proc/stat").ok()?).map(|ticks| ticks as f64 / ticks_per_second())
+}
+
+/// The first line's user, nice, system, irq, softirq and steal; idle and iowait, between them, are no work.
+fn busy_ticks(stat: &str) -> Option<u64> {
+    let numbers = stat.lines().next()?.strip_prefix("cpu ")?.split_whitespace();
+    let all: Vec<u64> = numbers.map_while(|word| word.parse().ok()).collect();
+    (all.len() >= 8).then(|| all[..3].iter().chain(&all[5..8]).sum())
+}
+
 fn written_of(io: &str) -> Option<u64> {
     crate::machine::value_of(io, "write_bytes")?.parse().ok()
 }
@@ -182,6 +194,13 @@ mod tests {
             sum = std::hint::black_box((0..1_000_000).fold(sum, u64::wrapping_add));
         }
         assert!(before.rss_bytes > 100_000 && before.rss_peak_bytes >= before.rss_bytes);
+    }
+
+    #[test]
+    fn a_machine_that_waits_does_not_work() {
+        assert_eq!(busy_ticks("cpu  1 2 4 1000 2000 8 16 32 64 128\ncpu0 1 1 1 1 1 1 1 1 1 1\n"), Some(63));
+        assert_eq!(busy_ticks("intr 5\n"), None);
+        assert!(machine_busy_s().unwrap() > 0.0);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use rustix::process::Signal;
 
 use crate::failure::{Failure, check_interrupt};
 use crate::peer::{Broker, fetch};
+use crate::process::sample::machine_busy_s;
 use crate::process::{Group, Sample};
 use crate::record::Measure;
 use crate::story::{Event, Load};
@@ -26,6 +27,10 @@ const LINES_MAX: usize = 1024;
 /// Lines of a loader's words that stand in the message when it fails.
 const TAIL_LINES: usize = 12;
 
+/// The name of the figure that says what part of the machine worked for neither broker nor loader in a window: programs
+/// that have nothing to do with it, and what the kernel does on its own.
+pub const OTHERS: &str = "others_cpu_share";
+
 const MIB: f64 = (1 << 20) as f64;
 
 /// A loader's word and the figures of the broker in one window, still open.
@@ -36,6 +41,8 @@ struct Open {
     /// The loader, where there is one, and the CPU seconds it had used.
     loader: Option<(u32, f64)>,
     flushes: Option<u64>,
+    /// CPU seconds of the whole machine.
+    machine_s: Option<f64>,
     /// Resident memory in MiB, once a second.
     memory_mib: Vec<f64>,
     looked: Instant,
@@ -162,6 +169,7 @@ impl Open {
             memory_mib: Vec::new(),
             loader: loader.map(|pid| (pid, Sample::of_family(pid).cpu_s)),
             sample: broker.sample(),
+            machine_s: machine_busy_s(),
         }
     }
 
@@ -171,6 +179,8 @@ impl Open {
             return;
         }
         let sample = broker.sample();
+        let machine_s = machine_busy_s().zip(self.machine_s).map(|(now, then)| now - then);
+        let elapsed_s = self.begun.elapsed().as_secs_f64();
         if let Some((pid, cpu_s)) = self.loader.filter(|_| measure.client_cpu_s.is_none()) {
             measure.client_cpu_s = Some((Sample::of_family(pid).cpu_s - cpu_s).max(0.0));
         }
@@ -180,11 +190,22 @@ impl Open {
         measure.written_bytes = Some(sample.written_bytes.saturating_sub(self.sample.written_bytes));
         measure.flushes = self.flushes.zip(broker.flushes()).map(|(then, now)| now.saturating_sub(then));
         measure.disk_used_bytes = Some(broker.disk_used());
+        if let Some(machine_s) = machine_s {
+            let ours_s = measure.broker_cpu_s.unwrap_or_default() + measure.client_cpu_s.unwrap_or_default();
+            let share = share_of_others(machine_s - ours_s, elapsed_s);
+            measure.more.insert(OTHERS.into(), share.into());
+        }
         if self.begun.elapsed() >= FOLLOWED_FROM && !self.memory_mib.is_empty() {
             let each_minute: Vec<f64> = self.memory_mib.iter().step_by(60).map(|mib| mib.round()).collect();
             measure.more.insert("broker_rss_each_minute_mib".into(), each_minute.into());
         }
     }
+}
+
+/// What part of the machine worked for neither broker nor loader, in steps of a thousandth.
+fn share_of_others(others_s: f64, elapsed_s: f64) -> f64 {
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from) as f64;
+    ((others_s / (elapsed_s * cpus)).clamp(0.0, 1.0) * 1000.0).round() / 1000.0
 }
 
 /// Measures a step that no loader does: the broker's use while `step` runs.
@@ -273,7 +294,7 @@ mod tests {
         assert_eq!((measure.records, driven.client.as_deref()), (5, Some("sh 1")));
         let cpu_s = measure.broker_cpu_s.unwrap();
         assert!((0.01..1.0).contains(&cpu_s), "{cpu_s}");
-        assert!(measure.broker_rss_mib.unwrap() > 0.1 && measure.more.is_empty());
+        assert!(measure.broker_rss_mib.unwrap() > 0.1 && measure.more.keys().eq([OTHERS]));
     }
 
     #[test]

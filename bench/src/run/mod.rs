@@ -284,6 +284,9 @@ impl Session<'_> {
                 match turn.run(&mut broker) {
                     Ok(outcome) => {
                         println!("    {name}, {}: {:.0} s", outcome.client, begun.elapsed().as_secs_f64());
+                        for note in outcome.notes.iter().filter(|note| !case.notes.contains(note)) {
+                            println!("        {note}");
+                        }
                         let start_ms = start_ms.filter(|_| client == 0);
                         let blank = self.blank(story, peer, round);
                         self.keep(Record {

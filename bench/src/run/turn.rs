@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::drive::{drive, watch};
+use super::drive::{OTHERS, drive, watch};
 use crate::failure::{Failure, check_interrupt};
 use crate::peer::{Broker, Job, Peer};
 use crate::place::Place;
@@ -12,6 +12,9 @@ use crate::story::{Case, Load, Scale, Step, Work};
 
 /// A loader is given its own times, and this on top of them for all that is not measured: setting up, filling, draining.
 const UNMEASURED_LIMIT: Duration = Duration::from_secs(1800);
+
+/// What others may use of the machine before a run is noted for it. The kernel's own work for the disk is among it.
+const OTHERS_SHARE_MAX: f64 = 0.15;
 
 /// What a case needs to be run.
 pub struct Turn<'a> {
@@ -63,6 +66,7 @@ impl Turn<'_> {
             self.step(step, broker, &mut outcome)?;
         }
         outcome.notes.extend(self.case.notes.iter().cloned());
+        outcome.notes.extend(note_on_others(&outcome.measures));
         Ok(outcome)
     }
 
@@ -161,6 +165,14 @@ impl Turn<'_> {
     }
 }
 
+/// Says so where the machine was not ours alone: such figures are worth little.
+fn note_on_others(measures: &[Measure]) -> Option<String> {
+    let shares = measures.iter().filter_map(|measure| measure.more.get(OTHERS)?.as_f64());
+    let most = shares.fold(0.0, f64::max);
+    (most > OTHERS_SHARE_MAX)
+        .then(|| format!("other programs used up to {:.0} % of the machine meanwhile", most * 100.0))
+}
+
 fn idle(time: Duration) -> Result<(), Failure> {
     let start = Instant::now();
     while start.elapsed() < time {
@@ -195,6 +207,17 @@ mod tests {
         let load =
             Load { client: "x".into(), before: vec![], command, dialect: Box::new(JsonLines), notes: vec![] };
         assert_eq!(words(&load, &Place::at("/w")), "target/bench/load classic --payload '/data/a b'");
+    }
+
+    #[test]
+    fn a_run_beside_other_work_is_noted_for_it() {
+        let with = |share: f64| {
+            let mut measure = Measure::default();
+            measure.more.insert(OTHERS.into(), share.into());
+            note_on_others(&[Measure::default(), measure])
+        };
+        assert_eq!(with(0.1), None);
+        assert_eq!(with(0.42).unwrap(), "other programs used up to 42 % of the machine meanwhile");
     }
 
     #[test]
