@@ -7,6 +7,7 @@ use forebay_commitlog::{Body, Log, LogConfig, Slot, load_latest};
 use forebay_env::Disk;
 use forebay_machine::SectionKind;
 use forebay_model::{LogIndex, ShardId};
+use forebay_server::node_file::NODE_NAME;
 use forebay_shard::entry::{SLOT_PART_LIST, SLOT_RECLAIM, SLOT_TURN, TurnHeader};
 use forebay_shard::fuzz::SEGMENTS_SECTION;
 
@@ -33,6 +34,8 @@ pub fn harvest(words: &[String]) -> Result<usize, String> {
         let name = entry.file_name().to_string_lossy().into_owned();
         if let Some(number) = name.strip_prefix("shard-").and_then(|number| number.parse().ok()) {
             shard(ShardId(number), &entry.path(), &mut basket)?;
+        } else if name == NODE_NAME {
+            basket.put("node-file", &fs::read(entry.path()).map_err(|why| format!("{name}: {why}"))?)?;
         }
     }
     println!("{} inputs below {}", basket.0, corpus::workshop().display());

@@ -5,6 +5,7 @@ use forebay_kafka as kafka;
 use forebay_machine as machine;
 use forebay_record as record;
 use forebay_replication::wire::fuzz::{Seal, decode_any};
+use forebay_server::node_file;
 use forebay_shard as shard;
 
 /// A decoder to feed.
@@ -96,6 +97,7 @@ pub const TARGETS: &[Target] = &[
     target("log-checkpoint", commitlog::fuzz::checkpoint, PLAIN),
     target("manifest", commitlog::fuzz::manifest, PLAIN),
     target("hard-state", commitlog::fuzz::hard_state, PLAIN),
+    target("node-file", node_file::fuzz, PLAIN),
     target("peer-frame", peer_frame, PLAIN),
     target("turn", shard::fuzz::turn, PLAIN),
     target("part-list", shard::fuzz::parts, PLAIN),

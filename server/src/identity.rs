@@ -1,35 +1,28 @@
-//! Who this data directory belongs to: the file `node`, written once when the directory is initialised.
-//!
-//! ```text
-//! forebay-node 1
-//! cluster <id>
-//! node <number>
-//! shards sync=<n> async=<n>
-//! ```
-//! The number of shards is part of it: where a group lives is decided by it, so it cannot change by configuration.
+//! Who a data directory belongs to, and whether all of it is there: its file `node` against what is asked for and what
+//! lies beside it. A refusal changes nothing on disk.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use forebay_env::{Disk, Env, OpenMode};
-use forebay_model::NodeId;
+use forebay_model::{NodeId, ShardId};
 
-/// Longest `node` file that is read, in bytes.
-const FILE_BYTES_MAX: u64 = 4096;
-const HEAD: &str = "forebay-node 1";
+use crate::node_file::{self, Founded, Identity, NODE_NAME, NodeFileError};
 
-/// The identity of a data directory.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// The cluster's id.
-    pub cluster: String,
-    /// The node's number.
-    pub node: NodeId,
-    /// Shards that confirm after fdatasync.
-    pub shards_sync: u32,
-    /// Shards that confirm after write.
-    pub shards_async: u32,
+/// The beginning of the name of each shard's directory.
+pub const SHARD_PREFIX: &str = "shard-";
+/// The file that every shard has from its making on.
+const MANIFEST_NAME: &str = "manifest";
+
+/// The directory of one shard.
+pub fn shard_dir(dir: &Path, id: ShardId) -> PathBuf {
+    dir.join(format!("{SHARD_PREFIX}{:04}", id.0))
+}
+
+/// The directories of every shard that belongs to `dir`.
+pub fn shard_dirs<'a>(dir: &'a Path, identity: &Identity) -> impl Iterator<Item = PathBuf> + use<'a> {
+    (0..identity.shards()).map(|number| shard_dir(dir, ShardId(number)))
 }
 
 /// Why a data directory cannot be used.
@@ -37,23 +30,45 @@ pub struct Identity {
 pub enum IdentityError {
     /// The medium failed.
     Io(PathBuf, io::Error),
-    /// The file is not ours or damaged.
-    Damaged(PathBuf, String),
+    /// Its `node` file cannot be used.
+    NodeFile(NodeFileError),
+    /// There are shards, of which the first is named, and no `node` file.
+    NodeFileMissing(PathBuf),
+    /// A shard that was made once is gone.
+    ShardMissing(PathBuf),
     /// The directory was made for something else; the text says what and what to do.
     Other(String),
 }
 
 impl fmt::Display for IdentityError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const WHAT_TO_DO: &str = "Nothing was changed. Restore the whole data directory from a backup, \
+             or choose another data_dir to begin with an empty one";
         match self {
             IdentityError::Io(path, error) => write!(f, "{}: {error}", path.display()),
-            IdentityError::Damaged(path, what) => write!(f, "{}: {what}", path.display()),
+            IdentityError::NodeFile(error) => error.fmt(f),
+            IdentityError::NodeFileMissing(shard) => write!(
+                f,
+                "{} is there, but not the file {NODE_NAME:?} beside it, which says whose it is. {WHAT_TO_DO}",
+                shard.display()
+            ),
+            IdentityError::ShardMissing(shard) => write!(
+                f,
+                "{} has no {MANIFEST_NAME}: this shard was made when the data directory was, and is lost. {WHAT_TO_DO}",
+                shard.display()
+            ),
             IdentityError::Other(text) => f.write_str(text),
         }
     }
 }
 
 impl std::error::Error for IdentityError {}
+
+impl From<NodeFileError> for IdentityError {
+    fn from(error: NodeFileError) -> IdentityError {
+        IdentityError::NodeFile(error)
+    }
+}
 
 /// What the configuration asks for.
 #[derive(Clone, Copy, Debug)]
@@ -77,27 +92,63 @@ pub enum Insist {
     No,
 }
 
-/// Reads the identity of `dir`, or makes one there.
+/// Reads the identity of `dir`, or makes one there. Where it says that all shards were made, each is there on return;
+/// otherwise they are to be made, and then [`set_founded`] is to be called.
 pub fn load_or_make(env: &Env, dir: &Path, wanted: Wanted) -> Result<Identity, IdentityError> {
-    let path = dir.join("node");
-    match read(&*env.disk, &path) {
-        Ok(text) => {
-            let found = parse(&text).map_err(|what| IdentityError::Damaged(path.clone(), what))?;
-            check(&found, wanted, dir)?;
-            Ok(found)
+    let disk = &*env.disk;
+    let Some(found) = node_file::read(disk, dir)? else {
+        if let Some(shard) = first_shard(disk, dir)? {
+            return Err(IdentityError::NodeFileMissing(shard));
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let identity = Identity {
-                cluster: cluster_id(env),
-                node: wanted.node,
-                shards_sync: wanted.shards_sync,
-                shards_async: wanted.shards_async,
-            };
-            write(&*env.disk, dir, &identity).map_err(|error| IdentityError::Io(path, error))?;
-            Ok(identity)
-        }
-        Err(error) => Err(IdentityError::Io(path, error)),
+        let identity = Identity {
+            cluster: cluster_id(env),
+            node: wanted.node,
+            shards_sync: wanted.shards_sync,
+            shards_async: wanted.shards_async,
+            founded: Founded::NotYet,
+        };
+        node_file::write(disk, dir, &identity)?;
+        return Ok(identity);
+    };
+    check(&found, wanted, dir)?;
+    match found.founded {
+        Founded::Yes => check_shards(disk, dir, &found)?,
+        // The last start may have failed before the name was on the medium.
+        Founded::NotYet => node_file::write(disk, dir, &found)?,
     }
+    Ok(found)
+}
+
+/// Records that every shard was made. From here on none is made in the place of a lost one.
+pub fn set_founded(env: &Env, dir: &Path, identity: &mut Identity) -> Result<(), IdentityError> {
+    if identity.founded == Founded::Yes {
+        return Ok(());
+    }
+    let founded = Identity { founded: Founded::Yes, ..identity.clone() };
+    node_file::write(&*env.disk, dir, &founded)?;
+    *identity = founded;
+    Ok(())
+}
+
+fn first_shard(disk: &dyn Disk, dir: &Path) -> Result<Option<PathBuf>, IdentityError> {
+    let entries = disk.list(dir).map_err(|error| IdentityError::Io(dir.to_owned(), error))?;
+    let names = entries.into_iter().map(|entry| entry.name).filter(|name| name.starts_with(SHARD_PREFIX));
+    Ok(names.min().map(|name| dir.join(name)))
+}
+
+/// Every shard was made once, so its manifest is there, or the shard is lost. What else is missing of it, its own opening
+/// finds.
+fn check_shards(disk: &dyn Disk, dir: &Path, identity: &Identity) -> Result<(), IdentityError> {
+    for shard in shard_dirs(dir, identity) {
+        match disk.open(&shard.join(MANIFEST_NAME), OpenMode::Read) {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(IdentityError::ShardMissing(shard));
+            }
+            Err(error) => return Err(IdentityError::Io(shard.join(MANIFEST_NAME), error)),
+        }
+    }
+    Ok(())
 }
 
 fn check(found: &Identity, wanted: Wanted, dir: &Path) -> Result<(), IdentityError> {
@@ -128,54 +179,6 @@ fn cluster_id(env: &Env) -> String {
     // The first character is a letter: an id that starts with a dash is an option to too many tools.
     let first = char::from(ALPHABET[(bits >> 122 & 31) as usize]);
     std::iter::once(first).chain((0..21).map(digit)).collect()
-}
-
-fn read(disk: &dyn Disk, path: &Path) -> io::Result<String> {
-    let file = disk.open(path, OpenMode::Read)?;
-    let len = file.len()?;
-    if len > FILE_BYTES_MAX {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "longer than any node file"));
-    }
-    let mut bytes = vec![0; usize::try_from(len).expect("below FILE_BYTES_MAX")];
-    file.read_exact_at(&mut bytes, 0)?;
-    String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not text"))
-}
-
-fn write(disk: &dyn Disk, dir: &Path, identity: &Identity) -> io::Result<()> {
-    let text = format!(
-        "{HEAD}\ncluster {}\nnode {}\nshards sync={} async={}\n",
-        identity.cluster, identity.node, identity.shards_sync, identity.shards_async
-    );
-    let (temporary, path) = (dir.join("node.new"), dir.join("node"));
-    match disk.remove_file(&temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let file = disk.open(&temporary, OpenMode::CreateNew)?;
-    file.write_at(&[text.as_bytes()], 0)?;
-    file.sync_data()?;
-    disk.rename(&temporary, &path)?;
-    disk.sync_dir(dir)
-}
-
-fn parse(text: &str) -> Result<Identity, String> {
-    let mut lines = text.lines();
-    let head = lines.next().unwrap_or_default();
-    if head != HEAD {
-        return Err(format!("begins with {head:?}, not with {HEAD:?}: another version's, or not ours"));
-    }
-    let mut field = |name: &str| {
-        let line = lines.next().unwrap_or_default();
-        line.strip_prefix(name).map(|rest| rest.trim().to_owned()).ok_or(format!("has no line {name:?}"))
-    };
-    let cluster = field("cluster ")?;
-    let node = field("node ")?.parse().map_err(|_| "the node is not a number".to_owned())?;
-    let shards = field("shards ")?;
-    let count = |name: &str| {
-        let found = shards.split(' ').find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
-        found.and_then(|n| n.parse().ok()).ok_or(format!("does not say how many {name} shards there are"))
-    };
-    Ok(Identity { cluster, node: NodeId(node), shards_sync: count("sync")?, shards_async: count("async")? })
 }
 
 #[cfg(test)]
@@ -213,9 +216,14 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_identity_is_named() {
-        for text in ["", "forebay-node 2\n", "forebay-node 1\ncluster x\nnode y\nshards sync=1 async=1\n"] {
-            assert!(parse(text).is_err());
-        }
+    fn a_damaged_node_file_is_named() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let env = forebay_env::real::env();
+        load_or_make(&env, dir.path(), WANTED).expect("made");
+        let path = dir.path().join(NODE_NAME);
+        let text = std::fs::read_to_string(&path).expect("a file");
+        std::fs::write(&path, text.replace("sync=2", "sync=3")).expect("written");
+        let why = load_or_make(&env, dir.path(), WANTED).expect_err("refused").to_string();
+        assert!(why.contains(&path.display().to_string()) && why.contains("checksum"), "{why}");
     }
 }

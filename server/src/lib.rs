@@ -11,6 +11,7 @@ pub mod identity;
 mod leaders;
 pub mod logging;
 pub mod node;
+pub mod node_file;
 pub mod operator;
 pub mod registry;
 pub mod replicas;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -18,7 +18,8 @@ use forebay_shard::{
     StepPolicy, Wake,
 };
 
-use crate::identity::{self, Identity, IdentityError, Insist, Wanted};
+use crate::identity::{self, IdentityError, Insist, Wanted, shard_dir};
+use crate::node_file::Identity;
 use crate::replicas::{Origin, ReplicaSettings};
 
 /// What a node is told. Everything that differs between the binary and the simulator comes in the [`Env`].
@@ -161,9 +162,6 @@ impl Node {
             insist: config.insist_on_shards,
         };
         let mut identity = identity::load_or_make(env, &config.dir, wanted).map_err(NodeError::Identity)?;
-        if let Some(cluster) = &config.cluster {
-            identity.cluster.clone_from(cluster);
-        }
         // The front desk needs the shards' mailboxes, the shards' hooks need the front desk.
         let desk: Arc<OnceLock<Broker>> = Arc::default();
         let mut shards = Vec::new();
@@ -185,6 +183,10 @@ impl Node {
             };
             shards.push(open_shard(env, config, id, class, Arc::clone(&blocks), fittings)?);
             handles.push(ShardHandle { id, class, mailbox, board });
+        }
+        identity::set_founded(env, &config.dir, &mut identity).map_err(NodeError::Identity)?;
+        if let Some(cluster) = &config.cluster {
+            identity.cluster.clone_from(cluster);
         }
         let broker = Broker::new(broker_config(config, &identity), env.clone(), handles, guard, memory);
         assert!(desk.set(broker.clone()).is_ok(), "a node has one front desk");
@@ -227,11 +229,6 @@ fn open_shard(
         );
     }
     Ok(OpenedShard { id, shard, mailbox, board, metrics, recovered })
-}
-
-/// The directory of one shard.
-pub fn shard_dir(dir: &Path, id: ShardId) -> PathBuf {
-    dir.join(format!("shard-{:04}", id.0))
 }
 
 fn shard_config(config: &NodeConfig, id: ShardId, class: FlushClass) -> Result<ShardConfig, NodeError> {

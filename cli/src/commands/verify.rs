@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use forebay_commitlog::{Corruption, Report, verify_dir};
 use forebay_server::env::{Disk, Lock, real};
+use forebay_server::identity::{SHARD_PREFIX, shard_dirs};
+use forebay_server::node_file::{self, Founded, Identity, NODE_NAME, NodeFileError};
 use serde_json::{Value, json};
 
 use super::dump::contents;
@@ -12,37 +14,47 @@ use crate::args::Dump;
 use crate::exit::{Exit, Failure};
 use crate::output::number::{bytes, grouped};
 
-/// The beginning of the name of each shard's directory.
-const SHARD_PREFIX: &str = "shard-";
 /// The file a running broker has locked.
 const LOCK_NAME: &str = "lock";
 
-/// Reads every shard of every directory and says what is not as it was written.
+/// What was found of a data directory's `node` file.
+struct Node {
+    path: PathBuf,
+    /// What it says, or what is wrong with it, as the end of a sentence that begins with its name.
+    found: Result<Identity, String>,
+}
+
+/// Reads the node file and every shard of every directory and says what is not as it was written.
 ///
 /// # Errors
 /// When anything is damaged, cannot be read, or is in use.
 pub fn run(args: &Dump) -> Result<(), Failure> {
     let disk = real::env().disk;
-    let mut reports = Vec::new();
+    let (mut all, mut sound) = (Vec::new(), true);
+    let mut say = |text: &dyn Fn() -> String, json: &dyn Fn() -> Value| {
+        if !args.json {
+            return io::stdout().write_all(text().as_bytes());
+        }
+        all.push(json());
+        Ok(())
+    };
     for dir in &args.paths {
         let _lock = lock(&*disk, dir)?;
-        for shard in shards(dir)? {
+        let node = node(&*disk, dir)?;
+        if let Some(node) = &node {
+            sound &= node.found.is_ok();
+            say(&|| node_as_text(node), &|| node_as_json(node))?;
+        }
+        for shard in shards(dir, node.as_ref())? {
             let report = verify_dir(&*disk, &shard).map_err(Failure::failed)?;
-            if !args.json {
-                io::stdout().write_all(as_text(&shard, &report).as_bytes())?;
-            }
-            reports.push((shard, report));
+            sound &= report.is_sound();
+            say(&|| as_text(&shard, &report), &|| as_json(&shard, &report))?;
         }
     }
     if args.json {
-        let all: Vec<Value> = reports.iter().map(|(shard, report)| as_json(shard, report)).collect();
         writeln!(io::stdout(), "{:#}", Value::Array(all))?;
     }
-    if reports.iter().all(|(_, report)| report.is_sound()) {
-        Ok(())
-    } else {
-        Err(Failure { exit: Exit::Failed, message: String::new() })
-    }
+    if sound { Ok(()) } else { Err(Failure { exit: Exit::Failed, message: String::new() }) }
 }
 
 /// Keeps a broker from starting on the directory meanwhile. A copy that never had a broker needs no lock, and may lie where
@@ -61,16 +73,85 @@ fn lock(disk: &dyn Disk, dir: &Path) -> Result<Option<Box<dyn Lock>>, Failure> {
     }
 }
 
-/// The shards in a data directory; or the directory itself, if it is one.
-fn shards(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let is_shard = |path: &PathBuf| {
-        path.is_dir() && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(SHARD_PREFIX))
+fn is_shard(path: &Path) -> bool {
+    path.is_dir() && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(SHARD_PREFIX))
+}
+
+fn shards_within(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
+    Ok(contents(dir)?.into_iter().filter(|path| is_shard(path)).collect())
+}
+
+/// The node file of a data directory; `None` for what is a single shard.
+fn node(disk: &dyn Disk, dir: &Path) -> Result<Option<Node>, Failure> {
+    let path = dir.join(NODE_NAME);
+    let found = match node_file::read(disk, dir) {
+        Ok(Some(identity)) => Ok(identity),
+        Err(NodeFileError::Damaged(_, what)) => Err(what),
+        Err(error) => return Err(Failure::failed(error)),
+        Ok(None) if !shards_within(dir)?.is_empty() => {
+            Err("is missing: without it nobody knows whose shards these are".into())
+        }
+        Ok(None) if is_shard(dir) => return Ok(None),
+        Ok(None) => {
+            return Err(Failure::usage(format!(
+                "{} holds no shard: it is not a data directory",
+                dir.display()
+            )));
+        }
     };
-    let inner: Vec<PathBuf> = contents(dir)?.into_iter().filter(is_shard).collect();
-    match inner.is_empty() {
-        false => Ok(inner),
-        true if is_shard(&dir.to_owned()) => Ok(vec![dir.to_owned()]),
-        true => Err(Failure::usage(format!("{} holds no shard: it is not a data directory", dir.display()))),
+    Ok(Some(Node { path, found }))
+}
+
+/// The shards to read: those that are there and those that should be; or the directory itself, if it is one.
+fn shards(dir: &Path, node: Option<&Node>) -> Result<Vec<PathBuf>, Failure> {
+    let Some(node) = node else { return Ok(vec![dir.to_owned()]) };
+    let mut shards = shards_within(dir)?;
+    match &node.found {
+        Ok(identity) if identity.founded == Founded::Yes => shards.extend(shard_dirs(dir, identity)),
+        // The next start makes these.
+        Ok(_) => shards.retain(|shard| shard.join("manifest").exists()),
+        Err(_) => {}
+    }
+    shards.sort();
+    shards.dedup();
+    Ok(shards)
+}
+
+fn node_as_text(node: &Node) -> String {
+    let path = node.path.display();
+    match &node.found {
+        Ok(identity) => {
+            let Identity { cluster, node, shards_sync, shards_async, founded } = identity;
+            let mut text = format!(
+                "{path}: sound: cluster {cluster}, node {node}, {shards_sync} sync and {shards_async} async shards\n"
+            );
+            if *founded == Founded::NotYet {
+                text += "  its first start was interrupted, which the next start will complete: shards may be missing\n";
+            }
+            text
+        }
+        Err(what) => format!("{path}: DAMAGED\n  {path} {what}\n"),
+    }
+}
+
+fn node_as_json(node: &Node) -> Value {
+    let file = node.path.to_string_lossy();
+    match &node.found {
+        Ok(identity) => json!({
+            "node": file,
+            "sound": true,
+            "cluster": identity.cluster,
+            "number": identity.node.0,
+            "shards_sync": identity.shards_sync,
+            "shards_async": identity.shards_async,
+            "founded": identity.founded == Founded::Yes,
+            "damage": [],
+        }),
+        Err(what) => json!({
+            "node": file,
+            "sound": false,
+            "damage": [{ "file": file, "position": 0, "what": what }],
+        }),
     }
 }
 
@@ -159,14 +240,55 @@ mod tests {
         assert!(as_text(Path::new("s"), &Report::default()).starts_with("s: sound: 0 segments"));
     }
 
+    /// What is to be read in `dir`, and what is said of its node file.
+    fn look(dir: &Path) -> Result<(String, Vec<PathBuf>), Failure> {
+        let node = node(&*real::env().disk, dir)?;
+        let shards = shards(dir, node.as_ref())?;
+        Ok((node.map_or_else(String::new, |node| node_as_text(&node)), shards))
+    }
+
+    fn identity(founded: Founded) -> Identity {
+        let text = "forebay-node 2\ncluster x\nnode 1\nshards sync=1 async=1\nfounded yes\ncrc32c 352e01c5\n";
+        let identity = Identity::decode(text.as_bytes()).unwrap();
+        Identity { founded, ..identity }
+    }
+
     #[test]
     fn a_directory_without_shards_is_not_a_data_directory() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(shards(dir.path()).unwrap_err().exit, Exit::Usage);
+        assert_eq!(look(dir.path()).unwrap_err().exit, Exit::Usage);
         let shard = dir.path().join("shard-0003");
         std::fs::create_dir(&shard).unwrap();
-        assert_eq!(shards(dir.path()).unwrap(), std::slice::from_ref(&shard));
-        assert_eq!(shards(&shard).unwrap(), [shard]);
+        let (said, shards) = look(dir.path()).unwrap();
+        assert_eq!(shards, std::slice::from_ref(&shard));
+        assert!(said.contains("DAMAGED") && said.contains("is missing"), "{said}");
+        assert_eq!(look(&shard).unwrap(), (String::new(), vec![shard]));
+    }
+
+    #[test]
+    fn every_shard_that_the_node_file_counts_is_demanded() {
+        let dir = tempfile::tempdir().unwrap();
+        let node = dir.path().join(NODE_NAME);
+        let both = ["shard-0000", "shard-0001"].map(|name| dir.path().join(name));
+        std::fs::create_dir(&both[0]).unwrap();
+        std::fs::write(&node, identity(Founded::Yes).encode()).unwrap();
+        let (said, shards) = look(dir.path()).unwrap();
+        assert!(said.ends_with("sound: cluster x, node 1, 1 sync and 1 async shards\n"), "{said}");
+        assert_eq!(shards, both);
+        let report = verify_dir(&*real::env().disk, &shards[1]).unwrap();
+        assert!(as_text(&shards[1], &report).contains("the manifest is missing"));
+
+        // Before all of them were made, none is missed.
+        std::fs::write(&node, identity(Founded::NotYet).encode()).unwrap();
+        let (said, shards) = look(dir.path()).unwrap();
+        assert!(said.contains("interrupted"), "{said}");
+        assert_eq!(shards, [PathBuf::new(); 0]);
+
+        let text = identity(Founded::Yes).encode().replace("cluster x", "cluster y");
+        std::fs::write(&node, text).unwrap();
+        let (said, shards) = look(dir.path()).unwrap();
+        assert!(said.contains("DAMAGED") && said.contains("checksum"), "{said}");
+        assert_eq!(shards, &both[..1]);
     }
 
     #[test]

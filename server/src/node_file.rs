@@ -1,0 +1,234 @@
+//! The file `node` of a data directory: whose it is. Replaced as a whole, by rename. Format: `docs/formats/node.md`.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use forebay_env::{Disk, OpenMode};
+use forebay_model::NodeId;
+
+/// Its name.
+pub const NODE_NAME: &str = "node";
+/// The one that is being written and does not count yet.
+const NEW_NAME: &str = "node.new";
+/// Longest file that is read, in bytes.
+const FILE_BYTES_MAX: u64 = 4096;
+/// Most shards of a class.
+const SHARDS_MAX: u32 = 256;
+/// Of version 1, which had neither a checksum nor the line `founded`, nothing was ever released.
+const HEAD: &str = "forebay-node 2";
+/// Before the checksum of all that stands before it.
+const CHECKSUM: &str = "crc32c ";
+
+/// The identity of a data directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The cluster's id.
+    pub cluster: String,
+    /// The node's number.
+    pub node: NodeId,
+    /// Shards that confirm after fdatasync.
+    pub shards_sync: u32,
+    /// Shards that confirm after write.
+    pub shards_async: u32,
+    /// Whether all of them were made.
+    pub founded: Founded,
+}
+
+/// Whether every shard of a data directory was made once. From then on one that is missing was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Founded {
+    /// The first start is not over: what is missing is made.
+    NotYet,
+    /// What is missing was lost.
+    Yes,
+}
+
+/// Why a `node` file says nothing.
+#[derive(Debug)]
+pub enum NodeFileError {
+    /// The medium failed.
+    Io(PathBuf, io::Error),
+    /// It is not as it was written, or not ours; the text says what is wrong.
+    Damaged(PathBuf, String),
+}
+
+impl fmt::Display for NodeFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NodeFileError::Io(path, error) => write!(f, "{}: {error}", path.display()),
+            NodeFileError::Damaged(path, what) => write!(f, "{} {what}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for NodeFileError {}
+
+impl Identity {
+    /// How many shards belong to the directory; their numbers count from 0.
+    pub fn shards(&self) -> u32 {
+        self.shards_sync + self.shards_async
+    }
+
+    /// The file's text.
+    pub fn encode(&self) -> String {
+        let founded = match self.founded {
+            Founded::NotYet => "no",
+            Founded::Yes => "yes",
+        };
+        let Identity { cluster, node, shards_sync, shards_async, .. } = self;
+        let body = format!(
+            "{HEAD}\ncluster {cluster}\nnode {node}\nshards sync={shards_sync} async={shards_async}\nfounded {founded}\n"
+        );
+        let crc = crc_fast::crc32_iscsi(body.as_bytes());
+        format!("{body}{CHECKSUM}{crc:08x}\n")
+    }
+
+    /// Reads the file's text; an error says what is wrong with it, as the end of a sentence that begins with its name.
+    pub fn decode(bytes: &[u8]) -> Result<Identity, String> {
+        let text = std::str::from_utf8(bytes).map_err(|_| "is not text".to_owned())?;
+        let head = text.lines().next().unwrap_or_default();
+        if head != HEAD {
+            return Err(format!(
+                "begins with {head:?}, not with {HEAD:?}: another version's, not ours, or damaged"
+            ));
+        }
+        let (body, crc) = text.rsplit_once(CHECKSUM).ok_or("is cut short")?;
+        if crc != format!("{:08x}\n", crc_fast::crc32_iscsi(body.as_bytes())) {
+            return Err("is damaged: it does not match its checksum".into());
+        }
+        let found = decode_fields(body).ok_or("has lines that contradict each other")?;
+        // One identity has one text.
+        if found.encode() == text { Ok(found) } else { Err("has more in it than this version knows".into()) }
+    }
+}
+
+fn decode_fields(body: &str) -> Option<Identity> {
+    let mut lines = body.lines().skip(1);
+    let mut field = |name: &str| lines.next()?.strip_prefix(name)?.strip_prefix(' ');
+    let cluster = field("cluster")?.to_owned();
+    let node = NodeId(field("node")?.parse().ok()?);
+    let (sync, many_async) = field("shards")?.split_once(' ')?;
+    let count = |text: &str, name: &str| {
+        let count = text.strip_prefix(name)?.strip_prefix('=')?.parse().ok()?;
+        (count <= SHARDS_MAX).then_some(count)
+    };
+    let founded = match field("founded")? {
+        "no" => Founded::NotYet,
+        "yes" => Founded::Yes,
+        _ => return None,
+    };
+    let (shards_sync, shards_async) = (count(sync, "sync")?, count(many_async, "async")?);
+    Some(Identity { cluster, node, shards_sync, shards_async, founded })
+}
+
+/// Reads the file of `dir`; `None` when there is none.
+pub fn read(disk: &dyn Disk, dir: &Path) -> Result<Option<Identity>, NodeFileError> {
+    let path = dir.join(NODE_NAME);
+    match read_bytes(disk, &path) {
+        Ok(bytes) => Identity::decode(&bytes).map(Some).map_err(|what| NodeFileError::Damaged(path, what)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(NodeFileError::Io(path, error)),
+    }
+}
+
+fn read_bytes(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
+    let file = disk.open(path, OpenMode::Read)?;
+    // What is longer is damaged, and found to be by its first bytes or its checksum.
+    let len = file.len()?.min(FILE_BYTES_MAX);
+    let mut bytes = vec![0; usize::try_from(len).expect("at most FILE_BYTES_MAX")];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(bytes)
+}
+
+/// Puts the file into place: written beside, flushed, renamed, and the name flushed.
+pub(crate) fn write(disk: &dyn Disk, dir: &Path, identity: &Identity) -> Result<(), NodeFileError> {
+    replace(disk, dir, identity.encode().as_bytes())
+        .map_err(|error| NodeFileError::Io(dir.join(NODE_NAME), error))
+}
+
+fn replace(disk: &dyn Disk, dir: &Path, bytes: &[u8]) -> io::Result<()> {
+    let new = dir.join(NEW_NAME);
+    match disk.remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let file = disk.open(&new, OpenMode::CreateNew)?;
+    file.write_at(&[bytes], 0)?;
+    file.sync_data()?;
+    disk.rename(&new, &dir.join(NODE_NAME))?;
+    disk.sync_dir(dir)
+}
+
+/// Feeds any bytes to the decoder, as they are and with their checksum put right.
+///
+/// # Panics
+/// When what was decoded does not encode to the same bytes.
+pub fn fuzz(data: &[u8]) {
+    let mended = String::from_utf8_lossy(data);
+    let body = mended.rsplit_once(CHECKSUM).map_or(&*mended, |(body, _)| body);
+    let mended = format!("{body}{CHECKSUM}{:08x}\n", crc_fast::crc32_iscsi(body.as_bytes()));
+    for bytes in [data, mended.as_bytes()] {
+        if let Ok(identity) = Identity::decode(bytes) {
+            assert_eq!(identity.encode().as_bytes(), bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity() -> Identity {
+        Identity {
+            cluster: "QkxVRS1hbmQtZ3JlZW4tMQ".into(),
+            node: NodeId(1),
+            shards_sync: 2,
+            shards_async: 1,
+            founded: Founded::Yes,
+        }
+    }
+
+    fn sealed(body: &str) -> String {
+        format!("{body}{CHECKSUM}{:08x}\n", crc_fast::crc32_iscsi(body.as_bytes()))
+    }
+
+    #[test]
+    fn a_node_file_reads_back_and_every_flipped_bit_of_it_is_noticed() {
+        let good = identity().encode().into_bytes();
+        assert_eq!(Identity::decode(&good), Ok(identity()));
+        for bit in 0..good.len() * 8 {
+            let mut bad = good.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert!(Identity::decode(&bad).is_err(), "bit {bit}: {}", String::from_utf8_lossy(&bad));
+        }
+        for len in 0..good.len() {
+            assert!(Identity::decode(&good[..len]).is_err(), "cut to {len}");
+        }
+    }
+
+    #[test]
+    fn a_node_file_of_another_version_is_refused_by_name() {
+        for head in ["forebay-node 1", "forebay-node 3"] {
+            let text = identity().encode().replace(HEAD, head);
+            let why = Identity::decode(text.as_bytes()).unwrap_err();
+            assert!(why.contains(head) && why.contains(HEAD), "{why}");
+        }
+    }
+
+    #[test]
+    fn lines_that_no_version_wrote_are_refused() {
+        let body = "forebay-node 2\ncluster x\nnode 1\nshards sync=1 async=1\nfounded yes\n";
+        assert!(Identity::decode(sealed(body).as_bytes()).is_ok());
+        for (from, to) in [
+            ("node 1", "node one"),
+            ("sync=1", "sync=257"),
+            ("async=1", "async=+1"),
+            ("founded yes", "founded maybe"),
+            ("founded yes\n", ""),
+            ("founded yes\n", "founded yes\nfounded no\n"),
+        ] {
+            assert!(Identity::decode(sealed(&body.replace(from, to)).as_bytes()).is_err(), "{to}");
+        }
+    }
+}
