@@ -51,6 +51,8 @@ pub enum Invocation {
     /// Put load on a broker, as light as a client can be, and measure
     #[command(subcommand)]
     Bench(Bench),
+    /// Say how much room a broker has left on its disk, and for how long
+    Disk(Disk),
     /// Print the broker's files as text, or check a whole data directory
     Dump(Dump),
     /// Print a script that completes this command line in a shell
@@ -296,6 +298,20 @@ pub struct GroupDescribe {
     #[arg(short, long, value_name = "DURATION", default_value = "6s", value_parser = time::duration)]
     pub interval: Duration,
     /// Write one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `forebay disk`.
+#[derive(Debug, Args)]
+pub struct Disk {
+    /// The broker's http listener
+    #[arg(long, value_name = "HOST:PORT")]
+    pub console: String,
+    /// How long it may take to answer
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = time::duration)]
+    pub timeout: Duration,
+    /// Write a JSON object
     #[arg(long)]
     pub json: bool,
 }

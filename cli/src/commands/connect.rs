@@ -17,6 +17,7 @@ pub fn connect(args: &Connect) -> Result<Cluster, Failure> {
     Ok(Cluster::connect(options)?)
 }
 
-fn is_host_and_port(address: &str) -> bool {
+/// Whether an address names a host and a port that can be connected to.
+pub fn is_host_and_port(address: &str) -> bool {
     forebay_server::config::HostPort::parse(address).is_ok_and(|address| address.port != 0)
 }

@@ -4,6 +4,7 @@ mod bench;
 mod completions;
 pub mod connect;
 mod consume;
+mod disk;
 mod dump;
 mod group;
 mod input;
@@ -27,6 +28,7 @@ pub fn run(invocation: Invocation) -> ExitCode {
         Invocation::Topic(args) => topic::run(&args),
         Invocation::Group(args) => group::run(&args),
         Invocation::Bench(args) => bench::run(&args),
+        Invocation::Disk(args) => disk::run(&args),
         Invocation::Dump(args) if args.verify => verify::run(&args),
         Invocation::Dump(args) => dump::run(&args),
         Invocation::Completions(args) => completions::run(&args),
