@@ -19,10 +19,10 @@ use crate::keeper::is_stale_checkpoint;
 use crate::manifest::{Manifest, ManifestStore, TMP_ENDING, remove_if_there};
 use crate::positions::PositionTable;
 use crate::segment::{Generation, SEGMENT_HEADER_BYTES, SegmentId};
-use crate::slots;
 use crate::tail::TailCache;
 use crate::terms::{Point, TermTable};
 use crate::transfer::incoming_files;
+use crate::write_over::write_over;
 
 /// What an open found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -103,11 +103,6 @@ fn try_open(
     }
     remove_debris(&**disk, dir, &manifest)?;
     let fenced = has_mark(&**disk, dir)?;
-    if fenced {
-        for name in [HARD_STATE_NAME, DURABLE_NAME] {
-            slots::copy(&**disk, &dir.join(name))?;
-        }
-    }
     let (durable_file, record) = DurableFile::open(&**disk, dir)?;
     let left_behind = incoming_files(&**disk, dir, manifest.shard)?.into_iter().collect();
 
@@ -254,6 +249,15 @@ impl Recovery<'_> {
         Ok(Cut { file: broken.file, position: Position(broken.position), bytes, what: broken.what })
     }
 
+    /// Where the part of a scanned segment begins that is not known to be on the medium.
+    fn unproven(&self, segment: &Segment) -> u64 {
+        if segment.id.first > self.durable {
+            return 0;
+        }
+        let memory = segment.memory().expect("only segments without a sidecar are scanned");
+        memory.table.at_or_after(self.durable.next()).map_or(memory.table.end(), |(_, position)| position)
+    }
+
     /// Puts everything that was scanned onto the medium: Raft takes what it is told at start for flushed. The
     /// files are copied when the last process met a fault.
     fn flush(&mut self, fenced: bool) -> Result<(), Fault> {
@@ -265,6 +269,7 @@ impl Recovery<'_> {
                 self.segments[at] = Arc::new(copy_segment(self.disk, self.dir, &self.segments[at])?);
             } else {
                 let segment = &self.segments[at];
+                write_over(&*segment.file, &segment.path, self.unproven(segment), segment.len())?;
                 segment.file.sync_data().map_err(Fault::io(Action::Flush, &segment.path))?;
             }
         }

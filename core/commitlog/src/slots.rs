@@ -9,7 +9,7 @@ use forebay_env::{Disk, File, OpenMode};
 use crate::crc::crc32c;
 use crate::cursor::Cursor;
 use crate::fault::{Action, Fault};
-use crate::manifest::{TMP_ENDING, remove_if_there};
+use crate::write_over::write_over;
 
 const VERSION: u16 = 1;
 /// One region: a write that tears one never touches the other.
@@ -65,10 +65,12 @@ impl TwoSlots {
     }
 
     /// Opens the file and answers its newest record, flushed: it was read from the page cache and might not have been on the
-    /// medium yet, and the next save overwrites the one before it.
+    /// medium, even if an earlier process tried to flush it, and the next save overwrites the one before it.
     pub(crate) fn open(disk: &dyn Disk, path: &Path, magic: [u8; 6]) -> Result<(TwoSlots, Vec<u8>), Fault> {
         let file = disk.open(path, OpenMode::Write).map_err(Fault::io(Action::Open, path))?;
         let newest = read_newest(&*file, path, magic)?;
+        let region = (newest.region * REGION_BYTES) as u64;
+        write_over(&*file, path, region, region + REGION_BYTES as u64)?;
         file.sync_data().map_err(Fault::io(Action::Flush, path))?;
         let slots = TwoSlots {
             file,
@@ -101,22 +103,6 @@ impl TwoSlots {
         }
         Ok(())
     }
-}
-
-/// Puts a copy of such a file into its place, flushed; its name is durable after the caller flushed the directory. For a file
-/// whose last flush failed: what is read of it may never have reached the medium, and no flush would bring it there.
-pub(crate) fn copy(disk: &dyn Disk, path: &Path) -> Result<(), Fault> {
-    let mut bytes = vec![0; FILE_BYTES];
-    let file = disk.open(path, OpenMode::Read).map_err(Fault::io(Action::Open, path))?;
-    file.read_exact_at(&mut bytes, 0).map_err(Fault::io(Action::Read, path))?;
-    let mut tmp = path.as_os_str().to_owned();
-    tmp.push(TMP_ENDING);
-    let tmp = PathBuf::from(tmp);
-    remove_if_there(disk, &tmp)?;
-    let copy = disk.open(&tmp, OpenMode::CreateNew).map_err(Fault::io(Action::Create, &tmp))?;
-    copy.write_at(&[&bytes], 0).map_err(Fault::io(Action::Write, &tmp))?;
-    copy.sync_data().map_err(Fault::io(Action::Flush, &tmp))?;
-    disk.rename(&tmp, path).map_err(Fault::io(Action::Rename, &tmp))
 }
 
 fn encode(magic: [u8; 6], sequence: u64, record: &[u8]) -> Vec<u8> {

@@ -277,6 +277,29 @@ fn an_open_that_cannot_flush_leaves_a_mark_too() {
     }
 }
 
+#[test]
+fn a_failed_flush_is_not_trusted_when_the_disk_refused_its_mark_too() {
+    let disk = MemDisk::default();
+    let (mut log, _) = open(&disk);
+    fill(&mut log, 1, 1..=3);
+    flush(&mut log);
+    fill(&mut log, 1, 4..=6);
+    disk.fail(Fails::Flush, 0);
+    log.begin_flush().unwrap().unwrap().run().unwrap_err();
+    disk.heal();
+    drop(log);
+    disk.arc().remove_file(&dir().join("fenced")).unwrap();
+    // The next process reads the entries in the page cache, and calls them durable.
+    let (log, recovered) = open(&disk);
+    assert!(!recovered.rewritten);
+    assert_eq!(log.durable_index(), LogIndex(6));
+    drop(log);
+    for seed in 0..20 {
+        let (log, _) = open(&disk.power_cut(&mut Dice(seed)));
+        assert_eq!(log.last_index(), LogIndex(6), "seed {seed}");
+    }
+}
+
 fn a_failed_flush_leaves_a_mark(fails: Fails) {
     let disk = MemDisk::default();
     let (mut log, _) = open(&disk);

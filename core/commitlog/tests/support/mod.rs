@@ -235,7 +235,7 @@ impl MemDisk {
                 match (mode, dice.roll(4)) {
                     (0, _) | (2 | 3, 0) => {}
                     (1, _) | (_, 1 | 2) => pending.apply(&mut bytes),
-                    _ => tear(pending, dice).apply(&mut bytes),
+                    _ => tear(pending, &inode.flushed, dice).apply(&mut bytes),
                 }
             }
             after.put(path, bytes);
@@ -266,7 +266,8 @@ impl MemDisk {
     }
 }
 
-fn tear(pending: &Pending, dice: &mut Dice) -> Pending {
+/// What is left of a change: bytes of it that did not get to the medium are what they were, or zeros where there was nothing.
+fn tear(pending: &Pending, flushed: &[u8], dice: &mut Dice) -> Pending {
     match pending {
         Pending::Write(at, data) => {
             let from = dice.roll(data.len() as u64 + 1) as usize;
@@ -274,9 +275,11 @@ fn tear(pending: &Pending, dice: &mut Dice) -> Pending {
                 0 => Pending::Write(*at, data[..from].to_vec()),
                 1 => Pending::Write(*at + from as u64, data[from..].to_vec()),
                 _ => {
-                    let mut zeroed = data.clone();
-                    zeroed[..from].fill(0);
-                    Pending::Write(*at, zeroed)
+                    let mut torn = data.clone();
+                    for (byte, position) in torn[..from].iter_mut().zip(*at as usize..) {
+                        *byte = flushed.get(position).copied().unwrap_or(0);
+                    }
+                    Pending::Write(*at, torn)
                 }
             }
         }
