@@ -282,7 +282,7 @@ mod tests {
         std::fs::write(&node, identity(Founded::NotYet).encode()).unwrap();
         let (said, shards) = look(dir.path()).unwrap();
         assert!(said.contains("interrupted"), "{said}");
-        assert_eq!(shards, [PathBuf::new(); 0]);
+        assert!(shards.is_empty(), "{shards:?}");
 
         let text = identity(Founded::Yes).encode().replace("cluster x", "cluster y");
         std::fs::write(&node, text).unwrap();
