@@ -7,6 +7,7 @@ use forebay_commitlog::Fault;
 use forebay_env::IoClass;
 use forebay_model::LogIndex;
 use raft::StateRole;
+use raft::eraftpb::{Message, MessageType};
 
 use super::{
     CHUNK_BYTES_MAX, CHUNKS_IN_FLIGHT_MAX, Checked, Incoming, Missing, RESEND_TICKS, SILENCE_TICKS_MAX,
@@ -121,7 +122,8 @@ impl Replica {
         }
         let needed = self.node.raft.state != StateRole::Leader && offer.index > self.committed_index();
         if !needed {
-            return self.send(from, PeerMessage::Abandon(id, AbandonReason::NotNeeded));
+            self.send(from, PeerMessage::Abandon(id, AbandonReason::NotNeeded));
+            return self.say_what_is_here(from);
         }
         tracing::info!(
             shard = self.config.shard.0,
@@ -192,6 +194,23 @@ impl Replica {
         for position in asks {
             self.send(to, PeerMessage::Fetch(ask(transfer, &file, position)));
         }
+    }
+
+    /// Tells the leader where this replica is, as Raft itself answers a snapshot that it does not need. The leader asked for one
+    /// because it missed the answer to the last, and would ask again for ever.
+    fn say_what_is_here(&mut self, leader: PeerId) {
+        let raft = &self.node.raft;
+        if raft.state == StateRole::Leader {
+            return;
+        }
+        let mut message = Message::default();
+        message.set_msg_type(MessageType::MsgAppendResponse);
+        message.from = self.config.peer.raft();
+        message.to = leader.raft();
+        message.term = raft.term;
+        // What is committed is in every leader's log; only what is persisted here may be counted as here.
+        message.index = raft.raft_log.committed.min(raft.raft_log.persisted);
+        self.send(leader, PeerMessage::Raft(message));
     }
 
     /// A piece of the file under way arrived.

@@ -128,6 +128,28 @@ fn a_transfer_goes_on_where_it_stopped() {
 }
 
 #[test]
+fn a_leader_that_missed_the_answer_to_an_install_hears_it_again() {
+    for seed in 60..64 {
+        let mut world = with_a_newcomer(seed, ShardClass::Sync);
+        while world.installs == 0 {
+            if !world.step() {
+                world.pass(Duration::from_millis(20));
+            }
+        }
+        world.node(4).cut_off = true;
+        // Longer than the leader waits for an answer.
+        for _ in 0..400 {
+            world.settle();
+            world.pass(Duration::from_millis(20));
+        }
+        world.node(4).cut_off = false;
+        world.commit_one();
+        world.wait_until_equal();
+        world.check_confirmed();
+    }
+}
+
+#[test]
 fn a_follower_below_the_floor_is_brought_up_by_a_checkpoint() {
     for (class, seed) in CLASSES.into_iter().zip([50, 51]) {
         let mut world = World::with_config(seed, 3, class, |config| config.follower_lag_bytes_max = 4000);
