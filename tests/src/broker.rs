@@ -14,6 +14,8 @@ use crate::wire;
 
 /// A broker that does not answer in this time has failed to start.
 const START_LIMIT: Duration = Duration::from_secs(60);
+/// Apache Kafka on a machine that is busy with the rest of the tests.
+const KAFKA_START_LIMIT: Duration = Duration::from_secs(240);
 /// A broker that has not drained in this time after SIGINT has failed to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
@@ -141,6 +143,13 @@ impl Broker {
         self.start_again()
     }
 
+    /// Sends a signal and does not wait for what it leads to.
+    pub fn signal(&self, kind: Signal) -> Outcome {
+        self.refuse_foreign()?;
+        let child = self.child.as_ref().ok_or_else(|| Failure::new("the broker is not running"))?;
+        signal(child, kind)
+    }
+
     /// Sends SIGINT and waits for the end.
     pub fn interrupt(&mut self) -> Result<ExitStatus, Failure> {
         self.refuse_foreign()?;
@@ -157,6 +166,7 @@ impl Broker {
     }
 
     fn wait_until_it_answers(&mut self, start: Instant) -> Outcome {
+        let limit = if matches!(self.kind, Kind::Kafka { .. }) { KAFKA_START_LIMIT } else { START_LIMIT };
         while !wire::answers(self.address) {
             if let Some(child) = &mut self.child
                 && let Some(status) = child.try_wait()?
@@ -167,12 +177,12 @@ impl Broker {
                     self.log_tail()
                 )));
             }
-            if start.elapsed() > START_LIMIT {
+            if start.elapsed() > limit {
                 let tail = self.log_tail();
                 return Err(Failure::new(format!(
                     "no broker answers at {} after {} s\n{tail}",
                     self.address,
-                    START_LIMIT.as_secs()
+                    limit.as_secs()
                 )));
             }
             std::thread::sleep(Duration::from_millis(10));

@@ -1,6 +1,6 @@
 //! A case, and how it may end.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::broker::{Broker, Kind};
@@ -79,6 +79,8 @@ pub struct Suite {
 pub enum BrokerUse {
     /// One for all cases, replaced after a case that failed.
     Shared,
+    /// As `Shared`, but Apache Kafka, whatever else is under test.
+    SharedKafka,
     /// None: the cases start what they need, and only Forebay will do.
     OwnForebay,
 }
@@ -95,6 +97,8 @@ pub struct Context<'a> {
     pub prefix: String,
     /// When the case's limit is reached.
     pub deadline: Instant,
+    /// Forebay's binary, whose commands for users work with any broker.
+    pub binary: &'a Path,
     /// Which broker is under test, for cases that start their own.
     pub kind: &'a Kind,
     /// What the case wants to say when it passed.

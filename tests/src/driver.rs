@@ -9,7 +9,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 
 use crate::case::{Context, Failure, Outcome};
@@ -156,8 +156,17 @@ fn pass_on(mut from: impl BufRead, to: &mpsc::SyncSender<String>) {
     }
 }
 
-/// Runs a plain program to its end within the case's time and returns what it said on both outputs.
+/// Runs a plain program to its end, which must be a success, within the case's time and returns what it said.
 pub fn output(context: &Context, command: &mut Command, input: &[u8]) -> Result<Said, Failure> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let said = to_the_end(context, command, input)?;
+    let shown = || format!("{}\n{}", String::from_utf8_lossy(&said.out), said.err);
+    crate::ensure!(said.status.success(), "{program} ended with {}\n{}", said.status, shown());
+    Ok(said)
+}
+
+/// Runs a plain program to its end, whatever that is, within the case's time.
+pub fn to_the_end(context: &Context, command: &mut Command, input: &[u8]) -> Result<Said, Failure> {
     let program = command.get_program().to_string_lossy().into_owned();
     let mut child = command
         .stdin(Stdio::piped())
@@ -179,16 +188,21 @@ pub fn output(context: &Context, command: &mut Command, input: &[u8]) -> Result<
     let _ = writer.join();
     let out = out.join().unwrap_or_default();
     let err = String::from_utf8_lossy(&err.join().unwrap_or_default()).into_owned();
-    let shown = || format!("{}\n{err}", String::from_utf8_lossy(&out));
     match status {
-        Ok(status) if status.success() => Ok(Said { out }),
-        Ok(status) => Err(Failure::new(format!("{program} ended with {status}\n{}", shown()))),
-        Err(_) => Err(Failure::new(format!("{program}: the case's time is up\n{}", shown()))),
+        Ok(status) => Ok(Said { status, out, err }),
+        Err(_) => {
+            let shown = format!("{}\n{err}", String::from_utf8_lossy(&out));
+            Err(Failure::new(format!("{program}: the case's time is up\n{shown}")))
+        }
     }
 }
 
-/// What a program said.
+/// What a program said, and how it ended.
 pub struct Said {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// On its standard error.
+    pub err: String,
     /// On its standard output.
     pub out: Vec<u8>,
 }

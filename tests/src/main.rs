@@ -11,6 +11,7 @@
 //! `--broker kafka` runs the same tests against Apache Kafka: a test that fails there is a wrong test.
 #![forbid(unsafe_code)]
 
+mod background;
 mod broker;
 mod case;
 mod driver;
@@ -92,8 +93,9 @@ fn run(options: Options) -> Result<bool, String> {
     }
     let target = target_dir();
     let runtimes = Runtimes::at(target.join("runtimes"));
-    let kind = kind(&options.broker, &target, &runtimes)?;
-    Ok(runner::run(&Plan { kind, jobs: options.jobs, runtimes }, suites))
+    let binary = std::env::var_os("FOREBAY_BIN").map_or(target.join("release/forebay"), PathBuf::from);
+    let kind = kind(&options.broker, &binary, &runtimes)?;
+    Ok(runner::run(&Plan { kind, binary, jobs: options.jobs, runtimes }, suites))
 }
 
 fn chosen(suites: Vec<Suite>, filters: &[String]) -> Vec<Suite> {
@@ -106,15 +108,13 @@ fn chosen(suites: Vec<Suite>, filters: &[String]) -> Vec<Suite> {
     suites
 }
 
-fn kind(broker: &str, target: &Path, runtimes: &Runtimes) -> Result<Kind, String> {
+fn kind(broker: &str, binary: &Path, runtimes: &Runtimes) -> Result<Kind, String> {
     match broker {
         "forebay" => {
-            let binary =
-                std::env::var_os("FOREBAY_BIN").map_or(target.join("release/forebay"), PathBuf::from);
             if !binary.exists() {
                 return Err(format!("{} does not exist: build it, or set FOREBAY_BIN", binary.display()));
             }
-            Ok(Kind::Forebay { binary })
+            Ok(Kind::Forebay { binary: binary.to_owned() })
         }
         "kafka" => Ok(Kind::Kafka { class_path: runtimes.class_path() }),
         address => {

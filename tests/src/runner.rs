@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -17,6 +18,8 @@ const GRACE: Duration = Duration::from_secs(60);
 pub struct Plan {
     /// The broker under test.
     pub kind: Kind,
+    /// Forebay's binary.
+    pub binary: PathBuf,
     /// How many suites run at once.
     pub jobs: usize,
     /// What was set up.
@@ -93,9 +96,16 @@ fn skip_suite(counts: &Mutex<Counts>, suite: &Suite, why: &str) {
 }
 
 fn prepare(plan: &Plan, suite: &Suite, shared: &mut Option<Broker>) -> Outcome {
-    if suite.broker == BrokerUse::Shared && shared.is_none() {
-        *shared = Some(Broker::start(&plan.kind)?);
+    if shared.is_some() {
+        return Ok(());
     }
+    *shared = match suite.broker {
+        BrokerUse::Shared => Some(Broker::start(&plan.kind)?),
+        BrokerUse::SharedKafka => {
+            Some(Broker::start(&Kind::Kafka { class_path: plan.runtimes.class_path() })?)
+        }
+        BrokerUse::OwnForebay => None,
+    };
     Ok(())
 }
 
@@ -115,6 +125,7 @@ fn run_case(
         dir: dir.path().to_path_buf(),
         prefix: format!("t{}-{}-", NUMBER.fetch_add(1, Ordering::Relaxed), crate::port::random() % 100_000),
         deadline,
+        binary: &plan.binary,
         kind: &plan.kind,
         remarks: Vec::new(),
     };

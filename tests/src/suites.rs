@@ -1,6 +1,7 @@
 //! All suites, by what speaks to the broker.
 
 mod clients;
+mod commands;
 mod disk;
 mod edges;
 mod flights;
@@ -23,11 +24,13 @@ pub fn all(rounds: u32) -> Vec<Suite> {
     all.extend(clients::suites());
     all.extend([
         tools::suite(),
+        commands::suite_with_kafka(),
         rsyslog::suite(),
         kcat::suite(),
         hostile::suite(),
         edges::suite(),
         process::suite(),
+        commands::suite(),
         large::suite(),
         load::suite(),
         trace::suite(),

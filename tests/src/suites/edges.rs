@@ -1,6 +1,6 @@
 //! Requests that clients send seldom, or only when something went wrong: what comes back is what Apache Kafka says.
 
-mod talk;
+pub mod talk;
 
 use std::time::{Duration, Instant};
 

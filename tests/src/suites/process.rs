@@ -4,12 +4,15 @@ use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
 use crate::broker::{Broker, Kind, wait_for_exit, without_our_variables};
 use crate::case::{BrokerUse, Case, Context, Failure, Outcome, Suite};
 use crate::driver;
 use crate::ensure;
 use crate::port;
 use crate::runtime::Runtime;
+use crate::suites::edges::talk::{Connection, Words};
 use crate::wire;
 
 /// The cases about the process itself.
@@ -24,6 +27,7 @@ pub fn suite() -> Suite {
             Case::new("a-second-process-is-refused", 60, second_process),
             Case::new("an-open-listener-is-refused", 60, open_listener),
             Case::new("sigint-drains-and-exits-0", 60, interrupted),
+            Case::new("a-second-sigint-ends-it-at-once", 120, interrupted_twice),
             Case::new("announced-frames-take-no-memory", 60, announced_frames),
         ],
     }
@@ -157,6 +161,53 @@ fn interrupted(context: &mut Context) -> Outcome {
     broker.start_again()?;
     let back = driver::output(context, &mut kcat(&["-C", "-q", "-e", "-o", "beginning"]), b"")?;
     ensure!(back.out == lines.as_bytes(), "{} bytes came back of {}", back.out.len(), lines.len());
+    Ok(())
+}
+
+/// A client that asked for much and does not read it keeps the drain from its end; a second SIGINT does not wait for it.
+fn interrupted_twice(context: &mut Context) -> Outcome {
+    /// An answer that has as much, and there are several, does not fit between two sockets that nobody reads from.
+    const ASKED_BYTES: i32 = 12 << 20;
+    const FETCHES: usize = 5;
+    const RECORD_BYTES: usize = 900_000;
+    /// Far below what an open drain takes, and far above what ending a process takes.
+    const AT_ONCE: Duration = Duration::from_secs(5);
+    let mut broker = Broker::start_with(context.kind, &["--shutdown-drain-max", "10m"], &[])?;
+    let address = broker.address().to_string();
+    let mut record = vec![b'x'; RECORD_BYTES];
+    record.push(b'\n');
+    let records = record.repeat(ASKED_BYTES as usize / RECORD_BYTES + 1);
+    let mut kcat = Command::new("kcat");
+    kcat.args(["-b", &address, "-t", "unread", "-p", "0", "-P"]);
+    driver::output(context, &mut kcat, &records)?;
+
+    let mut client = Connection::open(broker.address())?;
+    let (replica, wait_ms, min_bytes, isolation) = (-1, 1_000, 1, 0);
+    let fetch = Words::new().i32(replica).i32(wait_ms).i32(min_bytes).i32(ASKED_BYTES).i8(isolation);
+    let fetch = fetch.i32(1).text("unread").i32(1).i32(0).i64(0).i32(ASKED_BYTES);
+    for _ in 0..FETCHES {
+        client.send(1, 4, fetch.clone())?;
+    }
+    let coming = client.begin_to_receive()?;
+    ensure!(coming > ASKED_BYTES as usize / 2, "the answer has {coming} bytes only");
+
+    broker.signal(Signal::INT)?;
+    context.wait_until("it says what a second one does", || {
+        broker.log().contains("Ctrl-C again ends at once")
+    })?;
+    context.wait_until("it listens no more", || !wire::answers(broker.address()))?;
+    let start = Instant::now();
+    let status = broker.interrupt()?;
+    let took = start.elapsed();
+    ensure!(status.code() == Some(130), "it ended with {status}\n{}", broker.log_tail());
+    ensure!(took < AT_ONCE, "it took {} ms to end", took.as_millis());
+    drop(client);
+
+    broker.start_again()?;
+    let mut kcat = Command::new("kcat");
+    kcat.args(["-b", &address, "-t", "unread", "-p", "0", "-C", "-q", "-e", "-o", "beginning"]);
+    let back = driver::output(context, &mut kcat, b"")?;
+    ensure!(back.out == records, "{} bytes came back of {}", back.out.len(), records.len());
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Requests and answers by hand, in versions that are written plainly: the least that the edges need.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -43,6 +43,13 @@ impl Connection {
             self.received
         );
         Ok(answer)
+    }
+
+    /// Waits until the next answer begins, and reads no more of it than its length in bytes.
+    pub fn begin_to_receive(&mut self) -> Result<usize, Failure> {
+        let mut length = [0; 4];
+        self.stream.read_exact(&mut length)?;
+        Ok(u32::from_be_bytes(length) as usize)
     }
 
     /// Sends a request and waits for its answer.
