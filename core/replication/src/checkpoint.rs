@@ -220,7 +220,10 @@ impl Replica {
             // It may lead next, and does not know what the others have.
             StateRole::Follower | StateRole::Candidate | StateRole::PreCandidate => LogIndex(0),
         };
+        let held = |(index, bytes_max): (LogIndex, u64)| self.checkpoints.floor(index, bytes_max);
+        let held = self.sender.held().filter_map(held).min().unwrap_or(LogIndex(u64::MAX));
         if let Some(floor) = self.checkpoints.floor(matched, self.config.follower_lag_bytes_max) {
+            let floor = floor.min(held);
             self.checkpoints.forget_below(floor);
             self.log_mut().raise_floor(floor);
         }

@@ -31,6 +31,8 @@ pub(crate) enum Done {
     TransferPrepared { peer: PeerId, id: TransferId, result: Result<Prepared, SourceError> },
     /// A piece of a file for a peer was read.
     ChunkRead { peer: PeerId, fetch: Fetch, result: Result<Bytes, SourceError> },
+    /// Files that a receiver found damaged were read again here.
+    SentLookedAt { damage: Option<Fault> },
     /// What is there of an offer was looked up.
     IncomingLooked { id: TransferId, result: Result<Vec<Missing>, Fault> },
     /// Pieces were written; the file's new length.

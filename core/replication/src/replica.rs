@@ -181,6 +181,7 @@ impl Replica {
             Done::Checkpointed { point, result } => self.checkpoint_ended(point, result),
             Done::TransferPrepared { peer, id, result } => self.transfer_prepared(peer, id, result),
             Done::ChunkRead { peer, fetch, result } => self.transfer_chunk_read(peer, fetch, result),
+            Done::SentLookedAt { damage } => self.sent_looked_at(damage),
             Done::IncomingLooked { id, result } => self.incoming_looked(id, result),
             Done::IncomingWritten { id, result } => self.incoming_written(id, result),
             Done::IncomingChecked { id, result } => self.incoming_checked(id, result),

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use forebay_commitlog::{Fault, Reader, ScrubProgress, SegmentId};
 use forebay_env::IoClass;
+use forebay_model::LogIndex;
 use raft::eraftpb::{Message, MessageType, Snapshot};
 use raft::{ProgressState, SnapshotStatus};
 
@@ -14,12 +16,18 @@ use super::{
 };
 use crate::conf::Membership;
 use crate::job::{self, Done};
-use crate::message::{AbandonReason, Chunk, Fetch, Offer, PeerMessage, TransferId};
+use crate::message::{AbandonReason, Chunk, Fetch, FileId, Offer, PeerMessage, TransferId};
 use crate::peer::PeerId;
 use crate::replica::Replica;
 
 /// Ticks that a receiver gets to install what it staged before Raft is told that it failed.
 const INSTALL_TICKS_MAX: u32 = 60;
+/// What is read at once to find damage, in bytes.
+const LOOK_BYTES: u64 = 1024 * 1024;
+/// While a peer is brought up, so many times the bytes of what is sent to it may be appended before it has to begin anew.
+const HOLD_FACTOR: u64 = 4;
+/// Ticks after which nothing is held any more for a peer that does not move on.
+const HOLD_TICKS_MAX: u32 = 100;
 
 /// All transfers under way from here.
 pub(crate) struct Sender {
@@ -27,6 +35,18 @@ pub(crate) struct Sender {
     by_peer: BTreeMap<PeerId, Sending>,
     /// Somebody waits who is not in the membership of the current checkpoint.
     newcomer: bool,
+    /// Files of this replica are being read again.
+    looking: bool,
+    /// What peers that were or are being brought up will want next, so that it is not given up before they get there.
+    holds: BTreeMap<PeerId, Hold>,
+}
+
+/// The log is kept behind `index` for a peer, up to `bytes_max` bytes of it.
+struct Hold {
+    index: LogIndex,
+    bytes_max: u64,
+    /// Since the peer moved on, while nothing is sent to it.
+    silent_ticks: u32,
 }
 
 struct Sending {
@@ -67,12 +87,29 @@ impl std::fmt::Debug for Prepared {
 impl Sender {
     /// `first` is drawn, so that no number of an earlier life comes back.
     pub(crate) fn new(first: u64) -> Sender {
-        Sender { next: first, by_peer: BTreeMap::new(), newcomer: false }
+        Sender {
+            next: first,
+            by_peer: BTreeMap::new(),
+            newcomer: false,
+            looking: false,
+            holds: BTreeMap::new(),
+        }
     }
 
     fn draw(&mut self) -> TransferId {
         self.next = self.next.wrapping_add(1);
         TransferId(self.next)
+    }
+
+    fn hold(&mut self, peer: PeerId, offer: &Offer) {
+        let bytes: u64 = offer.files.iter().map(|file| file.bytes).sum();
+        let bytes_max = bytes.saturating_mul(HOLD_FACTOR);
+        self.holds.insert(peer, Hold { index: offer.index, bytes_max, silent_ticks: 0 });
+    }
+
+    /// From where on the log is kept for peers that are brought up, and for how many bytes at most.
+    pub(crate) fn held(&self) -> impl Iterator<Item = (LogIndex, u64)> {
+        self.holds.values().map(|hold| (hold.index, hold.bytes_max))
     }
 
     fn matching(&mut self, peer: PeerId, id: TransferId) -> Option<&mut Sending> {
@@ -130,10 +167,11 @@ impl Replica {
         let Some(sending) = self.sender.matching(peer, id) else { return };
         match result {
             Ok(prepared) => {
-                let offer = PeerMessage::Offer(prepared.offer.clone());
+                let offer = prepared.offer.clone();
                 sending.prepared = Some(prepared);
                 sending.stage = Stage::Offered;
-                self.send(peer, offer);
+                self.sender.hold(peer, &offer);
+                self.send(peer, PeerMessage::Offer(offer));
             }
             Err(error) => {
                 tracing::error!(shard = self.config.shard.0, to = %peer, "nothing can be transferred: {error}");
@@ -218,11 +256,44 @@ impl Replica {
     pub(crate) fn transfer_abandoned(&mut self, from: PeerId, id: TransferId, reason: AbandonReason) {
         if self.sender.matching(from, id).is_some() {
             tracing::warn!(shard = self.config.shard.0, to = %from, "the receiver gave a transfer up: {reason:?}");
+            if reason == AbandonReason::Damaged {
+                self.look_at_what_was_sent(from);
+            }
             self.forget_transfer(from);
         }
     }
 
+    /// Reads again what a receiver found damaged time after time: what rots on this replica's disk arrives as it is there.
+    fn look_at_what_was_sent(&mut self, to: PeerId) {
+        let Some(prepared) = self.sender.by_peer.get(&to).and_then(|sending| sending.prepared.clone()) else {
+            return;
+        };
+        if std::mem::replace(&mut self.sender.looking, true) {
+            return;
+        }
+        let (reader, shard) = (self.reader(), self.config.shard);
+        job::spawn(&self.env, &self.post, IoClass::Background, move || {
+            let segments = prepared.offer.files.iter().filter_map(|file| match file.file {
+                FileId::Segment { first, generation } => Some(SegmentId { shard, first, generation }),
+                FileId::Sidecar { .. } | FileId::Checkpoint { .. } => None,
+            });
+            Done::SentLookedAt { damage: damage_in(&reader, segments) }
+        });
+    }
+
+    pub(crate) fn sent_looked_at(&mut self, damage: Option<Fault>) {
+        self.sender.looking = false;
+        if let Some(damage) = damage {
+            tracing::error!(
+                shard = self.config.shard.0,
+                "what was to be transferred is damaged here: {damage}"
+            );
+            self.stand_back();
+        }
+    }
+
     pub(crate) fn tick_sender(&mut self) {
+        self.tick_holds();
         let peers: Vec<PeerId> = self.sender.by_peer.keys().copied().collect();
         for peer in peers {
             let Some(sending) = self.sender.by_peer.get_mut(&peer) else { continue };
@@ -236,6 +307,23 @@ impl Replica {
                 self.offer_again(peer);
             }
         }
+    }
+
+    /// Moves holds on with their peers, and lets go of those that are not needed any more.
+    fn tick_holds(&mut self) {
+        let (raft, caught_up) = (&self.node.raft, self.checkpoints.current.index);
+        let by_peer = &self.sender.by_peer;
+        self.sender.holds.retain(|peer, hold| {
+            let Some(progress) = raft.prs().get(peer.raft()) else { return false };
+            let matched = LogIndex(progress.matched);
+            if matched > hold.index {
+                (hold.index, hold.silent_ticks) = (matched, 0);
+            }
+            if !by_peer.contains_key(peer) {
+                hold.silent_ticks += 1;
+            }
+            matched < caught_up && hold.silent_ticks < HOLD_TICKS_MAX
+        });
     }
 
     fn offer_again(&mut self, peer: PeerId) {
@@ -269,7 +357,24 @@ impl Replica {
     /// Whoever leads next makes its own offers.
     pub(crate) fn forget_transfers(&mut self) {
         self.sender.by_peer.clear();
+        self.sender.holds.clear();
         self.sender.newcomer = false;
         self.node.mut_store().staged.clear();
     }
+}
+
+/// The first damage in segments, if there is any.
+fn damage_in(reader: &Reader, segments: impl Iterator<Item = SegmentId>) -> Option<Fault> {
+    for id in segments {
+        // One that does not count any more is nobody's loss.
+        let Some(mut scrub) = reader.scrub(id) else { continue };
+        loop {
+            match scrub.step(LOOK_BYTES) {
+                Ok(ScrubProgress::More) => {}
+                Ok(ScrubProgress::Done { .. }) => break,
+                Err(fault) => return Some(fault),
+            }
+        }
+    }
+    None
 }

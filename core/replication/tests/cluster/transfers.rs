@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use forebay_env::{Clock, Disk, OpenMode};
+use forebay_env::{Clock, Disk, IoClass, OpenMode};
 use forebay_replication::{Bootstrap, Change, ShardClass};
 
 use crate::CLASSES;
@@ -147,6 +147,66 @@ fn a_leader_that_missed_the_answer_to_an_install_hears_it_again() {
         world.wait_until_equal();
         world.check_confirmed();
     }
+}
+
+#[test]
+fn a_newcomer_catches_up_with_a_group_that_goes_on_writing() {
+    let tight = |config: &mut forebay_replication::ReplicaConfig| config.follower_lag_bytes_max = 2000;
+    let mut world = World::with_config(70, 3, ShardClass::Sync, tight);
+    let leader = world.wait_for_leader();
+    for _ in 0..60 {
+        world.propose(leader, 10).unwrap();
+        world.settle();
+    }
+    world.pass(Duration::from_millis(50));
+    world.add(config(4, ShardClass::Sync, Bootstrap::Join));
+    world.change(Change::AddLearner(peer(4)));
+    while arrived(&mut world).is_empty() {
+        if !world.step() {
+            world.pass(Duration::from_millis(20));
+        }
+    }
+    // Its disk is slow, and the group writes more meanwhile than a follower may lag.
+    world.node(4).held = Some(IoClass::Background);
+    for _ in 0..40 {
+        world.propose(leader, 10).unwrap();
+        world.settle();
+    }
+    world.node(4).held = None;
+    world.wait_until_equal();
+    assert_eq!(world.installs, 1);
+    // Nothing is held for it from here on.
+    for _ in 0..60 {
+        world.propose(leader, 10).unwrap();
+        world.settle();
+        world.pass(Duration::from_millis(20));
+    }
+    let replica = world.replica(leader);
+    assert!(replica.last_index().0 - replica.log().floor().index.0 < 200);
+    world.check_confirmed();
+}
+
+#[test]
+fn a_leader_whose_files_rotted_lets_another_bring_the_newcomer_up() {
+    let mut world = World::new(72, 3, ShardClass::Sync);
+    let leader = world.wait_for_leader();
+    for _ in 0..60 {
+        world.propose(leader, 10).unwrap();
+        world.settle();
+    }
+    world.wait_until_equal();
+    let dir = Path::new("/node/shard-0003");
+    let disk = world.node(leader).disk.clone();
+    let mut segments: Vec<_> = disk.list(dir).unwrap();
+    segments.retain(|entry| entry.name.ends_with(".seg"));
+    let rotten = dir.join(&segments[0].name);
+    let file = disk.open(&rotten, OpenMode::Write).unwrap();
+    file.write_at(&[&[0xff; 4]], segments[0].len / 2).unwrap();
+    world.add(config(4, ShardClass::Sync, Bootstrap::Join));
+    world.change(Change::AddLearner(peer(4)));
+    world.until("a newcomer with everything", |world| world.installs == 1);
+    assert_ne!(world.leader(), Some(leader));
+    world.commit_one();
 }
 
 #[test]
