@@ -1,7 +1,11 @@
 //! Kafka's own command line tools, from its jars.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
+use rustix::process::Signal;
+
+use crate::background::Background;
 use crate::broker;
 use crate::case::{BrokerUse, Case, Context, Failure, Outcome, Suite};
 use crate::driver::{self, Said};
@@ -17,6 +21,9 @@ pub fn suite() -> Suite {
         cases: vec![
             Case::new("console-producer-and-consumer", 60, console),
             Case::new("verifiable-producer-and-consumer", 60, verifiable),
+            Case::new("every-codec-with-keys-and-headers", 240, every_codec),
+            Case::new("a-member-dies-and-its-share-moves-on", 240, member_dies),
+            Case::new("a-crash-under-the-verifiable-producer", 240, crash),
             Case::new("topic-command", 90, topic_command),
             Case::new("consumer-group-command", 90, group_command),
             Case::new("get-offset-shell", 60, get_offsets),
@@ -26,8 +33,8 @@ pub fn suite() -> Suite {
     }
 }
 
-/// Runs a tool by its class below org.apache.kafka.tools.
-fn tool(context: &mut Context, class: &str, args: &[&str], input: &str) -> Result<Said, Failure> {
+/// A tool by its class below org.apache.kafka.tools.
+fn command(context: &mut Context, class: &str, args: &[&str]) -> Command {
     let words = broker::java(&context.runtimes.class_path(), &format!("org.apache.kafka.tools.{class}"));
     let mut command = Command::new(&words[0]);
     command
@@ -35,7 +42,18 @@ fn tool(context: &mut Context, class: &str, args: &[&str], input: &str) -> Resul
         .arg("--bootstrap-server")
         .arg(context.broker().address().to_string())
         .args(args);
+    command
+}
+
+/// Runs a tool to its end.
+fn tool(context: &mut Context, class: &str, args: &[&str], input: &str) -> Result<Said, Failure> {
+    let mut command = command(context, class, args);
     driver::output(context, &mut command, input.as_bytes())
+}
+
+/// Starts a tool that runs beside the test.
+fn start(context: &mut Context, class: &str, args: &[&str]) -> Result<Background, Failure> {
+    Background::start(class, &mut command(context, class, args))
 }
 
 fn text(said: &Said) -> String {
@@ -110,6 +128,171 @@ fn verifiable(context: &mut Context) -> Outcome {
         "no commit:\n{said}"
     );
     Ok(())
+}
+
+const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
+
+/// The console and the verifiable tools in every codec; each topic holds batches of all of them.
+fn every_codec(context: &mut Context) -> Outcome {
+    const RECORDS: usize = 1_000;
+    let (console, verifiable) = (name(context, "console"), name(context, "verifiable"));
+    let group = name(context, "group");
+    let mut expected = String::new();
+    for (offset, codec) in CODECS.into_iter().enumerate() {
+        let line = format!("codec:{codec},h:{offset}\tkey-{codec}\tvalue of {codec}\n");
+        let properties = ["--reader-property", "parse.key=true", "--reader-property", "parse.headers=true"];
+        let produce = [&["--topic", &console, "--compression-codec", codec][..], &properties].concat();
+        tool(context, "ConsoleProducer", &produce, &line)?;
+        expected += &format!("Offset:{offset}\t{line}");
+        // Time for batches to grow: a record alone is hardly compressed.
+        let settings = context.dir.join(codec);
+        std::fs::write(&settings, format!("compression.type={codec}\nlinger.ms=20\n"))?;
+        let settings = settings.display().to_string();
+        let count = RECORDS.to_string();
+        let produce = ["--topic", &verifiable, "--max-messages", &count, "--command-config", &settings];
+        let prefix = offset.to_string();
+        let produce = [&produce[..], &["--repeating-keys", "10", "--value-prefix", &prefix]].concat();
+        let said = text(&tool(context, "VerifiableProducer", &produce, "")?);
+        ensure!(said.contains(&format!("\"acked\":{RECORDS}")), "{codec} ended with {}", last_line(&said));
+    }
+    let all = CODECS.len().to_string();
+    let mut consume = vec!["--topic", &console, "--from-beginning", "--max-messages", &all];
+    for property in ["print.key=true", "print.headers=true", "print.offset=true"] {
+        consume.extend(["--formatter-property", property]);
+    }
+    let said = text(&tool(context, "consumer.ConsoleConsumer", &consume, "")?);
+    ensure!(said == expected, "the console consumer said {said:?}");
+
+    let all = (CODECS.len() * RECORDS).to_string();
+    let consume = ["--topic", &verifiable, "--group-id", &group, "--max-messages", &all, "--verbose"];
+    let consume = [&consume[..], &["--reset-policy", "earliest"]].concat();
+    let said = text(&tool(context, "VerifiableConsumer", &consume, "")?);
+    let consumed: Vec<String> = said.lines().filter_map(record).collect();
+    let sent = (0..CODECS.len()).flat_map(|codec| (0..RECORDS).map(move |i| format!("{codec}.{i}")));
+    ensure!(
+        consumed.iter().eq(sent.collect::<Vec<_>>().iter()),
+        "{} came, or in another order",
+        consumed.len()
+    );
+    let keyed = said.lines().filter(|line| record(line).is_some() && field(line, "key").is_some()).count();
+    ensure!(keyed == consumed.len(), "{keyed} of {} have a key", consumed.len());
+    Ok(())
+}
+
+/// Two members share a topic while it is written; one dies, and the other reads on from its commits: all is read.
+fn member_dies(context: &mut Context) -> Outcome {
+    const RECORDS: usize = 3_000;
+    let (topic, group) = (name(context, "shared"), name(context, "members"));
+    create(context, &topic, "4")?;
+    let consume = ["--topic", &topic, "--group-id", &group, "--session-timeout", "6000", "--verbose"];
+    let consume = [&consume[..], &["--reset-policy", "earliest"]].concat();
+    let assigned = |count: usize| {
+        move |line: &str| is(line, "partitions_assigned") && line.matches("\"partition\":").count() == count
+    };
+    let mut first = start(context, "VerifiableConsumer", &consume)?;
+    first.wait_for(context, "all partitions are its own", assigned(4))?;
+    let mut second = start(context, "VerifiableConsumer", &consume)?;
+    second.wait_for(context, "two partitions are its own", assigned(2))?;
+    first.wait_for(context, "it has two left", assigned(2))?;
+
+    let count = RECORDS.to_string();
+    let produce =
+        ["--topic", &topic, "--max-messages", &count, "--throughput", "300", "--repeating-keys", "16"];
+    let mut producer = start(context, "VerifiableProducer", &[&produce[..], &["--acks", "-1"]].concat())?;
+    for member in [&mut first, &mut second] {
+        member.wait_for(context, "it commits what it read", |line| {
+            is(line, "offsets_committed") && line.contains("\"success\":true")
+        })?;
+    }
+    second.signal(Signal::KILL)?;
+    second.wait(context)?;
+    first.wait_for(context, "all partitions are its own again", assigned(4))?;
+    let status = producer.wait(context)?;
+    ensure!(status.success(), "the producer ended with {status}");
+    let acked = acknowledged(producer.said());
+    ensure!(acked.len() == RECORDS, "{} of {RECORDS} were acknowledged", acked.len());
+
+    let of_second: Vec<String> = second.said().iter().filter_map(|line| record(line)).collect();
+    let mut missing = acked;
+    of_second.iter().for_each(|value| _ = missing.remove(value));
+    read_all(context, &mut first, missing)?;
+    let of_first = first.said().iter().filter(|line| record(line).is_some()).count();
+    let twice = of_first + of_second.len() - RECORDS;
+    let (one, other) = (of_first, of_second.len());
+    context.remarks.push(format!("read {one} and, before it died, {other}; {twice} of them twice"));
+    first.signal(Signal::TERM)?;
+    first.wait(context)?;
+    let left = first.said().iter().any(|line| is(line, "shutdown_complete"));
+    ensure!(left, "the member did not leave in peace");
+    Ok(())
+}
+
+/// kill -9 while VerifiableProducer writes with acks=-1: what was acknowledged before and after is there, and the consumer that was
+/// reading meanwhile reads it.
+fn crash(context: &mut Context) -> Outcome {
+    const RECORDS: usize = 3_000;
+    const BEFORE: usize = 700;
+    let (topic, group) = (name(context, "crashed"), name(context, "group"));
+    create(context, &topic, "2")?;
+    let consume = ["--topic", &topic, "--group-id", &group, "--reset-policy", "earliest", "--verbose"];
+    let mut consumer = start(context, "VerifiableConsumer", &consume)?;
+    consumer.wait_for(context, "it has partitions", |line| is(line, "partitions_assigned"))?;
+    let count = RECORDS.to_string();
+    let produce = ["--topic", &topic, "--max-messages", &count, "--throughput", "300", "--acks", "-1"];
+    let mut producer = start(context, "VerifiableProducer", &produce)?;
+    let mut acked = 0;
+    producer.wait_for(context, "enough is acknowledged", |line| {
+        acked += usize::from(is(line, "producer_send_success"));
+        acked == BEFORE
+    })?;
+    consumer.wait_for(context, "the consumer reads", |line| is(line, "record_data"))?;
+    let recovery = context.broker().crash_and_recover()?;
+    // It gives up no record that it may still send: those that it does are counted as errors, and are no promise.
+    producer.wait(context)?;
+    let acked = acknowledged(producer.said());
+    ensure!(acked.len() > BEFORE, "nothing was acknowledged after the crash");
+    let (count, ms) = (acked.len(), recovery.as_millis());
+    context.remarks.push(format!("{count} of {RECORDS} acknowledged, answered {ms} ms after its restart"));
+    read_all(context, &mut consumer, acked)
+}
+
+/// Waits until the consumer has read each of these values.
+fn read_all(context: &Context, consumer: &mut Background, mut missing: BTreeSet<String>) -> Outcome {
+    for line in consumer.said() {
+        record(line).map(|value| missing.remove(&value));
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let read = consumer.wait_for(context, "all is read", |line| {
+        record(line).map(|value| missing.remove(&value));
+        missing.is_empty()
+    });
+    let some: Vec<&String> = missing.iter().take(5).collect();
+    ensure!(read.is_ok(), "{} values were acknowledged and not read, such as {some:?}", missing.len());
+    Ok(())
+}
+
+/// The values whose sending VerifiableProducer calls a success.
+fn acknowledged(said: &[String]) -> BTreeSet<String> {
+    let success = said.iter().filter(|line| is(line, "producer_send_success"));
+    success.filter_map(|line| field(line, "value")).collect()
+}
+
+/// The value of a record that VerifiableConsumer tells of.
+fn record(line: &str) -> Option<String> {
+    if is(line, "record_data") { field(line, "value") } else { None }
+}
+
+/// Whether a verifiable tool's line tells of this.
+fn is(line: &str, event: &str) -> bool {
+    line.contains(&format!("\"name\":\"{event}\""))
+}
+
+/// A field of such a line that is a text.
+fn field(line: &str, name: &str) -> Option<String> {
+    let (_, rest) = line.split_once(&format!("\"{name}\":\""))?;
+    rest.split('"').next().map(String::from)
 }
 
 fn last_line(text: &str) -> &str {
