@@ -35,6 +35,13 @@ const LOCK_WAIT_MAX: Duration = Duration::from_secs(2);
 const LOCK_LOOK: Duration = Duration::from_millis(50);
 /// How often the disk is measured.
 const DISK_LOOK: Duration = Duration::from_secs(1);
+/// The most that payloads applied last may take, however much memory there is: the kernel's page cache has them too, and reads
+/// of what is older come from there.
+const HOT_BYTES_MAX: u64 = 64 << 20;
+/// The most that log entries written last may take, for the same reason.
+const TAIL_BYTES_MAX: u64 = 16 << 20;
+/// The most that blocks of index files may take.
+const BLOCK_BYTES_MAX: u64 = 64 << 20;
 /// How often retention looks at every partition.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(30);
 /// The first segment ends at this size, or at the configured one if that is smaller.
@@ -411,9 +418,9 @@ fn node_config(config: &Config, shards_given: bool) -> NodeConfig {
             .collect(),
         defaults: config.topic_defaults(),
         auto_create: config.topic_auto_create,
-        hot_bytes_max: bytes(config.memory_limit.0 / 4),
-        tail_bytes_max: bytes(config.memory_limit.0 / 8),
-        block_bytes_max: bytes(config.memory_limit.0 / 16),
+        hot_bytes_max: bytes((config.memory_limit.0 / 4).min(HOT_BYTES_MAX)),
+        tail_bytes_max: bytes((config.memory_limit.0 / 8).min(TAIL_BYTES_MAX)),
+        block_bytes_max: bytes((config.memory_limit.0 / 16).min(BLOCK_BYTES_MAX)),
         summary_bytes_max: bytes(config.memory_limit.0 / 32),
         segment_bytes_first: SEGMENT_BYTES_FIRST.min(config.segment_bytes.0),
         segment_bytes_max: config.segment_bytes.0,
@@ -469,7 +476,7 @@ fn gateway_bytes(config: &Config) -> usize {
 }
 
 /// What of the byte budget sessions may remember between requests. With it the shares are the whole budget: a half for clients,
-/// a quarter, an eighth and a sixteenth for caches, and twice a thirty-second.
+/// a quarter, an eighth and a sixteenth for caches, which have bounds of their own as well, and twice a thirty-second.
 fn session_bytes(config: &Config) -> usize {
     bytes(config.memory_limit.0 / 32)
 }

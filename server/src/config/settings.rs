@@ -46,7 +46,8 @@ settings! {
     /// is made.
     shards_async: u32, "shards.async", default Fixed("1"), ["1"..="256"], AtStart;
 
-    /// The one budget of memory that buffers, caches and queues share. The process needs some more for itself.
+    /// The one budget of memory that buffers, caches and queues share. The process needs some more for itself. Caches of payloads
+    /// take no more than 80MiB of it: the page cache of the operating system holds what is older.
     memory_limit: ByteSize, "memory.limit", default Computed {
         rule: "a quarter of the memory, at least 256MiB",
         value: |facts| ByteSize((facts.machine.memory_bytes / 4 / MIB * MIB).max(256 * MIB)).to_string(),
