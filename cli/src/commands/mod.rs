@@ -12,6 +12,7 @@ mod produce;
 mod serve;
 mod topic;
 mod verify;
+mod watched;
 
 use std::process::ExitCode;
 

@@ -10,9 +10,11 @@ use forebay_server::node_file::{self, Founded, Identity, NODE_NAME, NodeFileErro
 use serde_json::{Value, json};
 
 use super::dump::contents;
+use super::watched::Watched;
 use crate::args::Dump;
 use crate::exit::{Exit, Failure};
 use crate::output::number::{bytes, grouped};
+use crate::output::progress::Progress;
 
 /// The file a running broker has locked.
 const LOCK_NAME: &str = "lock";
@@ -29,28 +31,30 @@ struct Node {
 /// # Errors
 /// When anything is damaged, cannot be read, or is in use.
 pub fn run(args: &Dump) -> Result<(), Failure> {
-    let disk = real::env().disk;
+    let disk = Watched::new(real::env().disk, Progress::new("verifying", false));
     let (mut all, mut sound) = (Vec::new(), true);
     let mut say = |text: &dyn Fn() -> String, json: &dyn Fn() -> Value| {
         if !args.json {
+            disk.make_room();
             return io::stdout().write_all(text().as_bytes());
         }
         all.push(json());
         Ok(())
     };
     for dir in &args.paths {
-        let _lock = lock(&*disk, dir)?;
-        let node = node(&*disk, dir)?;
+        let _lock = lock(&disk, dir)?;
+        let node = node(&disk, dir)?;
         if let Some(node) = &node {
             sound &= node.found.is_ok();
             say(&|| node_as_text(node), &|| node_as_json(node))?;
         }
         for shard in shards(dir, node.as_ref())? {
-            let report = verify_dir(&*disk, &shard).map_err(Failure::failed)?;
+            let report = verify_dir(&disk, &shard).map_err(Failure::failed)?;
             sound &= report.is_sound();
             say(&|| as_text(&shard, &report), &|| as_json(&shard, &report))?;
         }
     }
+    disk.make_room();
     if args.json {
         writeln!(io::stdout(), "{:#}", Value::Array(all))?;
     }
