@@ -65,6 +65,7 @@ pub struct ReplicaConfig {
     /// Blocks of index files; one for all shards of a node.
     pub block_cache: Arc<BlockCache>,
     /// How much log is kept for a follower that lags, in bytes. Beyond it the follower gets a checkpoint instead.
+    /// Behind what is being sent to a peer, more is kept until it has caught up.
     pub follower_lag_bytes_max: u64,
     /// Gets the time that every flush takes.
     pub flush_took: Arc<Histogram>,
