@@ -170,7 +170,7 @@ pub(crate) const FENCED_NAME: &str = "fenced";
 const MARK_TRIES: usize = 4;
 
 /// Tells the next open not to trust the page cache. A disk that has just failed may fail this call too; when it refuses every
-/// time, the next open meets that by itself.
+/// time, the next open still writes what no flush is known to cover over itself.
 pub(crate) fn leave_mark(disk: &dyn Disk, dir: &Path) {
     let mark = dir.join(FENCED_NAME);
     let made = |_| match disk.open(&mark, OpenMode::CreateNew) {

@@ -10,7 +10,7 @@ use super::sender::Prepared;
 use crate::message::{FileId, Offer, OfferedFile, TransferId};
 use crate::wire;
 
-/// Times that one offer's files are listed before the receiver has to ask again.
+/// Times that one offer's files are listed before it is given up; Raft wants the next one when it looks at the peer again.
 const LISTINGS_MAX: usize = 16;
 
 /// The files of one offer, held open: they can be read whatever happens to their names meanwhile.

@@ -271,13 +271,14 @@ impl Replica {
         if std::mem::replace(&mut self.sender.looking, true) {
             return;
         }
-        let (reader, shard) = (self.reader(), self.config.shard);
+        let (keeper, reader, shard) = (self.log().keeper(), self.reader(), self.config.shard);
         job::spawn(&self.env, &self.post, IoClass::Background, move || {
             let segments = prepared.offer.files.iter().filter_map(|file| match file.file {
                 FileId::Segment { first, generation } => Some(SegmentId { shard, first, generation }),
                 FileId::Sidecar { .. } | FileId::Checkpoint { .. } => None,
             });
-            Done::SentLookedAt { damage: damage_in(&reader, segments) }
+            let damage = damage_in(&reader, segments).or_else(|| keeper.load_checkpoint().err());
+            Done::SentLookedAt { damage }
         });
     }
 
