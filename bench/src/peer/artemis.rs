@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::{Broker, Job, Peer, Setting, fetch};
+use super::{Broker, Job, Peer, Setting, fetch, pom};
 use crate::failure::Failure;
 use crate::loadtool::{Senders, artemis_perf};
 use crate::place::Place;
@@ -134,12 +134,8 @@ fn words(options: &str) -> Vec<&str> {
 
 /// What kind of journal the instance was made with, in words.
 fn journal_in(settings: &str) -> Option<String> {
-    let value_of = |name: &str| {
-        let (_, rest) = settings.split_once(&format!("<{name}>"))?;
-        rest.split_once('<').map(|(value, _)| value.trim())
-    };
-    let (kind, flushed) = (value_of("journal-type")?, value_of("journal-datasync")?);
-    let timeout_ns = value_of("journal-buffer-timeout")?;
+    let (kind, flushed) = (pom::value(settings, "journal-type")?, pom::value(settings, "journal-datasync")?);
+    let timeout_ns = pom::value(settings, "journal-buffer-timeout")?;
     Some(format!(
         "its journal is {kind} with journal-datasync={flushed} and journal-buffer-timeout={timeout_ns} ns, which `artemis create` \
          measured for this disk"

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use super::{Broker, Job, Peer, Setting, clients, fetch, port, probe};
+use super::{Broker, Job, Peer, Setting, clients, fetch, pom, port, probe};
 use crate::failure::Failure;
 use crate::place::Place;
 use crate::story::{Load, Work};
@@ -54,14 +54,9 @@ impl Peer for Kafka {
 
     fn fetch(&self, place: &Place) -> Result<String, Failure> {
         let pom = place.settings_of(NAME).join("pom.xml");
-        let manifest = fs::read_to_string(&pom)?;
-        fetch::once(&place.peer(NAME), &manifest, &["java", "mvn"], |dir| {
-            let mut maven = Command::new("mvn");
-            maven.args(["-B", "-q", "dependency:copy-dependencies", "-f"]).arg(&pom);
-            maven.arg(format!("-DoutputDirectory={}", dir.join("libs").display()));
-            vec![maven]
-        })?;
-        version_in(&manifest).ok_or_else(|| Failure::new(format!("{} names no kafka.version", pom.display())))
+        let text = pom::jars(&place.peer(NAME), &pom)?;
+        let version = pom::value(&text, "kafka.version").map(str::to_owned);
+        version.ok_or_else(|| Failure::new(format!("{} names no kafka.version", pom.display())))
     }
 
     fn prepare(&self, place: &Place, job: &Job) -> Result<Broker, Failure> {
@@ -107,11 +102,6 @@ fn java(place: &Place, dir: &Path, class: &str) -> Command {
     command
 }
 
-fn version_in(pom: &str) -> Option<String> {
-    let (_, rest) = pom.split_once("<kafka.version>")?;
-    rest.split_once('<').map(|(version, _)| version.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,6 +123,6 @@ mod tests {
     #[test]
     fn the_version_is_the_poms() {
         let pom = fs::read_to_string(Place::of_this_build().settings_of(NAME).join("pom.xml")).unwrap();
-        assert_eq!(version_in(&pom).as_deref(), Some("4.3.1"));
+        assert_eq!(pom::value(&pom, "kafka.version"), Some("4.3.1"));
     }
 }

@@ -11,6 +11,7 @@ pub mod fetch;
 pub mod forebay;
 mod kafka;
 mod nats;
+mod pom;
 pub mod port;
 pub mod probe;
 mod rabbitmq;

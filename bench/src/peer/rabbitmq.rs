@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::{Broker, Job, Peer, Setting, fetch, port};
+use super::{Broker, Job, Peer, Setting, fetch, pom, port};
 use crate::failure::Failure;
 use crate::loadtool::{Senders, perftest};
 use crate::place::Place;
@@ -204,18 +204,12 @@ fn load_tool(place: &Place) -> PathBuf {
 
 fn fetch_load_tool(place: &Place) -> Result<(), Failure> {
     let pom = place.settings_of(NAME).join("pom.xml");
-    fetch::once(&load_tool(place), &fs::read_to_string(&pom)?, &["java", "mvn"], |dir| {
-        let mut maven = Command::new("mvn");
-        maven.args(["-B", "-q", "dependency:copy-dependencies", "-f"]).arg(&pom);
-        maven.arg(format!("-DoutputDirectory={}", dir.join("libs").display()));
-        vec![maven]
-    })
+    pom::jars(&load_tool(place), &pom).map(|_| ())
 }
 
 fn load_tool_version(place: &Place) -> Option<String> {
     let pom = fs::read_to_string(place.settings_of(NAME).join("pom.xml")).ok()?;
-    let (_, rest) = pom.split_once("<perf-test.version>")?;
-    rest.split_once('<').map(|(version, _)| version.to_string())
+    pom::value(&pom, "perf-test.version").map(str::to_owned)
 }
 
 /// The version of RabbitMQ in Debian's list of what is installed.

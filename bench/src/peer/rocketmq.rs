@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use super::{Broker, Job, Peer, Setting, fetch, port};
+use super::{Broker, Job, Peer, Setting, fetch, pom, port};
 use crate::failure::Failure;
 use crate::loadtool::{Senders, rocketmq_producer};
 use crate::place::Place;
@@ -57,12 +57,7 @@ impl Peer for RocketMq {
 
     fn fetch(&self, place: &Place) -> Result<String, Failure> {
         let pom = place.settings_of(NAME).join("pom.xml");
-        fetch::once(&place.peer(NAME), &fs::read_to_string(&pom)?, &["java", "mvn"], |dir| {
-            let mut maven = Command::new("mvn");
-            maven.args(["-B", "-q", "dependency:copy-dependencies", "-f"]).arg(&pom);
-            maven.arg(format!("-DoutputDirectory={}", dir.join("libs").display()));
-            vec![maven]
-        })?;
+        pom::jars(&place.peer(NAME), &pom)?;
         version(place).ok_or_else(|| Failure::new(format!("{} names no rocketmq.version", pom.display())))
     }
 
@@ -148,8 +143,7 @@ fn java(place: &Place, dir: &Path, heap: &[&str], class: &str) -> Command {
 
 fn version(place: &Place) -> Option<String> {
     let pom = fs::read_to_string(place.settings_of(NAME).join("pom.xml")).ok()?;
-    let (_, rest) = pom.split_once("<rocketmq.version>")?;
-    rest.split_once('<').map(|(version, _)| version.to_string())
+    pom::value(&pom, "rocketmq.version").map(str::to_owned)
 }
 
 #[cfg(test)]
