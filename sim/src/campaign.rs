@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
-use crate::counters::{Counters, WANTED};
-use crate::plan::{Bug, Plan};
+use crate::counters::{Counters, WANTED, WANTED_OF_REPLICAS};
+use crate::plan::{Bug, Nodes, Plan, Seed};
 use crate::run::{Report, run};
 
 /// From so many seeds on, nothing that is wanted may have been met by none.
@@ -18,7 +18,7 @@ const TABLES_APART: u64 = 10;
 /// Runs the seeds that `next` gives out, `jobs` at a time, and hands over each report as it comes, which need not be
 /// their order. After a break no further seed is begun; those under way are still heard.
 pub fn run_all(
-    next: impl Fn() -> Option<u64> + Sync,
+    next: impl Fn() -> Option<Seed> + Sync,
     jobs: usize,
     bug: Option<Bug>,
     mut hear: impl FnMut(Report) -> ControlFlow<()>,
@@ -32,7 +32,7 @@ pub fn run_all(
                 while stopped.load(Relaxed) == 0
                     && let Some(seed) = next()
                 {
-                    if reports.send(run(Plan::of(seed, bug), false)).is_err() {
+                    if reports.send(run(Plan::drawn(seed, bug), false)).is_err() {
                         break;
                     }
                 }
@@ -50,6 +50,8 @@ pub fn run_all(
 /// How many seeds, which, and how they are told of.
 #[derive(Clone, Copy, Debug)]
 pub struct Campaign {
+    /// The nodes of each.
+    pub nodes: Nodes,
     /// The first seed.
     pub from: u64,
     /// So many...
@@ -70,7 +72,7 @@ pub struct Sum {
     /// Seeds in which every promise was kept.
     pub passed: u64,
     /// Seeds in which one was broken.
-    pub failed: Vec<u64>,
+    pub failed: Vec<Seed>,
     /// What all of them met.
     pub counters: Counters,
     /// Nanoseconds of virtual time.
@@ -87,7 +89,8 @@ impl Sum {
             Some(broken) => {
                 self.failed.push(report.seed);
                 println!("seed {} FAILED at {:.6} s: {broken}", report.seed, report.took as f64 / 1e9);
-                println!("  again: cargo xtask sim --seed {} --trace", report.seed);
+                let alone = if report.seed.nodes == Nodes::One { " --alone" } else { "" };
+                println!("  again: cargo xtask sim --seed {}{alone} --trace", report.seed.number);
             }
         }
     }
@@ -97,9 +100,11 @@ impl Sum {
         self.passed + self.failed.len() as u64
     }
 
-    /// What should have been met and was not.
-    pub fn missing(&self) -> Vec<&'static str> {
-        WANTED.into_iter().filter(|name| self.counters.of(name) == 0).collect()
+    /// What should have been met by such nodes and was not.
+    pub fn missing(&self, nodes: Nodes) -> Vec<&'static str> {
+        let among_replicas: &[_] = if nodes == Nodes::Three { &WANTED_OF_REPLICAS } else { &[] };
+        let wanted = WANTED.iter().chain(among_replicas).copied();
+        wanted.filter(|name| self.counters.of(name) == 0).collect()
     }
 
     fn line(&self, begun: Instant) -> String {
@@ -114,11 +119,11 @@ impl Sum {
     }
 
     /// Prints the table of everything that was met.
-    pub fn print(&self) {
+    pub fn print(&self, nodes: Nodes) {
         for (name, n) in self.counters.all() {
             println!("  {n:>12} {name}");
         }
-        for name in self.missing() {
+        for name in self.missing(nodes) {
             println!("  {:>12} {name}", 0);
         }
     }
@@ -145,10 +150,11 @@ pub fn run_campaign(campaign: &Campaign) -> bool {
     let given = AtomicU64::new(campaign.from);
     let next = || {
         let enough = campaign.time.is_some_and(|limit| begun.elapsed() >= limit);
-        let seed = given.fetch_add(1, Relaxed);
-        (!enough && (campaign.time.is_some() || seed - campaign.from < campaign.seeds)).then_some(seed)
+        let number = given.fetch_add(1, Relaxed);
+        let goes_on = !enough && (campaign.time.is_some() || number - campaign.from < campaign.seeds);
+        goes_on.then_some(Seed { number, nodes: campaign.nodes })
     };
-    println!("seeds from {}", campaign.from);
+    println!("seeds from {}", Seed { number: campaign.from, nodes: campaign.nodes });
     let mut sum = Sum::default();
     run_all(next, campaign.jobs, None, |report| {
         sum.add(&report);
@@ -156,7 +162,7 @@ pub fn run_campaign(campaign: &Campaign) -> bool {
             println!("{}", sum.line(begun));
         }
         if sum.seeds().is_multiple_of(TABLES_APART * campaign.tell_every) {
-            sum.print();
+            sum.print(campaign.nodes);
         }
         if report.broken.is_some() && !campaign.keep_going {
             ControlFlow::Break(())
@@ -164,14 +170,16 @@ pub fn run_campaign(campaign: &Campaign) -> bool {
             ControlFlow::Continue(())
         }
     });
-    sum.print();
+    sum.print(campaign.nodes);
     println!("{}", sum.line(begun));
     if !sum.failed.is_empty() {
-        println!("failed: {:?}", sum.failed);
+        let failed: Vec<_> = sum.failed.iter().map(Seed::to_string).collect();
+        println!("failed: {}", failed.join(", "));
     }
-    let complete = sum.seeds() < CAMPAIGN_SEEDS || sum.missing().is_empty();
+    let missing = sum.missing(campaign.nodes);
+    let complete = sum.seeds() < CAMPAIGN_SEEDS || missing.is_empty();
     if !complete {
-        println!("FAILED: never met in {} seeds: {}", sum.seeds(), sum.missing().join(", "));
+        println!("FAILED: never met in {} seeds: {}", sum.seeds(), missing.join(", "));
     }
     sum.failed.is_empty() && complete
 }

@@ -165,11 +165,12 @@ struct Call {
 }
 
 impl Cluster {
-    /// Three machines that are about to be started.
+    /// The machines of the nodes that found it, about to be started.
     pub fn new(plan: Plan, prints: bool) -> Cluster {
         let time = VirtualTime::default();
         let mut rng = Rng::stream(plan.seed, "machines");
-        let count = if plan.moves.contains(&Move::Spare) { MACHINES } else { NODES };
+        let nodes = plan.nodes.count();
+        let count = if plan.moves.contains(&Move::Spare) { MACHINES } else { nodes };
         let ids: Vec<NodeId> = (1..=count as u64).map(NodeId).collect();
         let machine = |id: &NodeId| {
             let drift = if plan.clocks { drift(&mut rng) } else { 0 };
@@ -177,7 +178,7 @@ impl Cluster {
         };
         let mut machines: Vec<_> = ids.iter().map(machine).collect();
         // A spare machine is brought in later.
-        machines.iter_mut().skip(NODES).for_each(|machine| machine.retired = true);
+        machines.iter_mut().skip(nodes).for_each(|machine| machine.retired = true);
         for machine in &machines {
             for lie in &plan.lies {
                 machine.disk.lie(lie.0, lie.1);
@@ -198,7 +199,7 @@ impl Cluster {
             counters: Counters::default(),
             trace: Trace::new(prints),
             queue: Queue::new(),
-            nodes: ids.into_iter().take(NODES).collect(),
+            nodes: ids.into_iter().take(nodes).collect(),
             calls: BTreeMap::new(),
             next_token: 1,
             next_connection: 1,
@@ -206,7 +207,7 @@ impl Cluster {
             arrivals: BTreeMap::new(),
             leaders: BTreeMap::new(),
         };
-        for node in 0..NODES {
+        for node in 0..nodes {
             cluster.put(node as u64 * MS, Event::Start(node));
         }
         cluster.nemesis_next();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::campaign::run_all;
 use crate::checkers::Broken;
-use crate::plan::Bug;
+use crate::plan::{Bug, Nodes, Seed};
 
 /// A planted bug is found within this many seeds, or the simulator is blind to it.
 pub const SEEDS_PER_BUG_MAX: u64 = 1_000;
@@ -35,7 +35,10 @@ pub fn named(name: &str) -> Result<Vec<(&'static str, Bug)>, String> {
 /// broken.
 pub fn find(bug: Bug, from: u64, seeds_max: u64, jobs: usize) -> Option<(u64, Broken)> {
     let given = AtomicU64::new(from);
-    let next = || Some(given.fetch_add(1, Relaxed)).filter(|seed| *seed < from + seeds_max);
+    let next = || {
+        let number = given.fetch_add(1, Relaxed);
+        (number < from + seeds_max).then_some(Seed { number, nodes: Nodes::Three })
+    };
     let mut found: Option<(u64, Broken)> = None;
     run_all(next, jobs, Some(bug), |report| {
         let Some(broken) = report.broken else { return ControlFlow::Continue(()) };
@@ -44,8 +47,8 @@ pub fn find(bug: Bug, from: u64, seeds_max: u64, jobs: usize) -> Option<(u64, Br
             return ControlFlow::Continue(());
         }
         // Seeds before it are still under way and may find it too: the first one counts, whatever the threads do.
-        if found.as_ref().is_none_or(|(seed, _)| report.seed < *seed) {
-            found = Some((report.seed, broken));
+        if found.as_ref().is_none_or(|(seed, _)| report.seed.number < *seed) {
+            found = Some((report.seed.number, broken));
         }
         ControlFlow::Break(())
     });

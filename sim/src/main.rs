@@ -10,12 +10,14 @@ use clap::Parser;
 use forebay_env::fault::{FAULT_POINTS, Fault};
 use forebay_sim::campaign::{Campaign, Sum, run_all, run_campaign};
 use forebay_sim::hunt::{self, SEEDS_PER_BUG_MAX};
-use forebay_sim::plan::{Bug, Plan};
+use forebay_sim::plan::{Bug, Nodes, Plan, Seed};
 use forebay_sim::run::run;
 use forebay_sim::{regressions, version};
 
 /// Seeds of the short run...
 const SMOKE_SEEDS: u64 = 6;
+/// ...and so many of a node alone...
+const SMOKE_SEEDS_ALONE: u64 = 4;
 /// ...which also finds these planted bugs...
 const CANARIES: [Bug; 4] = [
     Bug::EarlyFlush,
@@ -51,6 +53,9 @@ struct Options {
     /// The short run of every check: the regressions, a few seeds, a few planted bugs.
     #[arg(long)]
     smoke: bool,
+    /// One node, which every shard has as its sole voter, instead of three.
+    #[arg(long, conflicts_with_all = ["bug", "smoke"])]
+    alone: bool,
     /// Goes on behind a broken promise.
     #[arg(long)]
     keep_going: bool,
@@ -66,14 +71,16 @@ fn main() -> ExitCode {
     let options = Options::parse();
     let points = if FAULT_POINTS { "with fault points" } else { "without fault points" };
     println!("forebay-sim, commit {}, {points}", version::commit());
+    let nodes = if options.alone { Nodes::One } else { Nodes::Three };
     let passed = match (&options.bug, options.seed) {
         (Some(name), None) => {
             let seeds_max = options.seeds.unwrap_or(SEEDS_PER_BUG_MAX);
             hunt::hunt(name, options.from, seeds_max, usize::from(options.jobs))
         }
-        (bug, Some(seed)) => one(seed, bug.as_deref(), options.trace),
+        (bug, Some(number)) => one(Seed { number, nodes }, bug.as_deref(), options.trace),
         (None, None) if options.smoke => Ok(smoke(usize::from(options.jobs))),
         (None, None) => Ok(run_campaign(&Campaign {
+            nodes,
             from: options.from,
             seeds: options.seeds.unwrap_or(100),
             time: options.r#for,
@@ -92,7 +99,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn one(seed: u64, bug: Option<&str>, trace: bool) -> Result<bool, String> {
+fn one(seed: Seed, bug: Option<&str>, trace: bool) -> Result<bool, String> {
     let bug = match bug.map(hunt::named).transpose()?.as_deref() {
         None => None,
         Some([(_, bug)]) => Some(*bug),
@@ -103,17 +110,19 @@ fn one(seed: u64, bug: Option<&str>, trace: bool) -> Result<bool, String> {
         let format = tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).without_time();
         format.with_target(false).with_writer(std::io::stdout).init();
     }
-    let report = run(Plan::of(seed, bug), trace);
+    let report = run(Plan::drawn(seed, bug), trace);
     let mut sum = Sum::default();
     sum.add(&report);
-    sum.print();
+    sum.print(seed.nodes);
     println!("trace {:016x}, {:.1} s simulated", report.trace, report.took as f64 / 1e9);
     Ok(report.broken.is_none())
 }
 
 fn smoke(jobs: usize) -> bool {
     let begun = Instant::now();
-    let seeds = Mutex::new(regressions::seeds().into_iter().chain(1..=SMOKE_SEEDS));
+    let few = |nodes, count| (1..=count).map(move |number| Seed { number, nodes });
+    let few = few(Nodes::Three, SMOKE_SEEDS).chain(few(Nodes::One, SMOKE_SEEDS_ALONE));
+    let seeds = Mutex::new(regressions::seeds().into_iter().chain(few));
     let next = || seeds.lock().expect("nobody panics with it").next();
     let mut sum = Sum::default();
     run_all(next, jobs, None, |report| {

@@ -92,7 +92,7 @@ impl Operator {
             next_move_at: rng.between(4 * SECOND, 12 * SECOND),
             order: if rng.chance(700) { Order::Add } else { Order::Remove },
             rng,
-            wanted: (0..NODES).collect(),
+            wanted: (0..plan.nodes.count()).collect(),
             leaving: None,
             known: BTreeMap::new(),
             views: BTreeMap::new(),

@@ -1,6 +1,10 @@
 //! What a run is made of: drawn from its seed. Every run has some kinds of faults and not others, so that rare
 //! combinations are met.
 
+use std::fmt::{self, Display, Formatter};
+use std::num::ParseIntError;
+use std::str::FromStr;
+
 use forebay_env::fault::{FAULT_POINTS, Fault};
 
 use crate::members::Move;
@@ -136,11 +140,63 @@ impl Bug {
     }
 }
 
+/// How many nodes a cluster is founded with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Nodes {
+    /// Three: each shard has three voters.
+    Three,
+    /// One, which is the sole voter of its shards: work gathers behind its flushes.
+    One,
+}
+
+impl Nodes {
+    /// So many.
+    pub fn count(self) -> usize {
+        match self {
+            Nodes::Three => 3,
+            Nodes::One => 1,
+        }
+    }
+}
+
+/// What a plan is drawn from. Reads and prints as `137` and as `alone:137`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Seed {
+    /// The number that everything random comes from.
+    pub number: u64,
+    /// The nodes that it is drawn for.
+    pub nodes: Nodes,
+}
+
+/// What stands before the number of a seed for one node.
+const ALONE: &str = "alone:";
+
+impl Display for Seed {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let prefix = if self.nodes == Nodes::One { ALONE } else { "" };
+        write!(f, "{prefix}{}", self.number)
+    }
+}
+
+impl FromStr for Seed {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Seed, ParseIntError> {
+        let (nodes, number) = match text.strip_prefix(ALONE) {
+            Some(number) => (Nodes::One, number),
+            None => (Nodes::Three, text),
+        };
+        Ok(Seed { number: number.parse()?, nodes })
+    }
+}
+
 /// What one run is made of.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Where everything comes from.
     pub seed: u64,
+    /// The nodes that found the cluster.
+    pub nodes: Nodes,
     /// Kinds of faults.
     pub kinds: Vec<Kind>,
     /// Milliseconds between two deeds, on average.
@@ -204,6 +260,7 @@ impl Plan {
         };
         Plan {
             seed,
+            nodes: Nodes::Three,
             pace_ms: rng.pick(&[200, 500, 1000, 3000]),
             weather,
             clocks: kinds.contains(&Kind::ClockStep) || rng.chance(300),
@@ -219,6 +276,30 @@ impl Plan {
             run_ns_min: 60 * SECOND,
             operations_min: 5_000,
         }
+    }
+
+    /// The same for one node. What takes a second copy is left out: bits that flip, machines that are replaced, async shards
+    /// that lose power.
+    pub fn alone(seed: u64, bug: Option<Bug>) -> Plan {
+        let mut plan = Plan::of(seed, bug);
+        plan.nodes = Nodes::One;
+        plan.moves.clear();
+        plan.sizes.shards_async = 0;
+        plan.kinds.retain(|kind| *kind != Kind::Flip);
+        plan
+    }
+
+    /// The plan that a seed draws for its nodes.
+    pub fn drawn(seed: Seed, bug: Option<Bug>) -> Plan {
+        match seed.nodes {
+            Nodes::Three => Plan::of(seed.number, bug),
+            Nodes::One => Plan::alone(seed.number, bug),
+        }
+    }
+
+    /// What it was drawn from.
+    pub fn seed(&self) -> Seed {
+        Seed { number: self.seed, nodes: self.nodes }
     }
 
     /// How many shards there are.

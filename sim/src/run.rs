@@ -9,7 +9,7 @@ use crate::clients::{
 };
 use crate::cluster::{Cluster, Event, Heard};
 use crate::counters::Counters;
-use crate::plan::{Bug, Plan};
+use crate::plan::{Bug, Plan, Seed};
 use crate::random::Rng;
 use crate::world::clock::{MS, SECOND};
 
@@ -23,7 +23,7 @@ const SETTLE_NS_MAX: u64 = 5 * SECOND;
 #[derive(Clone, Debug)]
 pub struct Report {
     /// Its seed.
-    pub seed: u64,
+    pub seed: Seed,
     /// The promise that was broken, if one was.
     pub broken: Option<Broken>,
     /// What it met.
@@ -37,7 +37,7 @@ pub struct Report {
 /// Runs a plan to its end, or to the first broken promise.
 pub fn run(plan: Plan, prints: bool) -> Report {
     crate::panics::remember();
-    let seed = plan.seed;
+    let seed = plan.seed();
     let planted = fault::plant(plan.bug.and_then(Bug::point));
     assert!(planted, "whoever plants a bug has asked whether this build can");
     let mut simulation = Simulation::new(plan, prints);
@@ -62,8 +62,7 @@ impl Simulation {
     }
 
     fn run_through(&mut self) -> Result<(), Broken> {
-        let with_async = self.cluster.plan.sizes.shards_async > 0;
-        let creator = Creator::new(&mut self.rng, with_async);
+        let creator = Creator::new(&mut self.rng, &self.cluster.plan);
         self.add(|_| Box::new(creator));
         let founding = Deadlines { all_done: self.cluster.plan.heal_at + DRAIN_NS_MAX };
         self.until_nobody_waits(founding)?;

@@ -1,6 +1,6 @@
 //! The simulator itself: a seed decides everything, promises hold, a planted bug is found.
 
-use forebay_sim::plan::{Bug, Kind, Plan};
+use forebay_sim::plan::{Bug, Kind, Plan, Seed};
 use forebay_sim::run::run;
 
 #[test]
@@ -26,4 +26,29 @@ fn promises_hold_for_a_few_seeds() {
 fn a_flush_that_comes_too_late_is_found() {
     let found = (1..20).any(|seed| run(Plan::short(seed, Some(Bug::EarlyFlush)), false).broken.is_some());
     assert!(found, "the canary lives: the simulator is blind");
+}
+
+#[test]
+fn promises_hold_for_a_node_alone() {
+    for seed in 1..4 {
+        let short = Plan::short(seed, None);
+        let plan = Plan {
+            heal_at: short.heal_at,
+            run_ns_min: short.run_ns_min,
+            operations_min: 500,
+            ..Plan::alone(seed, None)
+        };
+        let report = run(plan, false);
+        assert_eq!(report.broken, None, "seed {seed} of the short plans");
+        assert_eq!(report.counters.of("learner added"), 0);
+        assert!(report.counters.of("confirms") > 0, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_seed_reads_as_it_prints() {
+    for text in ["137", "alone:7"] {
+        assert_eq!(text.parse::<Seed>().unwrap().to_string(), text);
+    }
+    assert!("alone:".parse::<Seed>().is_err());
 }

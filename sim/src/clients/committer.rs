@@ -56,7 +56,7 @@ impl Committer {
             kind,
             group: GroupId(group.into()),
             place,
-            route: Route::any(desk.rng),
+            route: Route::any(desk.rng, desk.cluster.plan.nodes),
             offset: 0,
             member: String::new(),
             generation: -1,

@@ -10,6 +10,7 @@ use forebay_model::{
 use super::{Client, Desk, Route, may_retry};
 use crate::checkers::{Broken, Check};
 use crate::history::TopicFacts;
+use crate::plan::Plan;
 use crate::random::Rng;
 
 /// Creates, until all are there.
@@ -22,7 +23,7 @@ pub struct Creator {
 
 impl Creator {
     /// Will create the topics of a run, one of them on an async shard if there is one.
-    pub fn new(rng: &mut Rng, with_async: bool) -> Creator {
+    pub fn new(rng: &mut Rng, plan: &Plan) -> Creator {
         let topic = |name: &str, partitions, settings| NewTopic {
             name: name.into(),
             partitions: Some(partitions),
@@ -41,10 +42,10 @@ impl Creator {
             topic("small", 1, by_bytes),
             topic("stamped", 1, by_log),
         ]);
-        if with_async {
+        if plan.sizes.shards_async > 0 {
             todo.push_back(topic("quick", 2, quick));
         }
-        Creator { todo, route: Route::any(rng), waits: None, describes: false }
+        Creator { todo, route: Route::any(rng, plan.nodes), waits: None, describes: false }
     }
 
     fn go_on(&mut self, desk: &mut Desk<'_>) {

@@ -11,7 +11,8 @@ mod temporary;
 use forebay_model::{NodeId, Refusal, Reply, Request};
 
 use crate::checkers::Check;
-use crate::cluster::{Cluster, Event, MACHINES, NODES};
+use crate::cluster::{Cluster, Event, MACHINES};
+use crate::plan::Nodes;
 use crate::random::Rng;
 use crate::world::clock::MS;
 
@@ -82,12 +83,13 @@ impl Desk<'_> {
 #[derive(Clone, Copy, Debug)]
 pub struct Route {
     node: usize,
+    nodes: Nodes,
 }
 
 impl Route {
     /// Begins anywhere.
-    pub fn any(rng: &mut Rng) -> Route {
-        Route { node: rng.index(NODES) }
+    pub fn any(rng: &mut Rng, nodes: Nodes) -> Route {
+        Route { node: rng.index(nodes.count()), nodes }
     }
 
     /// The node to call.
@@ -107,7 +109,10 @@ impl Route {
 
     /// Goes somewhere else.
     pub fn elsewhere(&mut self, rng: &mut Rng) {
-        self.node = (self.node + 1 + rng.index(NODES - 1)) % NODES;
+        let nodes = self.nodes.count();
+        if nodes > 1 {
+            self.node = (self.node + 1 + rng.index(nodes - 1)) % nodes;
+        }
     }
 }
 

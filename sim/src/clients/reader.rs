@@ -42,7 +42,7 @@ pub struct Reader {
 impl Reader {
     /// A reader of `place`.
     pub fn new(kind: ReaderKind, place: Place, pace_ms: u64, desk: &mut Desk<'_>) -> Reader {
-        let route = Route::any(desk.rng);
+        let route = Route::any(desk.rng, desk.cluster.plan.nodes);
         Reader {
             kind,
             place,

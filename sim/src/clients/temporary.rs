@@ -18,7 +18,13 @@ pub struct Temporary {
 impl Temporary {
     /// None yet.
     pub fn new(desk: &mut Desk<'_>) -> Temporary {
-        Temporary { number: 0, exists: false, route: Route::any(desk.rng), waits: None, stops: false }
+        Temporary {
+            number: 0,
+            exists: false,
+            route: Route::any(desk.rng, desk.cluster.plan.nodes),
+            waits: None,
+            stops: false,
+        }
     }
 
     fn name(&self) -> String {
