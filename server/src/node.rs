@@ -11,7 +11,9 @@ use forebay_broker::{Broker, BrokerConfig, DiskGuard, Memory, ShardHandle, Ticke
 use forebay_env::Env;
 use forebay_machine::MachineSettings;
 use forebay_model::{FlushClass, NodeId, ShardId, TopicDefaults};
-use forebay_replication::{BlockCache, Bootstrap, OnTailLoss, PeerId, Recovered, ReplicaConfig, ShardClass};
+use forebay_replication::{
+    BlockCache, Bootstrap, OnTailLoss, PeerId, ReadBuffers, Recovered, ReplicaConfig, ShardClass,
+};
 use forebay_shard::coordinator::CoordinatorSettings;
 use forebay_shard::{
     Board, Fittings, Hooks, Mailbox, Shard, ShardConfig, ShardMailbox, ShardMetrics, ShardOpenError,
@@ -172,6 +174,7 @@ impl Node {
             ..config.clone()
         };
         let blocks = BlockCache::new(config.block_bytes_max);
+        let read_buffers = ReadBuffers::new();
         for (id, class) in shard_classes(config) {
             let (mailbox, board) = (Arc::new(Mailbox::new(driver.wake(id))), Arc::default());
             let fittings = Fittings {
@@ -181,7 +184,14 @@ impl Node {
                 metrics: Arc::default(),
                 guard: Arc::clone(&guard),
             };
-            shards.push(open_shard(env, config, id, class, Arc::clone(&blocks), fittings)?);
+            shards.push(open_shard(
+                env,
+                config,
+                id,
+                class,
+                (Arc::clone(&blocks), Arc::clone(&read_buffers)),
+                fittings,
+            )?);
             handles.push(ShardHandle { id, class, mailbox, board });
         }
         identity::set_founded(env, &config.dir, &mut identity).map_err(NodeError::Identity)?;
@@ -209,7 +219,7 @@ fn open_shard(
     config: &NodeConfig,
     id: ShardId,
     class: FlushClass,
-    blocks: Arc<BlockCache>,
+    (blocks, read_buffers): (Arc<BlockCache>, Arc<ReadBuffers>),
     fittings: Fittings<Ticket>,
 ) -> Result<OpenedShard, NodeError> {
     let dir = shard_dir(&config.dir, id);
@@ -217,6 +227,7 @@ fn open_shard(
     env.disk.sync_dir(&config.dir).map_err(|error| NodeError::Io(config.dir.clone(), error))?;
     let mut shard_config = shard_config(config, id, class)?;
     shard_config.replica.block_cache = blocks;
+    shard_config.replica.read_buffers = read_buffers;
     let (mailbox, board, metrics) =
         (Arc::clone(&fittings.mailbox), Arc::clone(&fittings.board), Arc::clone(&fittings.metrics));
     let (shard, recovered) =

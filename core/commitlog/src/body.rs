@@ -93,6 +93,32 @@ pub(crate) fn lines(prefix: &[u8]) -> impl Iterator<Item = Line> + '_ {
     directory.as_chunks::<LINE_BYTES>().0.iter().map(Line::decode)
 }
 
+/// Where in a directory a slot was found: the search for the next one goes on from there.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Mark {
+    line: usize,
+    /// Bytes of the slots before it.
+    before: usize,
+}
+
+impl Mark {
+    /// The line of the slot `number` and how many bytes of slots come before it; `prefix` is that of the same body each time.
+    pub(crate) fn find(&mut self, prefix: &[u8], number: SlotNumber) -> Option<(Line, usize)> {
+        let directory = prefix.get(COUNT_BYTES..).unwrap_or(&[]).as_chunks::<LINE_BYTES>().0;
+        let here = directory.get(self.line).map(Line::decode);
+        if here.is_none_or(|line| line.number > number) {
+            *self = Mark::default();
+        }
+        while let Some(line) = directory.get(self.line).map(Line::decode) {
+            if line.number >= number {
+                return (line.number == number).then_some((line, self.before));
+            }
+            *self = Mark { line: self.line + 1, before: self.before + line.len as usize };
+        }
+        None
+    }
+}
+
 /// Checks everything of a body but its slots' bytes: `prefix` is the body up to its first slot's bytes, `body_len` the
 /// length of all of it.
 pub(crate) fn check_prefix(prefix: &[u8], slots: usize, body_len: usize) -> Result<(), BodyError> {
@@ -299,16 +325,10 @@ impl Body {
     /// The slot with this number; `None` when the entry never had it or a rewrite dropped it.
     #[must_use]
     pub fn slot(&self, number: SlotNumber) -> Option<Slot> {
-        let mut start = prefix_bytes(self.count);
-        for line in lines(self.prefix()) {
-            let end = start + line.len as usize;
-            if line.number == number {
-                let bytes = self.bytes.slice(start..end);
-                return Some(Slot { number, kind: line.kind, bytes, crc: line.crc });
-            }
-            start = end;
-        }
-        None
+        let (line, before) = Mark::default().find(self.prefix(), number)?;
+        let start = prefix_bytes(self.count) + before;
+        let bytes = self.bytes.slice(start..start + line.len as usize);
+        Some(Slot { number, kind: line.kind, bytes, crc: line.crc })
     }
 
     /// Compares every slot with its checksum.
@@ -344,6 +364,29 @@ mod tests {
         assert_eq!((&slots[1].bytes[..], slots[1].kind), (&b""[..], SlotKind(9)));
         assert_eq!(body.slot(SlotNumber(1)), Some(slots[1].clone()));
         assert_eq!(body.slot(SlotNumber(2)), None);
+    }
+
+    #[test]
+    fn slots_are_found_in_any_order_from_where_the_last_one_was() {
+        let mut builder = BodyBuilder::new(4, 0);
+        for number in [0, 2, 3, 7] {
+            builder
+                .push_numbered(SlotNumber(number), SlotKind(1), &[&vec![9; 10 + number as usize]])
+                .unwrap();
+        }
+        let body = Body::parse(builder.finish()).unwrap();
+        let mut mark = Mark::default();
+        let mut find =
+            |number| mark.find(body.prefix(), SlotNumber(number)).map(|(line, before)| (line.len, before));
+        for _ in 0..2 {
+            assert_eq!(find(2), Some((12, 10)));
+            assert_eq!(find(7), Some((17, 35)));
+            assert_eq!(find(8), None);
+            assert_eq!(find(3), Some((13, 22)));
+            assert_eq!((find(1), find(5)), (None, None));
+            assert_eq!((find(0), find(0)), (Some((10, 0)), Some((10, 0))));
+        }
+        assert_eq!(Mark::default().find(&[], SlotNumber(0)), None);
     }
 
     #[test]

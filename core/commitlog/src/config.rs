@@ -7,6 +7,7 @@ use forebay_model::limits::{MIB, SEGMENT_BYTES_MAX, SEGMENT_INDEX_ENTRIES_MAX};
 
 use crate::block_cache::BlockCache;
 use crate::limits::BLOCK_CACHE_BYTES_DEFAULT;
+use crate::read_buffers::ReadBuffers;
 use crate::terms::Point;
 
 /// Settings of one shard's log.
@@ -28,6 +29,8 @@ pub struct LogConfig {
     pub tail_bytes_max: usize,
     /// Blocks of index files; one for all shards of a node.
     pub block_cache: Arc<BlockCache>,
+    /// Memory of large reads; one for all shards of a node.
+    pub read_buffers: Arc<ReadBuffers>,
 }
 
 impl LogConfig {
@@ -43,6 +46,7 @@ impl LogConfig {
             segment_entries_max: SEGMENT_INDEX_ENTRIES_MAX,
             tail_bytes_max: 32 * MIB,
             block_cache: BlockCache::new(BLOCK_CACHE_BYTES_DEFAULT),
+            read_buffers: ReadBuffers::new(),
         }
     }
 }

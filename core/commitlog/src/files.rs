@@ -16,6 +16,7 @@ use crate::fault::{Fault, Fence};
 use crate::lock::lock;
 use crate::manifest::ManifestStore;
 use crate::positions::PositionTable;
+use crate::read_buffers::ReadBuffers;
 use crate::segment::SegmentId;
 use crate::sidecar::Sidecar;
 use crate::tail::TailCache;
@@ -154,6 +155,7 @@ pub(crate) struct Files {
     /// What `Log::floor` says, for threads that must not touch what is above.
     floor: AtomicU64,
     pub(crate) cache: Arc<BlockCache>,
+    pub(crate) read_buffers: Arc<ReadBuffers>,
     directory: Mutex<Arc<Directory>>,
     /// Incoming files of which earlier processes wrote a part, or all.
     pub(crate) left_behind: Mutex<BTreeSet<FileName>>,
@@ -174,6 +176,7 @@ impl Files {
         tail: TailCache,
         segments: Vec<Arc<Segment>>,
         cache: Arc<BlockCache>,
+        read_buffers: Arc<ReadBuffers>,
         directory: Directory,
         left_behind: BTreeSet<FileName>,
     ) -> Files {
@@ -191,6 +194,7 @@ impl Files {
             durable_index: AtomicU64::new(0),
             floor: AtomicU64::new(0),
             cache,
+            read_buffers,
             directory: Mutex::new(Arc::new(directory)),
             left_behind: Mutex::new(left_behind),
             housekeeping: Mutex::new(()),

@@ -22,7 +22,7 @@
 //! # Threads that may block
 //!
 //! [`Reader`], from [`Log::reader`]: [`Reader::read_entries`] for followers that fell behind and for replay,
-//! [`Reader::read_slot`] for consumers.
+//! [`Reader::slots`] for consumers.
 //!
 //! [`Keeper`], from [`Log::keeper`]: [`Keeper::write_checkpoint`] from a consistent copy of the state, then
 //! [`Keeper::adopt`]; at start [`Keeper::load_checkpoint`]. The shard raises the floor ([`Log::raise_floor`]) when the
@@ -30,7 +30,7 @@
 //!
 //! When a segment is sealed, flushed and applied: [`Keeper::write_sidecar`] with its index entries, then
 //! [`Keeper::merge_directory`] until it answers false. A consumer finds its segment with [`Reader::locate`], its slots with
-//! [`Sidecar::scan`], and their bytes with [`Reader::read_slot`].
+//! [`Sidecar::scan`], and their bytes with [`Reader::slots`].
 //!
 //! Space comes back with [`Keeper::unlink`], or with [`Keeper::rewrite`] (a [`Judge`] says what lives) and
 //! [`Keeper::replace`], below the floor and the current checkpoint only. [`Reader::scrub`] checks sealed segments in steps.
@@ -79,7 +79,9 @@ pub mod limits;
 mod lock;
 mod log;
 mod manifest;
+mod point_read;
 mod positions;
+mod read_buffers;
 mod reader;
 mod reclaim;
 mod recover;
@@ -90,6 +92,7 @@ mod scrub;
 mod segment;
 mod sidecar;
 mod sidecar_write;
+mod slot_reader;
 mod slots;
 mod tail;
 mod terms;
@@ -114,6 +117,7 @@ pub use install::InstallError;
 pub use keeper::{AdoptError, Keeper, SidecarError, load_latest};
 pub use log::{Log, Unavailable};
 pub use manifest::Manifest;
+pub use read_buffers::ReadBuffers;
 pub use reader::{Located, ReadError, Reader, SegmentInfo};
 pub use reclaim::{Held, ReclaimError, Replaced};
 pub use recover::{Cut, Recovered};
@@ -121,6 +125,7 @@ pub use rewrite::{Judge, Liveness};
 pub use scrub::{Scrub, ScrubProgress};
 pub use segment::{Generation, SegmentId};
 pub use sidecar::{SegmentSummary, Sidecar};
+pub use slot_reader::SlotReader;
 pub use slots::Durability;
 pub use terms::Point;
 pub use transfer::{FileName, Outgoing, RECEIVE_BYTES_MAX};

@@ -19,5 +19,12 @@ pub const MANIFEST_BYTES_MAX: u64 = 32 * 1024 * 1024;
 pub const CHECKPOINT_SECTIONS_MAX: usize = 4096;
 /// What a block cache holds unless told otherwise, in bytes.
 pub const BLOCK_CACHE_BYTES_DEFAULT: usize = 16 * 1024 * 1024;
+/// Reads below this size get memory of their own: the allocator is quick with it.
+pub const READ_BUFFER_BYTES_MIN: usize = 64 * 1024;
+/// Memory of finished reads that is kept for the next ones, in bytes, for all shards of a node.
+pub const READ_BUFFERS_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Bodies up to this length are read whole once a second slot of them is asked for; longer ones slot by slot, so that a slice
+/// of one slot does not pin much more than it is.
+pub const WHOLE_BODY_BYTES_MAX: usize = 64 * 1024;
 /// So many sidecars, or files of one tier, are merged into one file of the directory.
 pub const DIRECTORY_FAN_IN: usize = 8;

@@ -4,20 +4,19 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use forebay_model::{LogIndex, Offset, PartitionId, Position, SlotNumber};
+use forebay_model::{LogIndex, Offset, PartitionId, SlotNumber};
 
-use crate::body::{Body, check_prefix, lines};
-use crate::crc::crc32c;
-use crate::entry::{Entry, EntryHeader, HEADER_BYTES};
+use crate::entry::Entry;
 use crate::facts::read_facts;
-use crate::fault::{Action, Fault};
+use crate::fault::Fault;
 use crate::files::{Files, Segment, View};
 use crate::index_entry::PartitionRun;
-use crate::limits::POINT_READ_BYTES;
 use crate::lock::lock;
+use crate::point_read::read_entry_at;
 use crate::scan::{Depth, LocalCheck, Scanner, Step};
 use crate::segment::SegmentId;
 use crate::sidecar::{SegmentSummary, Sidecar};
+use crate::slot_reader::SlotReader;
 
 /// Why something could not be read.
 #[derive(Clone, Debug)]
@@ -96,7 +95,7 @@ impl Reader {
         }
         self.with_view(|view| {
             let (segment, position) = locate(view, index)?;
-            read_entry_at(segment, position, index)
+            Ok(read_entry_at(segment, position, index, &self.files.read_buffers)?)
         })
     }
 
@@ -123,28 +122,18 @@ impl Reader {
         })
     }
 
-    /// The bytes of one slot, checked. `hint` is where its entry was last seen in its file; a stale one costs a lookup.
-    pub fn read_slot(
-        &self,
-        index: LogIndex,
-        slot: SlotNumber,
-        hint: Option<Position>,
-    ) -> Result<Bytes, ReadError> {
-        let cached = lock(&self.files.tail).get(index).map(|entry| entry.body.clone());
-        if let Some(body) = cached {
-            let body = Body::parse(body).expect("checked when it was appended");
-            let slot = body.slot(slot).ok_or(ReadError::NoSlot(index, slot))?;
-            return Ok(slot.bytes);
-        }
-        self.with_view(|view| {
-            if let (Some(hint), Some(segment)) = (hint, view.segment_of(index))
-                && let Ok(bytes) = read_slot_at(segment, hint.0, index, slot)
-            {
-                return Ok(bytes);
-            }
-            let (segment, position) = locate(view, index)?;
-            read_slot_at(segment, position, index, slot)
-        })
+    /// The bytes of one slot, checked. For more than one see [`Reader::slots`].
+    ///
+    /// # Errors
+    /// As [`SlotReader::read`].
+    pub fn read_slot(&self, index: LogIndex, slot: SlotNumber) -> Result<Bytes, ReadError> {
+        self.slots().read(index, slot)
+    }
+
+    /// Reads slots one after the other; quickest in the order of the log.
+    #[must_use]
+    pub fn slots(&self) -> SlotReader<'_> {
+        SlotReader::new(self)
     }
 
     /// The segment that holds `offset` of `partition`, or the first behind it that holds any of the partition. `None`
@@ -187,7 +176,7 @@ impl Reader {
 
     /// Runs a read on the list of segments as it is. A fault while entries were truncated is no fault: the read
     /// starts again on what is there now.
-    fn with_view<T>(&self, read: impl Fn(&View) -> Result<T, ReadError>) -> Result<T, ReadError> {
+    pub(crate) fn with_view<T>(&self, read: impl Fn(&View) -> Result<T, ReadError>) -> Result<T, ReadError> {
         loop {
             let view = self.files.view();
             match read(&view) {
@@ -198,7 +187,8 @@ impl Reader {
     }
 }
 
-fn locate(view: &View, index: LogIndex) -> Result<(&Segment, u64), ReadError> {
+/// Where the entry `index` stands.
+pub(crate) fn locate(view: &View, index: LogIndex) -> Result<(&Arc<Segment>, u64), ReadError> {
     let segment = view.segment_of(index).ok_or(ReadError::NoEntry(index))?;
     let position = segment.position(index)?.ok_or(ReadError::NoEntry(index))?;
     Ok((segment, position))
@@ -232,93 +222,4 @@ fn read_run(
         *left = left.saturating_sub(len);
         out.push(scanner.entry(&found)?);
     }
-}
-
-/// The beginning of an entry: its header, and the first bytes of its body.
-struct Start {
-    header: EntryHeader,
-    /// The body as far as it was read: its directory at least.
-    body: Vec<u8>,
-}
-
-fn read_start(segment: &Segment, position: u64, index: LogIndex) -> Result<Start, Fault> {
-    let damaged = |what: &str| Fault::corrupt(&segment.path, position, what);
-    let mut buffer = vec![0; POINT_READ_BYTES];
-    let mut filled = 0;
-    while filled < buffer.len() {
-        let read = segment.file.read_at(&mut buffer[filled..], position + filled as u64);
-        match read.map_err(Fault::io(Action::Read, &segment.path))? {
-            0 => break,
-            n => filled += n,
-        }
-    }
-    buffer.truncate(filled);
-    let raw = buffer.first_chunk().ok_or_else(|| damaged("the entry's header is cut short"))?;
-    let header = EntryHeader::decode(raw).map_err(damaged)?;
-    if header.index != index {
-        return Err(damaged("another entry stands here"));
-    }
-    let mut body = buffer.split_off(HEADER_BYTES);
-    body.truncate(header.body_len as usize);
-    if body.len() < header.prefix_len() {
-        body = read_piece(segment, position, 0, header.prefix_len())?;
-    }
-    let prefix = &body[..header.prefix_len()];
-    if !header.crc_matches(prefix) {
-        return Err(damaged("the entry's header does not match its checksum"));
-    }
-    check_prefix(prefix, header.slot_count as usize, header.body_len as usize)
-        .map_err(|error| damaged(&error.to_string()))?;
-    Ok(Start { header, body })
-}
-
-/// `len` bytes of the body of the entry at `position`, from `start` on.
-fn read_piece(segment: &Segment, position: u64, start: usize, len: usize) -> Result<Vec<u8>, Fault> {
-    let from = position + (HEADER_BYTES + start) as u64;
-    let file_len = segment.file.len().map_err(Fault::io(Action::Measure, &segment.path))?;
-    if from + len as u64 > file_len {
-        return Err(Fault::corrupt(&segment.path, position, "the entry is cut short"));
-    }
-    let mut bytes = vec![0; len];
-    segment.file.read_exact_at(&mut bytes, from).map_err(Fault::io(Action::Read, &segment.path))?;
-    Ok(bytes)
-}
-
-fn read_entry_at(segment: &Segment, position: u64, index: LogIndex) -> Result<Entry, ReadError> {
-    let Start { header, mut body } = read_start(segment, position, index)?;
-    if body.len() < header.body_len as usize {
-        body = read_piece(segment, position, 0, header.body_len as usize)?;
-    }
-    let damaged = |what: String| Fault::corrupt(&segment.path, position, what);
-    let body = Body::parse(body.into()).map_err(|error| damaged(error.to_string()))?;
-    body.verify().map_err(|error| damaged(error.to_string()))?;
-    Ok(Entry { term: header.term, index, kind: header.kind, body: body.bytes().clone() })
-}
-
-fn read_slot_at(
-    segment: &Segment,
-    position: u64,
-    index: LogIndex,
-    slot: SlotNumber,
-) -> Result<Bytes, ReadError> {
-    let Start { header, body } = read_start(segment, position, index)?;
-    let mut start = header.prefix_len();
-    for line in lines(&body[..header.prefix_len()]) {
-        let len = line.len as usize;
-        if line.number != slot {
-            start += len;
-            continue;
-        }
-        let bytes = match body.get(start..start + len) {
-            Some(bytes) => Bytes::copy_from_slice(bytes),
-            None => read_piece(segment, position, start, len)?.into(),
-        };
-        if crc32c(&bytes) != line.crc {
-            let at = position + (HEADER_BYTES + start) as u64;
-            let what = format!("slot {slot} of entry {index} does not match its checksum");
-            return Err(Fault::corrupt(&segment.path, at, what).into());
-        }
-        return Ok(bytes);
-    }
-    Err(ReadError::NoSlot(index, slot))
 }

@@ -148,6 +148,7 @@ fn try_open(
         TailCache::new(config.tail_bytes_max),
         segments,
         config.block_cache.clone(),
+        config.read_buffers.clone(),
         opened.directory,
         left_behind,
     );

@@ -26,9 +26,9 @@ fn what_is_appended_is_read_back_also_after_a_restart() {
     for expected in [entry(1, 1, 2), entry(1, 2, 0), entry(2, 3, 5)] {
         assert_eq!(reader.read_entry(expected.index).unwrap(), expected);
     }
-    let slot = reader.read_slot(LogIndex(3), SlotNumber(4), None).unwrap();
+    let slot = reader.read_slot(LogIndex(3), SlotNumber(4)).unwrap();
     assert_eq!(slot, slot_text(2, 3, 4));
-    assert!(matches!(reader.read_slot(LogIndex(3), SlotNumber(5), None), Err(ReadError::NoSlot(..))));
+    assert!(matches!(reader.read_slot(LogIndex(3), SlotNumber(5)), Err(ReadError::NoSlot(..))));
     assert!(matches!(reader.read_entry(LogIndex(4)), Err(ReadError::NoEntry(_))));
 }
 
@@ -48,23 +48,44 @@ fn it_works_on_the_systems_disk_with_large_slots() {
     drop(log);
     let (log, _) = Log::open(env, &path, config()).unwrap();
     assert_eq!(log.reader().read_entry(LogIndex(1)).unwrap(), big);
-    assert_eq!(log.reader().read_slot(LogIndex(1), SlotNumber(1), None).unwrap(), "small");
-    assert_eq!(log.reader().read_slot(LogIndex(1), SlotNumber(0), None).unwrap(), large);
+    assert_eq!(log.reader().read_slot(LogIndex(1), SlotNumber(1)).unwrap(), "small");
+    assert_eq!(log.reader().read_slot(LogIndex(1), SlotNumber(0)).unwrap(), large);
     let both = log.reader().read_entries(LogIndex(1), LogIndex(3), u64::MAX).unwrap();
     assert_eq!(both, [big, entry(1, 2, 3)]);
     assert_eq!(log.reader().read_entries(LogIndex(1), LogIndex(3), 10).unwrap().len(), 1);
 }
 
 #[test]
-fn a_stale_hint_costs_a_lookup_and_never_a_wrong_answer() {
-    let (mut log, _) = open(&MemDisk::default());
+fn slots_read_one_after_the_other_are_those_read_alone() {
+    let disk = MemDisk::default();
+    let (mut log, _) = open(&disk);
     fill(&mut log, 1, 1..=20);
-    let reader = log.reader();
-    for hint in 0..600 {
-        let bytes =
-            reader.read_slot(LogIndex(7), SlotNumber(1), Some(forebay_model::Position(hint))).unwrap();
-        assert_eq!(bytes, slot_text(1, 7, 1));
+    // Longer than what a reader takes whole.
+    let mut body = forebay_commitlog::BodyBuilder::new(3, 0);
+    for byte in 0..3 {
+        body.push_slot(forebay_commitlog::SlotKind(1), &[&vec![byte; 50_000]]).unwrap();
     }
+    log.append(&[Entry { body: body.finish(), ..entry(1, 21, 0) }]).unwrap();
+    flush(&mut log);
+    let check = |log: &Log| {
+        let reader = log.reader();
+        let mut slots = reader.slots();
+        for (index, count) in (1..=20).map(|index| (index, 3)).chain([(21, 3), (7, 3)]) {
+            for slot in (0..count).chain([0, 9]) {
+                let (index, slot) = (LogIndex(index), SlotNumber(slot));
+                match (slots.read(index, slot), reader.read_slot(index, slot)) {
+                    (Ok(one), Ok(other)) => assert_eq!(one, other, "{index} {slot}"),
+                    (Err(ReadError::NoSlot(..)), Err(ReadError::NoSlot(..))) => {}
+                    (one, other) => panic!("{index} {slot}: {one:?} and {other:?}"),
+                }
+            }
+        }
+        assert!(matches!(slots.read(LogIndex(22), SlotNumber(0)), Err(ReadError::NoEntry(_))));
+        assert_eq!(slots.read(LogIndex(7), SlotNumber(1)).unwrap(), slot_text(1, 7, 1));
+    };
+    check(&log);
+    drop(log);
+    check(&open(&disk).0);
 }
 
 #[test]
@@ -386,5 +407,5 @@ fn a_configuration_change_travels_as_one_slot() {
     let change = Entry { term: Term(1), index: LogIndex(1), kind: EntryKind::ConfChange, body };
     log.append(std::slice::from_ref(&change)).unwrap();
     assert_eq!(log.reader().read_entry(LogIndex(1)).unwrap(), change);
-    assert_eq!(log.reader().read_slot(LogIndex(1), SlotNumber(0), None).unwrap(), "raft's own");
+    assert_eq!(log.reader().read_slot(LogIndex(1), SlotNumber(0)).unwrap(), "raft's own");
 }

@@ -91,7 +91,7 @@ fn consume(log: &Log, partition: u64) -> Vec<u64> {
     let (mut offset, mut out) = (0, Vec::new());
     while let Some(found) = reader.locate(PartitionId(partition), Offset(offset)).unwrap() {
         for entry in found.sidecar.scan(PartitionId(partition), Offset(offset), 3).unwrap() {
-            let bytes = reader.read_slot(entry.log_index, entry.slot, None).unwrap();
+            let bytes = reader.read_slot(entry.log_index, entry.slot).unwrap();
             assert_eq!(bytes, slot_text(1, entry.log_index.0, entry.slot.0 as usize));
             out.push(entry.first_offset.0);
             offset = entry.end_offset().0;
@@ -117,7 +117,7 @@ fn a_rewritten_segment_keeps_what_lives_under_its_numbers() {
         let reader = log.reader();
         for index in 12..22 {
             for slot in 0..2 {
-                let found = reader.read_slot(LogIndex(index), SlotNumber(slot), None);
+                let found = reader.read_slot(LogIndex(index), SlotNumber(slot));
                 if live(index, slot) {
                     assert_eq!(found.unwrap(), slot_text(1, index, slot as usize));
                 } else {

@@ -127,7 +127,7 @@ fn a_sealed_segment_is_opened_by_its_footer_and_read_through_its_sidecar() {
     for index in [1, 7, 21, 22, 41, 44] {
         assert_eq!(log.reader().read_entry(LogIndex(index)).unwrap().index, LogIndex(index));
     }
-    let slot = log.reader().read_slot(LogIndex(30), SlotNumber(1), Some(Position(3))).unwrap();
+    let slot = log.reader().read_slot(LogIndex(30), SlotNumber(1)).unwrap();
     assert_eq!(slot, slot_text(2, 30, 1));
 }
 
@@ -302,11 +302,17 @@ fn every_flipped_bit_of_a_sealed_segment_fails_the_reads_that_meet_it_and_no_oth
         bad.flip(&name, byte * 8 + byte % 8);
         let (log, _) = open(&bad);
         let reader = log.reader();
+        let mut readers_slots = reader.slots();
         let mut faults = 0;
         for index in 1..=30 {
             let entry = reader.read_entry(LogIndex(index));
             let slots: Vec<_> =
-                (0..2).map(|slot| reader.read_slot(LogIndex(index), SlotNumber(slot), None)).collect();
+                (0..2).map(|slot| reader.read_slot(LogIndex(index), SlotNumber(slot))).collect();
+            let after_another: Vec<_> =
+                (0..2).map(|slot| readers_slots.read(LogIndex(index), SlotNumber(slot))).collect();
+            for (alone, after) in slots.iter().zip(&after_another) {
+                assert_eq!(format!("{alone:?}"), format!("{after:?}"));
+            }
             for (slot, found) in slots.iter().enumerate() {
                 match found {
                     Ok(bytes) => assert_eq!(*bytes, slot_text(1, index, slot)),

@@ -38,7 +38,7 @@ fn readers_meet_no_fault_while_everything_changes_under_them() {
                     let index = LogIndex(1 + dice.roll(end.load(Ordering::Acquire) + 2));
                     let found = match dice.roll(3) {
                         0 => reader.read_entry(index).map(|entry| assert_eq!(entry.index, index)),
-                        1 => reader.read_slot(index, SlotNumber(0), None).map(drop),
+                        1 => reader.read_slot(index, SlotNumber(0)).map(drop),
                         _ => {
                             let high = LogIndex(index.0 + dice.roll(30) + 1);
                             reader.read_entries(index, high, 4000).map(|entries| {

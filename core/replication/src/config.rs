@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_commitlog::BlockCache;
 use forebay_commitlog::limits::BLOCK_CACHE_BYTES_DEFAULT;
+use forebay_commitlog::{BlockCache, ReadBuffers};
 use forebay_env::metrics::Histogram;
 use forebay_model::limits::{MIB, SEGMENT_BYTES_MAX};
 use forebay_model::{LogIndex, ShardId, Term};
@@ -64,6 +64,8 @@ pub struct ReplicaConfig {
     pub segment_bytes_max: u64,
     /// Blocks of index files; one for all shards of a node.
     pub block_cache: Arc<BlockCache>,
+    /// Memory of large reads; one for all shards of a node.
+    pub read_buffers: Arc<ReadBuffers>,
     /// How much log is kept for a follower that lags, in bytes. Beyond it the follower gets a checkpoint instead.
     /// Behind what is being sent to a peer, more is kept until it has caught up.
     pub follower_lag_bytes_max: u64,
@@ -86,6 +88,7 @@ impl ReplicaConfig {
             segment_bytes_first: SEGMENT_BYTES_FIRST_DEFAULT,
             segment_bytes_max: SEGMENT_BYTES_MAX,
             block_cache: BlockCache::new(BLOCK_CACHE_BYTES_DEFAULT),
+            read_buffers: ReadBuffers::new(),
             follower_lag_bytes_max: FOLLOWER_LAG_BYTES_DEFAULT,
             flush_took: Arc::default(),
         }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use forebay_commitlog::{ReadError, Reader};
+use forebay_commitlog::{ReadError, Reader, SlotReader};
 use forebay_machine::IndexEntry;
 use forebay_model::fetch::{FetchedRecords, OffsetAt};
 use forebay_model::limits::PART_BYTES_MAX;
@@ -158,6 +158,7 @@ impl Archive {
     ) -> Result<FetchedRecords, ArchiveError> {
         let mut pieces = Pieces::new();
         let mut walk = Walk::new(self, plan, plan.offset);
+        let mut slots = self.reader.slots();
         let limit = plan.bytes_max.min(bytes_max);
         while let Some(entry) = walk.next()? {
             let fits = pieces.len() as u64 + u64::from(entry.bytes) <= limit;
@@ -165,7 +166,7 @@ impl Archive {
             if !fits && !first {
                 break;
             }
-            for payload in self.payload(&entry)? {
+            for payload in payload(&mut slots, &entry)? {
                 pieces.push_raw(payload);
             }
             let epoch = plan.epoch_at(entry.first_offset);
@@ -177,20 +178,9 @@ impl Archive {
         Ok(plan.records(pieces.finish()))
     }
 
-    /// The payload of an entry, in pieces.
-    fn payload(&self, entry: &IndexEntry) -> Result<Vec<Bytes>, ArchiveError> {
-        let slot = self.reader.read_slot(entry.log_index, entry.slot, None)?;
-        if entry.bytes as usize <= PART_BYTES_MAX {
-            return Ok(vec![slot]);
-        }
-        let parts = decode_parts(&slot).map_err(|malformed| ArchiveError::Damaged(malformed.0.into()))?;
-        let read = |part: &crate::entry::PartRef| self.reader.read_slot(part.index, part.slot, None);
-        Ok(parts.iter().map(read).collect::<Result<_, _>>()?)
-    }
-
     /// The payload of an entry in one piece.
     fn whole_payload(&self, entry: &IndexEntry) -> Result<Bytes, ArchiveError> {
-        let mut pieces = self.payload(entry)?;
+        let mut pieces = payload(&mut self.reader.slots(), entry)?;
         if pieces.len() == 1 {
             return Ok(pieces.remove(0));
         }
@@ -242,6 +232,17 @@ impl Archive {
         });
         Ok(at)
     }
+}
+
+/// The payload of an entry, in pieces.
+fn payload(slots: &mut SlotReader<'_>, entry: &IndexEntry) -> Result<Vec<Bytes>, ArchiveError> {
+    let slot = slots.read(entry.log_index, entry.slot)?;
+    if entry.bytes as usize <= PART_BYTES_MAX {
+        return Ok(vec![slot]);
+    }
+    let parts = decode_parts(&slot).map_err(|malformed| ArchiveError::Damaged(malformed.0.into()))?;
+    let read = |part: &crate::entry::PartRef| slots.read(part.index, part.slot);
+    Ok(parts.iter().map(read).collect::<Result<_, _>>()?)
 }
 
 fn damaged(entry: &IndexEntry, error: &dyn std::fmt::Display) -> ArchiveError {

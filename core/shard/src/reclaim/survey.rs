@@ -124,7 +124,7 @@ impl Survey {
         }
         let mut parts = LiveParts::default();
         for (index, slot) in big {
-            let list = self.archive.reader.read_slot(index, slot, None)?;
+            let list = self.archive.reader.read_slot(index, slot)?;
             let list = decode_parts(&list)
                 .map_err(|malformed| crate::archive::ArchiveError::Damaged(malformed.0.into()))?;
             parts.0.extend(list.iter().map(|part| (part.index, part.slot, part.bytes)));

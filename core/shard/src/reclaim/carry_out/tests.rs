@@ -115,7 +115,7 @@ impl Replica {
 
     /// The records that are here.
     fn records(&self) -> Vec<u64> {
-        let read = |index: &u64| self.log.reader().read_slot(LogIndex(*index), SlotNumber(1), None).is_ok();
+        let read = |index: &u64| self.log.reader().read_slot(LogIndex(*index), SlotNumber(1)).is_ok();
         (1..=10).filter(read).collect()
     }
 
