@@ -322,18 +322,44 @@ impl Body {
         })
     }
 
+    /// The slots of one kind, in order.
+    pub fn slots_of(&self, kind: SlotKind) -> impl Iterator<Item = Slot> + '_ {
+        let numbers = lines(self.prefix()).filter(move |line| line.kind == kind).map(|line| line.number);
+        let mut finder = self.finder();
+        numbers.filter_map(move |number| finder.find(number))
+    }
+
+    /// Finds one slot after the other, quickest in their order.
+    #[must_use]
+    pub fn finder(&self) -> SlotFinder<'_> {
+        SlotFinder { body: self, mark: Mark::default() }
+    }
+
     /// The slot with this number; `None` when the entry never had it or a rewrite dropped it.
     #[must_use]
     pub fn slot(&self, number: SlotNumber) -> Option<Slot> {
-        let (line, before) = Mark::default().find(self.prefix(), number)?;
-        let start = prefix_bytes(self.count) + before;
-        let bytes = self.bytes.slice(start..start + line.len as usize);
-        Some(Slot { number, kind: line.kind, bytes, crc: line.crc })
+        self.finder().find(number)
     }
 
     /// Compares every slot with its checksum.
     pub fn verify(&self) -> Result<(), BodyError> {
         self.slots().try_for_each(|slot| slot.verify())
+    }
+}
+
+/// See [`Body::finder`].
+pub struct SlotFinder<'a> {
+    body: &'a Body,
+    mark: Mark,
+}
+
+impl SlotFinder<'_> {
+    /// The slot with this number; `None` when the entry never had it or a rewrite dropped it.
+    pub fn find(&mut self, number: SlotNumber) -> Option<Slot> {
+        let (line, before) = self.mark.find(self.body.prefix(), number)?;
+        let start = prefix_bytes(self.body.count) + before;
+        let bytes = self.body.bytes.slice(start..start + line.len as usize);
+        Some(Slot { number, kind: line.kind, bytes, crc: line.crc })
     }
 }
 
@@ -364,6 +390,8 @@ mod tests {
         assert_eq!((&slots[1].bytes[..], slots[1].kind), (&b""[..], SlotKind(9)));
         assert_eq!(body.slot(SlotNumber(1)), Some(slots[1].clone()));
         assert_eq!(body.slot(SlotNumber(2)), None);
+        assert_eq!(body.slots_of(SlotKind(9)).collect::<Vec<_>>(), slots[1..]);
+        assert_eq!(body.slots_of(SlotKind(8)).count(), 0);
     }
 
     #[test]

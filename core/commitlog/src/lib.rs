@@ -103,7 +103,7 @@ mod write_over;
 
 pub use append::{AppendError, Appended};
 pub use block_cache::BlockCache;
-pub use body::{Body, BodyBuilder, BodyError, Slot, SlotKind};
+pub use body::{Body, BodyBuilder, BodyError, Slot, SlotFinder, SlotKind};
 pub use checkpoint::{Checkpoint, CheckpointFile, CheckpointMeta, Section, Written, checkpoint_name};
 pub use config::LogConfig;
 pub use dump::{DumpError, dump};

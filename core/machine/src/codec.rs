@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes};
 use forebay_model::TopicId;
+use smallvec::SmallVec;
 
 /// Why bytes are no commands or no checkpoint of this machine. Both are written by brokers and guarded by checksums,
 /// so any of these means a binary that is too old or a defect: the shard has to stop.
@@ -50,16 +51,16 @@ impl std::error::Error for DecodeError {}
 /// Collects encoded bytes.
 #[derive(Default)]
 pub struct Writer {
-    out: BytesMut,
+    out: Vec<u8>,
 }
 
 impl Writer {
     pub(crate) fn with_capacity(bytes: usize) -> Writer {
-        Writer { out: BytesMut::with_capacity(bytes) }
+        Writer { out: Vec::with_capacity(bytes) }
     }
 
     pub(crate) fn finish(self) -> Bytes {
-        self.out.freeze()
+        self.out.into()
     }
 
     pub(crate) fn as_slice(&self) -> &[u8] {
@@ -93,6 +94,11 @@ impl Writer {
 
     pub(crate) fn bytes(&mut self, value: &[u8]) {
         self.len(value.len());
+        self.out.put_slice(value);
+    }
+
+    /// Bytes without their length.
+    pub(crate) fn raw(&mut self, value: &[u8]) {
         self.out.put_slice(value);
     }
 
@@ -231,6 +237,20 @@ impl<'a> Reader<'a> {
         let count = self.count(what)?;
         // An item can be far larger in memory than on disk: grow with what is really read.
         let mut items = Vec::with_capacity(count.min(64));
+        for _ in 0..count {
+            items.push(read(self)?);
+        }
+        Ok(items)
+    }
+
+    /// A list that mostly has one item.
+    pub(crate) fn few<T>(
+        &mut self,
+        what: &'static str,
+        mut read: impl FnMut(&mut Reader<'a>) -> Read<T>,
+    ) -> Read<SmallVec<[T; 1]>> {
+        let count = self.count(what)?;
+        let mut items = SmallVec::new();
         for _ in 0..count {
             items.push(read(self)?);
         }

@@ -10,9 +10,10 @@ use forebay_model::{
     SlotNumber, TimestampType, TopicId, TopicName, TopicSettings,
 };
 use forebay_model::{LogTime, Term, Timestamp};
+use smallvec::SmallVec;
 
 pub use decode::decode_commands;
-pub use encode::encode_commands;
+pub use encode::{CommandList, ListMark, encode_commands};
 
 /// What comes with every command of an entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -163,7 +164,7 @@ pub struct PartitionSettings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Append {
     /// Where to; each target accepts or refuses by itself.
-    pub targets: Vec<(PartitionId, Which)>,
+    pub targets: SmallVec<[(PartitionId, Which); 1]>,
     /// The payload's slot in this entry.
     pub slot: SlotNumber,
     /// What the payload is.

@@ -3,6 +3,7 @@
 use forebay_model::{
     Count, GroupId, LogIndex, LogTime, Offset, PartitionId, ProducerId, Refusal, SlotNumber, Timestamp,
 };
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 use crate::Topic;
@@ -109,7 +110,7 @@ pub enum Outcome {
     /// To [`OpenPartition`](crate::Command::OpenPartition).
     Opened,
     /// To [`Append`](crate::Command::Append): one answer per target, in order.
-    Appended(Vec<Result<AppendedTo, Refusal>>),
+    Appended(SmallVec<[Result<AppendedTo, Refusal>; 1]>),
     /// To [`Trim`](crate::Command::Trim).
     Trimmed {
         /// The partition's start now; above the one asked for when it was there already.

@@ -25,9 +25,9 @@ pub use catalog::{Catalog, Topic, TopicPartition};
 pub use checkpoint::SectionKind;
 pub use codec::DecodeError;
 pub use command::{
-    AddPartitions, Append, Command, CreateTopic, MachineSettings, Member, Meta, OpenPartition,
-    PartitionSettings, ProducerStamp, SaveGeneration, SaveOffsets, SavedOffset, Which, decode_commands,
-    encode_commands,
+    AddPartitions, Append, Command, CommandList, CreateTopic, ListMark, MachineSettings, Member, Meta,
+    OpenPartition, PartitionSettings, ProducerStamp, SaveGeneration, SaveOffsets, SavedOffset, Which,
+    decode_commands, encode_commands,
 };
 pub use effects::{AppendedTo, DeadSlot, Effects, IndexEntry, Outcome};
 pub use groups::{CommittedOffset, Group, Groups, OffsetKey};

@@ -87,7 +87,17 @@ fn append() -> impl Strategy<Value = Append> {
         parts,
     )
         .prop_map(|(targets, slot, kind, count, bytes, max_timestamp, append_time, producer, parts)| {
-            Append { targets, slot, kind, count, bytes, max_timestamp, append_time, producer, parts }
+            Append {
+                targets: targets.into(),
+                slot,
+                kind,
+                count,
+                bytes,
+                max_timestamp,
+                append_time,
+                producer,
+                parts,
+            }
         })
 }
 

@@ -8,6 +8,7 @@ use forebay_model::{Refusal, SlotNumber};
 use forebay_replication::{Checkpoint, Committed};
 
 use crate::entry::{PartRef, SLOT_PAYLOAD, SLOT_RECLAIM, SLOT_TURN, TurnHeader};
+use crate::hot::Hot;
 use crate::pending::{Askers, Asking, Own};
 use crate::shard::Shard;
 use crate::work::{Answer, Proposed};
@@ -55,7 +56,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             self.count_appended();
         }
         self.take_effects(&entry.body);
-        for slot in entry.body.slots().filter(|slot| slot.kind == SLOT_RECLAIM) {
+        for slot in entry.body.slots_of(SLOT_RECLAIM) {
             if let Err(why) = self.decided(entry.index, &slot.bytes) {
                 return self.fence(format!("entry {}: {why}", entry.index));
             }
@@ -81,9 +82,12 @@ impl<T: Clone + Send + 'static> Shard<T> {
         let mut effects = std::mem::take(&mut self.effects);
         let hot: usize = effects.indexed.iter().map(|entry| entry.bytes as usize).sum();
         let body_bytes = body.bytes().len();
+        let mut slots = body.finder();
         for entry in effects.indexed.drain(..) {
-            if let Some(payload) = payload(body, entry.slot) {
-                self.hot.insert(entry.clone(), unpinned(payload, hot, body_bytes));
+            if let Some(slot) = slots.find(entry.slot).filter(|slot| slot.kind == SLOT_PAYLOAD) {
+                let payload = unpinned(slot.bytes, hot, body_bytes);
+                let hot = Hot { first_offset: entry.first_offset, count: entry.count, payload };
+                self.hot.insert(entry.partition, hot);
             }
             self.index.push(entry);
         }
@@ -101,19 +105,19 @@ impl<T: Clone + Send + 'static> Shard<T> {
     fn answer_askers(&mut self, entry: &Committed, askers: Askers<T>, outcomes: Vec<Outcome>) {
         let mut outcomes = outcomes.into_iter();
         for (count, asking) in askers {
-            let mut own: Vec<Outcome> = outcomes.by_ref().take(count).collect();
+            let mut own = outcomes.by_ref().take(count);
             match asking {
-                Asking::Shard(own_kind) => self.own_applied(own_kind, &own),
+                Asking::Shard(own_kind) => self.own_applied(own_kind, own),
                 Asking::Append(ticket, _) => {
-                    let outcome = own.pop().expect("an append is one command");
+                    let outcome = own.next().expect("an append is one command");
                     self.answers.push((ticket, Answer::Published(published(outcome))));
                 }
                 Asking::Propose(ticket) => {
                     let catalogue_version = self.machine.catalog().version();
-                    let proposed = Proposed { outcomes: own, catalogue_version };
+                    let proposed = Proposed { outcomes: own.collect(), catalogue_version };
                     self.answers.push((ticket, Answer::Outcomes(Ok(proposed))));
                 }
-                Asking::Group(key) => self.group_applied(key, own),
+                Asking::Group(key) => self.group_applied(key, own.collect()),
                 Asking::Part(source, number, slot, bytes) => {
                     self.part_applied(source, number, PartRef { index: entry.index, slot, bytes });
                 }
@@ -121,7 +125,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         }
     }
 
-    fn own_applied(&mut self, own: Own, outcomes: &[Outcome]) {
+    fn own_applied(&mut self, own: Own, outcomes: impl Iterator<Item = Outcome>) {
         if own == Own::Provision {
             self.provisioning = false;
         }
@@ -177,11 +181,6 @@ fn decode_turn(body: &Body) -> Result<(TurnHeader, Vec<forebay_machine::Command>
     let (header, commands) = TurnHeader::decode(&slot.bytes).map_err(|malformed| malformed.0)?;
     let commands = decode_commands(&commands).map_err(|error| error.to_string())?;
     Ok((header, commands))
-}
-
-/// A payload that lies in the entry itself.
-fn payload(body: &Body, slot: SlotNumber) -> Option<Bytes> {
-    body.slot(slot).filter(|slot| slot.kind == SLOT_PAYLOAD).map(|slot| slot.bytes)
 }
 
 /// A payload for the hot cache, which counts only its own bytes: where the payloads are the lesser part of their entry (beside

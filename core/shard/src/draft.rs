@@ -6,7 +6,7 @@ use bytes::Bytes;
 use forebay_commitlog::limits::{ENTRY_BODY_BYTES_MAX, ENTRY_SLOTS_MAX};
 use forebay_commitlog::{BodyBuilder, BodyError, SlotKind};
 use forebay_env::Monotonic;
-use forebay_machine::{Append, Command, encode_commands};
+use forebay_machine::{Append, Command, CommandList, ListMark};
 use forebay_model::limits::{MIB, TURN_BYTES_MAX};
 use forebay_model::{LogIndex, LogTime, SlotNumber};
 
@@ -18,6 +18,10 @@ use crate::pending::{Askers, Asking};
 const DRAFT_BYTES_MAX: usize = 4 * MIB;
 /// What a slot costs besides its bytes: its line in the entry's directory.
 const SLOT_BYTES: usize = 16;
+/// The most that an append to one partition takes among the commands...
+const APPEND_BYTES_MAX: usize = 96;
+/// ...besides this much for each part that it names.
+const APPEND_PART_BYTES_MAX: usize = 15;
 
 const _: () = assert!(2 * DRAFT_BYTES_MAX < ENTRY_BODY_BYTES_MAX);
 
@@ -25,11 +29,13 @@ const _: () = assert!(2 * DRAFT_BYTES_MAX < ENTRY_BODY_BYTES_MAX);
 /// should hold.
 pub(crate) struct Drafts<T> {
     queue: VecDeque<Draft<T>>,
+    /// Commands that are being weighed.
+    scratch: CommandList,
 }
 
 impl<T> Drafts<T> {
     pub(crate) fn new() -> Drafts<T> {
-        Drafts { queue: VecDeque::new() }
+        Drafts { queue: VecDeque::new(), scratch: CommandList::default() }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -47,27 +53,33 @@ impl<T> Drafts<T> {
     }
 
     /// Adds one command with who asked for it.
-    pub(crate) fn push(&mut self, command: Command, asking: Asking<T>) {
-        self.push_all(vec![command], asking);
+    pub(crate) fn push(&mut self, command: &Command, asking: Asking<T>) {
+        self.push_all(std::slice::from_ref(command), asking);
     }
 
     /// Adds commands that one asker waits for together.
-    pub(crate) fn push_all(&mut self, commands: Vec<Command>, asking: Asking<T>) {
-        let bytes = encode_commands(&commands).len();
-        self.with_room(bytes).add(commands, Asked { count: 0, asking, slot: None, bytes });
+    pub(crate) fn push_all(&mut self, commands: &[Command], asking: Asking<T>) {
+        let mut encoded = std::mem::take(&mut self.scratch);
+        commands.iter().for_each(|command| encoded.push(command));
+        let bytes = encoded.bytes();
+        let draft = self.with_room(bytes);
+        draft.commands.append(&mut encoded);
+        draft.add(commands.len(), Asked { asking, slot: None, bytes, first_part: None });
+        self.scratch = encoded;
     }
 
     /// Adds an append together with the slot that it names.
-    pub(crate) fn push_append(&mut self, kind: SlotKind, slot: Bytes, append: Append, asking: Asking<T>) {
-        let mut command = Command::Append(append);
-        // Without the slot's number, which is not known yet: a few bytes.
-        let bytes = encode_commands(std::slice::from_ref(&command)).len() + SLOT_BYTES + slot.len();
-        let draft = self.with_room(bytes);
-        let number = draft.add_slot(kind, slot);
-        if let Command::Append(append) = &mut command {
-            append.slot = number;
-        }
-        draft.add(vec![command], Asked { count: 0, asking, slot: Some(number), bytes });
+    pub(crate) fn push_append(&mut self, kind: SlotKind, slot: Bytes, mut append: Append, asking: Asking<T>) {
+        let first_part = append.parts.first().map(|(index, _)| *index);
+        let besides = SLOT_BYTES + slot.len();
+        // Its length is known when it names its slot.
+        let draft = self.with_room(besides + APPEND_BYTES_MAX + append.parts.len() * APPEND_PART_BYTES_MAX);
+        let before = draft.commands.bytes();
+        append.slot = draft.add_slot(kind, slot);
+        let slot = Some(append.slot);
+        draft.commands.push(&Command::Append(append));
+        let bytes = draft.commands.bytes() - before + besides;
+        draft.add(1, Asked { asking, slot, bytes, first_part });
     }
 
     /// Adds a slot that stands alone; `asking` says who asked for it, by its number.
@@ -80,7 +92,7 @@ impl<T> Drafts<T> {
         let bytes = SLOT_BYTES + slot.len();
         let draft = self.with_room(bytes);
         let number = draft.add_slot(kind, slot);
-        draft.add(Vec::new(), Asked { count: 0, asking: asking(number), slot: Some(number), bytes });
+        draft.add(0, Asked { asking: asking(number), slot: Some(number), bytes, first_part: None });
     }
 
     /// The first entry with a part of a payload that one of their appends names.
@@ -111,8 +123,7 @@ impl<T> Drafts<T> {
             draft.bytes + bytes > DRAFT_BYTES_MAX || draft.slots.len() >= ENTRY_SLOTS_MAX - 1
         };
         if self.queue.back().is_none_or(is_full) {
-            let (commands, asked, slots) = (Vec::new(), Vec::new(), Vec::new());
-            self.queue.push_back(Draft { commands, asked, slots, bytes: 0 });
+            self.queue.push_back(Draft::new());
         }
         self.queue.back_mut().expect("there is one now")
     }
@@ -120,23 +131,28 @@ impl<T> Drafts<T> {
 
 /// A turn in the making; somebody asked for something of it.
 pub(crate) struct Draft<T> {
-    commands: Vec<Command>,
-    asked: Vec<Asked<T>>,
+    commands: CommandList,
+    /// Who asked, each with the end of its commands; they begin where those of the one before end.
+    asked: Vec<(ListMark, Asked<T>)>,
     slots: Vec<(SlotKind, Bytes)>,
     bytes: usize,
 }
 
 /// What one asker asked for.
 struct Asked<T> {
-    /// So many of the commands, behind those of the askers before.
-    count: usize,
     asking: Asking<T>,
     slot: Option<SlotNumber>,
     /// What it takes in the log.
     bytes: usize,
+    /// The first entry with a part of the payload that its append names.
+    first_part: Option<LogIndex>,
 }
 
 impl<T> Draft<T> {
+    fn new() -> Draft<T> {
+        Draft { commands: CommandList::default(), asked: Vec::new(), slots: Vec::new(), bytes: 0 }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.asked.is_empty()
     }
@@ -146,10 +162,14 @@ impl<T> Draft<T> {
         SlotNumber(u32::try_from(self.slots.len()).expect("a turn holds few slots"))
     }
 
-    fn add(&mut self, commands: Vec<Command>, asked: Asked<T>) {
+    /// Notes who asked for the last commands.
+    fn add(&mut self, commands: usize, asked: Asked<T>) {
+        debug_assert_eq!(
+            self.commands.count(),
+            self.asked.last().map_or(0, |(end, _)| end.count()) + commands
+        );
         self.bytes += asked.bytes;
-        self.asked.push(Asked { count: commands.len(), ..asked });
-        self.commands.extend(commands);
+        self.asked.push((self.commands.mark(), asked));
     }
 
     /// Takes the publishes out that have waited too long. Their slots stay, without a byte and named by nobody, so that the
@@ -157,15 +177,17 @@ impl<T> Draft<T> {
     pub(crate) fn expire(&mut self, now: Monotonic) -> Vec<T> {
         let is_late = |asked: &Asked<T>| matches!(&asked.asking, Asking::Append(_, until) if *until <= now);
         let mut expired = Vec::new();
-        if !self.asked.iter().any(is_late) {
+        if !self.asked.iter().any(|(_, asked)| is_late(asked)) {
             return expired;
         }
-        let mut commands = std::mem::take(&mut self.commands).into_iter();
-        for asked in std::mem::take(&mut self.asked) {
-            let own: Vec<Command> = commands.by_ref().take(asked.count).collect();
+        let commands = std::mem::take(&mut self.commands);
+        let mut from = ListMark::default();
+        for (end, asked) in std::mem::take(&mut self.asked) {
+            let mut own = commands.part(from, end);
+            from = end;
             if !is_late(&asked) {
-                self.commands.extend(own);
-                self.asked.push(asked);
+                self.commands.append(&mut own);
+                self.asked.push((self.commands.mark(), asked));
                 continue;
             }
             self.bytes -= asked.bytes;
@@ -181,21 +203,17 @@ impl<T> Draft<T> {
 
     /// The first entry with a part of a payload that one of its appends names.
     pub(crate) fn first_part(&self) -> Option<LogIndex> {
-        let parts = self.commands.iter().filter_map(|command| match command {
-            Command::Append(append) => append.parts.first(),
-            _ => None,
-        });
-        parts.map(|(index, _)| *index).min()
+        self.asked.iter().filter_map(|(_, asked)| asked.first_part).min()
     }
 
     /// The body of the entry; an error when no entry can hold it.
     pub(crate) fn body(&self, time: LogTime, proposer: u64, number: u64) -> Result<Bytes, BodyError> {
-        let commands = encode_commands(&self.commands);
+        let (head, commands) = (self.commands.head(), self.commands.commands());
         let header = TurnHeader { time, proposer, number }.encode();
-        let bytes =
-            header.len() + commands.len() + self.slots.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
+        let turn = header.len() + head.len() + commands.len();
+        let bytes = turn + self.slots.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
         let mut body = BodyBuilder::new(1 + self.slots.len(), bytes);
-        body.push_slot(SLOT_TURN, &[&header, &commands])?;
+        body.push_slot(SLOT_TURN, &[&header, &head, commands])?;
         for (kind, bytes) in &self.slots {
             body.push_slot(*kind, &[bytes])?;
         }
@@ -204,7 +222,12 @@ impl<T> Draft<T> {
 
     /// Who asked.
     pub(crate) fn into_askers(self) -> Askers<T> {
-        self.asked.into_iter().map(|asked| (asked.count, asked.asking)).collect()
+        let mut before = 0;
+        let askers = self.asked.into_iter().map(|(end, asked)| {
+            let count = end.count() - std::mem::replace(&mut before, end.count());
+            (count, asked.asking)
+        });
+        askers.collect()
     }
 }
 
@@ -220,7 +243,7 @@ mod tests {
 
     fn append() -> Append {
         Append {
-            targets: Vec::new(),
+            targets: Vec::new().into(),
             slot: SlotNumber(0),
             kind: PayloadKind::RecordBatch,
             count: 1,
@@ -258,7 +281,7 @@ mod tests {
         for (ticket, deadline) in [(1, 50), (2, 10), (3, 50)] {
             let payload = Bytes::from(vec![ticket as u8; 100]);
             drafts.push_append(SLOT_PAYLOAD, payload, append(), Asking::Append(ticket, Monotonic(deadline)));
-            drafts.push(Command::AdvanceClock, Asking::Shard(Own::Housekeeping));
+            drafts.push(&Command::AdvanceClock, Asking::Shard(Own::Housekeeping));
         }
         let before = drafts.bytes();
         assert_eq!(drafts.expire(Monotonic(9)), [0; 0]);
@@ -280,7 +303,7 @@ mod tests {
     fn commands_are_weighed_by_their_bytes_and_no_draft_is_more_than_an_entry_holds() {
         let mut drafts: Drafts<u32> = Drafts::new();
         for ticket in 0..24 {
-            drafts.push(commit("group", 700), Asking::Propose(ticket));
+            drafts.push(&commit("group", 700), Asking::Propose(ticket));
         }
         let weighed = drafts.bytes();
         let mut bodies = Vec::new();
@@ -294,9 +317,9 @@ mod tests {
     #[test]
     fn what_is_too_large_by_itself_is_refused_alone() {
         let mut drafts: Drafts<u32> = Drafts::new();
-        drafts.push(commit("before", 1), Asking::Propose(1));
-        drafts.push(commit("huge", 17_000), Asking::Propose(2));
-        drafts.push(commit("behind", 1), Asking::Propose(3));
+        drafts.push(&commit("before", 1), Asking::Propose(1));
+        drafts.push(&commit("huge", 17_000), Asking::Propose(2));
+        drafts.push(&commit("behind", 1), Asking::Propose(3));
         let fits = std::iter::from_fn(|| drafts.pop()).map(|draft| draft.body(LogTime(1), 1, 1).is_ok());
         assert_eq!(fits.collect::<Vec<_>>(), [true, false, true]);
     }

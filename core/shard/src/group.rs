@@ -97,7 +97,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
                         self.answers.push((ticket, Answer::Group(reply)));
                     }
                 }
-                Action::Propose(command, key) => self.draft.push(command, Asking::Group(key)),
+                Action::Propose(command, key) => self.draft.push(&command, Asking::Group(key)),
                 Action::Note(note) => say(self.config.id.0, &note),
             }
         }

@@ -14,7 +14,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         }
         if !self.configured && self.machine.settings() != self.config.machine {
             self.configured = true;
-            self.draft.push(Command::Configure(self.config.machine), Asking::Shard(Own::Housekeeping));
+            self.draft.push(&Command::Configure(self.config.machine), Asking::Shard(Own::Housekeeping));
         }
         self.tell_time(now);
     }
@@ -27,7 +27,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             return;
         }
         if self.clock.as_ref().is_some_and(|clock| clock.deletes()) {
-            self.draft.push(Command::AdvanceClock, Asking::Shard(Own::Housekeeping));
+            self.draft.push(&Command::AdvanceClock, Asking::Shard(Own::Housekeeping));
         }
         self.spoke_at = now;
     }

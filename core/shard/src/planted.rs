@@ -3,10 +3,11 @@
 
 use bytes::Bytes;
 use forebay_env::fault::{self, Fault, planted};
-use forebay_machine::{Append as AppendCommand, IndexEntry, Machine, Partition, SectionKind};
+use forebay_machine::{Append as AppendCommand, Machine, Partition, SectionKind};
 use forebay_model::{Offset, ShardId};
 use forebay_replication::CheckpointRequest;
 
+use crate::hot::Hot;
 use crate::shard::Shard;
 
 /// A checkpoint; it lacks what the state knows of producers if that bug is planted.
@@ -38,19 +39,9 @@ impl<T: Clone + Send + 'static> Shard<T> {
     pub(crate) fn show_unapplied(&mut self, command: &AppendCommand, payload: &Bytes) {
         let Some(&(partition, _)) = command.targets.first() else { return };
         let Some(known) = self.machine.partition(partition) else { return };
-        let entry = IndexEntry {
-            partition,
-            first_offset: self.shown_end(known),
-            count: command.count,
-            log_index: self.replica.last_index(),
-            slot: command.slot,
-            first_position: 0,
-            bytes: command.bytes,
-            max_timestamp: command.max_timestamp,
-            earliest_expiry: None,
-            parts: Vec::new(),
-        };
-        self.hot.insert(entry, payload.clone());
+        let first_offset = self.shown_end(known);
+        let hot = Hot { first_offset, count: command.count, payload: payload.clone() };
+        self.hot.insert(partition, hot);
     }
 
     /// The end of a partition that its readers are shown: what is applied, unless a bug is planted.

@@ -30,7 +30,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             (self.hooks.noticed)();
         } else if self.leads() && self.stalled.is_none() {
             self.provisioning = true;
-            self.draft.push_all(commands, Asking::Shard(Own::Provision));
+            self.draft.push_all(&commands, Asking::Shard(Own::Provision));
         }
     }
 

@@ -166,24 +166,25 @@ impl<T: Clone + Send + 'static> Shard<T> {
         if plan.offset >= plan.bound {
             return Some((plan.records(Vec::new()), 0));
         }
-        self.hot.holding(plan.partition, plan.offset)?;
         let limit = plan.bytes_max.min(bytes_left);
         let mut next = plan.offset;
-        for (entry, payload) in self.hot.from(plan.partition, plan.offset) {
+        let mut payloads = self.hot.from(plan.partition, plan.offset).peekable();
+        payloads.peek()?;
+        for hot in payloads {
             // A hole in memory: what is here before it is an answer already.
-            if entry.first_offset > next && !pieces.is_empty() || entry.first_offset >= plan.bound {
+            if hot.first_offset > next && !pieces.is_empty() || hot.first_offset >= plan.bound {
                 break;
             }
-            let fits = pieces.len() as u64 + u64::from(entry.bytes) <= limit;
+            let fits = pieces.len() as u64 + hot.payload.len() as u64 <= limit;
             let first = pieces.is_empty() && first_always;
             if !fits && !first {
                 break;
             }
-            pieces.push_raw(payload.clone());
-            let epoch = plan.epoch_at(entry.first_offset);
-            pieces.stamp_last(payload.len(), entry.first_offset, epoch).ok()?;
-            count += u64::from(entry.count);
-            next = Offset(entry.first_offset.0 + u64::from(entry.count));
+            pieces.push_raw(hot.payload.clone());
+            let epoch = plan.epoch_at(hot.first_offset);
+            pieces.stamp_last(hot.payload.len(), hot.first_offset, epoch).ok()?;
+            count += u64::from(hot.count);
+            next = hot.end();
         }
         Some((plan.records(pieces.finish()), count))
     }

@@ -151,7 +151,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
                     "trims"
                 );
                 let trim = Command::Trim { partition: found.partition, start, bytes: due.bytes };
-                self.draft.push(trim, Asking::Shard(Own::Trim));
+                self.draft.push(&trim, Asking::Shard(Own::Trim));
             }
         }
         let machine = &self.machine;

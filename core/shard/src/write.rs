@@ -44,7 +44,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
     fn work(&mut self, now: Monotonic, source: Source, work: Work<T>) {
         match work {
             Work::Append(append) => self.append(now, source, append),
-            Work::Propose(ticket, commands) => self.draft.push_all(commands, Asking::Propose(ticket)),
+            Work::Propose(ticket, commands) => self.draft.push_all(&commands, Asking::Propose(ticket)),
             // What was committed under a newer leader must not seem to go back.
             Work::Group(ticket, request @ GroupRequest::FetchOffsets(_)) => {
                 self.wait_behind_barrier(Behind::Group(ticket, request));
@@ -101,7 +101,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             base_sequence: header.base_sequence,
         });
         let command = AppendCommand {
-            targets: vec![(append.partition, Which::All)],
+            targets: [(append.partition, Which::All)].into(),
             slot: SlotNumber(0),
             kind: append.kind,
             count: header.last_offset_delta + 1,

@@ -6,6 +6,8 @@ use forebay_model::{
     ProducerId, ShardId, SlotNumber, Timestamp, TimestampType, TopicName, TopicSettings,
 };
 
+use smallvec::SmallVec;
+
 use super::{
     AddPartitions, Append, COMMANDS_FORMAT, Command, CreateTopic, MachineSettings, Member, OpenPartition,
     PartitionSettings, ProducerStamp, SaveGeneration, SaveOffsets, SavedOffset, Which, append_flag, number,
@@ -160,7 +162,7 @@ fn append(input: &mut Reader<'_>) -> Read<Append> {
         _ => return Err(DecodeError::Invalid("a payload's kind")),
     };
     let mut append = Append {
-        targets: Vec::new(),
+        targets: SmallVec::new(),
         slot: SlotNumber(input.narrow("a slot")?),
         kind,
         count: input.narrow("a count of messages")?,
@@ -170,7 +172,7 @@ fn append(input: &mut Reader<'_>) -> Read<Append> {
         producer: None,
         parts: Vec::new(),
     };
-    append.targets = input.list("an append's targets", target)?;
+    append.targets = input.few("an append's targets", target)?;
     if flags & append_flag::APPEND_TIME != 0 {
         append.append_time = Some(Timestamp(input.int("a timestamp")?));
     }

@@ -9,17 +9,100 @@ use super::{
 };
 use crate::codec::Writer;
 
+/// The commands of one turn, each encoded as it comes.
+#[derive(Default)]
+pub struct CommandList {
+    count: usize,
+    encoded: Writer,
+    /// The command that is being encoded: its length comes before it.
+    body: Writer,
+}
+
+impl CommandList {
+    /// Adds a command.
+    pub fn push(&mut self, command: &Command) {
+        self.body.clear();
+        let number = encode_body(command, &mut self.body);
+        self.encoded.uint(number);
+        self.encoded.bytes(self.body.as_slice());
+        self.count += 1;
+    }
+
+    /// Moves all commands of `other` behind those here.
+    pub fn append(&mut self, other: &mut CommandList) {
+        self.count += other.count;
+        self.encoded.raw(other.encoded.as_slice());
+        other.clear();
+    }
+
+    /// The commands between two places, as a list of their own.
+    #[must_use]
+    pub fn part(&self, from: ListMark, to: ListMark) -> CommandList {
+        let mut part = CommandList { count: to.count - from.count, ..CommandList::default() };
+        part.encoded.raw(&self.encoded.as_slice()[from.bytes..to.bytes]);
+        part
+    }
+
+    /// Its end as it is now.
+    #[must_use]
+    pub fn mark(&self) -> ListMark {
+        ListMark { count: self.count, bytes: self.bytes() }
+    }
+
+    /// Forgets all commands and keeps the memory.
+    pub fn clear(&mut self) {
+        self.count = 0;
+        self.encoded.clear();
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// What they take in an entry, but for the few bytes of [`CommandList::head`].
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.encoded.as_slice().len()
+    }
+
+    /// What comes before [`CommandList::commands`] in slot 0 of an entry.
+    #[must_use]
+    pub fn head(&self) -> Bytes {
+        let mut head = Writer::with_capacity(16);
+        head.u8(COMMANDS_FORMAT);
+        head.len(self.count);
+        head.finish()
+    }
+
+    /// The commands, one behind the other.
+    #[must_use]
+    pub fn commands(&self) -> &[u8] {
+        self.encoded.as_slice()
+    }
+}
+
+/// A place between the commands of a list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ListMark {
+    count: usize,
+    bytes: usize,
+}
+
+impl ListMark {
+    /// How many commands come before it.
+    #[must_use]
+    pub fn count(self) -> usize {
+        self.count
+    }
+}
+
 /// Encodes the commands of one turn for slot 0 of an entry.
 pub fn encode_commands(commands: &[Command]) -> Bytes {
-    let mut out = Writer::with_capacity(16 + commands.len() * 64);
-    let mut body = Writer::default();
-    out.u8(COMMANDS_FORMAT);
-    out.list(commands.iter(), |out, command| {
-        body.clear();
-        out.uint(encode_body(command, &mut body));
-        out.bytes(body.as_slice());
-    });
-    out.finish()
+    let mut list = CommandList::default();
+    commands.iter().for_each(|command| list.push(command));
+    [&list.head(), list.commands()].concat().into()
 }
 
 /// Writes the body and says which number the command has.
