@@ -95,6 +95,9 @@ fn try_open(
         let what = format!("it belongs to shard {}, not to shard {}", manifest.shard, config.shard);
         return Err(Fault::corrupt(&dir.join("manifest"), 0, what));
     }
+    // An earlier process may have renamed the manifest and failed to flush its name. What only the one before it names is
+    // removed below, and a power cut could bring that one back.
+    disk.sync_dir(dir).map_err(Fault::io(Action::Flush, dir))?;
     if manifest.installing {
         move_in(&**disk, dir, &install_names(&manifest))?;
         manifest.installing = false;

@@ -250,3 +250,28 @@ fn a_power_cut_during_a_checkpoint_leaves_the_old_one_or_the_new_one() {
     }
     assert!(old > 20 && new > 20, "{old} old, {new} new");
 }
+
+#[test]
+fn an_open_removes_nothing_that_a_power_cut_could_bring_back() {
+    for seed in 0..200 {
+        let mut dice = Dice(seed);
+        let disk = MemDisk::default();
+        let log = flushed_log(&disk, 20);
+        let keeper = log.keeper();
+        keeper.adopt(keeper.write_checkpoint(&meta(10), &sections()).unwrap()).unwrap();
+        let written = keeper.write_checkpoint(&meta(15), &sections()).unwrap();
+        // The manifest's new name is in the cache and not on the medium.
+        disk.fail(Fails::SyncDir, 0);
+        assert!(keeper.adopt(written).is_err());
+        disk.heal();
+        drop(log);
+        // The next process opens it, or ends on its way.
+        disk.fail(Fails::Any, dice.roll(12));
+        let _ = Log::open(disk.arc(), &dir(), config());
+        disk.heal();
+        let after = disk.power_cut(&mut dice);
+        let (log, _) = open(&after);
+        let found = log.keeper().load_checkpoint().unwrap_or_else(|fault| panic!("seed {seed}: {fault}"));
+        assert_eq!(found.unwrap().sections, sections());
+    }
+}

@@ -10,7 +10,7 @@ use forebay_model::LogIndex;
 use crate::message::{Fetch, TransferId};
 use crate::output::Fence;
 use crate::peer::PeerId;
-use crate::transfer::{Checked, Missing, Prepared, SourceError};
+use crate::transfer::{Attempt, Checked, Missing, Prepared, SourceError};
 
 /// Posts a completion into the shard's mailbox; the shard then calls `Replica::complete` with it.
 pub type Post = Arc<dyn Fn(Completion) + Send + Sync>;
@@ -34,11 +34,11 @@ pub(crate) enum Done {
     /// Files that a receiver found damaged were read again here.
     SentLookedAt { damage: Option<Fault> },
     /// What is there of an offer was looked up.
-    IncomingLooked { id: TransferId, result: Result<Vec<Missing>, Fault> },
+    IncomingLooked { attempt: Attempt, result: Result<Vec<Missing>, Fault> },
     /// Pieces were written; the file's new length.
-    IncomingWritten { id: TransferId, result: Result<u64, Fault> },
+    IncomingWritten { attempt: Attempt, result: Result<u64, Fault> },
     /// A complete file was checked.
-    IncomingChecked { id: TransferId, result: Result<Checked, Fault> },
+    IncomingChecked { attempt: Attempt, result: Result<Checked, Fault> },
     /// The job panicked.
     Lost,
 }

@@ -182,9 +182,9 @@ impl Replica {
             Done::TransferPrepared { peer, id, result } => self.transfer_prepared(peer, id, result),
             Done::ChunkRead { peer, fetch, result } => self.transfer_chunk_read(peer, fetch, result),
             Done::SentLookedAt { damage } => self.sent_looked_at(damage),
-            Done::IncomingLooked { id, result } => self.incoming_looked(id, result),
-            Done::IncomingWritten { id, result } => self.incoming_written(id, result),
-            Done::IncomingChecked { id, result } => self.incoming_checked(id, result),
+            Done::IncomingLooked { attempt, result } => self.incoming_looked(attempt, result),
+            Done::IncomingWritten { attempt, result } => self.incoming_written(attempt, result),
+            Done::IncomingChecked { attempt, result } => self.incoming_checked(attempt, result),
             Done::Lost => self.fence(Fence::JobLost),
         }
     }

@@ -18,7 +18,7 @@ mod receiver;
 mod sender;
 
 pub(crate) use files::{Checked, Incoming, Missing, SourceError, Sources};
-pub(crate) use receiver::Receiver;
+pub(crate) use receiver::{Attempt, Receiver};
 pub(crate) use sender::{Prepared, Sender};
 
 use bytes::Bytes;

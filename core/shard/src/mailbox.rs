@@ -32,6 +32,10 @@ const ITEM_BYTES_MIN: usize = 256;
 const QUANTUM_BYTES: usize = 64 * 1024;
 /// Work that gathers while a flush is under way, in bytes; above it a turn writes it behind the flush's back.
 const GATHER_BYTES_MAX: usize = 64 * 1024;
+/// Queues that ran empty and keep their memory for the next source...
+const SPARE_QUEUES_MAX: usize = 256;
+/// ...unless they grew beyond so many items.
+const SPARE_ITEMS_MAX: usize = 8;
 /// How often the deadlines of what waits are looked at.
 const EXPIRY_LOOK: Duration = Duration::from_millis(10);
 
@@ -74,6 +78,8 @@ pub struct Mailbox<W, R, C> {
 
 struct State<W, R, C> {
     queues: BTreeMap<Source, VecDeque<Parcel<W>>>,
+    /// Memory of queues that ran empty, for the next ones: most sources have one item at a time.
+    spare: Vec<VecDeque<Parcel<W>>>,
     /// Sources with work, in the order in which they are served.
     ring: VecDeque<Source>,
     held: BTreeSet<Source>,
@@ -130,6 +136,7 @@ impl<W, R, C> Mailbox<W, R, C> {
     pub fn new(wake: Wake) -> Mailbox<W, R, C> {
         let state = State {
             queues: BTreeMap::new(),
+            spare: Vec::new(),
             ring: VecDeque::new(),
             held: BTreeSet::new(),
             items: 0,
@@ -155,7 +162,9 @@ impl<W, R, C> Mailbox<W, R, C> {
             state.count(&parcel);
             // What is no payload may need no flush at all: a heartbeat, a look at offsets.
             let wakes = !state.gathers || parcel.lane == Lane::Free || state.bytes >= GATHER_BYTES_MAX;
-            state.queues.entry(source).or_default().push_back(parcel);
+            let State { queues, spare, .. } = &mut *state;
+            let queue = queues.entry(source).or_insert_with(|| spare.pop().unwrap_or_default());
+            queue.push_back(parcel);
             state.ring_if_new(source);
             state.gathered |= !wakes;
             wakes
@@ -342,10 +351,13 @@ impl<W, R, C> State<W, R, C> {
             self.bytes -= parcel.bytes;
             out.work.push((source, parcel));
         }
-        if queue.is_empty() {
-            self.queues.remove(&source);
-        } else {
+        if !queue.is_empty() {
             self.ring.push_back(source);
+        } else if let Some(queue) = self.queues.remove(&source)
+            && self.spare.len() < SPARE_QUEUES_MAX
+            && queue.capacity() <= SPARE_ITEMS_MAX
+        {
+            self.spare.push(queue);
         }
         taken
     }

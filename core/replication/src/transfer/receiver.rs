@@ -22,15 +22,22 @@ use crate::replica::Replica;
 /// torn every one that came before it.
 const DAMAGED_MAX: u32 = 3;
 
+/// Counts the transfers that were begun here. One that was given up for another leader's and is offered again keeps its
+/// [`TransferId`] and is another attempt: what a job of the first one found says nothing of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Attempt(u64);
+
 /// The transfer under way to here, if there is one.
 #[derive(Default)]
 pub(crate) struct Receiver {
     current: Option<Receiving>,
+    last: Attempt,
     /// A job of this or an earlier transfer is on the disk; the next one waits for it.
     busy: bool,
 }
 
 struct Receiving {
+    attempt: Attempt,
     from: PeerId,
     offer: Offer,
     stage: Stage,
@@ -63,6 +70,28 @@ impl Receiver {
     /// Whether a job of a transfer is on the disk.
     pub(crate) fn is_busy(&self) -> bool {
         self.busy
+    }
+
+    /// Begins to receive what `from` offers, in the place of what was received before.
+    fn begin(&mut self, from: PeerId, offer: Offer) {
+        self.last.0 += 1;
+        self.current = Some(Receiving {
+            attempt: self.last,
+            from,
+            offer,
+            stage: Stage::Look,
+            missing: VecDeque::new(),
+            asked: BTreeMap::new(),
+            arrived: BTreeMap::new(),
+            ask_from: 0,
+            silent_ticks: 0,
+            damaged: None,
+        });
+    }
+
+    /// What is received, if a job of this attempt worked for it.
+    fn of(&mut self, attempt: Attempt) -> Option<&mut Receiving> {
+        self.current.as_mut().filter(|current| current.attempt == attempt)
     }
 }
 
@@ -132,17 +161,7 @@ impl Replica {
             files = offer.files.len(),
             "a checkpoint is being fetched"
         );
-        self.receiver.current = Some(Receiving {
-            from,
-            offer,
-            stage: Stage::Look,
-            missing: VecDeque::new(),
-            asked: BTreeMap::new(),
-            arrived: BTreeMap::new(),
-            ask_from: 0,
-            silent_ticks: 0,
-            damaged: None,
-        });
+        self.receiver.begin(from, offer);
         self.receive_more();
     }
 
@@ -153,24 +172,24 @@ impl Replica {
         if self.receiver.busy {
             return;
         }
-        let id = current.id();
+        let attempt = current.attempt;
         let incoming = Incoming::new(self.node.store().log.keeper(), self.config.shard);
         let job: Box<dyn FnOnce() -> Done + Send> = match current.stage {
             Stage::Look => {
                 let (reader, offer) = (self.node.store().log.reader(), current.offer.clone());
-                Box::new(move || Done::IncomingLooked { id, result: incoming.look(&reader, &offer) })
+                Box::new(move || Done::IncomingLooked { attempt, result: incoming.look(&reader, &offer) })
             }
             Stage::Fetch => {
                 let Some((file, position, pieces)) = current.take_next() else { return };
                 Box::new(move || Done::IncomingWritten {
-                    id,
+                    attempt,
                     result: incoming.write(file.file, position, &pieces),
                 })
             }
             Stage::Check => {
                 let Some(next) = current.missing.front() else { return };
                 let file = next.file;
-                Box::new(move || Done::IncomingChecked { id, result: incoming.check(&file) })
+                Box::new(move || Done::IncomingChecked { attempt, result: incoming.check(&file) })
             }
             Stage::Staged => return,
         };
@@ -229,18 +248,18 @@ impl Replica {
         }
     }
 
-    pub(crate) fn incoming_looked(&mut self, id: TransferId, result: Result<Vec<Missing>, Fault>) {
+    pub(crate) fn incoming_looked(&mut self, attempt: Attempt, result: Result<Vec<Missing>, Fault>) {
         self.receiver.busy = false;
-        if let (Some(current), Some(missing)) = self.received(id, result) {
+        if let (Some(current), Some(missing)) = self.received(attempt, result) {
             current.missing = missing.into();
             current.begin_file();
         }
         self.staged_or_more();
     }
 
-    pub(crate) fn incoming_written(&mut self, id: TransferId, result: Result<u64, Fault>) {
+    pub(crate) fn incoming_written(&mut self, attempt: Attempt, result: Result<u64, Fault>) {
         self.receiver.busy = false;
-        if let (Some(current), Some(end)) = self.received(id, result)
+        if let (Some(current), Some(end)) = self.received(attempt, result)
             && let Some(next) = current.missing.front_mut()
         {
             next.have = end;
@@ -251,10 +270,10 @@ impl Replica {
         self.staged_or_more();
     }
 
-    pub(crate) fn incoming_checked(&mut self, id: TransferId, result: Result<Checked, Fault>) {
+    pub(crate) fn incoming_checked(&mut self, attempt: Attempt, result: Result<Checked, Fault>) {
         self.receiver.busy = false;
         let mut damaged = false;
-        if let (Some(current), Some(checked)) = self.received(id, result) {
+        if let (Some(current), Some(checked)) = self.received(attempt, result) {
             match checked {
                 Checked::Right => drop(current.missing.pop_front()),
                 Checked::Damaged => current.fetch_again(),
@@ -271,14 +290,14 @@ impl Replica {
     /// The transfer that a job worked for, and what it found; a fault ends the transfer.
     fn received<T>(
         &mut self,
-        id: TransferId,
+        attempt: Attempt,
         result: Result<T, Fault>,
     ) -> (Option<&mut Receiving>, Option<T>) {
-        if self.receiver.current.as_ref().is_none_or(|current| current.id() != id) {
+        if self.receiver.of(attempt).is_none() {
             return (None, None);
         }
         match result {
-            Ok(found) => (self.receiver.current.as_mut(), Some(found)),
+            Ok(found) => (self.receiver.of(attempt), Some(found)),
             Err(fault) => {
                 tracing::error!(shard = self.config.shard.0, "a transfer ends: {fault}");
                 self.stop_receiving(AbandonReason::Storage);
@@ -383,17 +402,9 @@ mod tests {
             conf: ConfState::default(),
             files: files.clone(),
         };
-        let mut receiving = Receiving {
-            from: PeerId::first(NodeId(1)).unwrap(),
-            offer,
-            stage: Stage::Check,
-            missing: VecDeque::new(),
-            asked: BTreeMap::new(),
-            arrived: BTreeMap::new(),
-            ask_from: 0,
-            silent_ticks: 0,
-            damaged: None,
-        };
+        let mut receiver = Receiver::default();
+        receiver.begin(PeerId::first(NodeId(1)).unwrap(), offer);
+        let receiving = receiver.current.as_mut().unwrap();
         for first in 1..=9 {
             receiving.missing = VecDeque::from([Missing { file: offered(sidecar(first)), have: 100 }]);
             receiving.fetch_again();
@@ -406,5 +417,26 @@ mod tests {
             receiving.fetch_again();
             assert_eq!(receiving.damaged, Some((sidecar(9), times)));
         }
+    }
+
+    #[test]
+    fn a_job_of_an_earlier_attempt_says_nothing_of_the_same_transfer() {
+        let offer = Offer {
+            transfer: TransferId(7),
+            index: LogIndex(10),
+            term: Term(5),
+            conf: ConfState::default(),
+            files: Vec::new(),
+        };
+        let mut receiver = Receiver::default();
+        let [one, other] = [1, 2].map(|node| PeerId::first(NodeId(node)).unwrap());
+        receiver.begin(one, offer.clone());
+        let first = receiver.last;
+        assert!(receiver.of(first).is_some());
+        receiver.begin(other, Offer { transfer: TransferId(8), ..offer.clone() });
+        assert!(receiver.of(first).is_none());
+        receiver.begin(one, offer);
+        assert!(receiver.of(first).is_none(), "it is looked at anew");
+        assert!(receiver.of(receiver.last).is_some());
     }
 }
