@@ -21,6 +21,8 @@ pub const CHECKPOINT_SECTIONS_MAX: usize = 4096;
 pub const BLOCK_CACHE_BYTES_DEFAULT: usize = 16 * 1024 * 1024;
 /// Reads below this size get memory of their own: the allocator is quick with it.
 pub const READ_BUFFER_BYTES_MIN: usize = 64 * 1024;
+/// Memory of larger reads is a multiple of this, in bytes.
+pub const READ_BUFFER_STEP_BYTES: usize = 16 * 1024;
 /// Memory of finished reads that is kept for the next ones, in bytes, for all shards of a node.
 pub const READ_BUFFERS_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bodies up to this length are read whole once a second slot of them is asked for; longer ones slot by slot, so that a slice

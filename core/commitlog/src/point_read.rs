@@ -82,10 +82,15 @@ impl Start {
         buffers: &Arc<ReadBuffers>,
     ) -> Result<Body, Fault> {
         let len = self.header.body_len as usize;
-        let bytes = if self.body.len() == len {
+        let bytes: Bytes = if self.body.len() == len {
             self.body.into()
         } else {
-            buffers.filled(len, |bytes| fill(segment, position, 0, bytes))?
+            let bytes = buffers.filled(len, |bytes| fill(segment, position, 0, bytes))?;
+            // Read for the second time: a truncation meanwhile, or a medium that is not sure.
+            if !bytes.starts_with(self.prefix()) {
+                return Err(Fault::corrupt(&segment.path, position, "the entry changed while it was read"));
+            }
+            bytes
         };
         Body::parse(bytes).map_err(|error| Fault::corrupt(&segment.path, position, error.to_string()))
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 
-use crate::limits::{READ_BUFFER_BYTES_MIN, READ_BUFFERS_BYTES_MAX};
+use crate::limits::{READ_BUFFER_BYTES_MIN, READ_BUFFER_STEP_BYTES, READ_BUFFERS_BYTES_MAX};
 use crate::lock::lock;
 
 /// Buffers that wait to be used again, at most [`READ_BUFFERS_BYTES_MAX`] bytes of them. Those in use count with whoever
@@ -45,7 +45,7 @@ impl ReadBuffers {
         }
         let memory = self
             .take(len)
-            .unwrap_or_else(|| vec![0; len.next_multiple_of(READ_BUFFER_BYTES_MIN)].into_boxed_slice());
+            .unwrap_or_else(|| vec![0; len.next_multiple_of(READ_BUFFER_STEP_BYTES)].into_boxed_slice());
         let mut buffer = Buffer { memory, len, home: Arc::clone(self) };
         fill(&mut buffer.memory[..len])?;
         Ok(Bytes::from_owner(buffer))
@@ -57,10 +57,10 @@ impl ReadBuffers {
         lock(&self.free).bytes
     }
 
-    /// A buffer that is large enough, and not so large that most of it would lie idle while somebody holds the bytes.
+    /// A buffer that is large enough, and not so large that much of it would lie idle while somebody holds the bytes.
     fn take(&self, len: usize) -> Option<Box<[u8]>> {
         let mut free = lock(&self.free);
-        let at = free.buffers.iter().rposition(|buffer| (len..=2 * len).contains(&buffer.len()))?;
+        let at = free.buffers.iter().rposition(|buffer| (len..=len + len / 4).contains(&buffer.len()))?;
         let buffer = free.buffers.remove(at);
         free.bytes -= buffer.len();
         Some(buffer)
@@ -120,7 +120,7 @@ mod tests {
         assert_ne!(read(&buffers, 100 * KIB, 2).as_ptr(), at);
         assert_eq!(slice, [1; 10][..]);
         drop(slice);
-        assert_eq!(buffers.bytes(), 2 * 128 * KIB);
+        assert_eq!(buffers.bytes(), 2 * 112 * KIB);
         let again = read(&buffers, 90 * KIB, 3);
         assert_eq!((again.as_ptr(), again.len()), (at, 90 * KIB));
         assert!(again.iter().all(|byte| *byte == 3));
@@ -145,6 +145,6 @@ mod tests {
         drop(read(&buffers, 100, 0));
         assert_eq!(buffers.bytes(), 0);
         assert_eq!(buffers.filled(100 * KIB, |_| Err("the disk")), Err("the disk"));
-        assert_eq!(buffers.bytes(), 128 * KIB, "the memory is whole");
+        assert_eq!(buffers.bytes(), 112 * KIB, "the memory is whole");
     }
 }

@@ -96,8 +96,14 @@ fn try_open(
         return Err(Fault::corrupt(&dir.join("manifest"), 0, what));
     }
     // An earlier process may have renamed the manifest and failed to flush its name. What only the one before it names is
-    // removed below, and a power cut could bring that one back.
-    disk.sync_dir(dir).map_err(Fault::io(Action::Flush, dir))?;
+    // removed below, and a power cut could bring that one back. After a fault the name may be known to the cache only.
+    let fenced = has_mark(&**disk, dir)?;
+    if fenced {
+        manifest.sequence += 1;
+        manifest.store(&**disk, dir)?;
+    } else {
+        disk.sync_dir(dir).map_err(Fault::io(Action::Flush, dir))?;
+    }
     if manifest.installing {
         move_in(&**disk, dir, &install_names(&manifest))?;
         manifest.installing = false;
@@ -105,7 +111,6 @@ fn try_open(
         manifest.store(&**disk, dir)?;
     }
     remove_debris(&**disk, dir, &manifest)?;
-    let fenced = has_mark(&**disk, dir)?;
     let (durable_file, record) = DurableFile::open(&**disk, dir)?;
     let left_behind = incoming_files(&**disk, dir, manifest.shard)?.into_iter().collect();
 
@@ -115,9 +120,6 @@ fn try_open(
     let cut = recovery.judge()?;
     recovery.flush(fenced)?;
     if fenced {
-        // Its rename may be known to the cache only.
-        manifest.sequence += 1;
-        manifest.store(&**disk, dir)?;
         remove_mark(&**disk, dir)?;
     }
     let opened = Directory::open(&**disk, dir, manifest.shard, &config.block_cache)?;

@@ -112,7 +112,10 @@ impl Opened {
             Held::Cached(body) => Ok(body.bytes().slice(at..at + len)),
             Held::Whole(body, source) => {
                 let bytes = body.bytes().slice(at..at + len);
-                Ok(source.checked(self.index, &line, at, bytes)?)
+                let bytes = source.checked(self.index, &line, at, bytes)?;
+                // The lesser part of an entry must not keep the rest of it in memory.
+                let is_small = len < body.bytes().len() / 2;
+                Ok(if is_small { Bytes::copy_from_slice(&bytes) } else { bytes })
             }
             Held::Begun(start, source) => {
                 let bytes = start.piece(&source.segment, source.position, at, len, buffers)?;

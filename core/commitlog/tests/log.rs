@@ -89,6 +89,32 @@ fn slots_read_one_after_the_other_are_those_read_alone() {
 }
 
 #[test]
+fn a_reader_of_slots_sees_the_entry_that_took_the_place_of_the_last_one() {
+    let disk = MemDisk::default();
+    let (mut log, _) = open(&disk);
+    // Of one length, with the small slots in other places.
+    let body = |lens: [usize; 3]| {
+        let mut body = forebay_commitlog::BodyBuilder::new(3, 0);
+        for (byte, len) in (0..).zip(lens) {
+            body.push_slot(forebay_commitlog::SlotKind(1), &[&vec![byte; len]]).unwrap();
+        }
+        body.finish()
+    };
+    fill(&mut log, 1, 1..=1);
+    log.append(&[Entry { body: body([30_000, 10, 10]), ..entry(1, 2, 0) }]).unwrap();
+    log.set_tail_bytes_max(0);
+    fill(&mut log, 1, 3..=3);
+    flush(&mut log);
+    let reader = log.reader();
+    let mut slots = reader.slots();
+    assert_eq!(slots.read(LogIndex(2), SlotNumber(1)).unwrap(), [1; 10][..]);
+    log.append(&[Entry { body: body([10, 30_000, 10]), ..entry(2, 2, 0) }]).unwrap();
+    fill(&mut log, 2, 3..=3);
+    assert_eq!(slots.read(LogIndex(2), SlotNumber(1)).unwrap(), [1; 30_000][..]);
+    assert_eq!(slots.read(LogIndex(2), SlotNumber(2)).unwrap(), [2; 10][..]);
+}
+
+#[test]
 fn a_log_can_begin_behind_any_entry() {
     let disk = MemDisk::default();
     let origin = Point { index: LogIndex(5), term: Term(5) };

@@ -67,6 +67,10 @@ impl Writer {
         &self.out
     }
 
+    pub(crate) fn capacity(&self) -> usize {
+        self.out.capacity()
+    }
+
     pub(crate) fn clear(&mut self) {
         self.out.clear();
     }

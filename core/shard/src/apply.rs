@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use forebay_commitlog::{Body, EntryKind};
-use forebay_machine::{Meta, Outcome, decode_commands};
+use forebay_machine::{IndexEntry, Meta, Outcome, decode_commands};
+use forebay_model::limits::PART_BYTES_MAX;
 use forebay_model::publish::Appended;
 use forebay_model::{Refusal, SlotNumber};
 use forebay_replication::{Checkpoint, Committed};
@@ -80,7 +81,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
     /// Carries out what applying meant for this replica.
     fn take_effects(&mut self, body: &Body) {
         let mut effects = std::mem::take(&mut self.effects);
-        let hot: usize = effects.indexed.iter().map(|entry| entry.bytes as usize).sum();
+        let hot = payload_bytes(&effects.indexed);
         let body_bytes = body.bytes().len();
         let mut slots = body.finder();
         for entry in effects.indexed.drain(..) {
@@ -183,6 +184,11 @@ fn decode_turn(body: &Body) -> Result<(TurnHeader, Vec<forebay_machine::Command>
     Ok((header, commands))
 }
 
+/// Bytes of the payloads that lie in the entry itself; the parts of a big one lie in others.
+fn payload_bytes(indexed: &[IndexEntry]) -> usize {
+    indexed.iter().map(|entry| entry.bytes as usize).filter(|bytes| *bytes <= PART_BYTES_MAX).sum()
+}
+
 /// A payload for the hot cache, which counts only its own bytes: where the payloads are the lesser part of their entry (beside
 /// a part of a big one, refused ones, commands) they are copied, so that they do not keep the rest of it in memory.
 fn unpinned(payload: Bytes, hot: usize, body_bytes: usize) -> Bytes {
@@ -216,5 +222,25 @@ mod tests {
         let shared = unpinned(body.slice(..700_000), 700_000, body.len());
         assert_ne!(small.as_ptr(), body.as_ptr());
         assert_eq!(shared.as_ptr(), body.as_ptr());
+    }
+
+    #[test]
+    fn a_big_payload_counts_where_its_parts_lie() {
+        let entry = |bytes: usize| IndexEntry {
+            partition: forebay_model::PartitionId(1),
+            first_offset: forebay_model::Offset(0),
+            count: 1,
+            log_index: forebay_model::LogIndex(1),
+            slot: SlotNumber(1),
+            first_position: 0,
+            bytes: bytes as u32,
+            max_timestamp: forebay_model::Timestamp(-1),
+            earliest_expiry: None,
+            parts: Vec::new(),
+        };
+        assert_eq!(
+            payload_bytes(&[entry(73), entry(PART_BYTES_MAX + 1), entry(PART_BYTES_MAX)]),
+            73 + PART_BYTES_MAX
+        );
     }
 }

@@ -18,6 +18,8 @@ use crate::pending::{Askers, Asking};
 const DRAFT_BYTES_MAX: usize = 4 * MIB;
 /// What a slot costs besides its bytes: its line in the entry's directory.
 const SLOT_BYTES: usize = 16;
+/// Memory for weighing that is kept for the next commands.
+const SCRATCH_BYTES_MAX: usize = 256 * 1024;
 /// The most that an append to one partition takes among the commands...
 const APPEND_BYTES_MAX: usize = 96;
 /// ...besides this much for each part that it names.
@@ -65,7 +67,9 @@ impl<T> Drafts<T> {
         let draft = self.with_room(bytes);
         draft.commands.append(&mut encoded);
         draft.add(commands.len(), Asked { asking, slot: None, bytes, first_part: None });
-        self.scratch = encoded;
+        if encoded.capacity() <= SCRATCH_BYTES_MAX {
+            self.scratch = encoded;
+        }
     }
 
     /// Adds an append together with the slot that it names.

@@ -9,6 +9,9 @@ use forebay_model::{Offset, PartitionId};
 /// What one cached payload costs beside its bytes.
 const OVERHEAD_BYTES: usize = 96;
 
+/// Room of a partition that is never given back, in payloads.
+const ROOM_MIN: usize = 64;
+
 /// Applied payloads, newest kept.
 pub(crate) struct HotCache {
     /// In the order of their offsets.
@@ -45,23 +48,30 @@ impl HotCache {
     /// Adds a payload behind those of its partition; what stood at its offset or behind it is replaced.
     pub(crate) fn insert(&mut self, partition: PartitionId, hot: Hot) {
         let payloads = self.partitions.entry(partition).or_default();
+        let mut is_new = true;
         while let Some(replaced) = payloads.pop_back_if(|last| last.first_offset >= hot.first_offset) {
             self.bytes -= replaced.cost();
+            is_new = false;
         }
         self.bytes += hot.cost();
         payloads.push_back(hot);
-        self.oldest.push_back(partition);
+        if is_new {
+            self.oldest.push_back(partition);
+        }
         while self.bytes > self.bytes_max {
             let Some(partition) = self.oldest.pop_front() else { break };
             self.forget_first(partition);
         }
     }
 
-    /// Of a partition with a replaced payload one more is forgotten than had to be, some time.
     fn forget_first(&mut self, partition: PartitionId) {
         let Some(payloads) = self.partitions.get_mut(&partition) else { return };
         if let Some(first) = payloads.pop_front() {
             self.bytes -= first.cost();
+        }
+        // A burst to one partition leaves it with room for many; it costs no less than payloads do.
+        if payloads.capacity() > ROOM_MIN && payloads.len() < payloads.capacity() / 4 {
+            payloads.shrink_to(payloads.capacity() / 2);
         }
         if payloads.is_empty() {
             self.partitions.remove(&partition);
@@ -160,5 +170,23 @@ mod tests {
             cache.insert(ONE, hot(first / 2, 1, 100));
         }
         assert!(cache.bytes() <= 10_000 && cache.end(ONE) == Some(Offset(500)));
+        assert!(cache.oldest.len() <= 10_000 / OVERHEAD_BYTES);
+    }
+
+    #[test]
+    fn bursts_that_moved_on_leave_little_behind() {
+        let mut cache = HotCache::new(1 << 20);
+        for partition in 0..50 {
+            for first in 0..10_000 {
+                cache.insert(PartitionId(partition), hot(first, 1, 1));
+                // The others trickle on, so that none of them runs empty.
+                let other = PartitionId(first % (partition + 1));
+                let next = cache.end(other).map_or(0, |end| end.0);
+                cache.insert(other, hot(next, 1, 1));
+            }
+        }
+        let room: usize = cache.partitions.values().map(VecDeque::capacity).sum();
+        let held: usize = cache.partitions.values().map(VecDeque::len).sum();
+        assert!(room <= 4 * held + 50 * ROOM_MIN, "room for {room}, {held} held");
     }
 }

@@ -55,6 +55,12 @@ impl CommandList {
         self.encoded.clear();
     }
 
+    /// Memory that it has, in bytes.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.encoded.capacity() + self.body.capacity()
+    }
+
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> usize {

@@ -293,21 +293,23 @@ impl Replica {
         attempt: Attempt,
         result: Result<T, Fault>,
     ) -> (Option<&mut Receiving>, Option<T>) {
-        if self.receiver.of(attempt).is_none() {
-            return (None, None);
-        }
-        match result {
-            Ok(found) => (self.receiver.of(attempt), Some(found)),
-            Err(fault) => {
-                tracing::error!(shard = self.config.shard.0, "a transfer ends: {fault}");
-                self.stop_receiving(AbandonReason::Storage);
-                // A failed write or flush fenced the log, whatever it was for.
-                if let Err(fault) = self.log().check() {
-                    self.fence(Fence::Storage(fault));
-                }
-                (None, None)
+        let fault = match result {
+            Ok(found) => {
+                let current = self.receiver.of(attempt);
+                let found = current.is_some().then_some(found);
+                return (current, found);
             }
+            Err(fault) => fault,
+        };
+        if self.receiver.of(attempt).is_some() {
+            tracing::error!(shard = self.config.shard.0, "a transfer ends: {fault}");
+            self.stop_receiving(AbandonReason::Storage);
         }
+        // A failed write or flush fenced the log, whatever it was for.
+        if let Err(fault) = self.log().check() {
+            self.fence(Fence::Storage(fault));
+        }
+        (None, None)
     }
 
     fn staged_or_more(&mut self) {
