@@ -326,6 +326,8 @@ impl Cluster {
                 let of_node = self.operator.known.iter().filter(|((of, _), _)| *of == node);
                 let highest = of_node.map(|(_, peer)| peer.incarnation()).max().unwrap_or(1);
                 self.machines[node].replace_disk(self.plan.shards(), highest + 1);
+                // What it acknowledged before is gone: until its next incarnation is known, nobody counts media.
+                self.operator.known.retain(|(of, _), _| *of != node);
             }
             Move::Absence => {
                 self.counters.hit("long absences");
