@@ -141,6 +141,7 @@ impl Replica {
                     self.log_mut().flushed(done);
                 }
                 self.persist.flushed();
+                self.hard.commit_durable = self.hard.saved.commit;
                 if self.closing == Closing::Recording {
                     self.closing = Closing::Done;
                     self.outputs.push_back(Output::Closed);

@@ -1,9 +1,11 @@
 //! Changing who belongs to the group, and who leads it.
 
 use forebay_model::LogIndex;
+use raft::eraftpb::{Message, MessageType};
 use raft::{ProgressState, StateRole};
 
 use crate::conf::{Change, ChangeRefused, Membership, PROMOTE_LAG_ENTRIES_MAX};
+use crate::message::PeerMessage;
 use crate::output::Dropped;
 use crate::peer::PeerId;
 use crate::replica::Replica;
@@ -47,6 +49,7 @@ impl Replica {
             Change::AddLearner(peer) if !self.conf().spent.allows(peer) => return Err(ChangeRefused::Spent),
             Change::Promote(peer) if !self.is_caught_up(peer) => return Err(ChangeRefused::LearnerBehind),
             _ if self.node.raft.has_pending_conf() => return Err(ChangeRefused::Busy),
+            _ if !self.last_change_is_known(&membership) => return Err(ChangeRefused::Busy),
             _ => {}
         }
         let change = change.to_raft(&membership);
@@ -55,6 +58,54 @@ impl Replica {
             Some(Err(_)) => Err(ChangeRefused::NotReady),
             None => Err(ChangeRefused::Fenced),
         }
+    }
+
+    /// Whether most voters know for good that the last change is committed. The library takes a change up when it is applied, not
+    /// when it is in the log: a voter that has it in its log and does not know it committed campaigns among the voters
+    /// before it. One change behind, any majority of those meets any majority of these; two changes behind it may not.
+    /// So before the next change most voters know the last one, and they refuse their votes to whoever does not
+    /// (`refuses_vote`). See docs/adr/0008.
+    fn last_change_is_known(&self, membership: &Membership) -> bool {
+        let raft = &self.node.raft;
+        // All changes before this leader's term count as made by its first entry.
+        let own_first = self.own_first.map_or(LogIndex(0), |(_, index)| index);
+        let last = self.confs.keys().next_back().copied().unwrap_or_default().max(own_first);
+        let knows = |peer: &PeerId| match *peer == self.config.peer {
+            true => self.hard.commit_durable >= last,
+            false => raft.prs().get(peer.raft()).is_some_and(|known| known.committed_index >= last.0),
+        };
+        2 * membership.voters.iter().filter(|peer| knows(peer)).count() > membership.voters.len()
+    }
+
+    /// Whether a candidate may campaign among voters of long ago: it does not know of the last change that is committed here.
+    pub(crate) fn refuses_vote(&self, request: &Message) -> bool {
+        let committed = self.committed_index();
+        // What is committed and not handed out may have a change in it.
+        let known = if self.handed < committed {
+            committed
+        } else {
+            self.confs.keys().next_back().copied().unwrap_or_default()
+        };
+        request.term >= self.node.raft.term && request.commit < known.0
+    }
+
+    /// Refuses a vote as the library does, and tells the candidate what is committed here: it takes it over if its log has it.
+    pub(crate) fn refuse_vote(&self, request: &Message) {
+        let Some(to) = PeerId::from_raft(request.from) else { return };
+        let (commit, commit_term) = self.node.raft.raft_log.commit_info();
+        let mut refusal = Message::default();
+        let (kind, term) = match request.get_msg_type() {
+            // A candidate is in the term before the one that it asks for.
+            MessageType::MsgRequestPreVote => (MessageType::MsgRequestPreVoteResponse, request.term - 1),
+            _ => (MessageType::MsgRequestVoteResponse, request.term),
+        };
+        refusal.set_msg_type(kind);
+        refusal.from = self.config.peer.raft();
+        refusal.to = request.from;
+        refusal.term = term.max(self.node.raft.term);
+        refusal.reject = true;
+        (refusal.commit, refusal.commit_term) = (commit, commit_term);
+        self.send(to, PeerMessage::Raft(refusal));
     }
 
     /// Whether a learner can be counted on. Its vote may be needed for the very next entry, so it needs no checkpoint to get

@@ -305,7 +305,12 @@ impl Found {
             identity,
             hard_file: Arc::new(hard_file),
             replay_to: hard.commit,
-            hard: Hard { saved: hard.clone(), now: hard, commit_wanted: LogIndex(0) },
+            hard: Hard {
+                commit_durable: hard.commit,
+                saved: hard.clone(),
+                now: hard,
+                commit_wanted: LogIndex(0),
+            },
             persist: Persist::default(),
             background: Background::default(),
             sender: Sender::new(life),

@@ -120,6 +120,14 @@ pub struct TailLost {
 pub enum Fence {
     /// A write, flush or read failed or found damage. The first one; names the file.
     Storage(forebay_commitlog::Fault),
+    /// The log ends before what this replica acknowledged: its medium lost what was flushed, in the window above the recorded
+    /// durable index, where damage passes for an unfinished write (`docs/formats/segment.md`).
+    TailLost {
+        /// What a leader counts on.
+        acknowledged: LogIndex,
+        /// What is here.
+        last: LogIndex,
+    },
     /// The Raft library found an invariant broken; its own words.
     Raft(String),
     /// Our own invariant does not hold: a bug of this binary, never a fault of a client.
@@ -134,6 +142,11 @@ impl fmt::Display for Fence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Fence::Storage(fault) => fault.fmt(f),
+            Fence::TailLost { acknowledged, last } => write!(
+                f,
+                "this replica acknowledged entries up to {acknowledged} and has none behind {last}: its disk lost what was \
+                 flushed; replace the replica by its next incarnation"
+            ),
             Fence::Raft(words) => write!(f, "the consensus library stopped: {words}"),
             Fence::Invariant(words) => write!(f, "the replica stopped: {words}"),
             Fence::JobLost => f.write_str("a background job of the log ended without a result"),

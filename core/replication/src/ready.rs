@@ -2,7 +2,7 @@
 
 use forebay_commitlog::{self as commitlog, AppendError, Body};
 use forebay_model::{LogIndex, Term};
-use raft::eraftpb::{self, Message};
+use raft::eraftpb::{self, Message, MessageType};
 use raft::{GetEntriesContext, Ready, StateRole};
 
 use crate::append;
@@ -161,11 +161,16 @@ impl Replica {
         let mut committed = Vec::with_capacity(entries.len());
         let mut changed = false;
         for entry in entries {
-            if entry::kind(&entry) == EntryKind::ConfChange {
-                changed = true;
-                if self.change_conf(&entry).is_none() {
-                    return;
+            match entry::kind(&entry) {
+                EntryKind::ConfChange => {
+                    changed = true;
+                    if self.change_conf(&entry).is_none() {
+                        return;
+                    }
                 }
+                // The leader counts who knows for good what came before it: see `last_change_is_known`.
+                EntryKind::Noop => self.hard.commit_wanted = LogIndex(entry.index),
+                EntryKind::Normal | EntryKind::Seal => {}
             }
             let entry = entry::to_log(entry).and_then(|entry| Ok((Body::parse(entry.body.clone())?, entry)));
             let (body, entry) = match entry {
@@ -253,10 +258,19 @@ impl Replica {
         for message in messages {
             self.note_snapshot_sent(&message);
             let Some(to) = PeerId::from_raft(message.to) else { continue };
-            for message in append::split(message) {
+            for message in append::split(self.with_durable_commit(message)) {
                 self.send(to, PeerMessage::Raft(message));
             }
         }
+    }
+
+    /// An answer to a leader tells what this replica will know to be committed after a power cut, too.
+    fn with_durable_commit(&self, mut message: Message) -> Message {
+        let kind = message.get_msg_type();
+        if matches!(kind, MessageType::MsgAppendResponse | MessageType::MsgHeartbeatResponse) {
+            message.commit = message.commit.min(self.hard.commit_durable.0);
+        }
+        message
     }
 
     pub(crate) fn send(&self, to: PeerId, message: PeerMessage) {

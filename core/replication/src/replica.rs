@@ -81,8 +81,10 @@ pub(crate) struct Hard {
     pub(crate) now: HardState,
     /// What a flush under way or the file has of term, vote and commit.
     pub(crate) saved: HardState,
-    /// A commit that must be on the medium although no term or vote changed: it changed the membership.
+    /// A commit that must be on the medium although no term or vote changed: it changed the membership, or the leader.
     pub(crate) commit_wanted: LogIndex,
+    /// The commit that is on the medium.
+    pub(crate) commit_durable: LogIndex,
 }
 
 /// What an async shard, or an idle one, flushes on its own.

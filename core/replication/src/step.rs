@@ -3,10 +3,12 @@
 
 use bytes::Bytes;
 use forebay_env::Monotonic;
+use forebay_model::LogIndex;
 use raft::eraftpb::{Message, MessageType};
 
 use crate::entry;
 use crate::message::{Envelope, PeerMessage};
+use crate::output::Fence;
 use crate::replica::{Closing, Replica};
 use crate::wire;
 
@@ -53,8 +55,17 @@ impl Replica {
             tracing::warn!(shard = self.config.shard.0, from = message.from, "{kind:?} is dropped: {reason}");
             return;
         }
-        if message.get_msg_type() == MessageType::MsgSnapshot {
-            return self.step_snapshot(message);
+        // A heartbeat speaks of what is committed and was acknowledged from here, of no more.
+        let (commit, last) = (LogIndex(message.commit), self.last_index());
+        match message.get_msg_type() {
+            MessageType::MsgHeartbeat if message.term >= self.node.raft.term && commit > last => {
+                return self.fence(Fence::TailLost { acknowledged: commit, last });
+            }
+            MessageType::MsgSnapshot => return self.step_snapshot(message),
+            MessageType::MsgRequestVote | MessageType::MsgRequestPreVote if self.refuses_vote(&message) => {
+                return self.refuse_vote(&message);
+            }
+            _ => {}
         }
         // Errors are remarks: a peer that is no longer one, a proposal that is not ours to take.
         let _ = self.with_raft(|node| node.step(message));

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use forebay_model::NodeId;
-use forebay_replication::{Bootstrap, Dropped, Fence, OpenError, PeerId, Role, ShardClass};
+use forebay_replication::{
+    Bootstrap, Dropped, Envelope, Fence, OpenError, PeerId, PeerMessage, Role, ShardClass, wire,
+};
+use raft::eraftpb::{Message, MessageType};
 
 use crate::harness::{Fail, World, peer};
 
@@ -79,15 +82,12 @@ fn a_fence_ends_a_clean_stop_that_was_under_way() {
 }
 
 #[test]
-fn a_broken_invariant_of_the_library_fences() {
-    use forebay_replication::{Envelope, PeerMessage, wire};
-    use raft::eraftpb::{Message, MessageType};
+fn a_leader_that_believes_in_acknowledgements_which_are_lost_fences_with_both_ends() {
     let mut world = World::new(12, 3, ShardClass::Sync);
     let leader = world.wait_for_leader();
     world.commit_one();
     world.wait_until_equal();
     let follower = (1..=3).find(|id| *id != leader).unwrap();
-    // A leader that believes in acknowledgements which this follower lost.
     let mut message = Message::default();
     message.set_msg_type(MessageType::MsgHeartbeat);
     let Role::Leader { term, .. } = world.node(leader).role else { unreachable!() };
@@ -97,7 +97,9 @@ fn a_broken_invariant_of_the_library_fences() {
     let now = forebay_env::Monotonic(0);
     world.replica(follower).step(now, wire::encode(&envelope).into());
     world.poll(follower);
-    assert!(matches!(world.node(follower).fenced, Some(Fence::Raft(_))), "{:?}", world.node(follower).fenced);
+    let fenced = world.node(follower).fenced.clone();
+    let Some(Fence::TailLost { acknowledged, last }) = fenced else { panic!("{fenced:?}") };
+    assert!(acknowledged.0 == 1 << 40 && last < acknowledged);
     // The other two are a majority.
     for _ in 0..5 {
         world.commit_one();

@@ -161,7 +161,24 @@ fn an_id_that_left_the_group_never_comes_back() {
     world.pass(Duration::from_millis(50));
     assert_eq!(again(&mut world), Err(ChangeRefused::Spent));
     let next = peer(gone).next_incarnation().unwrap();
-    assert_eq!(world.replica(4).change_membership(Change::AddLearner(next)), Ok(()));
+    world.until("the leader's own entry is known", |world| {
+        world.replica(4).change_membership(Change::AddLearner(next)) == Ok(())
+    });
+}
+
+#[test]
+fn a_change_waits_until_most_voters_know_for_good_that_the_last_one_is_committed() {
+    let mut world = World::new(28, 3, ShardClass::Sync);
+    let leader = world.wait_for_leader();
+    world.wait_until_equal();
+    let learners = |world: &mut World| world.replica(leader).membership().learners;
+    let ask = |world: &mut World, id| world.replica(leader).change_membership(Change::AddLearner(peer(id)));
+    world.until("the leader's own entry is known", |world| ask(world, 4) == Ok(()));
+    world.poll(leader);
+    world.until("the change is applied", |world| learners(world).contains(&peer(4)));
+    // The others have it in their logs, and nobody has told them that it is committed.
+    assert_eq!(ask(&mut world, 5), Err(ChangeRefused::Busy));
+    world.until("it is known", |world| ask(world, 5) == Ok(()));
 }
 
 #[test]
