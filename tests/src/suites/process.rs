@@ -49,7 +49,9 @@ fn screen_after_a_crash(context: &mut Context) -> Outcome {
     const BATCHES: u64 = 40;
     let console = port::free();
     let listen = format!("http=127.0.0.1:{console}");
-    let mut broker = Broker::start_with(context.kind, &["--listen", &listen], &[])?;
+    // A disk with little room left is not ready either, and that is not what is asked here.
+    let flags = ["--listen", &listen, "--disk-reserve", "1MiB", "--disk-slow-at", "100%"];
+    let mut broker = Broker::start_with(context.kind, &flags, &[])?;
     let address = broker.address().to_string();
     for batch in 0..BATCHES {
         let mut kcat = Command::new("kcat");
