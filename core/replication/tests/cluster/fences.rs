@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use forebay_model::NodeId;
-use forebay_replication::{
-    Bootstrap, Dropped, Envelope, Fence, OpenError, PeerId, PeerMessage, Role, ShardClass, wire,
-};
+use forebay_replication::{Bootstrap, Dropped, Fence, OpenError, PeerId, Role, ShardClass};
 use raft::eraftpb::{Message, MessageType};
 
 use crate::harness::{Fail, World, peer};
@@ -93,10 +91,7 @@ fn a_leader_that_believes_in_acknowledgements_which_are_lost_fences_with_both_en
     let Role::Leader { term, .. } = world.node(leader).role else { unreachable!() };
     message.term = term.0;
     message.commit = 1 << 40;
-    let envelope = Envelope { from: peer(leader), to: peer(follower), message: PeerMessage::Raft(message) };
-    let now = forebay_env::Monotonic(0);
-    world.replica(follower).step(now, wire::encode(&envelope).into());
-    world.poll(follower);
+    world.send(leader, follower, message);
     let fenced = world.node(follower).fenced.clone();
     let Some(Fence::TailLost { acknowledged, last }) = fenced else { panic!("{fenced:?}") };
     assert!(acknowledged.0 == 1 << 40 && last < acknowledged);

@@ -182,6 +182,39 @@ fn a_change_waits_until_most_voters_know_for_good_that_the_last_one_is_committed
 }
 
 #[test]
+fn a_candidate_that_does_not_know_a_change_is_told_of_it_instead_of_getting_a_vote() {
+    let mut world = World::new(29, 3, ShardClass::Sync);
+    let leader = world.wait_for_leader();
+    world.wait_until_equal();
+    let mut others = (1..=3).filter(|id| *id != leader);
+    let (knows, lags) = (others.next().unwrap(), others.next().unwrap());
+    world.until("the leader's own entry is known", |world| {
+        world.replica(leader).change_membership(Change::AddLearner(peer(4))) == Ok(())
+    });
+    world.poll(leader);
+    // Both of the others have it in their logs. One of them does not hear any more that it is committed, and the leader dies.
+    while world.replica(lags).last_index() < world.replica(leader).last_index() {
+        assert!(world.step());
+    }
+    world.node(lags).cut_off = true;
+    let learns = |world: &mut World, id| world.replica(id).membership().learners.contains(&peer(4));
+    world.until("the change is known", |world| learns(world, knows));
+    world.kill(leader);
+    world.node(lags).cut_off = false;
+    assert!(!learns(&mut world, lags));
+    // Only the one's clock runs that lags. Its log is as long, and the other heard the leader a moment ago: the library would
+    // not even answer.
+    for _ in 0..100 {
+        world.pass_on(lags, Duration::from_millis(20));
+        world.settle();
+    }
+    assert_eq!(world.leader(), None);
+    assert!(learns(&mut world, lags), "the candidate takes the commit over");
+    world.commit_one();
+    world.check_confirmed();
+}
+
+#[test]
 fn a_blank_disk_under_an_id_that_voted_elects_nobody() {
     let mut world = World::new(27, 3, ShardClass::Sync);
     let leader = world.wait_for_leader();

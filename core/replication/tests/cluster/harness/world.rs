@@ -11,9 +11,11 @@ use forebay_commitlog::{Body, SlotKind};
 use forebay_env::{Clock, Env, IoClass};
 use forebay_model::{LogIndex, NodeId, ShardId, Term};
 use forebay_replication::{
-    Bootstrap, CheckpointRequest, Committed, Completion, Dropped, EntryKind, Fence, Membership, OpenError,
-    Output, PeerId, ReadToken, Recovered, Replica, ReplicaConfig, Role, ShardClass,
+    Bootstrap, CheckpointRequest, Committed, Completion, Dropped, EntryKind, Envelope, Fence, Membership,
+    OpenError, Output, PeerId, PeerMessage, ReadToken, Recovered, Replica, ReplicaConfig, Role, ShardClass,
+    wire,
 };
+use raft::eraftpb::Message;
 
 use super::disk::MemDisk;
 use super::parts::{Jobs, Now, Seeded, Wires};
@@ -282,6 +284,22 @@ impl World {
         }
         self.poll(id);
         Ok(term)
+    }
+
+    /// Hands a replica a message of the library, as if another had sent it.
+    pub fn send(&mut self, from: u64, to: u64, message: Message) {
+        let envelope = Envelope { from: peer(from), to: peer(to), message: PeerMessage::Raft(message) };
+        let now = self.clock.monotonic();
+        self.replica(to).step(now, wire::encode(&envelope).into());
+        self.poll(to);
+    }
+
+    /// Lets time pass on one machine alone.
+    pub fn pass_on(&mut self, id: u64, time: Duration) {
+        self.clock.0.fetch_add(time.as_nanos() as u64, Ordering::Relaxed);
+        let now = self.clock.monotonic();
+        self.replica(id).tick(now);
+        self.poll(id);
     }
 
     /// Lets time pass everywhere.
