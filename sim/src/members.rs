@@ -244,7 +244,10 @@ impl Cluster {
             desired.len() == self.operator.wanted.len()
                 && self.leader_view(shard).is_some_and(|(_, view)| {
                     let members = view.members;
-                    members.voters == desired && members.learners.is_empty() && !members.is_joint()
+                    view.settled
+                        && members.voters == desired
+                        && members.learners.is_empty()
+                        && !members.is_joint()
                 })
         };
         self.operator.wanted.iter().all(speaks) && (0..self.plan.shards()).all(right)
@@ -384,7 +387,7 @@ mod tests {
             learners: learners.iter().copied().collect(),
             ..Membership::default()
         };
-        MembersView { replica: leader, leads: true, members, progress: Vec::new() }
+        MembersView { replica: leader, leads: true, members, settled: true, progress: Vec::new() }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use forebay_env::{Disk, File};
 use forebay_model::{LogIndex, ShardId};
@@ -159,6 +159,8 @@ pub(crate) struct Files {
     directory: Mutex<Arc<Directory>>,
     /// Incoming files of which earlier processes wrote a part, or all.
     pub(crate) left_behind: Mutex<BTreeSet<FileName>>,
+    /// Segments that somebody counts on, by whoever still does.
+    pub(crate) counted_on: Mutex<Vec<Weak<[SegmentId]>>>,
     /// One merge, rewrite or switch at a time; never taken by the shard's thread.
     pub(crate) housekeeping: Mutex<()>,
 }
@@ -197,6 +199,7 @@ impl Files {
             read_buffers,
             directory: Mutex::new(Arc::new(directory)),
             left_behind: Mutex::new(left_behind),
+            counted_on: Mutex::default(),
             housekeeping: Mutex::new(()),
         }
     }

@@ -119,7 +119,7 @@ pub use log::{Log, Unavailable};
 pub use manifest::Manifest;
 pub use read_buffers::ReadBuffers;
 pub use reader::{Located, ReadError, Reader, SegmentInfo};
-pub use reclaim::{Held, ReclaimError, Replaced};
+pub use reclaim::{CountedOn, Held, ReclaimError, Replaced};
 pub use recover::{Cut, Recovered};
 pub use rewrite::{Judge, Liveness};
 pub use scrub::{Scrub, ScrubProgress};

@@ -36,6 +36,8 @@ pub enum ReclaimError {
         /// Nothing above this may be reclaimed.
         free_up_to: LogIndex,
     },
+    /// An install counts on the segment.
+    CountedOn(SegmentId),
     /// The survivors name an index entry whose slot they drop: an error of the caller.
     Orphan(crate::IndexEntry),
     /// The replacement is no later generation of the segment it replaces.
@@ -56,6 +58,7 @@ impl fmt::Display for ReclaimError {
             ReclaimError::Needed { id, free_up_to } => {
                 write!(f, "segment {id} is needed: nothing above entry {free_up_to} is free")
             }
+            ReclaimError::CountedOn(id) => write!(f, "an install counts on segment {id}"),
             ReclaimError::Orphan(entry) => {
                 write!(f, "an index entry survives, but not slot {} of entry {}", entry.slot, entry.log_index)
             }
@@ -90,7 +93,28 @@ impl From<Fault> for ReclaimError {
     }
 }
 
+/// Segments that are neither unlinked nor replaced as long as this lives.
+#[derive(Clone, Debug)]
+pub struct CountedOn(#[expect(dead_code, reason = "it is held, not read")] Arc<[SegmentId]>);
+
 impl Keeper {
+    /// Keeps segments where they are, as far as they are here, for an install that does not bring them.
+    #[must_use]
+    pub fn count_on(&self, ids: Vec<SegmentId>) -> CountedOn {
+        let files = &self.files;
+        // Whoever is about to take one away has done so before the caller looks what is here.
+        let _one_at_a_time = lock(&files.housekeeping);
+        let ids: Arc<[SegmentId]> = ids.into();
+        lock(&files.counted_on).push(Arc::downgrade(&ids));
+        CountedOn(ids)
+    }
+
+    fn is_counted_on(&self, id: SegmentId) -> bool {
+        let mut counted_on = lock(&self.files.counted_on);
+        counted_on.retain(|ids| ids.strong_count() > 0);
+        counted_on.iter().filter_map(std::sync::Weak::upgrade).any(|ids| ids.contains(&id))
+    }
+
     /// Removes segments that hold nothing alive, with their sidecars; answers how many bytes that frees. All or none:
     /// refused when one of them is needed or unknown.
     pub fn unlink(&self, ids: &[SegmentId]) -> Result<u64, ReclaimError> {
@@ -170,6 +194,9 @@ impl Keeper {
         let free_up_to = self.files.floor().min(replay);
         if sidecar.summary().last.index > free_up_to {
             return Err(ReclaimError::Needed { id, free_up_to });
+        }
+        if self.is_counted_on(id) {
+            return Err(ReclaimError::CountedOn(id));
         }
         // The manifest lists segments without a hole, and only a listed one can stop counting.
         match view.first_without_sidecar(sidecar.summary().last.index) {

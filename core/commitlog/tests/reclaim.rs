@@ -239,6 +239,23 @@ fn what_is_needed_is_never_reclaimed() {
 }
 
 #[test]
+fn what_an_install_counts_on_stays() {
+    let disk = MemDisk::default();
+    let log = grown(&disk, 3, 1, false);
+    let keeper = log.keeper();
+    let counted_on = keeper.count_on(vec![id(1, 0), id(12, 0)]);
+    assert!(matches!(keeper.unlink(&[id(1, 0)]), Err(ReclaimError::CountedOn(found)) if found == id(1, 0)));
+    assert!(matches!(keeper.check_free(id(12, 0)), Err(ReclaimError::CountedOn(_))));
+    keeper.check_free(id(23, 0)).unwrap();
+    let again = keeper.count_on(vec![id(12, 0)]);
+    drop(counted_on);
+    keeper.unlink(&[id(1, 0)]).unwrap();
+    assert!(matches!(keeper.unlink(&[id(12, 0)]), Err(ReclaimError::CountedOn(_))));
+    drop(again);
+    keeper.unlink(&[id(12, 0)]).unwrap();
+}
+
+#[test]
 fn a_segment_behind_one_without_a_sidecar_waits_for_it() {
     let disk = MemDisk::default();
     let (mut log, _) = open(&disk);

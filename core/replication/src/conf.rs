@@ -70,7 +70,8 @@ pub enum ChangeRefused {
     NotLeader,
     /// The leader's own first entry is not applied yet.
     NotReady,
-    /// The change before is not applied yet, or leadership is being handed over: one at a time.
+    /// The change before is not applied yet, or not known for good to most voters, or leadership is being handed over: one at a
+    /// time.
     Busy,
     /// The learner lags too far behind to be counted on.
     LearnerBehind,
@@ -84,6 +85,9 @@ pub enum ChangeRefused {
     /// The shard is fenced.
     Fenced,
 }
+
+/// How far a candidate's commit may be raised in one step, in entries: the library reads them all at once.
+pub(crate) const COMMIT_AT_ONCE_ENTRIES_MAX: u64 = 16;
 
 /// How far a learner may lag and still be promoted, in entries.
 pub const PROMOTE_LAG_ENTRIES_MAX: u64 = 1000;

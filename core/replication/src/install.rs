@@ -6,11 +6,11 @@ use raft::eraftpb::{Message, Snapshot};
 
 use crate::checkpoint::Checkpoints;
 use crate::conf::Membership;
-use crate::message::{AbandonReason, FileId, PeerMessage};
+use crate::message::{AbandonReason, PeerMessage};
 use crate::output::{Checkpoint, Fence, Output};
 use crate::peer::PeerId;
 use crate::replica::Replica;
-use crate::transfer::transfer_of;
+use crate::transfer::{Staged, transfer_of};
 use crate::wire;
 
 impl Replica {
@@ -53,7 +53,7 @@ impl Replica {
 
     fn try_install(&mut self, snapshot: &Snapshot) -> Result<(), Fence> {
         let missing = || Fence::Invariant("a snapshot was stepped without its files".into());
-        let offer = self.installing.take().ok_or_else(missing)?;
+        let Staged { offer, here: _here } = self.installing.take().ok_or_else(missing)?;
         let members = Membership::of(snapshot.get_metadata().get_conf_state());
         if !self.knows_the_group() && !members.learners.contains(&self.config.peer) {
             return Err(Fence::Invariant(format!(
@@ -62,7 +62,7 @@ impl Replica {
             )));
         }
         let segments: Vec<SegmentId> =
-            offer.files.iter().filter_map(|offered| self.segment_of(offered.file)).collect();
+            offer.files.iter().filter_map(|offered| offered.file.segment(self.config.shard)).collect();
         self.log_mut().install(offer.index, &segments).map_err(|error| match error {
             InstallError::Fault(fault) => Fence::Storage(fault),
             error => Fence::Invariant(error.to_string()),
@@ -83,20 +83,13 @@ impl Replica {
         })?;
         self.confs = [(index, conf)].into();
         (self.handed, self.applied) = (index, index);
+        // A change of the membership may be among what it covers: leaders count who knows it for good.
+        self.hard.commit_wanted = index;
         self.unapplied.clear();
         self.unapplied_bytes = 0;
         let sections = checkpoint.sections.into_iter().map(|section| (section.kind, section.bytes)).collect();
         self.outputs.push_back(Output::Install(Checkpoint { index, term: checkpoint.meta.term, sections }));
         self.outputs.push_back(Output::Membership(self.membership()));
         Ok(())
-    }
-
-    fn segment_of(&self, file: FileId) -> Option<SegmentId> {
-        match file {
-            FileId::Segment { first, generation } => {
-                Some(SegmentId { shard: self.config.shard, first, generation })
-            }
-            FileId::Sidecar { .. } | FileId::Checkpoint { .. } => None,
-        }
     }
 }

@@ -10,7 +10,7 @@ use forebay_model::LogIndex;
 use crate::message::{Fetch, TransferId};
 use crate::output::Fence;
 use crate::peer::PeerId;
-use crate::transfer::{Attempt, Checked, Missing, Prepared, SourceError};
+use crate::transfer::{Attempt, Checked, Looked, Prepared, SourceError};
 
 /// Posts a completion into the shard's mailbox; the shard then calls `Replica::complete` with it.
 pub type Post = Arc<dyn Fn(Completion) + Send + Sync>;
@@ -34,7 +34,7 @@ pub(crate) enum Done {
     /// Files that a receiver found damaged were read again here.
     SentLookedAt { damage: Option<Fault> },
     /// What is there of an offer was looked up.
-    IncomingLooked { attempt: Attempt, result: Result<Vec<Missing>, Fault> },
+    IncomingLooked { attempt: Attempt, result: Result<Looked, Fault> },
     /// Pieces were written; the file's new length.
     IncomingWritten { attempt: Attempt, result: Result<u64, Fault> },
     /// A complete file was checked.

@@ -4,7 +4,7 @@ use forebay_model::LogIndex;
 use raft::eraftpb::{Message, MessageType};
 use raft::{ProgressState, StateRole};
 
-use crate::conf::{Change, ChangeRefused, Membership, PROMOTE_LAG_ENTRIES_MAX};
+use crate::conf::{COMMIT_AT_ONCE_ENTRIES_MAX, Change, ChangeRefused, Membership, PROMOTE_LAG_ENTRIES_MAX};
 use crate::message::PeerMessage;
 use crate::output::Dropped;
 use crate::peer::PeerId;
@@ -49,7 +49,7 @@ impl Replica {
             Change::AddLearner(peer) if !self.conf().spent.allows(peer) => return Err(ChangeRefused::Spent),
             Change::Promote(peer) if !self.is_caught_up(peer) => return Err(ChangeRefused::LearnerBehind),
             _ if self.node.raft.has_pending_conf() => return Err(ChangeRefused::Busy),
-            _ if !self.last_change_is_known(&membership) => return Err(ChangeRefused::Busy),
+            _ if !self.is_last_change_known() => return Err(ChangeRefused::Busy),
             _ => {}
         }
         let change = change.to_raft(&membership);
@@ -60,13 +60,20 @@ impl Replica {
         }
     }
 
-    /// Whether most voters know for good that the last change is committed. The library takes a change up when it is applied, not
+    /// Whether most voters know for good that the last change of the membership is committed; false where this replica does not
+    /// lead. Until then whoever takes this leader's place may count the members before it, so a voter that was removed is
+    /// still needed like any other. The library takes a change up when it is applied, not
     /// when it is in the log: a voter that has it in its log and does not know it committed campaigns among the voters
     /// before it. One change behind, any majority of those meets any majority of these; two changes behind it may not.
     /// So before the next change most voters know the last one, and they refuse their votes to whoever does not
     /// (`refuses_vote`). See docs/adr/0008.
-    fn last_change_is_known(&self, membership: &Membership) -> bool {
+    #[must_use]
+    pub fn is_last_change_known(&self) -> bool {
         let raft = &self.node.raft;
+        if raft.state != StateRole::Leader {
+            return false;
+        }
+        let membership = self.membership();
         // All changes before this leader's term count as made by its first entry.
         let own_first = self.own_first.map_or(LogIndex(0), |(_, index)| index);
         let last = self.confs.keys().next_back().copied().unwrap_or_default().max(own_first);
@@ -90,9 +97,11 @@ impl Replica {
     }
 
     /// Refuses a vote as the library does, and tells the candidate what is committed here: it takes it over if its log has it.
-    pub(crate) fn refuse_vote(&self, request: &Message) {
+    pub(crate) fn refuse_vote(&mut self, request: &Message) {
         let Some(to) = PeerId::from_raft(request.from) else { return };
-        let (commit, commit_term) = self.node.raft.raft_log.commit_info();
+        let Some((commit, commit_term)) = self.with_raft(|node| node.raft.raft_log.commit_info()) else {
+            return;
+        };
         let mut refusal = Message::default();
         let (kind, term) = match request.get_msg_type() {
             // A candidate is in the term before the one that it asks for.
@@ -106,6 +115,23 @@ impl Replica {
         refusal.reject = true;
         (refusal.commit, refusal.commit_term) = (commit, commit_term);
         self.send(to, PeerMessage::Raft(refusal));
+    }
+
+    /// Takes over what a voter says is committed, and campaigns no more for now, when that is far ahead of what is known here: the
+    /// library would read all of it at once to look for a change of the membership.
+    pub(crate) fn learn_far_commit(&mut self, message: &Message) {
+        let (commit, term) = (message.commit, message.commit_term);
+        let far = self.committed_index().0.saturating_add(COMMIT_AT_ONCE_ENTRIES_MAX);
+        let campaigns = matches!(self.node.raft.state, StateRole::Candidate | StateRole::PreCandidate);
+        if !campaigns || commit <= far || term == 0 {
+            return;
+        }
+        self.with_raft(|node| {
+            if node.raft.raft_log.maybe_commit(commit, term) {
+                let term = node.raft.term;
+                node.raft.become_follower(term, raft::INVALID_ID);
+            }
+        });
     }
 
     /// Whether a learner can be counted on. Its vote may be needed for the very next entry, so it needs no checkpoint to get

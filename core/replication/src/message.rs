@@ -1,8 +1,8 @@
 //! What replicas of a shard say to each other.
 
 use bytes::Bytes;
-use forebay_commitlog::Generation;
-use forebay_model::{LogIndex, Term};
+use forebay_commitlog::{Generation, SegmentId};
+use forebay_model::{LogIndex, ShardId, Term};
 use raft::eraftpb::{ConfState, Message};
 
 use crate::peer::PeerId;
@@ -61,6 +61,16 @@ pub enum FileId {
         /// The last index it covers.
         index: LogIndex,
     },
+}
+
+impl FileId {
+    /// The segment that this is, in a shard.
+    pub(crate) fn segment(self, shard: ShardId) -> Option<SegmentId> {
+        match self {
+            FileId::Segment { first, generation } => Some(SegmentId { shard, first, generation }),
+            FileId::Sidecar { .. } | FileId::Checkpoint { .. } => None,
+        }
+    }
 }
 
 /// A file with what is needed to fetch and to check it.

@@ -168,7 +168,7 @@ impl Replica {
                         return;
                     }
                 }
-                // The leader counts who knows for good what came before it: see `last_change_is_known`.
+                // The leader counts who knows for good what came before it: see `is_last_change_known`.
                 EntryKind::Noop => self.hard.commit_wanted = LogIndex(entry.index),
                 EntryKind::Normal | EntryKind::Seal => {}
             }

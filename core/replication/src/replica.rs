@@ -22,7 +22,6 @@ use crate::election::timeout_ticks;
 use crate::entry::raft_entry;
 use crate::identity::Identity;
 use crate::job::{Completion, Done, Post};
-use crate::message::Offer;
 use crate::output::{Dropped, Fence, LeaderReady, Output, ReadToken, Role};
 use crate::peer::PeerId;
 use crate::persist::Persist;
@@ -30,7 +29,7 @@ use crate::reads::Reads;
 use crate::spent::Conf;
 use crate::stand_back::StandBack;
 use crate::store::Store;
-use crate::transfer::{Receiver, Sender};
+use crate::transfer::{Receiver, Sender, Staged};
 
 /// One replica of one shard's log. See the module's words on how it is driven.
 pub struct Replica {
@@ -54,7 +53,7 @@ pub struct Replica {
     pub(crate) receiver: Receiver,
     pub(crate) stand_back: StandBack,
     /// The staged files of a snapshot that Raft took and that waits for the log to stand still.
-    pub(crate) installing: Option<Offer>,
+    pub(crate) installing: Option<Staged>,
     /// The number of the Ready that installed a checkpoint, until Raft may count it as applied.
     pub(crate) installed: Option<(u64, LogIndex)>,
     pub(crate) closing: Closing,
@@ -366,7 +365,10 @@ impl Replica {
     /// An election reads everything committed and not applied into memory at once, so there is none before the replay is over,
     /// or while the shard cannot keep up.
     pub(crate) fn may_campaign(&self) -> bool {
-        self.is_replayed() && self.unapplied_bytes <= UNAPPLIED_BYTES_MAX
+        // The library reads all that is committed and not applied at once, to look for changes of the membership.
+        self.is_replayed()
+            && self.handed >= self.committed_index()
+            && self.unapplied_bytes <= UNAPPLIED_BYTES_MAX
     }
 
     fn may_tick(&self) -> bool {

@@ -65,6 +65,10 @@ impl Replica {
             MessageType::MsgRequestVote | MessageType::MsgRequestPreVote if self.refuses_vote(&message) => {
                 return self.refuse_vote(&message);
             }
+            MessageType::MsgRequestVote
+            | MessageType::MsgRequestPreVote
+            | MessageType::MsgRequestVoteResponse
+            | MessageType::MsgRequestPreVoteResponse => self.learn_far_commit(&message),
             _ => {}
         }
         // Errors are remarks: a peer that is no longer one, a proposal that is not ours to take.

@@ -17,8 +17,8 @@ mod files;
 mod receiver;
 mod sender;
 
-pub(crate) use files::{Checked, Incoming, Missing, SourceError, Sources};
-pub(crate) use receiver::{Attempt, Receiver};
+pub(crate) use files::{Checked, Incoming, Looked, Missing, SourceError, Sources};
+pub(crate) use receiver::{Attempt, Receiver, Staged};
 pub(crate) use sender::{Prepared, Sender};
 
 use bytes::Bytes;

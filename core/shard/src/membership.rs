@@ -10,7 +10,8 @@
 //!   HandOver         -->  only when the one to go leads
 //!   Remove(old)      -->  its id is never added again
 //! ```
-//! An old voter that is gone for good counts as a failure until it is removed: the group can lose no more meanwhile.
+//! An old voter that is gone for good counts as a failure until it is removed and the leader says that this is settled: the
+//! group can lose no more meanwhile.
 
 use forebay_replication::{Change, ChangeRefused, Membership, PeerId, PeerProgress};
 
@@ -39,6 +40,9 @@ pub struct MembersView {
     pub leads: bool,
     /// Who belongs to the group, as of the entries it was handed.
     pub members: Membership,
+    /// Whether most voters know for good that the last change holds; only a leader can tell. Before that, whoever takes its place
+    /// may still count on a voter that was removed, so that one is not switched off yet.
+    pub settled: bool,
     /// What it knows of the others while it leads.
     pub progress: Vec<PeerProgress>,
 }
@@ -88,6 +92,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             replica: self.replica.peer(),
             leads: self.leads(),
             members: self.replica.membership(),
+            settled: self.replica.is_last_change_known(),
             progress: self.replica.progress(),
         }
     }

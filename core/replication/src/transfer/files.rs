@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use forebay_commitlog::{Fault, FileName, Keeper, Outgoing, Reader, SegmentId};
+use forebay_commitlog::{CountedOn, Fault, FileName, Keeper, Outgoing, Reader, SegmentId};
 use forebay_model::ShardId;
 
 use super::sender::Prepared;
@@ -128,6 +128,15 @@ pub(crate) struct Missing {
     pub(crate) have: u64,
 }
 
+/// What a look at an offer found.
+#[derive(Debug)]
+pub(crate) struct Looked {
+    /// Files to fetch.
+    pub(crate) missing: Vec<Missing>,
+    /// The segments of the offer: those that are here already must stay until it is installed.
+    pub(crate) here: CountedOn,
+}
+
 /// What comes in.
 pub(crate) struct Incoming {
     keeper: Keeper,
@@ -140,7 +149,9 @@ impl Incoming {
     }
 
     /// What of `offer` is not part of the log yet, and how much of it came in before.
-    pub(crate) fn look(&self, reader: &Reader, offer: &Offer) -> Result<Vec<Missing>, Fault> {
+    pub(crate) fn look(&self, reader: &Reader, offer: &Offer) -> Result<Looked, Fault> {
+        let segments = offer.files.iter().filter_map(|offered| offered.file.segment(self.shard));
+        let here = self.keeper.count_on(segments.collect());
         let mut missing = Vec::new();
         for file in &offer.files {
             if self.is_part_of_the_log(reader, file) {
@@ -154,7 +165,7 @@ impl Incoming {
             }
             missing.push(Missing { file: *file, have });
         }
-        Ok(missing)
+        Ok(Looked { missing, here })
     }
 
     fn is_part_of_the_log(&self, reader: &Reader, file: &OfferedFile) -> bool {

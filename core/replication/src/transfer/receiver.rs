@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use forebay_commitlog::Fault;
+use forebay_commitlog::{CountedOn, Fault};
 use forebay_env::IoClass;
 use forebay_model::LogIndex;
 use raft::StateRole;
 use raft::eraftpb::{Message, MessageType};
 
 use super::{
-    CHUNK_BYTES_MAX, CHUNKS_IN_FLIGHT_MAX, Checked, Incoming, Missing, RESEND_TICKS, SILENCE_TICKS_MAX,
+    CHUNK_BYTES_MAX, CHUNKS_IN_FLIGHT_MAX, Checked, Incoming, Looked, Missing, RESEND_TICKS,
+    SILENCE_TICKS_MAX,
 };
 use crate::job::{self, Done};
 use crate::message::{AbandonReason, Chunk, Fetch, FileId, Offer, OfferedFile, PeerMessage, TransferId};
@@ -41,6 +42,8 @@ struct Receiving {
     from: PeerId,
     offer: Offer,
     stage: Stage,
+    /// Keeps what is here already, once that is known.
+    here: Option<CountedOn>,
     /// Files to fetch, the one under way first.
     missing: VecDeque<Missing>,
     /// Chunks that were asked for, with the ticks since, by position.
@@ -52,6 +55,13 @@ struct Receiving {
     silent_ticks: u32,
     /// The file whose check failed last, and how often in a row.
     damaged: Option<(FileId, u32)>,
+}
+
+/// An offer of which everything is here.
+pub(crate) struct Staged {
+    pub(crate) offer: Offer,
+    /// Keeps what was here before.
+    pub(crate) here: CountedOn,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +90,7 @@ impl Receiver {
             from,
             offer,
             stage: Stage::Look,
+            here: None,
             missing: VecDeque::new(),
             asked: BTreeMap::new(),
             arrived: BTreeMap::new(),
@@ -248,10 +259,11 @@ impl Replica {
         }
     }
 
-    pub(crate) fn incoming_looked(&mut self, attempt: Attempt, result: Result<Vec<Missing>, Fault>) {
+    pub(crate) fn incoming_looked(&mut self, attempt: Attempt, result: Result<Looked, Fault>) {
         self.receiver.busy = false;
-        if let (Some(current), Some(missing)) = self.received(attempt, result) {
-            current.missing = missing.into();
+        if let (Some(current), Some(looked)) = self.received(attempt, result) {
+            current.missing = looked.missing.into();
+            current.here = Some(looked.here);
             current.begin_file();
         }
         self.staged_or_more();
@@ -371,9 +383,9 @@ impl Replica {
     }
 
     /// Takes what is staged, to install it.
-    pub(crate) fn take_staged(&mut self) -> Option<Offer> {
-        let staged = self.receiver.current.take_if(|current| current.stage == Stage::Staged)?;
-        Some(staged.offer)
+    pub(crate) fn take_staged(&mut self) -> Option<Staged> {
+        let current = self.receiver.current.take_if(|current| current.stage == Stage::Staged)?;
+        Some(Staged { offer: current.offer, here: current.here? })
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use forebay_replication::{Bootstrap, Change, ChangeRefused, OnTailLoss, OpenError, ShardClass};
+use forebay_replication::{
+    Bootstrap, Change, ChangeRefused, OnTailLoss, OpenError, ReplicaConfig, Role, ShardClass,
+};
+use raft::eraftpb::{Message, MessageType};
 
 use crate::harness::{World, config, peer};
 
@@ -181,9 +184,13 @@ fn a_change_waits_until_most_voters_know_for_good_that_the_last_one_is_committed
     world.until("it is known", |world| ask(world, 5) == Ok(()));
 }
 
-#[test]
-fn a_candidate_that_does_not_know_a_change_is_told_of_it_instead_of_getting_a_vote() {
-    let mut world = World::new(29, 3, ShardClass::Sync);
+/// Three voters with equal logs, whose leader is dead: the first of the other two knows that the last change of the membership
+/// is committed, the second does not.
+fn one_knows_of_the_change() -> (World, u64, u64) {
+    let one_segment = |config: &mut ReplicaConfig| {
+        (config.segment_bytes_first, config.segment_bytes_max) = (100_000, 100_000);
+    };
+    let mut world = World::with_config(29, 3, ShardClass::Sync, one_segment);
     let leader = world.wait_for_leader();
     world.wait_until_equal();
     let mut others = (1..=3).filter(|id| *id != leader);
@@ -192,26 +199,117 @@ fn a_candidate_that_does_not_know_a_change_is_told_of_it_instead_of_getting_a_vo
         world.replica(leader).change_membership(Change::AddLearner(peer(4))) == Ok(())
     });
     world.poll(leader);
-    // Both of the others have it in their logs. One of them does not hear any more that it is committed, and the leader dies.
     while world.replica(lags).last_index() < world.replica(leader).last_index() {
         assert!(world.step());
     }
     world.node(lags).cut_off = true;
-    let learns = |world: &mut World, id| world.replica(id).membership().learners.contains(&peer(4));
     world.until("the change is known", |world| learns(world, knows));
     world.kill(leader);
     world.node(lags).cut_off = false;
+    world.settle();
     assert!(!learns(&mut world, lags));
-    // Only the one's clock runs that lags. Its log is as long, and the other heard the leader a moment ago: the library would
-    // not even answer.
+    (world, knows, lags)
+}
+
+fn learns(world: &mut World, id: u64) -> bool {
+    world.replica(id).membership().learners.contains(&peer(4))
+}
+
+#[test]
+fn a_candidate_that_does_not_know_a_change_gets_no_vote_and_hears_of_it() {
+    let (mut world, knows, lags) = one_knows_of_the_change();
+    let (commit, last) = (world.replica(knows).committed_index(), world.replica(lags).last_index());
+    assert_eq!(commit, last);
+    let term = world.replica(knows).log().last_term().0;
+    for kind in [MessageType::MsgRequestPreVote, MessageType::MsgRequestVote] {
+        let mut ask = Message { term: term + 1, index: last.0, log_term: term, ..Message::default() };
+        ask.set_msg_type(kind);
+        // As after a leader that hands over: no lease stands in its way.
+        ask.context = b"CampaignTransfer".as_slice().into();
+        for (told, granted) in [(commit.0 - 1, false), (commit.0, true)] {
+            let request = Message { commit: told, commit_term: term, ..ask.clone() };
+            world.send(lags, knows, request);
+            if kind == MessageType::MsgRequestVote && granted {
+                // A vote leaves when it is on the medium.
+                world.run_jobs(knows);
+            }
+            let [answer] = &world.on_the_way(knows, lags)[..] else { panic!("one answer to {kind:?}") };
+            assert_eq!(answer.reject, !granted, "{kind:?} told {told}");
+            assert_eq!(answer.commit, if granted { 0 } else { commit.0 });
+            world.lose_what_is_on_the_way();
+        }
+    }
+}
+
+#[test]
+fn a_candidate_takes_over_the_commit_that_it_is_told_and_then_campaigns_among_the_right_voters() {
+    let (mut world, _, lags) = one_knows_of_the_change();
+    // Only its own clock runs. The other heard the leader a moment ago: the library would not even answer.
     for _ in 0..100 {
         world.pass_on(lags, Duration::from_millis(20));
         world.settle();
     }
-    assert_eq!(world.leader(), None);
-    assert!(learns(&mut world, lags), "the candidate takes the commit over");
+    assert!(learns(&mut world, lags));
     world.commit_one();
     world.check_confirmed();
+}
+
+#[test]
+fn a_commit_far_ahead_ends_a_candidacy_and_is_taken_over() {
+    let (mut world, knows, lags) = one_knows_of_the_change();
+    world.power_cut(knows);
+    world.power_cut(lags);
+    world.start(knows).unwrap();
+    world.start(lags).unwrap();
+    let leader = world.wait_for_leader();
+    world.propose(leader, 60).unwrap();
+    world.wait_until_equal();
+    let last = world.replica(lags).last_index();
+    for id in [knows, lags] {
+        // What was known of the commit is lost: it was saved when the leader began.
+        world.kill(id);
+        world.start(id).unwrap();
+    }
+    let far = |world: &mut World| last.0 - world.replica(lags).committed_index().0;
+    assert!(far(&mut world) > 40);
+    world.node(knows).cut_off = true;
+    while !matches!(world.node(lags).role, Role::Candidate) {
+        world.pass_on(lags, Duration::from_millis(20));
+        world.settle();
+    }
+    let term = world.replica(lags).log().last_term().0;
+    let mut refusal = Message { term, commit: last.0, commit_term: term, reject: true, ..Message::default() };
+    refusal.set_msg_type(MessageType::MsgRequestPreVoteResponse);
+    world.send(knows, lags, refusal);
+    assert_eq!(far(&mut world), 0);
+    assert_eq!(world.node(lags).role, Role::Follower { leader: None });
+    world.node(knows).cut_off = false;
+    world.commit_one();
+    world.check_confirmed();
+}
+
+#[test]
+fn whoever_was_brought_up_by_a_checkpoint_says_for_good_what_it_covers() {
+    let mut world = World::with_config(30, 3, ShardClass::Sync, |config| config.follower_lag_bytes_max = 500);
+    let leader = world.wait_for_leader();
+    let behind = (1..=3).find(|id| *id != leader).unwrap();
+    world.node(behind).cut_off = true;
+    for _ in 0..60 {
+        world.propose(leader, 10).unwrap();
+        world.settle();
+    }
+    let covered = world.replica(leader).log().floor().index;
+    world.node(behind).cut_off = false;
+    world.wait_until_equal();
+    assert_eq!(world.installs, 1);
+    let mut said = 0;
+    for _ in 0..100 {
+        world.pass(Duration::from_millis(20));
+        while world.step() {
+            said = world.on_the_way(behind, leader).iter().map(|message| message.commit).fold(said, u64::max);
+        }
+    }
+    assert!(said >= covered.0, "{said} instead of {covered}");
 }
 
 #[test]

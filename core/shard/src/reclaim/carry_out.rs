@@ -128,7 +128,9 @@ impl Pass<'_> {
     fn note(&mut self, error: CarryError) {
         match error {
             // It is looked at again when the floor rises.
-            CarryError::Reclaim(ReclaimError::Needed { .. } | ReclaimError::NoSidecar(_)) => {}
+            CarryError::Reclaim(
+                ReclaimError::Needed { .. } | ReclaimError::NoSidecar(_) | ReclaimError::CountedOn(_),
+            ) => {}
             error => {
                 self.done.failed.get_or_insert_with(|| error.to_string());
             }

@@ -294,6 +294,29 @@ impl World {
         self.poll(to);
     }
 
+    /// What is on its way from one replica to another of the library's messages.
+    pub fn on_the_way(&self, from: u64, to: u64) -> Vec<Message> {
+        let wires = self.wires.0.lock().unwrap();
+        let decoded = wires.iter().map(|(_, frame)| wire::decode(&Bytes::from(frame.clone())).unwrap());
+        let between = decoded.filter(|envelope| (envelope.from, envelope.to) == (peer(from), peer(to)));
+        between
+            .filter_map(|envelope| match envelope.message {
+                PeerMessage::Raft(message) => Some(message),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Nobody gets what is on its way now.
+    pub fn lose_what_is_on_the_way(&self) {
+        self.wires.0.lock().unwrap().clear();
+    }
+
+    /// Does all that one machine's disk has to do.
+    pub fn run_jobs(&mut self, id: u64) {
+        while self.run_job(id) || self.complete(id) {}
+    }
+
     /// Lets time pass on one machine alone.
     pub fn pass_on(&mut self, id: u64, time: Duration) {
         self.clock.0.fetch_add(time.as_nanos() as u64, Ordering::Relaxed);
