@@ -10,11 +10,14 @@ use crate::body::{Body, BodyError};
 use crate::entry::{Entry, EntryHeader, EntryKind, HEADER_BYTES, Place};
 use crate::fault::{Action, Fault};
 use crate::files::{MemoryIndex, Segment, SegmentIndex};
-use crate::limits::SEGMENT_POSITION_MAX;
+use crate::limits::{SEGMENT_POSITION_MAX, ZEROS_AHEAD_BYTES_MAX};
 use crate::lock::lock;
 use crate::log::{ACTIVE_IN_MEMORY, Active, Log};
 use crate::positions::PositionTable;
 use crate::segment::{Generation, SEGMENT_HEADER_BYTES, SegmentId, encode_header};
+
+/// What a small write leaves behind it.
+static ZEROS: [u8; ZEROS_AHEAD_BYTES_MAX] = [0; ZEROS_AHEAD_BYTES_MAX];
 
 /// Why nothing was appended.
 #[derive(Clone, Debug)]
@@ -170,11 +173,22 @@ impl Log {
                 parts.push(&entry.body);
             }
         }
+        let end = active.end + bytes;
+        let ends = entries.last().is_some_and(|entry| entry.kind == EntryKind::Seal);
+        let zeros = if ends { 0 } else { active.zeros_ahead(bytes, self.config.zeros_ahead_bytes) };
+        if zeros > 0 {
+            parts.push(&ZEROS[..zeros]);
+        }
         let segment = active.segment.clone();
         self.files.fence.guard(|| {
-            segment.file.write_at(&parts, active.end).map_err(Fault::io(Action::Write, &segment.path))
+            segment.file.write_at(&parts, active.end).map_err(Fault::io(Action::Write, &segment.path))?;
+            if ends && end < active.file_end {
+                segment.file.set_len(end).map_err(Fault::io(Action::Cut, &segment.path))?;
+            }
+            Ok(())
         })?;
-        active.end += bytes;
+        active.end = end;
+        active.file_end = if ends { end } else { active.file_end.max(end + zeros as u64) };
         active.entries += entries.len();
         self.note_written(&segment, entries);
         Ok(bytes)

@@ -14,7 +14,7 @@ use crate::files::{MemoryIndex, Segment, SegmentIndex};
 use crate::manifest::Manifest;
 use crate::positions::PositionTable;
 use crate::reclaim::open_sealed;
-use crate::scan::{Depth, LocalCheck, Scanner, Step, highest_durable};
+use crate::scan::{Depth, LocalCheck, Scanner, Step, highest_durable, only_zeros};
 use crate::segment::{SEGMENT_HEADER_BYTES, SegmentId, check_header};
 use crate::sidecar::Sidecar;
 use crate::terms::TermTable;
@@ -252,6 +252,8 @@ impl<'a> Recovery<'a> {
         loop {
             let found = match scanner.step(Depth::Full)? {
                 Step::Entry(found) => found,
+                // What was written ahead, and perhaps what was not written any more: both are nothing.
+                Step::Bad(_) if only_zeros(file, path, (scanner.position(), len))? => return Ok(None),
                 Step::Bad(what) => return Ok(Some((scanner.position(), what))),
                 Step::End => return Ok(None),
             };

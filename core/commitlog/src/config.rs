@@ -6,7 +6,7 @@ use forebay_model::ShardId;
 use forebay_model::limits::{MIB, SEGMENT_BYTES_MAX, SEGMENT_INDEX_ENTRIES_MAX};
 
 use crate::block_cache::BlockCache;
-use crate::limits::BLOCK_CACHE_BYTES_DEFAULT;
+use crate::limits::{BLOCK_CACHE_BYTES_DEFAULT, ZEROS_AHEAD_BYTES_MAX};
 use crate::read_buffers::ReadBuffers;
 use crate::terms::Point;
 
@@ -25,6 +25,8 @@ pub struct LogConfig {
     pub segment_bytes_max: u64,
     /// A segment with this many entries should be sealed too.
     pub segment_entries_max: usize,
+    /// Zeros that a small write brings with it, in bytes, up to [`ZEROS_AHEAD_BYTES_MAX`].
+    pub zeros_ahead_bytes: usize,
     /// Bytes of newest entries kept in memory.
     pub tail_bytes_max: usize,
     /// Blocks of index files; one for all shards of a node.
@@ -44,6 +46,7 @@ impl LogConfig {
             segment_bytes_first: 8 * MIB as u64,
             segment_bytes_max: SEGMENT_BYTES_MAX,
             segment_entries_max: SEGMENT_INDEX_ENTRIES_MAX,
+            zeros_ahead_bytes: ZEROS_AHEAD_BYTES_MAX,
             tail_bytes_max: 32 * MIB,
             block_cache: BlockCache::new(BLOCK_CACHE_BYTES_DEFAULT),
             read_buffers: ReadBuffers::new(),

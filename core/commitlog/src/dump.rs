@@ -16,7 +16,7 @@ use crate::fault::{Action, Fault};
 use crate::hard_state::{self, HARD_STATE_MAGIC, HARD_STATE_NAME};
 use crate::limits::{BLOCK_CACHE_BYTES_DEFAULT, MANIFEST_BYTES_MAX};
 use crate::manifest::{MANIFEST_NAME, Manifest, read_whole};
-use crate::scan::{Depth, LocalCheck, Scanner, Step};
+use crate::scan::{Depth, LocalCheck, Scanner, Step, only_zeros};
 use crate::segment::{SEGMENT_HEADER_BYTES, SegmentId, check_header, shard_in_header};
 use crate::sidecar::Sidecar;
 use crate::slots::copies;
@@ -98,6 +98,10 @@ fn dump_segment(disk: &dyn Disk, path: &Path, name: &str, out: &mut dyn Write) -
         let found = match scanner.step(Depth::Full)? {
             Step::Entry(found) => found,
             Step::End => return Ok(()),
+            Step::Bad(_) if only_zeros(&*file, path, (scanner.position(), len))? => {
+                writeln!(out, "{:>12}  zeros, to be written over", scanner.position())?;
+                return Ok(());
+            }
             Step::Bad(what) => return Err(Fault::corrupt(path, scanner.position(), what).into()),
         };
         let header = found.header;

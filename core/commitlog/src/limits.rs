@@ -6,6 +6,11 @@ pub const ENTRY_BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const ENTRY_SLOTS_MAX: usize = 65_536;
 /// A position inside a segment fits 32 bits.
 pub const SEGMENT_POSITION_MAX: u64 = u32::MAX as u64;
+/// A small write at the end of a segment brings up to so many zeros with it, in bytes: what follows overwrites them, and a flush
+/// of it needs no change of the file's length, which costs a file system more than the bytes do.
+pub const ZEROS_AHEAD_BYTES_MAX: usize = 128 * 1024;
+/// A write up to this size is a small one. Larger ones pay for the change of the length with their own bytes.
+pub const SMALL_WRITE_BYTES_MAX: u64 = 32 * 1024;
 /// What a scan reads at once, in bytes.
 pub const SCAN_WINDOW_BYTES: usize = 256 * 1024;
 /// The first read for one slot or entry: its header, its directory and, when small, all of it.

@@ -9,12 +9,12 @@ use forebay_model::{LogIndex, Position, ShardId, Term};
 use crate::config::LogConfig;
 use crate::durable::{DurableRecord, Occasion};
 use crate::entry::Entry;
-use crate::fault::Fault;
+use crate::fault::{Action, Fault};
 use crate::files::{Files, Segment};
 use crate::flush::{FlushDone, FlushJob, Note};
 use crate::hard_state::{HardState, HardStateFile};
 use crate::keeper::Keeper;
-use crate::limits::SEGMENT_POSITION_MAX;
+use crate::limits::{SEGMENT_POSITION_MAX, SMALL_WRITE_BYTES_MAX, ZEROS_AHEAD_BYTES_MAX};
 use crate::lock::lock;
 use crate::reader::Reader;
 use crate::recover::{self, Recovered};
@@ -36,9 +36,23 @@ pub enum Unavailable {
 pub(crate) struct Active {
     pub(crate) segment: Arc<Segment>,
     pub(crate) end: u64,
+    /// The length of its file: zeros stand from the end to here.
+    pub(crate) file_end: u64,
     pub(crate) entries: usize,
     /// Its size at which the leader should seal it.
     bytes_target: u64,
+}
+
+impl Active {
+    /// How many zeros a write up to `end` brings with it.
+    pub(crate) fn zeros_ahead(&self, bytes: u64, most: usize) -> usize {
+        let end = self.end + bytes;
+        if end <= self.file_end || bytes > SMALL_WRITE_BYTES_MAX {
+            return 0;
+        }
+        let room = usize::try_from(self.bytes_target.saturating_sub(end)).unwrap_or(usize::MAX);
+        most.min(room).min(ZEROS_AHEAD_BYTES_MAX)
+    }
 }
 
 /// A flush that was begun and not reported yet.
@@ -51,7 +65,7 @@ pub(crate) struct InFlight {
 /// A shard's log. Not shared: its thread appends; other threads read through [`Reader`] and run [`FlushJob`]s.
 pub struct Log {
     pub(crate) files: Arc<Files>,
-    config: LogConfig,
+    pub(crate) config: LogConfig,
     pub(crate) terms: TermTable,
     pub(crate) active: Option<Active>,
     pub(crate) recorded: LogIndex,
@@ -204,6 +218,9 @@ impl Log {
         if self.in_flight.is_some() || (known && !clean_stop) {
             return Ok(None);
         }
+        if clean_stop {
+            self.cut_zeros()?;
+        }
         self.recorded = self.last_index();
         let note = Note {
             file: self.files.durable.clone(),
@@ -211,6 +228,22 @@ impl Log {
             epoch: self.files.durable.epoch(),
         };
         Ok(Some(self.flush_job(Some(note))))
+    }
+
+    /// Ends the last file where its last entry ends, for the flush that follows.
+    fn cut_zeros(&mut self) -> Result<(), Fault> {
+        let Some(active) = self.active.as_mut().filter(|active| active.end < active.file_end) else {
+            return Ok(());
+        };
+        let segment = active.segment.clone();
+        self.files
+            .fence
+            .guard(|| segment.file.set_len(active.end).map_err(Fault::io(Action::Cut, &segment.path)))?;
+        active.file_end = active.end;
+        if !self.dirty.iter().any(|dirty| Arc::ptr_eq(dirty, &segment)) {
+            self.dirty.push(segment);
+        }
+        Ok(())
     }
 
     /// Takes the answer of the flush under way.
@@ -275,7 +308,7 @@ impl Log {
             let memory = segment.memory().expect(ACTIVE_IN_MEMORY);
             (memory.table.end(), memory.table.len())
         };
-        Active { segment, end, entries, bytes_target }
+        Active { segment, end, file_end: end, entries, bytes_target }
     }
 }
 

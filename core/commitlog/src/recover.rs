@@ -275,6 +275,10 @@ impl Recovery<'_> {
                 self.segments[at] = Arc::new(copy_segment(self.disk, self.dir, &self.segments[at])?);
             } else {
                 let segment = &self.segments[at];
+                let len = segment.file.len().map_err(Fault::io(Action::Measure, &segment.path))?;
+                if len > segment.len() {
+                    segment.file.set_len(segment.len()).map_err(Fault::io(Action::Cut, &segment.path))?;
+                }
                 write_over(&*segment.file, &segment.path, self.unproven(segment), segment.len())?;
                 segment.file.sync_data().map_err(Fault::io(Action::Flush, &segment.path))?;
             }

@@ -228,6 +228,21 @@ pub(crate) fn highest_durable(
     Ok(highest)
 }
 
+/// Whether a file has nothing but zeros in this range.
+pub(crate) fn only_zeros(file: &dyn File, path: &Path, (from, end): (u64, u64)) -> Result<bool, Fault> {
+    let mut window = Window::default();
+    let mut at = from;
+    while at < end {
+        let take = usize::try_from(end - at).unwrap_or(usize::MAX).min(SCAN_WINDOW_BYTES);
+        let bytes = window.get(file, path, (at, end), take)?.expect("within the file");
+        if bytes.iter().any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+        at += take as u64;
+    }
+    Ok(true)
+}
+
 fn memchr_magic(bytes: &[u8]) -> impl Iterator<Item = usize> + '_ {
     bytes.windows(ENTRY_MAGIC.len()).enumerate().filter(|(_, four)| *four == ENTRY_MAGIC).map(|(at, _)| at)
 }

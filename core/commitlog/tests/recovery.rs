@@ -5,7 +5,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use forebay_commitlog::{Corruption, Fault, Log, Occasion};
+use forebay_commitlog::{Corruption, Fault, Log, LogConfig, Occasion};
 use forebay_model::{LogIndex, Position};
 use support::*;
 
@@ -298,11 +298,14 @@ fn nothing_durable_is_lost_in_any_power_cut() {
     for seed in 0..400 {
         let mut dice = Dice(seed);
         let mut disk = MemDisk::default();
+        let zeros_ahead_bytes = [0, 60, 1000, 9000][seed as usize % 4];
+        let config = || LogConfig { zeros_ahead_bytes, ..config() };
         let mut model: BTreeMap<u64, u64> = BTreeMap::new();
         let mut durable = 0;
         let mut term = 1;
         for _ in 0..4 {
-            let (mut log, recovered) = try_open(&disk).unwrap_or_else(|fault| panic!("seed {seed}: {fault}"));
+            let opened = Log::open(disk.arc(), &dir(), config());
+            let (mut log, recovered) = opened.unwrap_or_else(|fault| panic!("seed {seed}: {fault}"));
             let last = log.last_index().0;
             assert!(last >= durable, "seed {seed}: {last} < {durable}");
             torn += u64::from(recovered.cut.is_some());

@@ -440,7 +440,7 @@ pub fn dir() -> PathBuf {
 }
 
 pub fn config() -> LogConfig {
-    LogConfig { tail_bytes_max: 0, ..LogConfig::new(SHARD, 0x5eed_5a17) }
+    LogConfig { tail_bytes_max: 0, zeros_ahead_bytes: 0, ..LogConfig::new(SHARD, 0x5eed_5a17) }
 }
 
 pub fn open(disk: &MemDisk) -> (Log, Recovered) {
