@@ -19,6 +19,10 @@ const SEGMENT_HEADER_BYTES: usize = 32;
 const ENTRY_HEADER_BYTES: usize = 48;
 /// Where the part of it begins that differs between replicas.
 const LOCAL_AT: usize = 36;
+/// Where it says of what kind it is...
+const KIND_AT: usize = 4;
+/// ...and what it says there at the end of a segment.
+const KIND_SEAL: u8 = 3;
 /// Where it says how long its body is.
 const BODY_LEN_AT: usize = 28;
 
@@ -203,10 +207,16 @@ fn bytes_agree<'a>(
     Ok(compared)
 }
 
-/// The bytes with every entry's local part zeroed.
+/// The bytes with every entry's local part zeroed, and without the zeros that wait for entries: a sealed segment has none.
 fn canonical(mut bytes: Vec<u8>) -> Vec<u8> {
     let mut at = SEGMENT_HEADER_BYTES;
-    while let Some(header) = bytes.get_mut(at..at + ENTRY_HEADER_BYTES) {
+    let mut sealed = false;
+    loop {
+        if !sealed && bytes.get(at..).is_some_and(|rest| rest.iter().all(|byte| *byte == 0)) {
+            bytes.truncate(at);
+        }
+        let Some(header) = bytes.get_mut(at..at + ENTRY_HEADER_BYTES) else { break };
+        sealed = header[KIND_AT] == KIND_SEAL;
         header[LOCAL_AT..].fill(0);
         let len = &header[BODY_LEN_AT..BODY_LEN_AT + 4];
         let len = u32::from_le_bytes(len.try_into().expect("four bytes"));
