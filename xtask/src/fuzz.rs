@@ -16,6 +16,8 @@ const CHECKED_RELEASE: &[&str] = &[
     // Thin link-time optimisation costs minutes here and finds nothing.
     "--config",
     "profile.fuzz.lto=false",
+    "--config",
+    "profile.fuzz.codegen-units=16",
     "--profile",
     "fuzz",
 ];

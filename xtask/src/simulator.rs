@@ -11,6 +11,9 @@ use crate::tally::Tally;
 
 /// Where the simulator's build lies.
 const TARGET_DIR: &str = "target/sim";
+/// The simulator is built often and its speed is not the broker's.
+const QUICK_BUILD: [&str; 4] =
+    ["--config", "profile.release.lto=false", "--config", "profile.release.codegen-units=16"];
 /// What turns fault points on.
 const FLAGS: &str = "--cfg sim";
 
@@ -30,6 +33,7 @@ pub fn sim(root: &Path, args: &[String]) -> Tally {
 
 fn simulator(root: &Path, args: &[&str]) -> Command {
     let mut words = vec!["run", "--quiet", "--release", "--locked", "--target-dir", TARGET_DIR];
+    words.extend(QUICK_BUILD);
     words.extend(["--package", "forebay-sim", "--"]);
     words.extend(args);
     let mut command = cargo(root, &words);
