@@ -175,13 +175,14 @@ impl Log {
         }
         let end = active.end + bytes;
         let ends = entries.last().is_some_and(|entry| entry.kind == EntryKind::Seal);
-        let zeros = if ends { 0 } else { active.zeros_ahead(bytes, self.config.zeros_ahead_bytes) };
-        if zeros > 0 {
-            parts.push(&ZEROS[..zeros]);
-        }
+        let mut zeros = if ends { 0 } else { active.zeros_ahead(bytes, self.config.zeros_ahead_bytes) };
         let segment = active.segment.clone();
         self.files.fence.guard(|| {
             segment.file.write_at(&parts, active.end).map_err(Fault::io(Action::Write, &segment.path))?;
+            if zeros > 0 && !write_zeros(&segment, end, zeros)? {
+                zeros = 0;
+                active.room_for_zeros = false;
+            }
             if ends && end < active.file_end {
                 segment.file.set_len(end).map_err(Fault::io(Action::Cut, &segment.path))?;
             }
@@ -235,6 +236,18 @@ impl Log {
         self.dir_dirty = true;
         self.active = Some(self.activate(segment));
         Ok(())
+    }
+}
+
+/// Writes zeros behind the last entry; answers whether there was room for them. A disk on which the entry found the last of it
+/// must go on: what gives space back needs entries too.
+fn write_zeros(segment: &Segment, end: u64, zeros: usize) -> Result<bool, Fault> {
+    match segment.file.write_at(&[&ZEROS[..zeros]], end).map_err(Fault::io(Action::Write, &segment.path)) {
+        Err(fault) if fault.is_no_room() => {
+            segment.file.set_len(end).map_err(Fault::io(Action::Cut, &segment.path))?;
+            Ok(false)
+        }
+        written => written.map(|()| true),
     }
 }
 

@@ -12,12 +12,13 @@ use crate::body::lines;
 use crate::checkpoint::{CheckpointFile, parse_checkpoint_name};
 use crate::directory::{Cover, DirectoryFile, Line};
 use crate::durable::{self, DURABLE_MAGIC, DURABLE_NAME};
+use crate::entry::EntryKind;
 use crate::fault::{Action, Fault};
 use crate::hard_state::{self, HARD_STATE_MAGIC, HARD_STATE_NAME};
 use crate::limits::{BLOCK_CACHE_BYTES_DEFAULT, MANIFEST_BYTES_MAX};
 use crate::manifest::{MANIFEST_NAME, Manifest, read_whole};
 use crate::scan::{Depth, LocalCheck, Scanner, Step, only_zeros};
-use crate::segment::{SEGMENT_HEADER_BYTES, SegmentId, check_header, shard_in_header};
+use crate::segment::{Generation, SEGMENT_HEADER_BYTES, SegmentId, check_header, shard_in_header};
 use crate::sidecar::Sidecar;
 use crate::slots::copies;
 
@@ -94,17 +95,20 @@ fn dump_segment(disk: &dyn Disk, path: &Path, name: &str, out: &mut dyn Write) -
     writeln!(out, "segment {id}: {len} bytes")?;
     let span = (SEGMENT_HEADER_BYTES, len);
     let mut scanner = Scanner::new(&*file, path, id, LocalCheck::Ignore, span, None);
+    // Only what nobody sealed has zeros at its end.
+    let mut open = id.generation == Generation::APPENDED;
     loop {
         let found = match scanner.step(Depth::Full)? {
             Step::Entry(found) => found,
             Step::End => return Ok(()),
-            Step::Bad(_) if only_zeros(&*file, path, (scanner.position(), len))? => {
+            Step::Bad(_) if open && only_zeros(&*file, path, (scanner.position(), len))? => {
                 writeln!(out, "{:>12}  zeros, to be written over", scanner.position())?;
                 return Ok(());
             }
             Step::Bad(what) => return Err(Fault::corrupt(path, scanner.position(), what).into()),
         };
         let header = found.header;
+        open &= header.kind != EntryKind::Seal;
         writeln!(
             out,
             "{:>12}  entry {} term {} {:?}: {} slots, {} bytes, durable {}",

@@ -38,6 +38,8 @@ pub(crate) struct Active {
     pub(crate) end: u64,
     /// The length of its file: zeros stand from the end to here.
     pub(crate) file_end: u64,
+    /// The disk had room when zeros were written last.
+    pub(crate) room_for_zeros: bool,
     pub(crate) entries: usize,
     /// Its size at which the leader should seal it.
     bytes_target: u64,
@@ -47,7 +49,7 @@ impl Active {
     /// How many zeros a write up to `end` brings with it.
     pub(crate) fn zeros_ahead(&self, bytes: u64, most: usize) -> usize {
         let end = self.end + bytes;
-        if end <= self.file_end || bytes > SMALL_WRITE_BYTES_MAX {
+        if end <= self.file_end || bytes > SMALL_WRITE_BYTES_MAX || !self.room_for_zeros {
             return 0;
         }
         let room = usize::try_from(self.bytes_target.saturating_sub(end)).unwrap_or(usize::MAX);
@@ -308,7 +310,7 @@ impl Log {
             let memory = segment.memory().expect(ACTIVE_IN_MEMORY);
             (memory.table.end(), memory.table.len())
         };
-        Active { segment, end, file_end: end, entries, bytes_target }
+        Active { segment, end, file_end: end, room_for_zeros: true, entries, bytes_target }
     }
 }
 

@@ -109,10 +109,16 @@ impl Keeper {
         CountedOn(ids)
     }
 
-    fn is_counted_on(&self, id: SegmentId) -> bool {
+    /// Whether anything is counted on.
+    #[must_use]
+    pub fn is_anything_counted_on(&self) -> bool {
         let mut counted_on = lock(&self.files.counted_on);
         counted_on.retain(|ids| ids.strong_count() > 0);
-        counted_on.iter().filter_map(std::sync::Weak::upgrade).any(|ids| ids.contains(&id))
+        !counted_on.is_empty()
+    }
+
+    fn is_counted_on(&self, id: SegmentId) -> bool {
+        lock(&self.files.counted_on).iter().filter_map(std::sync::Weak::upgrade).any(|ids| ids.contains(&id))
     }
 
     /// Removes segments that hold nothing alive, with their sidecars; answers how many bytes that frees. All or none:

@@ -4,7 +4,7 @@ mod support;
 
 use std::path::PathBuf;
 
-use forebay_commitlog::{Log, LogConfig, Occasion, Recovered, verify_dir};
+use forebay_commitlog::{Fault, Log, LogConfig, Occasion, Recovered, verify_dir};
 use forebay_model::LogIndex;
 use support::*;
 
@@ -90,27 +90,95 @@ fn a_write_torn_anywhere_among_zeros_is_cut() {
     let (mut log, _) = open_ahead(&disk);
     append(&mut log, 1);
     flush(&mut log);
-    let start = append(&mut log, 2) - entry(1, 2, 2).stored_len() as usize;
+    let second = append(&mut log, 2);
+    let start = second - entry(1, 2, 2).stored_len() as usize;
     let end = append(&mut log, 3);
     let whole = disk.bytes(&segment(1));
-    for torn_at in start..end {
-        // What was written reaches the medium up to here, or from here on.
-        for (lost, kept) in [(torn_at..end, 1), (start..torn_at + 1, 1)] {
+    for torn_at in start..=end {
+        // Of what was written, the front or the back never reached the medium.
+        for lost in [torn_at..end, start..torn_at] {
             let mut bytes = whole.clone();
-            bytes[lost.clone()].fill(0);
+            bytes[lost].fill(0);
+            let as_written = |range: std::ops::Range<usize>| bytes[range.clone()] == whole[range];
+            let (expected, kept) = match (as_written(start..second), as_written(second..end)) {
+                (true, true) => (3, end),
+                (true, false) => (2, second),
+                (false, _) => (1, start),
+            };
+            let nothing = bytes[kept..].iter().all(|byte| *byte == 0);
             let torn = disk.copy();
-            torn.put(&segment(1), bytes.clone());
+            torn.put(&segment(1), bytes);
             let (log, recovered) = open_ahead(&torn);
-            let kept = if bytes[start..] == whole[start..] { 3 } else { kept };
-            let second = lost.start >= start + entry(1, 2, 2).stored_len() as usize;
-            let expected = if second { kept.max(2) } else { kept };
-            // A byte that was zero anyway is not missed.
-            assert!(log.last_index().0 >= expected, "{lost:?}: {} instead of {expected}", log.last_index());
-            let end = log.last_index().0;
-            assert_eq!(contents(&log, 1).len() as u64, end);
-            let nothing = bytes[start..].iter().all(|byte| *byte == 0);
-            assert!(end == 3 || recovered.cut.is_some() || nothing || lost.start < start + 200 || second);
+            assert_eq!(log.last_index(), LogIndex(expected), "torn at {torn_at}");
+            assert_eq!(recovered.cut.is_some(), !nothing, "torn at {torn_at}");
+            assert_eq!(torn.bytes(&segment(1)).len(), kept);
         }
+    }
+}
+
+#[test]
+fn zeros_in_the_place_of_what_was_durable_are_corruption() {
+    let disk = MemDisk::default();
+    let (mut log, _) = open_ahead(&disk);
+    let first = append(&mut log, 1);
+    let second = append(&mut log, 2);
+    flush(&mut log);
+    let done = log.record_durable(Occasion::Idle).unwrap().unwrap().run().unwrap();
+    log.flushed(done);
+    drop(log);
+    let mut bytes = disk.bytes(&segment(1));
+    bytes[first..second].fill(0);
+    disk.put(&segment(1), bytes);
+    let config = LogConfig { zeros_ahead_bytes: AHEAD, ..config() };
+    let Err(Fault::Corrupt(found)) = Log::open(disk.arc(), &dir(), config) else { panic!("it must refuse") };
+    assert_eq!((found.file.clone(), found.position.0 as usize), (segment(1), first), "{found}");
+}
+
+#[test]
+fn a_disk_without_room_for_zeros_takes_the_entry() {
+    let disk = MemDisk::default();
+    let (mut log, _) = open_ahead(&disk);
+    // The header of the file and the entry find room, the zeros do not.
+    disk.fill_up(Fails::Write, 2);
+    let end = append(&mut log, 1);
+    disk.heal();
+    assert_eq!(disk.bytes(&segment(1)).len(), end);
+    let end = append(&mut log, 2);
+    assert_eq!(disk.bytes(&segment(1)).len(), end, "nobody asks again for this segment");
+    flush(&mut log);
+    assert_eq!(contents(&log, 1), [(1, 1), (1, 2)]);
+}
+
+#[test]
+fn no_zeros_stand_where_the_segment_is_to_end() {
+    let disk = MemDisk::default();
+    let config = LogConfig {
+        zeros_ahead_bytes: AHEAD,
+        segment_bytes_first: 1000,
+        segment_bytes_max: 1000,
+        ..config()
+    };
+    let (mut log, _) = Log::open(disk.arc(), &dir(), config).unwrap();
+    let mut end = append(&mut log, 1);
+    assert_eq!(disk.bytes(&segment(1)).len(), 1000);
+    while !log.wants_seal() {
+        let index = log.last_index().0 + 1;
+        end = append(&mut log, index);
+    }
+    assert_eq!(disk.bytes(&segment(1)).len(), end);
+}
+
+#[test]
+fn a_clean_stop_leaves_no_zeros_on_the_medium() {
+    let disk = MemDisk::default();
+    let (mut log, _) = open_ahead(&disk);
+    let end = append(&mut log, 1);
+    flush(&mut log);
+    let done = log.record_durable(Occasion::CleanStop).unwrap().unwrap().run().unwrap();
+    log.flushed(done);
+    drop(log);
+    for seed in 0..20 {
+        assert_eq!(disk.power_cut(&mut Dice(seed)).bytes(&segment(1)).len(), end);
     }
 }
 

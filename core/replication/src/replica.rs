@@ -366,9 +366,12 @@ impl Replica {
     /// or while the shard cannot keep up.
     pub(crate) fn may_campaign(&self) -> bool {
         // The library reads all that is committed and not applied at once, to look for changes of the membership.
-        self.is_replayed()
-            && self.handed >= self.committed_index()
-            && self.unapplied_bytes <= UNAPPLIED_BYTES_MAX
+        self.may_take_over() && self.handed >= self.committed_index()
+    }
+
+    /// Whether it may campaign when the leader asks for it.
+    pub(crate) fn may_take_over(&self) -> bool {
+        self.is_replayed() && self.unapplied_bytes <= UNAPPLIED_BYTES_MAX
     }
 
     fn may_tick(&self) -> bool {

@@ -93,7 +93,8 @@ impl Replica {
             MessageType::MsgRequestVote | MessageType::MsgRequestPreVote if !self.knows_the_group() => {
                 Err("this replica waits to join")
             }
-            MessageType::MsgTimeoutNow if !self.may_campaign() => Err("too much is not applied yet"),
+            // What was committed last may have come with it, and is little.
+            MessageType::MsgTimeoutNow if !self.may_take_over() => Err("too much is not applied yet"),
             _ => Ok(()),
         }
     }

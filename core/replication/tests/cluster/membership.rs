@@ -289,6 +289,36 @@ fn a_commit_far_ahead_ends_a_candidacy_and_is_taken_over() {
 }
 
 #[test]
+fn a_leader_that_hands_over_is_followed_although_the_last_commit_came_with_its_word() {
+    let mut world = World::new(31, 3, ShardClass::Sync);
+    let leader = world.wait_for_leader();
+    world.commit_one();
+    world.wait_until_equal();
+    let mut others = (1..=3).filter(|id| *id != leader);
+    let (heir, other) = (others.next().unwrap(), others.next().unwrap());
+    world.node(other).cut_off = true;
+    world.propose(leader, 3).unwrap();
+    world.replica(leader).transfer(peer(heir)).unwrap();
+    world.poll(leader);
+    // Its answer commits, and lets the leader tell it to take over.
+    let told = |world: &World| {
+        world.on_the_way(leader, heir).iter().any(|m| m.get_msg_type() == MessageType::MsgTimeoutNow)
+    };
+    while !told(&world) {
+        assert!(world.step(), "the leader never says it");
+    }
+    let messages = world.on_the_way(leader, heir);
+    world.lose_what_is_on_the_way();
+    let before = world.replica(heir).committed_index();
+    world.send_together(leader, heir, messages);
+    assert!(world.replica(heir).committed_index() > before, "both came with one turn");
+    world.node(other).cut_off = false;
+    world.settle();
+    assert_eq!(world.leader(), Some(heir));
+    world.check_confirmed();
+}
+
+#[test]
 fn whoever_was_brought_up_by_a_checkpoint_says_for_good_what_it_covers() {
     let mut world = World::with_config(30, 3, ShardClass::Sync, |config| config.follower_lag_bytes_max = 500);
     let leader = world.wait_for_leader();

@@ -28,6 +28,8 @@ pub struct CarriedOut {
     pub rewritten_held: u64,
     /// Segments that were unlinked.
     pub unlinked: u64,
+    /// Something waits for an install that counts on it.
+    pub counted_on: bool,
     /// What cannot be done here. It costs space only.
     pub failed: Option<String>,
 }
@@ -60,18 +62,17 @@ fn ordered(here: SegmentId, segments: &Segments) -> Ordered {
 /// Unlinks and copies forward what stands otherwise in `segments`. A failed write fences the log by itself.
 pub(crate) fn carry_out(keeper: &Keeper, reader: &Reader, segments: &Segments) -> CarriedOut {
     let mut pass = Pass { keeper, reader, pending: Vec::new(), done: CarriedOut::default() };
-    let mut gone = Vec::new();
-    for info in reader.segments() {
-        match ordered(info.id, segments) {
-            Ordered::Nothing => {}
-            Ordered::Rewrite(wanted) => pass.pending.push((info.id, wanted)),
-            Ordered::Unlink => gone.push(info.id),
-        }
-    }
     // First what needs no space.
-    pass.unlink(&mut gone);
+    let gone = pass.look(segments);
+    pass.unlink(gone);
     pass.rewrite();
-    pass.unlink(&mut gone);
+    // An install may have brought segments meanwhile that need a decision which is to go. One under way will.
+    if keeper.is_anything_counted_on() {
+        pass.done.counted_on = true;
+        return pass.done;
+    }
+    let gone = pass.look(segments);
+    pass.unlink(gone);
     pass.done
 }
 
@@ -84,6 +85,20 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
+    /// Notes what is to be rewritten; answers what is to be unlinked.
+    fn look(&mut self, segments: &Segments) -> Vec<SegmentId> {
+        self.pending.clear();
+        let mut gone = Vec::new();
+        for info in self.reader.segments() {
+            match ordered(info.id, segments) {
+                Ordered::Nothing => {}
+                Ordered::Rewrite(wanted) => self.pending.push((info.id, wanted)),
+                Ordered::Unlink => gone.push(info.id),
+            }
+        }
+        gone
+    }
+
     /// Whether a segment may hold a decision that is still to be carried out.
     fn holds_a_decision(&self, id: SegmentId) -> bool {
         let needs = |(old, wanted): &(SegmentId, Generation)| {
@@ -92,11 +107,9 @@ impl Pass<'_> {
         self.pending.iter().any(needs)
     }
 
-    fn unlink(&mut self, gone: &mut Vec<SegmentId>) {
-        let mut kept = Vec::new();
-        for id in gone.drain(..) {
+    fn unlink(&mut self, gone: Vec<SegmentId>) {
+        for id in gone {
             if self.holds_a_decision(id) {
-                kept.push(id);
                 continue;
             }
             match self.keeper.unlink(&[id]) {
@@ -104,13 +117,9 @@ impl Pass<'_> {
                     self.done.freed_bytes += bytes;
                     self.done.unlinked += 1;
                 }
-                Err(error) => {
-                    kept.push(id);
-                    self.note(error.into());
-                }
+                Err(error) => self.note(error.into()),
             }
         }
-        *gone = kept;
     }
 
     fn rewrite(&mut self) {
@@ -128,9 +137,8 @@ impl Pass<'_> {
     fn note(&mut self, error: CarryError) {
         match error {
             // It is looked at again when the floor rises.
-            CarryError::Reclaim(
-                ReclaimError::Needed { .. } | ReclaimError::NoSidecar(_) | ReclaimError::CountedOn(_),
-            ) => {}
+            CarryError::Reclaim(ReclaimError::Needed { .. } | ReclaimError::NoSidecar(_)) => {}
+            CarryError::Reclaim(ReclaimError::CountedOn(_)) => self.done.counted_on = true,
             error => {
                 self.done.failed.get_or_insert_with(|| error.to_string());
             }

@@ -43,6 +43,8 @@ pub(crate) struct Reclaim {
     next: Option<Monotonic>,
     surveying: bool,
     carrying_out: bool,
+    /// What was left to be done waits for an install that counted on it.
+    counted_on: bool,
 }
 
 /// How this replica's files stand to the list of segments.
@@ -71,6 +73,7 @@ impl Reclaim {
             next: None,
             surveying: false,
             carrying_out: false,
+            counted_on: false,
         }
     }
 
@@ -172,6 +175,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
 
     fn carried_out(&mut self, done: &CarriedOut) {
         self.reclaim.carrying_out = false;
+        self.reclaim.counted_on = done.counted_on;
         let shown = &self.metrics;
         shown.reclaimed_bytes.add(done.freed_bytes);
         shown.segments_unlinked.add(done.unlinked);
@@ -195,17 +199,22 @@ impl<T: Clone + Send + 'static> Shard<T> {
         Ok(())
     }
 
+    fn no_install_counts_any_more(&self) -> bool {
+        self.reclaim.counted_on && !self.replica.log().keeper().is_anything_counted_on()
+    }
+
     fn carry_out_next(&mut self) {
         let (floor, durable) = (self.replica.log().floor().index, self.replica.log().durable_index());
         let due = match self.reclaim.files {
             // A decision that is not on this medium can be lost with the power, and what it did not.
             Files::Behind(ordered) => ordered <= durable,
-            Files::FollowedAt(at) => floor > at,
+            Files::FollowedAt(at) => floor > at || self.no_install_counts_any_more(),
         };
         if !due || self.reclaim.carrying_out || self.fenced.is_some() {
             return;
         }
         self.reclaim.files = Files::FollowedAt(floor);
+        self.reclaim.counted_on = false;
         let reader = self.replica.reader();
         if !differ(&reader, &self.reclaim.segments) {
             return;

@@ -294,6 +294,16 @@ impl World {
         self.poll(to);
     }
 
+    /// The same for several, which the replica takes before it does anything else.
+    pub fn send_together(&mut self, from: u64, to: u64, messages: Vec<Message>) {
+        let now = self.clock.monotonic();
+        for message in messages {
+            let envelope = Envelope { from: peer(from), to: peer(to), message: PeerMessage::Raft(message) };
+            self.replica(to).step(now, wire::encode(&envelope).into());
+        }
+        self.poll(to);
+    }
+
     /// What is on its way from one replica to another of the library's messages.
     pub fn on_the_way(&self, from: u64, to: u64) -> Vec<Message> {
         let wires = self.wires.0.lock().unwrap();

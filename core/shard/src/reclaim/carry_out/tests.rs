@@ -226,6 +226,26 @@ fn what_is_still_needed_waits_for_the_floor() {
 }
 
 #[test]
+fn what_an_install_counts_on_is_left_until_it_is_over() {
+    let mut replica = Replica::with_a_segment();
+    replica.decide(&keep_from(4, Generation::APPENDED));
+    replica.seal();
+    replica.decide(&unlink(12, Generation::APPENDED));
+    replica.seal();
+    let before = replica.here();
+    let ids = replica.log.reader().segments().iter().map(|info| info.id).collect();
+    let counted_on = replica.log.keeper().count_on(ids);
+    let done = replica.carry_out();
+    assert!(done.counted_on && done.failed.is_none(), "{done:?}");
+    assert_eq!(replica.here(), before);
+    drop(counted_on);
+    let done = replica.carry_out();
+    assert!(!done.counted_on, "{done:?}");
+    assert_eq!((done.rewritten, done.unlinked), (1, 1));
+    assert_ne!(replica.here(), before);
+}
+
+#[test]
 fn a_segment_with_a_decision_that_cannot_be_carried_out_stays() {
     let mut replica = Replica::with_a_segment();
     let rewritten = replica.decide(&keep_from(4, Generation::APPENDED));
