@@ -440,12 +440,31 @@ pub(crate) fn panic_words(panic: &(dyn std::any::Any + Send)) -> String {
 
 #[cfg(test)]
 mod tests {
+    use forebay_model::ShardId;
+
     use super::*;
+    use crate::config::Bootstrap;
 
     #[test]
     fn a_replica_can_move_to_the_thread_of_its_shard() {
         fn is_send<T: Send>() {}
         is_send::<Replica>();
         is_send::<Completion>();
+    }
+
+    #[test]
+    fn a_panic_of_the_library_fences_and_it_is_never_called_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let peer = PeerId::first(NodeId(1)).unwrap();
+        let config = ReplicaConfig::new(ShardId(0), peer, ShardClass::Sync, Bootstrap::Found([peer].into()));
+        let env = forebay_env::real::env();
+        let (mut replica, _) =
+            Replica::open(&env, dir.path().to_path_buf(), config, Arc::new(|_| ())).unwrap();
+        replica.with_raft(|node| node.raft.raft_log.commit_to(1 << 40));
+        let Some(Fence::Raft(words)) = replica.fence.clone() else { panic!("{:?}", replica.fence) };
+        assert!(words.contains("out of range"), "{words}");
+        assert_eq!(replica.with_raft(|_| panic!("it is called again")), None::<()>);
+        assert!(matches!(replica.poll(), Some(Output::Fenced(Fence::Raft(_)))));
+        assert_eq!(replica.propose(vec![(EntryKind::Seal, Bytes::new())]), Err(Dropped::Fenced));
     }
 }
