@@ -480,13 +480,15 @@ impl State {
     }
 
     fn flip_bit(&mut self, suffix: &str) -> Option<(String, u64)> {
-        let dirs = self.inodes.values().filter_map(Inode::dir);
-        let names = dirs.flat_map(|dir| &dir.now).filter(|(name, _)| name.ends_with(suffix));
-        let mut found: Vec<(String, u64)> = names.map(|(name, inode)| (name.clone(), *inode)).collect();
-        if suffix == ".seg" {
-            // Above the recorded durable index a flip equals a torn write; a segment that is not the last is below it.
-            let newest = found.iter().map(|(name, _)| name.clone()).max();
-            found.retain(|(name, _)| Some(name) != newest.as_ref());
+        let mut found: Vec<(String, u64)> = Vec::new();
+        for dir in self.inodes.values().filter_map(Inode::dir) {
+            let mut names: Vec<_> = dir.now.iter().filter(|(name, _)| name.ends_with(suffix)).collect();
+            if suffix == ".seg" {
+                // Above the recorded durable index a flip equals a torn write; what is not a shard's last segment is below it.
+                names.sort();
+                names.pop();
+            }
+            found.extend(names.into_iter().map(|(name, inode)| (name.clone(), *inode)));
         }
         found.retain(|(_, inode)| self.file_ref(*inode).is_some_and(|file| !file.now.is_empty()));
         if found.is_empty() {
