@@ -9,6 +9,7 @@ use bytes::Bytes;
 use forebay_broker::{ClientInfo, ConnectionId, FrontDesk};
 use forebay_env::{Clock, IoClass, Job};
 use forebay_model::{NodeId, Reply, Request, ShardId};
+use forebay_replication::wire;
 use forebay_shard::{Done, NextTurn};
 
 use crate::checkers::{
@@ -179,10 +180,8 @@ impl Cluster {
         let mut machines: Vec<_> = ids.iter().map(machine).collect();
         // A spare machine is brought in later.
         machines.iter_mut().skip(nodes).for_each(|machine| machine.retired = true);
-        for machine in &machines {
-            for lie in &plan.lies {
-                machine.disk.lie(lie.0, lie.1);
-            }
+        if let Some(lie) = plan.lie {
+            machines.iter().for_each(|machine| machine.disk.lie(lie));
         }
         let mut cluster = Cluster {
             network: SimNetwork::new(Rng::stream(plan.seed, "network")),
@@ -565,6 +564,9 @@ impl Cluster {
         }
         for delay in delays {
             self.put(delay, Event::Frame { node, shard, frame: frame.clone() });
+        }
+        if self.plan.voter_lost_permille > 0 && wire::decode(&frame).is_ok_and(|e| e.message.grants_vote()) {
+            self.nemesis_sees_vote(from, node);
         }
     }
 

@@ -67,7 +67,7 @@ pub const WANTED: [&str; 22] = [
 ];
 
 /// What must be met besides where a shard has more than one replica.
-pub const WANTED_OF_REPLICAS: [&str; 7] = [
+pub const WANTED_OF_REPLICAS: [&str; 8] = [
     "follower behind the floor",
     "install on a blank disk",
     "entries truncated after a conflict",
@@ -75,4 +75,5 @@ pub const WANTED_OF_REPLICAS: [&str; 7] = [
     "learner promoted",
     "old voter removed",
     "async replica rejoined after a power cut",
+    "voters that lost power as their vote left",
 ];

@@ -22,6 +22,8 @@ const YEAR_MS: i64 = 365 * 24 * 60 * MINUTE_MS;
 pub enum Deed {
     /// Something goes wrong.
     Do(Kind),
+    /// The first of these nodes, which has just voted for the second, loses power, and nobody hears of the second.
+    LoseVoter(usize, usize),
     /// Links are mended.
     Mend,
     /// The weather gets better.
@@ -110,6 +112,12 @@ impl Cluster {
                 self.go_wrong(kind);
                 self.nemesis_next();
             }
+            Deed::LoseVoter(voter, elected) => {
+                self.counters.hit("voters that lost power as their vote left");
+                self.lose_power(voter);
+                let while_ms = self.nemesis.rng.between(50, 4_000);
+                self.part(elected, while_ms);
+            }
             Deed::Mend => self.network.mend(),
             Deed::Clear => self.network.weather = Default::default(),
             Deed::Enlarge(node) => self.machines[node].disk.set_total(self.plan.disk_bytes),
@@ -120,6 +128,15 @@ impl Cluster {
             Deed::Heal => self.heal(),
         }
         Ok(())
+    }
+
+    /// A vote leaves: sometimes its sender is lost in that moment, the only one of most voters that another candidate
+    /// may ask.
+    pub(crate) fn nemesis_sees_vote(&mut self, voter: usize, elected: usize) {
+        let may = (CALM_UNTIL..self.nemesis.heal_at).contains(&self.now());
+        if may && self.nemesis.rng.chance(self.plan.voter_lost_permille) {
+            self.put(0, Event::Nemesis(Deed::LoseVoter(voter, elected)));
+        }
     }
 
     fn go_wrong(&mut self, kind: Kind) {

@@ -10,7 +10,7 @@ use forebay_env::fault::{FAULT_POINTS, Fault};
 use crate::members::Move;
 use crate::random::Rng;
 use crate::world::clock::SECOND;
-use crate::world::disk::Lie;
+use crate::world::disk::{About, Lie, When};
 use crate::world::machine::Sizes;
 use crate::world::network::Weather;
 
@@ -211,14 +211,16 @@ pub struct Plan {
     pub sizes: Sizes,
     /// Size of each disk, in bytes.
     pub disk_bytes: u64,
-    /// What disks do wrong, and whether only while a node opens.
-    pub lies: Vec<(Lie, bool)>,
+    /// What every disk lies about, if it does.
+    pub lie: Option<Lie>,
     /// What happens to whole machines, one after the other.
     pub moves: Vec<Move>,
     /// Log that is kept for a follower that lags, in bytes.
     pub follower_lag_bytes_max: u64,
     /// The bug planted, if one is.
     pub bug: Option<Bug>,
+    /// Votes whose sender loses power as they leave, of 1000.
+    pub voter_lost_permille: u64,
     /// When everything is mended, in nanoseconds.
     pub heal_at: u64,
     /// The run is at least so long, in nanoseconds...
@@ -267,11 +269,13 @@ impl Plan {
             slow_flush_permille: rng.pick(&[0, 2, 20]),
             sizes,
             disk_bytes: 64 << 20,
-            lies: bug.map(lies).unwrap_or_default(),
+            lie: bug.and_then(lie),
             moves,
             follower_lag_bytes_max: Rng::stream(seed, "floor").pick(&[32 << 10, 128 << 10, 512 << 20]),
             kinds,
             bug,
+            // A stream of its own, as above.
+            voter_lost_permille: Rng::stream(seed, "voters").pick(&[0, 0, 0, 0, 0, 0, 0, 300]),
             heal_at: 45 * SECOND,
             run_ns_min: 60 * SECOND,
             operations_min: 5_000,
@@ -338,12 +342,14 @@ fn replacements(seed: u64) -> (Vec<Move>, u32) {
     (moves, u32::from(rng.chance(250)))
 }
 
-fn lies(bug: Bug) -> Vec<(Lie, bool)> {
+/// The lie that a disk tells to play the bug.
+fn lie(bug: Bug) -> Option<Lie> {
+    let about = |about, when| Some(Lie { about, when });
     match bug {
-        Bug::EarlyFlush => vec![(Lie::File(".seg"), false)],
-        Bug::VoteNotFlushed => vec![(Lie::File("hard-state"), false)],
-        Bug::DirectoryNotFlushed => vec![(Lie::Names, false)],
-        Bug::RecoveredTailNotFlushed => vec![(Lie::File(".seg"), true)],
-        Bug::PeerIdReused | Bug::Point(_) | Bug::Control => Vec::new(),
+        Bug::EarlyFlush => about(About::File(".seg"), When::Always),
+        Bug::VoteNotFlushed => about(About::File("hard-state"), When::Serving),
+        Bug::DirectoryNotFlushed => about(About::Names, When::Always),
+        Bug::RecoveredTailNotFlushed => about(About::File(".seg"), When::Opening),
+        Bug::PeerIdReused | Bug::Point(_) | Bug::Control => None,
     }
 }

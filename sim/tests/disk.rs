@@ -5,7 +5,7 @@ use std::path::Path;
 use forebay_env::{Disk, OpenMode};
 use forebay_sim::random::Rng;
 use forebay_sim::world::clock::VirtualTime;
-use forebay_sim::world::disk::{Crash, EIO, Fault, Lie, Op, SimDisk};
+use forebay_sim::world::disk::{About, Crash, EIO, Fault, Lie, Op, SimDisk, When};
 
 const FILE: &str = "/data/file";
 
@@ -122,13 +122,37 @@ fn the_fuse_ends_the_process_in_the_middle_of_a_change() {
 }
 
 #[test]
-fn a_lying_flush_is_a_planted_bug() {
+fn what_a_lying_disk_has_in_its_cache_goes_with_the_power() {
+    for seed in 0..20 {
+        let disk = disk(seed);
+        let file = disk.open(Path::new(FILE), OpenMode::CreateNew).unwrap();
+        disk.sync_dir(Path::new("/data")).unwrap();
+        disk.opened();
+        disk.lie(Lie { about: About::File("file"), when: When::Serving });
+        file.write_at(&[b"forgotten"], 0).unwrap();
+        file.sync_data().unwrap();
+        assert!(!disk.holds_durably("/data", "file", b"forgotte", 4));
+        assert!(disk.has_unflushed("file"));
+        restart(&disk, Crash::Power);
+        assert_eq!(content(&disk).unwrap(), b"", "seed {seed}");
+    }
+}
+
+#[test]
+fn a_disk_lies_only_when_it_is_told_to() {
     let disk = disk(4);
-    disk.lie(Lie::File("file"), false);
+    disk.lie(Lie { about: About::File("file"), when: When::Serving });
+    disk.begin_life();
     let file = disk.open(Path::new(FILE), OpenMode::CreateNew).unwrap();
-    disk.sync_dir(Path::new("/data")).unwrap();
-    file.write_at(&[b"data"], 0).unwrap();
+    file.write_at(&[b"remembered"], 0).unwrap();
     file.sync_data().unwrap();
-    assert!(!disk.holds_durably("/data", "file", b"datadata", 4));
+    assert!(!disk.has_unflushed("file"), "it opens its data still");
+    let other = disk.open(Path::new("/data/other"), OpenMode::CreateNew).unwrap();
+    disk.opened();
+    other.write_at(&[b"remembered"], 0).unwrap();
+    other.sync_data().unwrap();
+    assert!(!disk.has_unflushed("other"), "it lies about other files");
+    file.write_at(&[b"forgotten"], 0).unwrap();
+    file.sync_data().unwrap();
     assert!(disk.has_unflushed("file"));
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use forebay_commitlog::{Generation, SegmentId};
 use forebay_model::{LogIndex, ShardId, Term};
-use raft::eraftpb::{ConfState, Message};
+use raft::eraftpb::{ConfState, Message, MessageType};
 
 use crate::peer::PeerId;
 
@@ -33,6 +33,18 @@ pub enum PeerMessage {
     Staged(TransferId),
     /// Either side gives the transfer up.
     Abandon(TransferId, AbandonReason),
+}
+
+impl PeerMessage {
+    /// Whether it grants a vote: what its sender must not forget.
+    pub fn grants_vote(&self) -> bool {
+        match self {
+            PeerMessage::Raft(message) => {
+                message.get_msg_type() == MessageType::MsgRequestVoteResponse && !message.reject
+            }
+            _ => false,
+        }
+    }
 }
 
 /// One attempt to bring a replica up to a checkpoint. Drawn by the sender; a stale answer never matches a newer attempt.

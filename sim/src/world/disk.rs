@@ -23,10 +23,10 @@ use crate::random::Rng;
 pub const EIO: i32 = 5;
 /// Linux' ENOSPC.
 pub const ENOSPC: i32 = 28;
+/// How long a disk that lies keeps data in its own cache, in nanoseconds.
+const LIE_NS: u64 = 40 * MS;
 /// Where Linux names the boot.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
-/// How long a lying flush leaves its data in the cache.
-const LIE_NS: u64 = 40 * MS;
 
 /// A kind of call that can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,11 +70,41 @@ pub struct Fault {
 
 /// Which flushes a planted bug leaves out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lie {
+pub struct Lie {
+    /// Of what.
+    pub about: About,
+    /// When.
+    pub when: When,
+}
+
+/// What a disk lies about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
     /// fdatasync of files whose name ends so.
     File(&'static str),
     /// fsync of directories.
     Names,
+}
+
+/// When a disk lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// Always.
+    Always,
+    /// While a process opens its data.
+    Opening,
+    /// After a process has opened its data.
+    Serving,
+}
+
+impl When {
+    fn is_now(self, opening: bool) -> bool {
+        match self {
+            When::Always => true,
+            When::Opening => opening,
+            When::Serving => !opening,
+        }
+    }
 }
 
 /// How a process ends.
@@ -125,8 +155,7 @@ struct State {
     faults: Vec<Fault>,
     /// A flush job under way covers what was written before it was queued, and what it writes itself.
     window: Option<(u64, u64)>,
-    lies: Vec<Lie>,
-    lies_while_opening: bool,
+    lie: Option<Lie>,
     locked: BTreeSet<String>,
     counts: DiskCounts,
 }
@@ -151,8 +180,7 @@ impl SimDisk {
             fuse: None,
             faults: Vec::new(),
             window: None,
-            lies: Vec::new(),
-            lies_while_opening: false,
+            lie: None,
             locked: BTreeSet::new(),
             counts: DiskCounts::default(),
         };
@@ -233,10 +261,8 @@ impl SimDisk {
     }
 
     /// Plants a bug.
-    pub fn lie(&self, lie: Lie, only_while_opening: bool) {
-        let mut state = self.lock();
-        state.lies.push(lie);
-        state.lies_while_opening |= only_while_opening;
+    pub fn lie(&self, lie: Lie) {
+        self.lock().lie = Some(lie);
     }
 
     /// Changes so far.
@@ -419,8 +445,9 @@ impl State {
         number
     }
 
-    fn lies(&self, lie: impl Fn(&Lie) -> bool) -> bool {
-        (!self.lies_while_opening || self.opening) && self.lies.iter().any(lie)
+    /// What the disk lies about now.
+    fn lies_about(&self) -> Option<About> {
+        self.lie.filter(|lie| lie.when.is_now(self.opening)).map(|lie| lie.about)
     }
 
     fn name_of(&self, inode: u64) -> Option<&str> {
@@ -429,18 +456,21 @@ impl State {
     }
 
     fn sync_file(&mut self, inode: u64) {
-        let lying = !self.lies.is_empty() && {
-            let name = self.name_of(inode).unwrap_or_default().to_owned();
-            self.lies(|lie| matches!(lie, Lie::File(suffix) if name.ends_with(suffix)))
+        let lying = match self.lies_about() {
+            Some(About::File(suffix)) => self.name_of(inode).is_some_and(|name| name.ends_with(suffix)),
+            Some(About::Names) | None => false,
         };
         let old = self.time.now().saturating_sub(LIE_NS);
         let window = self.window;
         let covered = |change: &Change| {
-            let in_window =
-                window.is_none_or(|(queued, begun)| change.number <= queued || change.number > begun);
-            in_window && (!lying || change.at < old)
+            window.is_none_or(|(queued, begun)| change.number <= queued || change.number > begun)
         };
-        self.file_mut(inode).sync(covered);
+        let file = self.file_mut(inode);
+        if lying {
+            file.sync_falsely(covered, |change| change.at < old);
+        } else {
+            file.sync(covered);
+        }
     }
 
     fn lose_power(&mut self) {
@@ -618,7 +648,7 @@ impl Disk for SimDisk {
         let mut state = self.lock();
         let fuse = state.enter(Op::SyncDir)?;
         let inode = state.walk(&parts(dir))?;
-        if fuse == Fuse::Holds && !state.lies(|lie| *lie == Lie::Names) {
+        if fuse == Fuse::Holds && state.lies_about() != Some(About::Names) {
             state.dir_mut(inode).sync();
         }
         fuse.outcome()

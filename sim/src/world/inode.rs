@@ -27,6 +27,8 @@ pub(super) struct Change {
     pub(super) number: u64,
     /// When it was made, in virtual time.
     pub(super) at: u64,
+    /// A flush has covered it, and the disk lied: it stands in the disk's own cache, which a power cut empties.
+    in_disk_cache: bool,
     what: What,
 }
 
@@ -82,7 +84,7 @@ impl FileNode {
 
     fn change(&mut self, number: u64, at: u64, what: What) {
         what.apply(&mut self.now);
-        self.pending.push(Change { number, at, what });
+        self.pending.push(Change { number, at, in_disk_cache: false, what });
     }
 
     /// Brings the changes that the flush covers to the medium.
@@ -95,6 +97,18 @@ impl FileNode {
             }
             !covered
         });
+    }
+
+    /// A disk that lies takes the changes that the flush covers into its own cache, and writes the older of them from there.
+    pub(super) fn sync_falsely(
+        &mut self,
+        covered: impl Fn(&Change) -> bool,
+        is_written: impl Fn(&Change) -> bool,
+    ) {
+        self.sync(|change| covered(change) && is_written(change));
+        for change in self.pending.iter_mut().filter(|change| covered(change)) {
+            change.in_disk_cache = true;
+        }
     }
 
     /// A flush failed: some of the changes reached the medium, the pages of the others are marked clean all the same, so
@@ -114,6 +128,7 @@ impl FileNode {
         let prefix = if self.pending.is_empty() { 0 } else { rng.index(self.pending.len() + 1) };
         for (number, change) in std::mem::take(&mut self.pending).into_iter().enumerate() {
             let fate = match style {
+                _ if change.in_disk_cache => Fate::Lost,
                 0 => Fate::Lost,
                 1 => Fate::Kept,
                 2 if number < prefix => Fate::Kept,
