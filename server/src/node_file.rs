@@ -17,6 +17,8 @@ const FILE_BYTES_MAX: u64 = 4096;
 const SHARDS_MAX: u32 = 256;
 /// Of version 1, which had neither a checksum nor the line `founded`, nothing was ever released.
 const HEAD: &str = "forebay-node 2";
+/// What the first line says before the format's version. That rises with the version of any file beside it.
+const NAME: &str = "forebay-node ";
 /// Before the checksum of all that stands before it.
 const CHECKSUM: &str = "crc32c ";
 
@@ -89,9 +91,12 @@ impl Identity {
         let text = std::str::from_utf8(bytes).map_err(|_| "is not text".to_owned())?;
         let head = text.lines().next().unwrap_or_default();
         if head != HEAD {
-            return Err(format!(
-                "begins with {head:?}, not with {HEAD:?}: another version's, not ours, or damaged"
-            ));
+            return Err(match head.strip_prefix(NAME).and_then(|version| version.parse::<u32>().ok()) {
+                Some(version) => {
+                    format!("has format version {version}, which this version of forebay does not know")
+                }
+                None => format!("begins with {head:?}, not with {HEAD:?}: not ours, or damaged"),
+            });
         }
         let (body, crc) = text.rsplit_once(CHECKSUM).ok_or("is cut short")?;
         if crc != format!("{:08x}\n", crc_fast::crc32_iscsi(body.as_bytes())) {
@@ -209,11 +214,13 @@ mod tests {
 
     #[test]
     fn a_node_file_of_another_version_is_refused_by_name() {
-        for head in ["forebay-node 1", "forebay-node 3"] {
-            let text = identity().encode().replace(HEAD, head);
+        for version in [1, 3, 999] {
+            let text = identity().encode().replace(HEAD, &format!("{NAME}{version}"));
             let why = Identity::decode(text.as_bytes()).unwrap_err();
-            assert!(why.contains(head) && why.contains(HEAD), "{why}");
+            assert!(why.contains(&format!("has format version {version},")), "{why}");
         }
+        let why = Identity::decode(identity().encode().replace(HEAD, "another 2").as_bytes()).unwrap_err();
+        assert!(why.contains("not ours"), "{why}");
     }
 
     #[test]

@@ -59,25 +59,30 @@ impl Broker {
 
     /// As `start`, with further arguments for Forebay and a program that runs it.
     pub fn start_with(kind: &Kind, extra: &[&str], wrapper: &[&str]) -> Result<Broker, Failure> {
+        let mut broker = Broker::stopped(kind, extra, wrapper)?;
+        if let Kind::Kafka { class_path } = kind {
+            broker.format_kafka(class_path)?;
+        }
+        broker.start_again()?;
+        Ok(broker)
+    }
+
+    /// As `start_with`, but it is left to the caller what stands in its folder, and when it starts.
+    pub fn stopped(kind: &Kind, extra: &[&str], wrapper: &[&str]) -> Result<Broker, Failure> {
         let address = match kind {
             Kind::External { at } => *at,
             _ => SocketAddr::from(([127, 0, 0, 1], port::free())),
         };
         let dir = tempfile::Builder::new().prefix("forebay-tests-").tempdir()?;
         let owned = |words: &[&str]| words.iter().map(ToString::to_string).collect();
-        let mut broker = Broker {
+        Ok(Broker {
             kind: kind.clone(),
             address,
             dir,
             extra: owned(extra),
             wrapper: owned(wrapper),
             child: None,
-        };
-        if let Kind::Kafka { class_path } = kind {
-            broker.format_kafka(class_path)?;
-        }
-        broker.start_again()?;
-        Ok(broker)
+        })
     }
 
     /// Where clients connect.

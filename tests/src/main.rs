@@ -8,6 +8,8 @@
 //! | `FOREBAY_BIN` | the binary under test; else target/release/forebay |
 //! | `FOREBAY_TEST_BOOTSTRAP` | HOST:PORT of a running broker to test instead, as `--broker HOST:PORT` does |
 //!
+//! `--freeze DIR` makes a data directory of the binary's own format instead: see `suites/formats.rs`.
+//!
 //! `--broker kafka` runs the same tests against Apache Kafka: a test that fails there is a wrong test.
 #![forbid(unsafe_code)]
 
@@ -40,6 +42,8 @@ struct Options {
     broker: String,
     jobs: usize,
     rounds: u32,
+    /// Where to make a data directory that is kept, instead of any case.
+    freeze: Option<PathBuf>,
     filters: Vec<String>,
 }
 
@@ -61,6 +65,7 @@ fn options(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
         broker: bootstrap.unwrap_or_else(|_| "forebay".into()),
         jobs: JOBS,
         rounds: ROUNDS,
+        freeze: None,
         filters: Vec::new(),
     };
     while let Some(arg) = args.next() {
@@ -69,6 +74,7 @@ fn options(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
         match arg.as_str() {
             "--list" => options.list = true,
             "--broker" => options.broker = value()?,
+            "--freeze" => options.freeze = Some(PathBuf::from(value()?)),
             "--jobs" => options.jobs = number(value()?)? as usize,
             "--rounds" => options.rounds = number(value()?)?,
             other if other.starts_with("--") => return Err(format!("no option {other}")),
@@ -79,7 +85,10 @@ fn options(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
 }
 
 fn run(options: Options) -> Result<bool, String> {
-    let suites = chosen(suites::all(options.rounds), &options.filters);
+    let suites = match options.freeze {
+        Some(to) => vec![suites::freezing(to)],
+        None => chosen(suites::all(options.rounds), &options.filters),
+    };
     if options.list {
         for suite in &suites {
             for case in &suite.cases {

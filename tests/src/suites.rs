@@ -5,6 +5,7 @@ mod commands;
 mod disk;
 mod edges;
 mod flights;
+mod formats;
 mod hostile;
 mod kcat;
 mod kill9;
@@ -14,6 +15,8 @@ mod process;
 mod rsyslog;
 mod tools;
 mod trace;
+
+use std::path::PathBuf;
 
 use crate::case::Suite;
 
@@ -33,7 +36,13 @@ pub fn all(rounds: u32) -> Vec<Suite> {
         commands::suite(),
         large::suite(),
         load::suite(),
+        formats::suite(),
         trace::suite(),
     ]);
     all
+}
+
+/// The one that makes a data directory of the binary's format, to be kept.
+pub fn freezing(to: PathBuf) -> Suite {
+    formats::freezing(to)
 }

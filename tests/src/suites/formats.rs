@@ -1,0 +1,243 @@
+//! Data directories of formats that are frozen: every later binary opens them and serves every record at its offset.
+//!
+//! `tests/formats/NAME` holds a data directory as a killed broker left it, and what was in it: `records.jsonl` as `forebay
+//! consume --json` wrote it, and `read-by-group.jsonl` with what a group had read of it. `forebay-tests --freeze DIR` makes one with the binary under test;
+//! a frozen one is never made again.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::broker::{Broker, without_our_variables};
+use crate::case::{BrokerUse, Case, Context, Failure, Outcome, Suite};
+use crate::driver;
+use crate::ensure;
+
+const RECORDS: &str = "records.jsonl";
+const GROUP_READ: &str = "read-by-group.jsonl";
+const DATA: &str = "data";
+/// In the order they are read; `doomed` was deleted.
+const TOPICS: [&str; 5] = ["lines", "codecs", "odd", "large", "relaxed"];
+const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
+const GROUP: &str = "readers";
+/// How many records of the topic `lines` the group reads.
+const GROUP_READS: usize = 100;
+const MIB: usize = 1 << 20;
+
+/// The settings that the directories were written with. What is as old as they are must not be retained away.
+const SETTINGS: [&str; 8] = [
+    "--shards-sync",
+    "2",
+    "--shards-async",
+    "1",
+    "--segment-bytes",
+    "1MiB",
+    "--group-offsets-retention",
+    "36500d",
+];
+
+/// One case per frozen format, and that what comes later is refused.
+pub fn suite() -> Suite {
+    let mut cases = Vec::new();
+    for name in frozen() {
+        let of = name.clone();
+        cases.push(Case::new(format!("{name}-is-served-as-it-was-written"), 120, move |context| {
+            served(context, &of)
+        }));
+        cases.push(Case::new(format!("later-than-{name}-is-refused-by-name"), 60, move |context| {
+            later_is_refused(context, &name)
+        }));
+    }
+    Suite { name: "formats", needs: &[], broker: BrokerUse::OwnForebay, cases }
+}
+
+/// Makes a directory of the binary's own format at `to`.
+pub fn freezing(to: PathBuf) -> Suite {
+    let case = Case::new("write", 120, move |context| freeze(context, &to));
+    Suite { name: "freeze", needs: &[], broker: BrokerUse::OwnForebay, cases: vec![case] }
+}
+
+fn home() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("formats")
+}
+
+fn frozen() -> Vec<String> {
+    let entries = fs::read_dir(home()).expect("frozen formats lie beside the tests");
+    let names = entries.map(|entry| entry.expect("it is listed").file_name().to_string_lossy().into_owned());
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    names
+}
+
+fn served(context: &mut Context, name: &str) -> Outcome {
+    let format = home().join(name);
+    let mut broker = Broker::stopped(context.kind, &SETTINGS, &[])?;
+    copy(&format.join(DATA), &broker.data_dir())?;
+    verify(context, &broker)?;
+    broker.start_again()?;
+    let written = fs::read_to_string(format.join(RECORDS))?;
+    is_same(&read(context, &broker)?, &written)?;
+    let before = fs::read_to_string(format.join(GROUP_READ))?;
+    let rest = forebay(context, &broker, &["consume", "lines", "--group", GROUP, "--json"], "")?;
+    let of_group = written.lines().filter(|line| line.contains(r#""topic":"lines""#));
+    is_same(&(before + &rest), &of_group.collect::<Vec<_>>().join("\n"))?;
+
+    // It goes on where it was: behind every record, with the producers' numbers, through a restart.
+    for topic in TOPICS {
+        forebay(context, &broker, &["produce", topic, "--partition", "0"], "later\n")?;
+    }
+    broker.crash_and_recover()?;
+    let all = read(context, &broker)?;
+    let later: Vec<&str> = all.lines().filter(|line| !written.lines().any(|known| known == *line)).collect();
+    ensure!(later.len() == TOPICS.len(), "{} records came with {} sent", later.len(), TOPICS.len());
+    is_same(&all, &(written.clone() + &later.join("\n")))?;
+    broker.interrupt()?;
+    verify(context, &broker)
+}
+
+fn is_same(found: &str, written: &str) -> Outcome {
+    let sorted = |text: &str| {
+        let mut lines: Vec<String> = text.lines().map(String::from).collect();
+        lines.sort();
+        lines
+    };
+    let (found, written) = (sorted(found), sorted(written));
+    let differs = found.iter().zip(&written).find(|(found, written)| found != written);
+    ensure!(
+        found == written,
+        "{} records instead of {}; the first that differs: {:.300?}",
+        found.len(),
+        written.len(),
+        differs
+    );
+    Ok(())
+}
+
+/// The node file stands for the directory: its version rises with that of any file in it.
+fn later_is_refused(context: &mut Context, name: &str) -> Outcome {
+    let mut broker = Broker::stopped(context.kind, &SETTINGS, &[])?;
+    copy(&home().join(name).join(DATA), &broker.data_dir())?;
+    let node = broker.data_dir().join("node");
+    let text = fs::read_to_string(&node)?;
+    let head = text.lines().next().unwrap_or_default();
+    let later = "forebay-node 999";
+    fs::write(&node, text.replace(head, later))?;
+    let before = listing(&broker.data_dir())?;
+    ensure!(broker.start_again().is_err(), "it started on a directory of a later version");
+    let said = broker.log();
+    for part in [&*node.display().to_string(), "999", "version"] {
+        ensure!(said.contains(part), "nothing says '{part}':\n{said}");
+    }
+    ensure!(before == listing(&broker.data_dir())?, "the refusal changed the directory");
+    Ok(())
+}
+
+fn freeze(context: &mut Context, to: &Path) -> Outcome {
+    ensure!(!to.exists(), "{} is there already", to.display());
+    let mut broker = Broker::start_with(context.kind, &SETTINGS, &[])?;
+    forebay(context, &broker, &["topic", "create", "lines", "--partitions", "2"], "")?;
+    forebay(context, &broker, &["topic", "create", "doomed", "--partitions", "4"], "")?;
+    forebay(context, &broker, &["topic", "create", "relaxed", "--config", "forebay.flush=async"], "")?;
+    write_some(context, &broker, "first")?;
+    // Most of a sealed segment dies, so that what is left of it is written again.
+    for partition in ["0", "1", "2", "3"] {
+        let doomed: String = (0..40).map(|at| format!("{at} {}\n", "doomed ".repeat(6_000))).collect();
+        forebay(context, &broker, &["produce", "doomed", "--partition", partition], &doomed)?;
+    }
+    write_some(context, &broker, "second")?;
+    forebay(context, &broker, &["topic", "delete", "doomed"], "")?;
+    let count = GROUP_READS.to_string();
+    let read_by_group = ["consume", "lines", "--group", GROUP, "--json", "--count", &count];
+    let read_by_group = forebay(context, &broker, &read_by_group, "")?;
+    let large = context.dir.join("large");
+    fs::write(&large, "a large record; ".repeat(3 * MIB / 2 / 16))?;
+    forebay(context, &broker, &["produce", "large", "--whole", &large.display().to_string()], "")?;
+    context.wait_until("a segment was written again", || {
+        listing(&broker.data_dir()).is_ok_and(|files| files.iter().any(|(name, _)| is_rewritten(name)))
+    })?;
+    broker.interrupt()?;
+    broker.start_again()?;
+    write_some(context, &broker, "third")?;
+    let records = read(context, &broker)?;
+    broker.kill9()?;
+    copy(&broker.data_dir(), &to.join(DATA))?;
+    fs::write(to.join(RECORDS), &records)?;
+    fs::write(to.join(GROUP_READ), read_by_group)?;
+    context.remarks.push(format!("{} records", records.lines().count()));
+    Ok(())
+}
+
+/// A segment of a later generation than the first.
+fn is_rewritten(name: &str) -> bool {
+    let generation = name.strip_suffix(".seg").and_then(|name| name.rsplit('-').next());
+    generation.is_some_and(|digits| digits.bytes().any(|digit| digit != b'0'))
+}
+
+/// Records of every shape.
+fn write_some(context: &Context, broker: &Broker, when: &str) -> Outcome {
+    let lines: String = (0..200).map(|at| format!("key {}:{when} line {at}\n", at % 17)).collect();
+    forebay(context, broker, &["produce", "lines", "--key-separator", ":"], &lines)?;
+    for codec in CODECS {
+        let lines: String =
+            (0..20).map(|at| format!("{when} {codec} {at} {}\n", "again and ".repeat(10))).collect();
+        forebay(
+            context,
+            broker,
+            &["produce", "codecs", "--codec", codec, "--header", "codec=it is"],
+            &lines,
+        )?;
+    }
+    forebay(context, broker, &["produce", "odd", "--empty-is-null", "--key-separator", ":"], "gone:\n")?;
+    forebay(context, broker, &["produce", "odd", "--key", "ключ", "--header", "x="], "Ünïcode\n\n")?;
+    forebay(context, broker, &["produce", "relaxed"], &format!("{when}, as it comes\n"))?;
+    Ok(())
+}
+
+fn read(context: &Context, broker: &Broker) -> Result<String, Failure> {
+    let words = [&["consume"][..], &TOPICS, &["--from", "earliest", "--json"]].concat();
+    forebay(context, broker, &words, "")
+}
+
+fn verify(context: &Context, broker: &Broker) -> Outcome {
+    let mut command = Command::new(context.binary);
+    without_our_variables(&mut command);
+    command.args(["dump", "--verify"]).arg(broker.data_dir());
+    driver::output(context, &mut command, b"").map(|_| ())
+}
+
+fn forebay(context: &Context, broker: &Broker, words: &[&str], input: &str) -> Result<String, Failure> {
+    let mut command = Command::new(context.binary);
+    without_our_variables(&mut command);
+    command.args(words).arg("--broker").arg(broker.address().to_string());
+    let said = driver::output(context, &mut command, input.as_bytes())?;
+    Ok(String::from_utf8_lossy(&said.out).into_owned())
+}
+
+/// The files below `dir` with their lengths.
+fn listing(dir: &Path) -> Result<Vec<(String, u64)>, Failure> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            files.extend(listing(&entry.path())?);
+        } else {
+            files.push((entry.path().display().to_string(), entry.metadata()?.len()));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn copy(from: &Path, to: &Path) -> Outcome {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &to)?;
+        } else {
+            fs::copy(entry.path(), &to)?;
+        }
+    }
+    Ok(())
+}
