@@ -22,7 +22,10 @@ const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
 const GROUP: &str = "readers";
 /// How many records of the topic `lines` the group reads.
 const GROUP_READS: usize = 100;
-const MIB: usize = 1 << 20;
+/// A record above 1 MiB goes into the log in parts.
+const LARGE_BYTES: usize = 1_200_000;
+/// Enough of them for a file that says which segments hold a partition.
+const ROUNDS: u32 = 10;
 
 /// The settings that the directories were written with. What is as old as they are must not be retained away.
 const SETTINGS: [&str; 8] = [
@@ -138,26 +141,27 @@ fn freeze(context: &mut Context, to: &Path) -> Outcome {
     forebay(context, &broker, &["topic", "create", "lines", "--partitions", "2"], "")?;
     forebay(context, &broker, &["topic", "create", "doomed", "--partitions", "4"], "")?;
     forebay(context, &broker, &["topic", "create", "relaxed", "--config", "forebay.flush=async"], "")?;
-    write_some(context, &broker, "first")?;
-    // Most of a sealed segment dies, so that what is left of it is written again.
-    for partition in ["0", "1", "2", "3"] {
-        let doomed: String = (0..40).map(|at| format!("{at} {}\n", "doomed ".repeat(6_000))).collect();
-        forebay(context, &broker, &["produce", "doomed", "--partition", partition], &doomed)?;
+    // Most of each sealed segment dies, so that what is left of it is written again.
+    for round in 0..ROUNDS {
+        write_some(context, &broker, &format!("round {round}"))?;
+        for partition in ["0", "1", "2", "3"] {
+            let doomed: String = (0..10).map(|at| format!("{at} {}\n", "doomed ".repeat(9_000))).collect();
+            forebay(context, &broker, &["produce", "doomed", "--partition", partition], &doomed)?;
+        }
     }
-    write_some(context, &broker, "second")?;
     forebay(context, &broker, &["topic", "delete", "doomed"], "")?;
     let count = GROUP_READS.to_string();
     let read_by_group = ["consume", "lines", "--group", GROUP, "--json", "--count", &count];
     let read_by_group = forebay(context, &broker, &read_by_group, "")?;
     let large = context.dir.join("large");
-    fs::write(&large, "a large record; ".repeat(3 * MIB / 2 / 16))?;
+    fs::write(&large, "a large record; ".repeat(LARGE_BYTES / 16))?;
     forebay(context, &broker, &["produce", "large", "--whole", &large.display().to_string()], "")?;
     context.wait_until("a segment was written again", || {
         listing(&broker.data_dir()).is_ok_and(|files| files.iter().any(|(name, _)| is_rewritten(name)))
     })?;
     broker.interrupt()?;
     broker.start_again()?;
-    write_some(context, &broker, "third")?;
+    write_some(context, &broker, "after a restart")?;
     let records = read(context, &broker)?;
     broker.kill9()?;
     copy(&broker.data_dir(), &to.join(DATA))?;
@@ -175,11 +179,11 @@ fn is_rewritten(name: &str) -> bool {
 
 /// Records of every shape.
 fn write_some(context: &Context, broker: &Broker, when: &str) -> Outcome {
-    let lines: String = (0..200).map(|at| format!("key {}:{when} line {at}\n", at % 17)).collect();
+    let lines: String = (0..50).map(|at| format!("key {}:{when} line {at}\n", at % 17)).collect();
     forebay(context, broker, &["produce", "lines", "--key-separator", ":"], &lines)?;
     for codec in CODECS {
         let lines: String =
-            (0..20).map(|at| format!("{when} {codec} {at} {}\n", "again and ".repeat(10))).collect();
+            (0..10).map(|at| format!("{when} {codec} {at} {}\n", "again and ".repeat(10))).collect();
         forebay(
             context,
             broker,
