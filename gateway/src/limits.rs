@@ -27,7 +27,8 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Config {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Config { workers: cores, limits: Limits::default() }
+        // The other half is for shards and flushes, and fewer threads wake less often for more.
+        Config { workers: cores.div_ceil(2), limits: Limits::default() }
     }
 }
 

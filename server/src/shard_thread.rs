@@ -144,7 +144,7 @@ mod tests {
             counted.fetch_add(1, Ordering::AcqRel);
             wake();
         })));
-        mailbox.gather();
+        mailbox.gather(usize::MAX);
         mailbox.post_work(Source(1), proposal(7)).unwrap();
         let stop = Arc::new(AtomicBool::new(false));
         let (answers, answered) = channel();

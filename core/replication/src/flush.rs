@@ -99,6 +99,7 @@ impl Replica {
     /// Entries first, then the hard state that may speak of them.
     fn spawn_flush(&mut self, log: Option<forebay_commitlog::FlushJob>, hard: Option<HardState>) {
         self.persist.begin();
+        self.background.flush_began = self.now;
         self.background.unflushed_bytes = 0;
         self.background.unflushed_since = None;
         if let Some(hard) = &hard {
@@ -141,6 +142,7 @@ impl Replica {
                     self.log_mut().flushed(done);
                 }
                 self.persist.flushed();
+                self.background.note_flush(self.now);
                 self.hard.commit_durable = self.hard.saved.commit;
                 if self.closing == Closing::Recording {
                     self.closing = Closing::Done;

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use forebay_commitlog::{EntryKind, HardState, HardStateFile, Log, Reader};
@@ -89,10 +90,20 @@ pub(crate) struct Hard {
 /// What an async shard, or an idle one, flushes on its own.
 #[derive(Default)]
 pub(crate) struct Background {
+    pub(crate) flush_began: Monotonic,
+    /// How long a flush took of late, with its way to another thread and back.
+    pub(crate) flush_took: Duration,
     pub(crate) unflushed_bytes: u64,
     pub(crate) unflushed_since: Option<Monotonic>,
     pub(crate) appended_at: Option<Monotonic>,
     pub(crate) idle_recorded: bool,
+}
+
+impl Background {
+    /// A flush has ended: the recent ones count for most.
+    pub(crate) fn note_flush(&mut self, now: Monotonic) {
+        self.flush_took = (self.flush_took * 7 + now.since(self.flush_began)) / 8;
+    }
 }
 
 /// How far a clean stop is.
@@ -331,6 +342,12 @@ impl Replica {
         self.config.class == ShardClass::Sync
             && self.persist.is_flushing()
             && self.node.raft.prs().is_singleton()
+    }
+
+    /// How long a flush took of late, until this replica knew of its end.
+    #[must_use]
+    pub fn flush_took(&self) -> Duration {
+        self.background.flush_took
     }
 
     /// A handle for reading the log on other threads.

@@ -11,6 +11,7 @@ mod board;
 mod checkpoint;
 mod cold;
 pub mod coordinator;
+mod crowd;
 mod draft;
 mod end;
 pub mod entry;

@@ -90,8 +90,10 @@ struct State<W, R, C> {
     /// No deadline comes before this.
     expiry: Option<Monotonic>,
     looked_at: Monotonic,
-    /// Little work wakes nobody.
-    gathers: bool,
+    /// Payloads wake nobody before there are so many.
+    gathers: Option<usize>,
+    /// Queued items of [`Lane::Free`].
+    free: usize,
     /// Work came that woke nobody.
     gathered: bool,
     closed: bool,
@@ -113,6 +115,8 @@ pub enum Left {
     Nothing,
     /// Only work that the pace holds up.
     Paced,
+    /// Payloads that wait for more of them.
+    Gathering,
     /// Work that another turn could take at once.
     Work,
 }
@@ -145,7 +149,8 @@ impl<W, R, C> Mailbox<W, R, C> {
             completions: Vec::new(),
             expiry: None,
             looked_at: Monotonic(0),
-            gathers: false,
+            gathers: None,
+            free: 0,
             gathered: false,
             closed: false,
         };
@@ -160,8 +165,7 @@ impl<W, R, C> Mailbox<W, R, C> {
                 return Err(parcel.work);
             }
             state.count(&parcel);
-            // What is no payload may need no flush at all: a heartbeat, a look at offsets.
-            let wakes = !state.gathers || parcel.lane == Lane::Free || state.bytes >= GATHER_BYTES_MAX;
+            let wakes = state.gathers.is_none_or(|items| !state.may_gather(items));
             let State { queues, spare, .. } = &mut *state;
             let queue = queues.entry(source).or_insert_with(|| spare.pop().unwrap_or_default());
             queue.push_back(parcel);
@@ -175,16 +179,16 @@ impl<W, R, C> Mailbox<W, R, C> {
         Ok(())
     }
 
-    /// Lets payloads gather from here on without a wake-up, as long as they are few: a completion is under way that will wake
-    /// the thread, and none of them could be confirmed earlier.
-    pub fn gather(&self) {
-        self.lock().gathers = true;
+    /// Lets payloads gather from here on without a wake-up as long as they are fewer than `items`: a completion or a deadline
+    /// will wake the thread.
+    pub fn gather(&self, items: usize) {
+        self.lock().gathers = Some(items);
     }
 
     /// Wakes for all that comes, from here on; says whether something gathered since the last turn was taken.
     pub fn listen(&self) -> bool {
         let mut state = self.lock();
-        state.gathers = false;
+        state.gathers = None;
         std::mem::take(&mut state.gathered)
     }
 
@@ -216,9 +220,17 @@ impl<W, R, C> Mailbox<W, R, C> {
 
     /// Takes what one turn does: ordered work as far as there is room, all reads, all completions.
     pub fn take(&self, room: Room) -> Taken<W, R, C> {
+        self.take_with(room, |_| true)
+    }
+
+    /// The same, but leaves payloads that were gathering when they are fewer than `items`.
+    pub fn take_gathered(&self, room: Room, items: usize) -> Taken<W, R, C> {
+        self.take_with(room, |state| state.items == 0 || state.gathers.is_none() || !state.may_gather(items))
+    }
+
+    fn take_with(&self, room: Room, works: impl Fn(&State<W, R, C>) -> bool) -> Taken<W, R, C> {
         self.notified.store(false, Ordering::Release);
         let mut state = self.lock();
-        state.gathered = false;
         let mut taken = Taken {
             work: Vec::new(),
             paced_bytes: 0,
@@ -226,7 +238,12 @@ impl<W, R, C> Mailbox<W, R, C> {
             completions: std::mem::take(&mut state.completions),
             left: Left::Nothing,
         };
-        state.take_work(room, &mut taken);
+        if works(&state) {
+            state.gathered = false;
+            state.take_work(room, &mut taken);
+        } else {
+            taken.left = Left::Gathering;
+        }
         taken
     }
 
@@ -293,9 +310,16 @@ impl<W, R, C> State<W, R, C> {
     fn count(&mut self, parcel: &Parcel<W>) {
         self.items += 1;
         self.bytes += parcel.bytes;
+        self.free += usize::from(parcel.lane == Lane::Free);
         if let Some(deadline) = parcel.deadline {
             self.expiry = Some(self.expiry.map_or(deadline, |first| first.min(deadline)));
         }
+    }
+
+    /// Whether what waits may wait until there are so many. What is no payload may need no flush at all: a heartbeat, a look at
+    /// offsets.
+    fn may_gather(&self, items: usize) -> bool {
+        self.items < items && self.free == 0 && self.bytes < GATHER_BYTES_MAX
     }
 
     /// Gives a source its place in the ring with its first item.
@@ -349,6 +373,7 @@ impl<W, R, C> State<W, R, C> {
             }
             self.items -= 1;
             self.bytes -= parcel.bytes;
+            self.free -= usize::from(parcel.lane == Lane::Free);
             out.work.push((source, parcel));
         }
         if !queue.is_empty() {
@@ -372,6 +397,7 @@ impl<W, R, C> State<W, R, C> {
                     Some(deadline) if deadline <= now => {
                         self.items -= 1;
                         self.bytes -= parcel.bytes;
+                        self.free -= usize::from(parcel.lane == Lane::Free);
                         expired.push(parcel.work);
                     }
                     deadline => {

@@ -27,13 +27,14 @@ use crate::big::{BigAppend, BigNumber};
 use crate::board::{Board, ShardStatus};
 use crate::cold::ColdDone;
 use crate::coordinator::CoordinatorSettings;
+use crate::crowd::Crowd;
 use crate::draft::Drafts;
 use crate::group::GroupDesk;
 use crate::guard::{DiskGuard, GuardState};
 use crate::hot::HotCache;
 use crate::index::Index;
 use crate::log_clock::{LogClock, StepPolicy};
-use crate::mailbox::{Left, Mailbox, Room, Source};
+use crate::mailbox::{Lane, Left, Mailbox, Room, Source};
 use crate::metrics::ShardMetrics;
 use crate::pace::Pace;
 use crate::pending::Pending;
@@ -210,6 +211,7 @@ pub struct Shard<T> {
     pub(crate) summarizer: Summarizer,
     /// Bytes of the turns in `pending`.
     pub(crate) pending_bytes: u64,
+    crowd: Crowd,
     guard: Arc<DiskGuard>,
     pace: Pace,
     /// Payloads wait until the segment can end.
@@ -287,6 +289,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             summarizer: Summarizer::default(),
             pending_bytes: 0,
             guard,
+            crowd: Crowd::default(),
             pace: Pace::new(),
             overdue: false,
             closing: false,
@@ -301,7 +304,18 @@ impl<T: Clone + Send + 'static> Shard<T> {
         let now = self.env.clock.monotonic();
         let guard = self.guard.state();
         let room = self.room(now, guard);
-        let taken = self.mailbox.take(room);
+        let in_no_hurry = self.leads() && self.stalled.is_none() && !self.crowd.is_over(now);
+        let taken = if in_no_hurry {
+            self.mailbox.take_gathered(room, self.crowd.wanted())
+        } else {
+            self.mailbox.take(room)
+        };
+        let gathering = taken.left == Left::Gathering;
+        if !gathering {
+            self.crowd.go();
+        }
+        self.crowd
+            .note(now, taken.work.iter().filter(|(_, p)| p.lane == Lane::Paced).map(|(source, _)| *source));
         self.pace.pay(taken.paced_bytes, guard);
         for done in taken.completions {
             self.complete(now, done);
@@ -333,7 +347,11 @@ impl<T: Clone + Send + 'static> Shard<T> {
         }
         self.deliver();
         if self.lets_work_gather() {
-            self.mailbox.gather();
+            // The end of the flush wakes, not their number.
+            self.mailbox.gather(usize::MAX);
+        } else if gathering && self.leads() {
+            self.crowd.wait(now, self.replica.flush_took());
+            self.mailbox.gather(self.crowd.wanted());
         } else if self.mailbox.listen() && !self.closed {
             return NextTurn::Now;
         }
@@ -373,10 +391,10 @@ impl<T: Clone + Send + 'static> Shard<T> {
         }
         let paced = match left {
             Left::Paced => self.pace.wait(self.guard.state()).map(|wait| now + wait),
-            Left::Nothing | Left::Work => None,
+            Left::Nothing | Left::Work | Left::Gathering => None,
         };
         let serves = match left {
-            Left::Nothing => false,
+            Left::Nothing | Left::Gathering => false,
             Left::Paced => paced.is_none() && !self.overdue,
             Left::Work => true,
         };
@@ -391,6 +409,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             self.scrubber.next_step(),
             self.reclaim.next_look().filter(|_| self.leads()),
             paced,
+            self.crowd.until(),
         ];
         let tick = now + TICK;
         NextTurn::At(deadlines.into_iter().flatten().fold(tick, Monotonic::min))

@@ -86,17 +86,17 @@ fn many_posts_wake_once_until_the_next_turn() {
 #[test]
 fn little_work_gathers_without_a_wake_up_while_a_completion_is_under_way() {
     let (wakes, mailbox) = mailbox();
-    mailbox.gather();
+    mailbox.gather(usize::MAX);
     mailbox.post_work(Source(1), paced(100, 1)).expect("there is room");
     assert_eq!(wakes.load(Ordering::Relaxed), 0);
     assert!(mailbox.listen(), "it says what it did not wake for");
     assert!(!mailbox.listen());
-    mailbox.gather();
+    mailbox.gather(usize::MAX);
     mailbox.post_work(Source(2), paced(GATHER_BYTES_MAX, 2)).expect("there is room");
     assert_eq!(wakes.load(Ordering::Relaxed), 1, "much work is worth a write of its own");
     assert_eq!(items(&mailbox.take(EVERYTHING)), [1, 2]);
     assert!(!mailbox.listen(), "a turn has taken it");
-    mailbox.gather();
+    mailbox.gather(usize::MAX);
     mailbox.post_completion(3);
     assert_eq!(wakes.load(Ordering::Relaxed), 2);
     mailbox.take(EVERYTHING);
@@ -105,6 +105,33 @@ fn little_work_gathers_without_a_wake_up_while_a_completion_is_under_way() {
     mailbox.take(EVERYTHING);
     mailbox.post_work(Source(1), free(1, 5)).expect("there is room");
     assert_eq!(wakes.load(Ordering::Relaxed), 4, "nor does a heartbeat");
+}
+
+#[test]
+fn payloads_that_gather_are_left_until_there_are_enough() {
+    let (wakes, mailbox) = mailbox();
+    mailbox.post_work(Source(1), paced(100, 1)).expect("there is room");
+    assert_eq!(items(&mailbox.take_gathered(EVERYTHING, 3)), [1], "nothing gathers yet");
+    mailbox.gather(3);
+    let none = mailbox.take_gathered(EVERYTHING, 3);
+    assert_eq!((none.work.len(), none.left), (0, Left::Nothing));
+    mailbox.post_work(Source(1), paced(100, 2)).expect("there is room");
+    mailbox.post_work(Source(2), paced(100, 3)).expect("there is room");
+    mailbox.post_completion(9);
+    let few = mailbox.take_gathered(EVERYTHING, 3);
+    assert_eq!((few.work.len(), few.left, few.completions), (0, Left::Gathering, vec![9]));
+    let woken = wakes.load(Ordering::Relaxed);
+    mailbox.post_work(Source(3), paced(100, 4)).expect("there is room");
+    assert_eq!(wakes.load(Ordering::Relaxed), woken + 1, "now they are enough");
+    assert_eq!(items(&mailbox.take_gathered(EVERYTHING, 3)), [2, 3, 4]);
+    mailbox.gather(3);
+    mailbox.post_work(Source(1), paced(100, 5)).expect("there is room");
+    mailbox.post_work(Source(2), free(1, 6)).expect("there is room");
+    assert_eq!(items(&mailbox.take_gathered(EVERYTHING, 3)), [5, 6], "a heartbeat waits for no payloads");
+    mailbox.post_work(Source(1), paced(100, 7)).expect("there is room");
+    assert_eq!(items(&mailbox.take(EVERYTHING)), [7], "whoever has waited long enough takes all");
+    mailbox.post_work(Source(1), paced(GATHER_BYTES_MAX, 8)).expect("there is room");
+    assert_eq!(items(&mailbox.take_gathered(EVERYTHING, 3)), [8], "much work is worth a flush of its own");
 }
 
 #[test]

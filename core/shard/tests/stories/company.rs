@@ -1,0 +1,98 @@
+//! When the next flush begins, and for whom.
+
+use std::time::Duration;
+
+use forebay_env::IoClass;
+use forebay_shard::NextTurn;
+
+use crate::world::{World, batch, settings};
+
+const CLIENTS: u64 = 8;
+const FLUSH: Duration = Duration::from_micros(300);
+
+/// A shard to which so many clients send, one payload each, and a flush for the first of them is under way.
+fn crowd(clients: u64) -> World {
+    let mut world = World::new();
+    world.open_partitions([1], settings());
+    for _ in 0..10 {
+        for client in 1..=clients {
+            world.publish(client, 1, batch(b"before"));
+        }
+        flush(&mut world);
+    }
+    world.publish(1, 1, batch(b"first"));
+    world.turn();
+    assert!(is_flushing(&world));
+    world
+}
+
+/// Writes what waits, and lets its flush take its time.
+fn flush(world: &mut World) {
+    world.turn();
+    world.advance(FLUSH);
+    world.settle();
+}
+
+fn is_flushing(world: &World) -> bool {
+    world.jobs.len() > 0
+}
+
+fn end_flush(world: &mut World) -> NextTurn {
+    world.advance(FLUSH);
+    assert!(world.run_jobs_of(|class| class == IoClass::Flush));
+    world.turn()
+}
+
+#[test]
+fn the_next_flush_begins_when_half_of_the_clients_wait_for_it() {
+    let mut world = crowd(CLIENTS);
+    let second = world.publish(2, 1, batch(b"second"));
+    end_flush(&mut world);
+    assert!(!is_flushing(&world), "it waits for company");
+    for client in 3..=4 {
+        world.publish(client, 1, batch(b"more"));
+        world.turn();
+        assert!(!is_flushing(&world));
+    }
+    world.publish(5, 1, batch(b"enough"));
+    world.turn();
+    assert!(is_flushing(&world));
+    world.settle();
+    assert!(world.published(second).is_some());
+}
+
+#[test]
+fn half_of_the_clients_at_once_wait_for_nobody() {
+    let mut world = crowd(CLIENTS);
+    for client in 2..=5 {
+        world.publish(client, 1, batch(b"more"));
+    }
+    end_flush(&mut world);
+    assert!(is_flushing(&world));
+}
+
+#[test]
+fn whoever_gets_no_company_has_waited_as_long_as_a_flush_takes() {
+    let mut world = crowd(CLIENTS);
+    let second = world.publish(2, 1, batch(b"second"));
+    let next = end_flush(&mut world);
+    let NextTurn::At(deadline) = next else { panic!("{next:?}") };
+    let wait = deadline.since(world.now());
+    assert!(wait <= FLUSH && wait > FLUSH / 2, "{wait:?}");
+    world.advance(wait - Duration::from_nanos(1));
+    world.turn();
+    assert!(!is_flushing(&world));
+    world.advance(Duration::from_nanos(1));
+    world.turn();
+    assert!(is_flushing(&world));
+    world.settle();
+    assert!(world.published(second).is_some());
+}
+
+#[test]
+fn one_client_alone_never_waits() {
+    let mut world = crowd(1);
+    world.publish(1, 1, batch(b"second"));
+    end_flush(&mut world);
+    assert!(is_flushing(&world));
+}
