@@ -91,10 +91,11 @@ impl Identity {
         let text = std::str::from_utf8(bytes).map_err(|_| "is not text".to_owned())?;
         let head = text.lines().next().unwrap_or_default();
         if head != HEAD {
-            return Err(match head.strip_prefix(NAME).and_then(|version| version.parse::<u32>().ok()) {
-                Some(version) => {
-                    format!("has format version {version}, which this version of forebay does not know")
-                }
+            let version = head.strip_prefix(NAME).and_then(|version| version.parse::<u32>().ok());
+            return Err(match version.filter(|version| head == format!("{NAME}{version}")) {
+                Some(version) => format!(
+                    "has format version {version}, which this version of forebay does not know, or is damaged"
+                ),
                 None => format!("begins with {head:?}, not with {HEAD:?}: not ours, or damaged"),
             });
         }
@@ -219,8 +220,10 @@ mod tests {
             let why = Identity::decode(text.as_bytes()).unwrap_err();
             assert!(why.contains(&format!("has format version {version},")), "{why}");
         }
-        let why = Identity::decode(identity().encode().replace(HEAD, "another 2").as_bytes()).unwrap_err();
-        assert!(why.contains("not ours"), "{why}");
+        for head in ["another 2", "forebay-node 02", "forebay-node +2"] {
+            let why = Identity::decode(identity().encode().replace(HEAD, head).as_bytes()).unwrap_err();
+            assert!(why.contains("not ours"), "{why}");
+        }
     }
 
     #[test]

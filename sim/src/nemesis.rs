@@ -112,12 +112,7 @@ impl Cluster {
                 self.go_wrong(kind);
                 self.nemesis_next();
             }
-            Deed::LoseVoter(voter, elected) => {
-                self.counters.hit("voters that lost power as their vote left");
-                self.lose_power(voter);
-                let while_ms = self.nemesis.rng.between(50, 4_000);
-                self.part(elected, while_ms);
-            }
+            Deed::LoseVoter(voter, elected) => self.lose_voter(voter, elected),
             Deed::Mend => self.network.mend(),
             Deed::Clear => self.network.weather = Default::default(),
             Deed::Enlarge(node) => self.machines[node].disk.set_total(self.plan.disk_bytes),
@@ -137,6 +132,20 @@ impl Cluster {
         if may && self.nemesis.rng.chance(self.plan.voter_lost_permille) {
             self.put(0, Event::Nemesis(Deed::LoseVoter(voter, elected)));
         }
+    }
+
+    fn lose_voter(&mut self, voter: usize, elected: usize) {
+        if self.machines[voter].process.is_none() || self.allowed(Crash::Power) != Crash::Power {
+            return;
+        }
+        self.counters.hit("voters that lost power as their vote left");
+        self.lose_power(voter);
+        for other in (0..self.machines.len()).filter(|other| *other != elected) {
+            self.network.part(elected as u64, other as u64);
+            self.network.part(other as u64, elected as u64);
+        }
+        let while_ms = self.nemesis.rng.between(50, 4_000);
+        self.put(while_ms * MS, Event::Nemesis(Deed::Mend));
     }
 
     fn go_wrong(&mut self, kind: Kind) {

@@ -2,10 +2,11 @@
 //!
 //! A flush costs about the same whatever it covers: system calls, and the waking of four threads. Where many clients send one payload
 //! at a time and are slow to come back (the machine is busy, the network is far), each flush would cover only what came during
-//! the one before. So the next one begins when half of the clients wait for it, and at the latest as long after the last one
-//! as that took. Half, because of those who are quick to come back, one half waits while the other is flushed.
+//! the one before. So the next one begins when as many payloads wait for it as half of the clients that sent of late, and at the latest
+//! when they have waited as long as a flush takes. Half, because of those who are quick to come back, one half waits while the
+//! other is flushed.
 //!
-//! One client alone never waits.
+//! Where one client sends, nothing waits, however many requests it has open.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use forebay_env::Monotonic;
 
 use crate::mailbox::Source;
 
-/// Who sent a payload within so long counts as one of the crowd.
+/// Who sent a payload in the span of this length that runs, or in the one before, counts as one of the crowd.
 const SPAN: Duration = Duration::from_millis(10);
 /// The longest that work waits for company, however slow the disk is.
 const WAIT_MAX: Duration = Duration::from_millis(1);

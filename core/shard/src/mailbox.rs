@@ -30,7 +30,7 @@ pub const MAILBOX_READS_MAX: usize = 100_000;
 const ITEM_BYTES_MIN: usize = 256;
 /// What one connection may move per round of a turn before the next one is served.
 const QUANTUM_BYTES: usize = 64 * 1024;
-/// Work that gathers while a flush is under way, in bytes; above it a turn writes it behind the flush's back.
+/// Work that gathers for the next flush, in bytes; above it a turn writes it at once, behind the back of the flush under way.
 const GATHER_BYTES_MAX: usize = 64 * 1024;
 /// Queues that ran empty and keep their memory for the next source...
 const SPARE_QUEUES_MAX: usize = 256;
@@ -180,9 +180,11 @@ impl<W, R, C> Mailbox<W, R, C> {
     }
 
     /// Lets payloads gather from here on without a wake-up as long as they are fewer than `items`: a completion or a deadline
-    /// will wake the thread.
-    pub fn gather(&self, items: usize) {
-        self.lock().gathers = Some(items);
+    /// will wake the thread. Says whether there are as many already.
+    pub fn gather(&self, items: usize) -> bool {
+        let mut state = self.lock();
+        state.gathers = Some(items);
+        state.items > 0 && !state.may_gather(items)
     }
 
     /// Wakes for all that comes, from here on; says whether something gathered since the last turn was taken.
@@ -242,6 +244,8 @@ impl<W, R, C> Mailbox<W, R, C> {
             state.gathered = false;
             state.take_work(room, &mut taken);
         } else {
+            // Some of it may have woken this turn; nobody else looks for it.
+            state.gathered = true;
             taken.left = Left::Gathering;
         }
         taken

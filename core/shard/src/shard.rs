@@ -346,22 +346,31 @@ impl<T: Clone + Send + 'static> Shard<T> {
             self.refuse_the_rest();
         }
         self.deliver();
-        if self.lets_work_gather() {
-            // The end of the flush wakes, not their number.
-            self.mailbox.gather(usize::MAX);
-        } else if gathering && self.leads() {
-            self.crowd.wait(now, self.replica.flush_took());
-            self.mailbox.gather(self.crowd.wanted());
-        } else if self.mailbox.listen() && !self.closed {
+        if self.lets_work_gather(now, gathering) && !self.closed {
             return NextTurn::Now;
         }
         self.next_turn(now, taken.left)
     }
 
-    /// Whether what comes now would only wait for the flush under way and then for its own: it can as well wait here and share
-    /// one entry and one write. A leader with followers sends to them meanwhile instead.
-    fn lets_work_gather(&self) -> bool {
-        self.leads() && self.stalled.is_none() && self.replica.confirms_wait_for_own_flush()
+    /// What comes now would only wait for the flush under way and then for its own: it can as well wait in the mailbox and share
+    /// one entry and one write. The same goes for a while after that flush, where others are expected. A leader with
+    /// followers sends to them meanwhile instead. Answers whether there is something to take already.
+    fn lets_work_gather(&mut self, now: Monotonic, gathering: bool) -> bool {
+        let flushing = self.leads() && self.stalled.is_none() && self.replica.confirms_wait_for_own_flush();
+        let waits = gathering && self.leads();
+        if waits {
+            // Also behind a flush that began before they could: that of a part of a big payload.
+            self.crowd.wait(now, self.replica.flush_took());
+        }
+        if flushing {
+            // Its end wakes, not their number.
+            self.mailbox.gather(usize::MAX);
+            false
+        } else if waits {
+            self.mailbox.gather(self.crowd.wanted())
+        } else {
+            self.mailbox.listen()
+        }
     }
 
     /// What this turn may take. The disk guard's pace holds payloads up and nothing else; while the replica takes nothing,

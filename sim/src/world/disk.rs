@@ -23,7 +23,7 @@ use crate::random::Rng;
 pub const EIO: i32 = 5;
 /// Linux' ENOSPC.
 pub const ENOSPC: i32 = 28;
-/// How long a disk that lies keeps data in its own cache, in nanoseconds.
+/// What a disk that lies has had in its own cache for so long, in nanoseconds, goes to the medium with the file's next flush.
 const LIE_NS: u64 = 40 * MS;
 /// Where Linux names the boot.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";

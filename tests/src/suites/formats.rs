@@ -217,15 +217,15 @@ fn forebay(context: &Context, broker: &Broker, words: &[&str], input: &str) -> R
     Ok(String::from_utf8_lossy(&said.out).into_owned())
 }
 
-/// The files below `dir` with their lengths.
-fn listing(dir: &Path) -> Result<Vec<(String, u64)>, Failure> {
+/// The files below `dir` with their bytes.
+fn listing(dir: &Path) -> Result<Vec<(String, Vec<u8>)>, Failure> {
     let mut files = Vec::new();
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
             files.extend(listing(&entry.path())?);
         } else {
-            files.push((entry.path().display().to_string(), entry.metadata()?.len()));
+            files.push((entry.path().display().to_string(), fs::read(entry.path())?));
         }
     }
     files.sort();

@@ -129,9 +129,16 @@ fn payloads_that_gather_are_left_until_there_are_enough() {
     mailbox.post_work(Source(2), free(1, 6)).expect("there is room");
     assert_eq!(items(&mailbox.take_gathered(EVERYTHING, 3)), [5, 6], "a heartbeat waits for no payloads");
     mailbox.post_work(Source(1), paced(100, 7)).expect("there is room");
-    assert_eq!(items(&mailbox.take(EVERYTHING)), [7], "whoever has waited long enough takes all");
-    mailbox.post_work(Source(1), paced(GATHER_BYTES_MAX, 8)).expect("there is room");
-    assert_eq!(items(&mailbox.take_gathered(EVERYTHING, 3)), [8], "much work is worth a flush of its own");
+    assert_eq!(mailbox.take_gathered(EVERYTHING, 3).left, Left::Gathering);
+    assert!(mailbox.listen(), "what a turn has left is looked for");
+    assert_eq!(items(&mailbox.take_gathered(EVERYTHING, 3)), [7], "nothing gathers any more");
+    assert!(!mailbox.gather(2));
+    mailbox.post_work(Source(1), paced(100, 8)).expect("there is room");
+    assert!(!mailbox.gather(2));
+    assert!(mailbox.gather(1), "there are as many already");
+    assert_eq!(items(&mailbox.take(EVERYTHING)), [8], "whoever has waited long enough takes all");
+    mailbox.post_work(Source(1), paced(GATHER_BYTES_MAX, 9)).expect("there is room");
+    assert_eq!(items(&mailbox.take_gathered(EVERYTHING, 3)), [9], "much work is worth a flush of its own");
 }
 
 #[test]

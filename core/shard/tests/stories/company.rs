@@ -96,3 +96,28 @@ fn one_client_alone_never_waits() {
     end_flush(&mut world);
     assert!(is_flushing(&world));
 }
+
+#[test]
+fn a_small_payload_waits_no_longer_beside_a_large_one() {
+    let mut world = crowd(CLIENTS);
+    // Written in parts: a flush is under way whenever one ends.
+    world.publish(9, 1, batch(&[7; 30 << 20]));
+    let small = world.publish(2, 1, batch(b"small"));
+    let mut flushes = 0;
+    while world.published(small).is_none() {
+        end_flush(&mut world);
+        flushes += 1;
+        assert!(flushes < 10, "it waits behind every part");
+    }
+}
+
+#[test]
+fn a_payload_that_waits_is_refused_at_once_when_the_shard_ends() {
+    let mut world = crowd(CLIENTS);
+    let second = world.publish(2, 1, batch(b"second"));
+    end_flush(&mut world);
+    assert!(!is_flushing(&world));
+    world.shard.close();
+    world.settle();
+    assert!(world.answer(second).is_some());
+}
