@@ -52,6 +52,10 @@ impl Peer for Kafka {
         SETTINGS
     }
 
+    fn is_compiled_as_it_runs(&self) -> bool {
+        true
+    }
+
     fn fetch(&self, place: &Place) -> Result<String, Failure> {
         let pom = place.settings_of(NAME).join("pom.xml");
         let text = pom::jars(&place.peer(NAME), &pom)?;

@@ -74,6 +74,11 @@ pub trait Peer: Sync {
         true
     }
 
+    /// Whether it runs faster the longer it runs, since a compiler is still at work on it.
+    fn is_compiled_as_it_runs(&self) -> bool {
+        false
+    }
+
     /// The clients that can drive this work on it, best first; empty where it cannot do that work.
     fn loads(&self, place: &Place, broker: &Broker, work: &Work) -> Vec<Load>;
 }

@@ -160,7 +160,8 @@ impl Turn<'_> {
             makes.arg("--payload").arg(file);
         }
         if !reads_only {
-            makes.args(["--warm", &self.scale.warm_s().to_string()]);
+            let warm_s = self.scale.warm_s(self.peer.is_compiled_as_it_runs());
+            makes.args(["--warm", &warm_s.to_string()]);
         }
     }
 }
