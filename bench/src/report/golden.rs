@@ -96,3 +96,10 @@ fn a_report_removes_its_old_charts_and_leaves_other_pictures() {
     let left = |name: &str| charts.join(name).exists();
     assert!(!left("gone-rate.svg") && left("flame.svg") && left("notes.md") && left("classic-rate.svg"));
 }
+
+#[test]
+fn notes_lose_their_title_and_nothing_else() {
+    assert_eq!(super::without_title("# Notes\n\n- one\n# two\n"), "- one\n# two\n");
+    assert_eq!(super::without_title("- one\n"), "- one\n");
+    assert_eq!(super::without_title(""), "");
+}

@@ -64,9 +64,17 @@ const NOTES: &str = "benchmarks/notes.md";
 fn notes(out: &Path) -> Result<Option<String>, Failure> {
     let path = out.join(NOTES);
     match fs::read_to_string(&path) {
-        Ok(notes) => Ok(Some(notes)),
+        Ok(notes) => Ok(Some(without_title(&notes).to_owned())),
         Err(why) if why.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(why) => Err(Failure::new(format!("{}: {why}", path.display()))),
+    }
+}
+
+/// The notes have a title, as every page has; here they are a section of another.
+fn without_title(notes: &str) -> &str {
+    match notes.split_once('\n') {
+        Some((title, rest)) if title.starts_with("# ") => rest.trim_start(),
+        _ => notes,
     }
 }
 
