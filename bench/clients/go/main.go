@@ -38,6 +38,7 @@ var stories = []story{
 	{"interleaved", "records to many topics in turn, some of which are then read from their start", []string{"topics", "batch", "records-each", "readings", "bytes"},
 		map[string]string{"topics": "1000"}, interleaved},
 	{"noisy", "confirm latency of many small clients, alone and beside one that sends all it can", []string{"small-clients", "small-rate", "small-bytes", "bytes", "seconds", "codec", "partitions"}, nil, noisy},
+	{"paced", "confirm latency of clients that each send at a fixed rate", []string{"small-clients", "small-rate", "small-bytes", "seconds", "partitions"}, nil, paced},
 	{"big-beside", "confirm latency of small records, alone and beside a client that sends large ones", []string{"small-clients", "small-rate", "small-bytes", "bytes", "every", "seconds", "partitions"},
 		map[string]string{"small-clients": "1", "small-rate": "1000", "bytes": "1000000"}, bigBeside},
 	{"backlog", "a topic that nobody reads: fill it, produce beside it, read it", []string{"records", "bytes", "codec", "seconds", "partitions"},

@@ -17,6 +17,26 @@ func noisy(ctx context.Context, s *settings) error {
 	})
 }
 
+// paced measures how long the confirms of clients take that each send at a fixed rate.
+func paced(ctx context.Context, s *settings) error {
+	broker, err := s.kafkaOnly()
+	if err != nil {
+		return err
+	}
+	if s.seconds == 0 {
+		return usageError("--seconds sets the length of this story")
+	}
+	if err := broker.createAll(ctx, []string{s.topic}); err != nil {
+		return err
+	}
+	small, err := openSmall(ctx, s, broker)
+	if err != nil {
+		return err
+	}
+	defer small.close()
+	return small.measure(ctx, "paced", nil)
+}
+
 // bigBeside measures the same, of few, beside one that sends large records, one after another.
 func bigBeside(ctx context.Context, s *settings) error {
 	return beside(ctx, s, func(_ context.Context, topic string) (neighbour, error) {

@@ -109,10 +109,10 @@ fn fairness_and_shards() -> Vec<Goal> {
     let beside = pick("noisy", "1,000 small clients beside a full one", "beside", Metric::P99);
     let alone = pick("noisy", "1,000 small clients beside a full one", "alone", Metric::P99);
     let shards = |metric: Metric| {
-        let one = Against::Ours(pick("shards", "1 sync shard", "latency", metric.clone()));
+        let one = Against::Ours(pick("shards", "1 sync shard", "paced", metric.clone()));
         goal(
             "1, 4, 16, 64 sync shards",
-            pick("shards", "64 sync shards", "latency", metric),
+            pick("shards", "64 sync shards", "paced", metric),
             Bound::AtMost(2.0),
             one,
         )

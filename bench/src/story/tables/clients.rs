@@ -26,10 +26,14 @@ pub(super) fn shards(scale: Scale) -> Vec<Case> {
     let case = |shards: u32| {
         let name = format!("{shards} sync shard{}", if shards == 1 { "" } else { "s" });
         let closed = format!("--connections 64 --bytes 124 --seconds {seconds} --partitions {PARTITIONS}");
-        let paced = format!("--rate 5000 --bytes 1024 --seconds {seconds} --partitions {PARTITIONS}");
+        let paced = format!(
+            "--small-clients 50 --small-rate 100 --small-bytes 1024 --seconds {seconds} --partitions {PARTITIONS}"
+        );
+        let read = format!("--rate 5000 --bytes 1024 --seconds {seconds} --partitions {PARTITIONS}");
         let steps = vec![
             Step::Load(Work::Own { name: "classic", words: words(closed) }),
-            Step::Load(Work::Own { name: "latency", words: words(paced) }),
+            Step::Load(Work::Own { name: "paced", words: words(paced) }),
+            Step::Load(Work::Own { name: "latency", words: words(read) }),
         ];
         let options = ["--shards-sync".to_string(), shards.to_string()];
         let case = Case::of_steps(name, steps).only(&["forebay"]).with(&options);
