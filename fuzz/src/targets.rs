@@ -96,6 +96,7 @@ pub const TARGETS: &[Target] = &[
     target("directory", commitlog::fuzz::directory, PLAIN),
     target("log-checkpoint", commitlog::fuzz::checkpoint, PLAIN),
     target("manifest", commitlog::fuzz::manifest, PLAIN),
+    target("journal", commitlog::fuzz::journal, PLAIN),
     target("hard-state", commitlog::fuzz::hard_state, PLAIN),
     target("node-file", node_file::fuzz, PLAIN),
     target("peer-frame", peer_frame, PLAIN),

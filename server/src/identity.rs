@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use forebay_env::{Disk, Env, OpenMode};
 use forebay_model::{NodeId, ShardId};
 
-use crate::node_file::{self, Founded, Identity, NODE_NAME, NodeFileError};
+use crate::node_file::{self, Age, Founded, Identity, NODE_NAME, NodeFileError};
 
 /// The beginning of the name of each shard's directory.
 pub const SHARD_PREFIX: &str = "shard-";
@@ -96,7 +96,7 @@ pub enum Insist {
 /// otherwise they are to be made, and then [`set_founded`] is to be called.
 pub fn load_or_make(env: &Env, dir: &Path, wanted: Wanted) -> Result<Identity, IdentityError> {
     let disk = &*env.disk;
-    let Some(found) = node_file::read(disk, dir)? else {
+    let Some((found, age)) = node_file::read_versioned(disk, dir)? else {
         if let Some(shard) = first_shard(disk, dir)? {
             return Err(IdentityError::NodeFileMissing(shard));
         }
@@ -111,10 +111,13 @@ pub fn load_or_make(env: &Env, dir: &Path, wanted: Wanted) -> Result<Identity, I
         return Ok(identity);
     };
     check(&found, wanted, dir)?;
-    match found.founded {
-        Founded::Yes => check_shards(disk, dir, &found)?,
-        // The last start may have failed before the name was on the medium.
-        Founded::NotYet => node_file::write(disk, dir, &found)?,
+    if found.founded == Founded::Yes {
+        check_shards(disk, dir, &found)?;
+    }
+    // Of a first start that failed the name may not be on the medium. An older version is raised before anything is written that
+    // its binaries do not know.
+    if found.founded == Founded::NotYet || age == Age::Older {
+        node_file::write(disk, dir, &found)?;
     }
     Ok(found)
 }
@@ -213,6 +216,21 @@ mod tests {
         let made = load_or_make(&env, dir.path(), WANTED).expect("made");
         let grown = Wanted { shards_sync: 16, insist: Insist::No, ..WANTED };
         assert_eq!(load_or_make(&env, dir.path(), grown).expect("found"), made);
+    }
+
+    #[test]
+    fn an_older_version_is_raised_by_a_start_and_by_nothing_else() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let env = forebay_env::real::env();
+        let made = load_or_make(&env, dir.path(), WANTED).expect("made");
+        let path = dir.path().join(NODE_NAME);
+        let text = || std::fs::read_to_string(&path).expect("a file");
+        std::fs::write(&path, made.encode_as(2)).expect("written");
+        assert_eq!(node_file::read(&*env.disk, dir.path()).expect("read"), Some(made.clone()));
+        load_or_make(&env, dir.path(), Wanted { node: NodeId(2), ..WANTED }).expect_err("refused");
+        assert_eq!(text(), made.encode_as(2));
+        assert_eq!(load_or_make(&env, dir.path(), WANTED).expect("found"), made);
+        assert_eq!(text(), made.encode());
     }
 
     #[test]

@@ -12,7 +12,8 @@ use forebay_env::Env;
 use forebay_machine::MachineSettings;
 use forebay_model::{FlushClass, NodeId, ShardId, TopicDefaults};
 use forebay_replication::{
-    BlockCache, Bootstrap, OnTailLoss, PeerId, ReadBuffers, Recovered, ReplicaConfig, ShardClass,
+    BlockCache, Bootstrap, Fault, Journal, OnTailLoss, PeerId, ReadBuffers, Recovered, Replayed,
+    ReplicaConfig, ShardClass,
 };
 use forebay_shard::coordinator::CoordinatorSettings;
 use forebay_shard::{
@@ -61,6 +62,8 @@ pub struct NodeConfig {
     pub segment_bytes_first: u64,
     /// Size at which segments end, in bytes.
     pub segment_bytes_max: u64,
+    /// Size at which files of the journal end, in bytes.
+    pub journal_file_bytes: u64,
     /// Log time believes no step above this.
     pub clock_step_max: Duration,
     /// How often retention looks at every partition.
@@ -84,6 +87,8 @@ pub enum NodeError {
     NodeId(NodeId),
     /// An incarnation that no peer can have.
     Incarnation(u16),
+    /// What the journal says could not be read, or not be written to the shards' files.
+    Journal(Fault),
     /// A shard could not be opened.
     Shard(ShardId, ShardOpenError),
 }
@@ -95,6 +100,7 @@ impl fmt::Display for NodeError {
             NodeError::Io(path, error) => write!(f, "{}: {error}", path.display()),
             NodeError::NodeId(id) => write!(f, "{id} cannot be a node's number"),
             NodeError::Incarnation(n) => write!(f, "{n} cannot be an incarnation: they count from 1"),
+            NodeError::Journal(fault) => write!(f, "the journal could not be replayed: {fault}"),
             NodeError::Shard(shard, error) => write!(f, "shard {shard} could not be opened: {error}"),
         }
     }
@@ -112,6 +118,8 @@ pub struct Node {
     pub identity: Identity,
     /// Blocks of index files of all shards.
     pub blocks: Arc<BlockCache>,
+    /// What the journal had for the shards' files.
+    pub replayed: Replayed,
 }
 
 /// A shard that waits to be driven.
@@ -173,6 +181,7 @@ impl Node {
             shards_async: identity.shards_async,
             ..config.clone()
         };
+        let (journal, replayed) = open_journal(env, config)?;
         let blocks = BlockCache::new(config.block_bytes_max);
         let read_buffers = ReadBuffers::new();
         for (id, class) in shard_classes(config) {
@@ -189,7 +198,12 @@ impl Node {
                 config,
                 id,
                 class,
-                (Arc::clone(&blocks), Arc::clone(&read_buffers)),
+                Shared {
+                    blocks: Arc::clone(&blocks),
+                    read_buffers: Arc::clone(&read_buffers),
+                    // It is for flushes that somebody waits for.
+                    journal: journal.clone().filter(|_| class == FlushClass::Sync),
+                },
                 fittings,
             )?);
             handles.push(ShardHandle { id, class, mailbox, board });
@@ -203,7 +217,7 @@ impl Node {
         if let Some(shard) = shards.first() {
             broker.catalogue_changed(Arc::new(shard.shard.machine().catalog().clone()));
         }
-        Ok(Node { broker, shards, identity, blocks })
+        Ok(Node { broker, shards, identity, blocks, replayed })
     }
 }
 
@@ -214,20 +228,46 @@ fn shard_classes(config: &NodeConfig) -> Vec<(ShardId, FlushClass)> {
     (0..).map(ShardId).zip(classes).collect()
 }
 
+/// Brings the shards' files up to what the journal says. Only sync shards that have company use it from then on: one alone would
+/// write everything twice.
+fn open_journal(env: &Env, config: &NodeConfig) -> Result<(Option<Arc<Journal>>, Replayed), NodeError> {
+    let shard_dir = |shard| shard_dir(&config.dir, shard);
+    let (journal, replayed) =
+        Journal::open(env, &config.dir, &shard_dir, config.journal_file_bytes).map_err(NodeError::Journal)?;
+    if replayed.files > 0 {
+        tracing::info!(
+            files = replayed.files,
+            pieces = replayed.pieces,
+            bytes = replayed.bytes,
+            segments = replayed.segments,
+            "replayed the journal"
+        );
+    }
+    Ok(((config.shards_sync > 1).then_some(journal), replayed))
+}
+
+/// What the shards of a node have in common.
+struct Shared {
+    blocks: Arc<BlockCache>,
+    read_buffers: Arc<ReadBuffers>,
+    journal: Option<Arc<Journal>>,
+}
+
 fn open_shard(
     env: &Env,
     config: &NodeConfig,
     id: ShardId,
     class: FlushClass,
-    (blocks, read_buffers): (Arc<BlockCache>, Arc<ReadBuffers>),
+    shared: Shared,
     fittings: Fittings<Ticket>,
 ) -> Result<OpenedShard, NodeError> {
     let dir = shard_dir(&config.dir, id);
     env.disk.create_dir_all(&dir).map_err(|error| NodeError::Io(dir.clone(), error))?;
     env.disk.sync_dir(&config.dir).map_err(|error| NodeError::Io(config.dir.clone(), error))?;
     let mut shard_config = shard_config(config, id, class)?;
-    shard_config.replica.block_cache = blocks;
-    shard_config.replica.read_buffers = read_buffers;
+    shard_config.replica.block_cache = shared.blocks;
+    shard_config.replica.read_buffers = shared.read_buffers;
+    shard_config.replica.journal = shared.journal;
     let (mailbox, board, metrics) =
         (Arc::clone(&fittings.mailbox), Arc::clone(&fittings.board), Arc::clone(&fittings.metrics));
     let (shard, recovered) =

@@ -15,10 +15,13 @@ const NEW_NAME: &str = "node.new";
 const FILE_BYTES_MAX: u64 = 4096;
 /// Most shards of a class.
 const SHARDS_MAX: u32 = 256;
-/// Of version 1, which had neither a checksum nor the line `founded`, nothing was ever released.
-const HEAD: &str = "forebay-node 2";
 /// What the first line says before the format's version. That rises with the version of any file beside it.
 const NAME: &str = "forebay-node ";
+/// The version that is written: with it came the journal.
+const VERSION: u32 = 3;
+/// The oldest version that is read: a start brings it to the present one. Of version 1, which had neither a checksum nor the line
+/// `founded`, nothing was ever released.
+const VERSION_OLDEST: u32 = 2;
 /// Before the checksum of all that stands before it.
 const CHECKSUM: &str = "crc32c ";
 
@@ -74,13 +77,17 @@ impl Identity {
 
     /// The file's text.
     pub fn encode(&self) -> String {
+        self.encode_as(VERSION)
+    }
+
+    pub(crate) fn encode_as(&self, version: u32) -> String {
         let founded = match self.founded {
             Founded::NotYet => "no",
             Founded::Yes => "yes",
         };
         let Identity { cluster, node, shards_sync, shards_async, .. } = self;
         let body = format!(
-            "{HEAD}\ncluster {cluster}\nnode {node}\nshards sync={shards_sync} async={shards_async}\nfounded {founded}\n"
+            "{NAME}{version}\ncluster {cluster}\nnode {node}\nshards sync={shards_sync} async={shards_async}\nfounded {founded}\n"
         );
         let crc = crc_fast::crc32_iscsi(body.as_bytes());
         format!("{body}{CHECKSUM}{crc:08x}\n")
@@ -88,24 +95,38 @@ impl Identity {
 
     /// Reads the file's text; an error says what is wrong with it, as the end of a sentence that begins with its name.
     pub fn decode(bytes: &[u8]) -> Result<Identity, String> {
+        Identity::decode_of(bytes).map(|(identity, _)| identity)
+    }
+
+    /// As [`Identity::decode`], with the version that the text has.
+    fn decode_of(bytes: &[u8]) -> Result<(Identity, u32), String> {
         let text = std::str::from_utf8(bytes).map_err(|_| "is not text".to_owned())?;
         let head = text.lines().next().unwrap_or_default();
-        if head != HEAD {
-            let version = head.strip_prefix(NAME).and_then(|version| version.parse::<u32>().ok());
-            return Err(match version.filter(|version| head == format!("{NAME}{version}")) {
-                Some(version) => format!(
+        let version = head.strip_prefix(NAME).and_then(|version| version.parse::<u32>().ok());
+        let version = match version.filter(|version| head == format!("{NAME}{version}")) {
+            Some(version @ VERSION_OLDEST..=VERSION) => version,
+            Some(version) => {
+                return Err(format!(
                     "has format version {version}, which this version of forebay does not know, or is damaged"
-                ),
-                None => format!("begins with {head:?}, not with {HEAD:?}: not ours, or damaged"),
-            });
-        }
+                ));
+            }
+            None => {
+                return Err(format!(
+                    "begins with {head:?}, not with \"{NAME}{VERSION}\": not ours, or damaged"
+                ));
+            }
+        };
         let (body, crc) = text.rsplit_once(CHECKSUM).ok_or("is cut short")?;
         if crc != format!("{:08x}\n", crc_fast::crc32_iscsi(body.as_bytes())) {
             return Err("is damaged: it does not match its checksum".into());
         }
         let found = decode_fields(body).ok_or("has lines that contradict each other")?;
         // One identity has one text.
-        if found.encode() == text { Ok(found) } else { Err("has more in it than this version knows".into()) }
+        if found.encode_as(version) == text {
+            Ok((found, version))
+        } else {
+            Err("has more in it than this version knows".into())
+        }
     }
 }
 
@@ -130,9 +151,27 @@ fn decode_fields(body: &str) -> Option<Identity> {
 
 /// Reads the file of `dir`; `None` when there is none.
 pub fn read(disk: &dyn Disk, dir: &Path) -> Result<Option<Identity>, NodeFileError> {
+    Ok(read_versioned(disk, dir)?.map(|(identity, _)| identity))
+}
+
+/// What a start makes of the version of a file that it has read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Age {
+    /// It is the one that is written.
+    Present,
+    /// It is brought to the present one before anything else is.
+    Older,
+}
+
+/// As [`read`], with the age of what was read.
+pub(crate) fn read_versioned(disk: &dyn Disk, dir: &Path) -> Result<Option<(Identity, Age)>, NodeFileError> {
     let path = dir.join(NODE_NAME);
     match read_bytes(disk, &path) {
-        Ok(bytes) => Identity::decode(&bytes).map(Some).map_err(|what| NodeFileError::Damaged(path, what)),
+        Ok(bytes) => {
+            let decoded = Identity::decode_of(&bytes);
+            let (found, version) = decoded.map_err(|what| NodeFileError::Damaged(path, what))?;
+            Ok(Some((found, if version == VERSION { Age::Present } else { Age::Older })))
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(NodeFileError::Io(path, error)),
     }
@@ -175,8 +214,8 @@ pub fn fuzz(data: &[u8]) {
     let body = mended.rsplit_once(CHECKSUM).map_or(&*mended, |(body, _)| body);
     let mended = format!("{body}{CHECKSUM}{:08x}\n", crc_fast::crc32_iscsi(body.as_bytes()));
     for bytes in [data, mended.as_bytes()] {
-        if let Ok(identity) = Identity::decode(bytes) {
-            assert_eq!(identity.encode().as_bytes(), bytes);
+        if let Ok((identity, version)) = Identity::decode_of(bytes) {
+            assert_eq!(identity.encode_as(version).as_bytes(), bytes);
         }
     }
 }
@@ -215,15 +254,26 @@ mod tests {
 
     #[test]
     fn a_node_file_of_another_version_is_refused_by_name() {
-        for version in [1, 3, 999] {
-            let text = identity().encode().replace(HEAD, &format!("{NAME}{version}"));
+        for version in [1, VERSION + 1, 999] {
+            let text = identity().encode_as(version);
             let why = Identity::decode(text.as_bytes()).unwrap_err();
             assert!(why.contains(&format!("has format version {version},")), "{why}");
         }
-        for head in ["another 2", "forebay-node 02", "forebay-node +2"] {
-            let why = Identity::decode(identity().encode().replace(HEAD, head).as_bytes()).unwrap_err();
+        for head in ["another 3", "forebay-node 03", "forebay-node +3"] {
+            let text = identity().encode().replace("forebay-node 3", head);
+            let why = Identity::decode(text.as_bytes()).unwrap_err();
             assert!(why.contains("not ours"), "{why}");
         }
+    }
+
+    #[test]
+    fn a_node_file_of_an_older_version_is_read_and_known_as_such() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = forebay_env::real::env().disk;
+        std::fs::write(dir.path().join(NODE_NAME), identity().encode_as(VERSION_OLDEST)).unwrap();
+        assert_eq!(read_versioned(&*disk, dir.path()).unwrap(), Some((identity(), Age::Older)));
+        write(&*disk, dir.path(), &identity()).unwrap();
+        assert_eq!(read_versioned(&*disk, dir.path()).unwrap(), Some((identity(), Age::Present)));
     }
 
     #[test]

@@ -653,11 +653,13 @@ impl Cluster {
             machine.excuse = None;
         }
         self.counters.hit("starts");
+        let replayed = machine.process.as_ref().map_or(0, |process| process.replayed);
         let shards = machine.process.iter().flat_map(|process| &process.shards);
         let cut: u64 = shards.clone().map(|shard| shard.opened.recovered.cut_bytes).sum();
         let rejoined =
             shards.clone().filter(|shard| shard.opened.recovered.rejoined.is_some()).count() as u64;
         let count = shards.count();
+        self.counters.add("pieces of the journal written again", replayed);
         self.counters.add("async replica rejoined after a power cut", rejoined);
         if cut > 0 {
             self.counters.hit("torn tail cut");

@@ -130,6 +130,8 @@ impl Bug {
             Bug::Point(Fault::DuplicateConfirmedEarly) => &[CONFIRM, LOST],
             Bug::Point(Fault::UnappliedServed) => &[UNSERVED, OFFSET, ORDER, GAP],
             Bug::Point(Fault::RewrittenUnlinkedEarly) => &[CAUSE, LOST, CONFIRM],
+            Bug::Point(Fault::JournalNotReplayed) => &[CAUSE, CONFIRM, LOST, OFFSET, ASSERTS],
+            Bug::Point(Fault::CutNotInJournal) => &[CAUSE, CONFIRM, LOST, OFFSET, STATES, SEGMENTS, ASSERTS],
             Bug::Control => &[],
         }
     }
@@ -259,6 +261,7 @@ impl Plan {
             tail_bytes: rng.pick(&[4 << 10, 64 << 10, 1 << 20]),
             // A stream of its own: it came later, and what earlier seeds draw stays as it was.
             scrub_bytes_per_second: Rng::stream(seed, "scrubber").pick(&[200, 2_000, 20_000, 200_000]),
+            journal_file_bytes: Rng::stream(seed, "journal").pick(&[16 << 10, 64 << 10, 1 << 20]),
         };
         Plan {
             seed,
@@ -346,7 +349,7 @@ fn replacements(seed: u64) -> (Vec<Move>, u32) {
 fn lie(bug: Bug) -> Option<Lie> {
     let about = |about, when| Some(Lie { about, when });
     match bug {
-        Bug::EarlyFlush => about(About::File(".seg"), When::Always),
+        Bug::EarlyFlush => about(About::Entries, When::Always),
         Bug::VoteNotFlushed => about(About::File("hard-state"), When::Serving),
         Bug::DirectoryNotFlushed => about(About::Names, When::Always),
         Bug::RecoveredTailNotFlushed => about(About::File(".seg"), When::Opening),

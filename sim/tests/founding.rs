@@ -13,6 +13,7 @@ const SIZES: Sizes = Sizes {
     shards_async: 1,
     segment_bytes_first: 64 << 10,
     segment_bytes_max: 64 << 10,
+    journal_file_bytes: 1 << 20,
     hot_bytes: 64 << 10,
     tail_bytes: 64 << 10,
     scrub_bytes_per_second: 0,

@@ -1,11 +1,12 @@
 //! `forebay dump --verify`: a whole data directory, read and judged.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use forebay_commitlog::{Corruption, Report, verify_dir};
+use forebay_commitlog::{Corruption, Fault, Report, unreplayed, verify_dir};
 use forebay_server::env::{Disk, Lock, real};
-use forebay_server::identity::{SHARD_PREFIX, shard_dirs};
+use forebay_server::identity::{SHARD_PREFIX, shard_dir, shard_dirs};
 use forebay_server::node_file::{self, Founded, Identity, NODE_NAME, NodeFileError};
 use serde_json::{Value, json};
 
@@ -48,7 +49,21 @@ pub fn run(args: &Dump) -> Result<(), Failure> {
             sound &= node.found.is_ok();
             say(&|| node_as_text(node), &|| node_as_json(node))?;
         }
+        let lacking = match lacking(&disk, dir) {
+            Ok(lacking) => lacking,
+            Err(Fault::Corrupt(damage)) => {
+                sound = false;
+                say(&|| journal_as_text(dir, &damage), &|| journal_as_json(dir, &damage))?;
+                BTreeSet::new()
+            }
+            Err(fault) => return Err(Failure::failed(fault)),
+        };
         for shard in shards(dir, node.as_ref())? {
+            if lacking.contains(&shard) {
+                sound = false;
+                say(&|| lacking_as_text(&shard), &|| lacking_as_json(&shard))?;
+                continue;
+            }
             let report = verify_dir(&disk, &shard).map_err(Failure::failed)?;
             sound &= report.is_sound();
             say(&|| as_text(&shard, &report), &|| as_json(&shard, &report))?;
@@ -59,6 +74,39 @@ pub fn run(args: &Dump) -> Result<(), Failure> {
         writeln!(io::stdout(), "{:#}", Value::Array(all))?;
     }
     if sound { Ok(()) } else { Err(Failure { exit: Exit::Failed, message: String::new() }) }
+}
+
+/// The shards that cannot be judged: the next start writes to them what the journal has.
+fn lacking(disk: &dyn Disk, dir: &Path) -> Result<BTreeSet<PathBuf>, Fault> {
+    let dir_of = |shard| shard_dir(dir, shard);
+    Ok(unreplayed(disk, dir, &dir_of)?.into_iter().map(dir_of).collect())
+}
+
+fn journal_as_text(dir: &Path, damage: &Corruption) -> String {
+    format!("{}: the journal: DAMAGED\n  {damage}\n", dir.display())
+}
+
+fn journal_as_json(dir: &Path, damage: &Corruption) -> Value {
+    json!({ "journal": dir.to_string_lossy(), "sound": false, "damage": [corruption_as_json(damage)] })
+}
+
+fn lacking_as_text(shard: &Path) -> String {
+    format!(
+        "{}: NOT JUDGED: the journal has what its segments lack, and the next start writes it to them; verify again after it\n",
+        shard.display()
+    )
+}
+
+fn lacking_as_json(shard: &Path) -> Value {
+    json!({ "shard": shard.to_string_lossy(), "sound": null, "unreplayed": true })
+}
+
+fn corruption_as_json(corruption: &Corruption) -> Value {
+    json!({
+        "file": corruption.file.to_string_lossy(),
+        "position": corruption.position.0,
+        "what": corruption.what,
+    })
 }
 
 /// Keeps a broker from starting on the directory meanwhile. A copy that never had a broker needs no lock, and may lie where
@@ -187,13 +235,6 @@ fn as_text(shard: &Path, report: &Report) -> String {
 }
 
 fn as_json(shard: &Path, report: &Report) -> Value {
-    let corruption = |corruption: &Corruption| {
-        json!({
-            "file": corruption.file.to_string_lossy(),
-            "position": corruption.position.0,
-            "what": corruption.what,
-        })
-    };
     json!({
         "shard": shard.to_string_lossy(),
         "sound": report.is_sound(),
@@ -201,9 +242,9 @@ fn as_json(shard: &Path, report: &Report) -> Value {
         "entries": report.entries,
         "bytes": report.bytes,
         "last_index": report.last.0,
-        "damage": report.damage.iter().map(corruption).collect::<Vec<_>>(),
-        "suspect": report.suspect.iter().map(corruption).collect::<Vec<_>>(),
-        "unfinished": report.unfinished.as_ref().map(corruption),
+        "damage": report.damage.iter().map(corruption_as_json).collect::<Vec<_>>(),
+        "suspect": report.suspect.iter().map(corruption_as_json).collect::<Vec<_>>(),
+        "unfinished": report.unfinished.as_ref().map(corruption_as_json),
         "without_sidecar": report.without_sidecar.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "installing": report.installing,
     })
@@ -293,6 +334,19 @@ mod tests {
         let (said, shards) = look(dir.path()).unwrap();
         assert!(said.contains("DAMAGED") && said.contains("checksum"), "{said}");
         assert_eq!(shards, &both[..1]);
+    }
+
+    #[test]
+    fn what_the_journal_says_of_shards_that_cannot_be_judged_is_no_verdict() {
+        assert!(
+            lacking_as_text(Path::new("shard-0001")).starts_with("shard-0001: NOT JUDGED: the journal has")
+        );
+        assert_eq!(lacking_as_json(Path::new("s"))["sound"], Value::Null);
+        let damage = place("1.journal", 4096);
+        assert!(journal_as_text(Path::new("d"), &damage).contains("1.journal is damaged at position 4096"));
+        assert_eq!(journal_as_json(Path::new("d"), &damage)["damage"][0]["position"], 4096);
+        let empty = tempfile::tempdir().unwrap();
+        assert!(lacking(&*real::env().disk, empty.path()).unwrap().is_empty());
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::positions::PositionTable;
 use crate::segment::{Generation, SEGMENT_HEADER_BYTES, SegmentId, encode_header};
 
 /// What a small write leaves behind it.
-static ZEROS: [u8; ZEROS_AHEAD_BYTES_MAX] = [0; ZEROS_AHEAD_BYTES_MAX];
+pub(crate) static ZEROS: [u8; ZEROS_AHEAD_BYTES_MAX] = [0; ZEROS_AHEAD_BYTES_MAX];
 
 /// Why nothing was appended.
 #[derive(Clone, Debug)]
@@ -188,6 +188,9 @@ impl Log {
             }
             Ok(())
         })?;
+        if self.files.journal.is_some() {
+            self.gathered.add(segment.id.first, active.end, &parts, bytes);
+        }
         active.end = end;
         active.file_end = if ends { end } else { active.file_end.max(end + zeros as u64) };
         active.entries += entries.len();

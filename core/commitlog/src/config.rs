@@ -6,6 +6,7 @@ use forebay_model::ShardId;
 use forebay_model::limits::{MIB, SEGMENT_BYTES_MAX, SEGMENT_INDEX_ENTRIES_MAX};
 
 use crate::block_cache::BlockCache;
+use crate::journal::Journal;
 use crate::limits::{BLOCK_CACHE_BYTES_DEFAULT, ZEROS_AHEAD_BYTES_MAX};
 use crate::read_buffers::ReadBuffers;
 use crate::terms::Point;
@@ -33,6 +34,8 @@ pub struct LogConfig {
     pub block_cache: Arc<BlockCache>,
     /// Memory of large reads; one for all shards of a node.
     pub read_buffers: Arc<ReadBuffers>,
+    /// The journal of the node, for shards whose flushes somebody waits for; `None` flushes the segments themselves.
+    pub journal: Option<Arc<Journal>>,
 }
 
 impl LogConfig {
@@ -50,6 +53,7 @@ impl LogConfig {
             tail_bytes_max: 32 * MIB,
             block_cache: BlockCache::new(BLOCK_CACHE_BYTES_DEFAULT),
             read_buffers: ReadBuffers::new(),
+            journal: None,
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::block_cache::BlockCache;
 use crate::directory::Directory;
 use crate::durable::DurableFile;
 use crate::fault::{Fault, Fence};
+use crate::journal::Journal;
 use crate::lock::lock;
 use crate::manifest::ManifestStore;
 use crate::positions::PositionTable;
@@ -147,6 +148,8 @@ pub(crate) struct Files {
     pub(crate) salt: u64,
     pub(crate) fence: Arc<Fence>,
     pub(crate) durable: Arc<DurableFile>,
+    /// Shared with other shards, where there are any.
+    pub(crate) journal: Option<Arc<Journal>>,
     pub(crate) manifest: ManifestStore,
     pub(crate) tail: Mutex<TailCache>,
     view: Mutex<Arc<View>>,
@@ -174,6 +177,7 @@ impl Files {
         salt: u64,
         fence: Arc<Fence>,
         durable: DurableFile,
+        journal: Option<Arc<Journal>>,
         manifest: ManifestStore,
         tail: TailCache,
         segments: Vec<Arc<Segment>>,
@@ -190,6 +194,7 @@ impl Files {
             salt,
             fence,
             durable: Arc::new(durable),
+            journal,
             manifest,
             tail: Mutex::new(tail),
             view,

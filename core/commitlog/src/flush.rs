@@ -6,14 +6,19 @@ use std::sync::Arc;
 use forebay_env::fault::Fault::CheckpointAheadOfLog;
 use forebay_env::fault::planted;
 use forebay_env::{Disk, File};
-use forebay_model::{LogIndex, Position};
+use forebay_model::{LogIndex, Position, ShardId};
 
 use crate::durable::{DurableFile, DurableRecord};
 use crate::fault::{Action, Fault, Fence};
+use crate::journal::{Journal, Piece};
 
 /// Everything that one flush must do. Owned and `Send`; run it once, then hand its answer to `Log::flushed`.
 pub struct FlushJob {
     pub(crate) serial: u64,
+    pub(crate) shard: ShardId,
+    /// All of it, when that is little and stands in one segment: [`Journal::flush`] may write it to the journal instead.
+    pub(crate) piece: Option<Piece>,
+    pub(crate) journal: Option<Arc<Journal>>,
     pub(crate) files: Vec<(PathBuf, Arc<dyn File>)>,
     pub(crate) dir: Option<(Arc<dyn Disk>, PathBuf)>,
     pub(crate) note: Option<Note>,
@@ -64,6 +69,15 @@ impl FlushJob {
                 None => Ok(()),
             }
         })?;
+        if let Some(journal) = &self.journal {
+            journal.flushed_apart(&self);
+        }
+        self.end(Ok(()))
+    }
+
+    /// The answer of a job whose bytes somebody else flushed, or failed to.
+    pub(crate) fn end(self, flushed: Result<(), Fault>) -> Result<FlushDone, Fault> {
+        self.fence.guard(|| flushed)?;
         Ok(FlushDone { serial: self.serial, up_to: self.up_to, position: self.position })
     }
 }

@@ -16,6 +16,7 @@ use crate::crc::crc32c;
 use crate::directory::{Cover, decode_footer};
 use crate::entry::{ENTRY_MAGIC, EntryHeader, HEADER_BYTES};
 use crate::fault::Fault;
+use crate::journal::batch::{self as journal, BatchReader};
 use crate::manifest::Manifest;
 use crate::scan::{Depth, LocalCheck, Scanner, Step, highest_durable};
 use crate::segment::{Generation, SEGMENT_HEADER_BYTES, SegmentId, check_header};
@@ -103,6 +104,23 @@ fn with_entry_crcs(data: &[u8]) -> Vec<u8> {
         out[at + 36..at + 48].fill(0);
     }
     out
+}
+
+/// A file of the journal.
+pub fn journal(data: &[u8]) {
+    for bytes in [data.to_vec(), journal::with_crcs(data)] {
+        let file = BytesFile(bytes);
+        let Ok(mut reader) = BatchReader::new(journal::FUZZED, &file, Path::new(PATH)) else { return };
+        let mut position = 0;
+        while let Ok(Some(batch)) = reader.step() {
+            let again = journal::encode(journal::FUZZED, position, batch.sequence, &batch.records);
+            let from = usize::try_from(position).expect("within the input");
+            let len = again.len().min(file.0.len() - from);
+            let (read, padding) = (journal::unpadded_len(&batch.records), again.len());
+            assert_eq!(file.0[from..from + read.min(len)], again[..read.min(len)], "one batch has one form");
+            position += padding as u64;
+        }
+    }
 }
 
 /// A sidecar: its footer, then every way to look something up.

@@ -78,6 +78,7 @@ impl Log {
         let received = keeper.check_install(index, segments)?;
         let point = Point { index, term: received.meta.term };
         let opened = files.fence.guard(|| {
+            self.leave_journal()?;
             keeper.flush_received(&received)?;
             files.durable.lower(LogIndex(0))?;
             keeper.unlink_behind(index)?;

@@ -19,6 +19,8 @@
 //!
 //! [`FlushJob::run`], then [`HardStateFile::save`]: entries before the hard state that mentions them.
 //!
+//! Where several shards share a [`Journal`], [`Journal::flush`] runs the job instead, with those of others that wait.
+//!
 //! # Threads that may block
 //!
 //! [`Reader`], from [`Log::reader`]: [`Reader::read_entries`] for followers that fell behind and for replay,
@@ -74,6 +76,7 @@ pub mod fuzz;
 mod hard_state;
 mod index_entry;
 mod install;
+mod journal;
 mod keeper;
 pub mod limits;
 mod lock;
@@ -114,6 +117,7 @@ pub use flush::{FlushDone, FlushJob};
 pub use hard_state::{CONF_BYTES_MAX, HardState, HardStateFile};
 pub use index_entry::{IndexEntry, PartitionRun};
 pub use install::InstallError;
+pub use journal::{FlushEnded, Journal, Replayed, ShardDir, unreplayed};
 pub use keeper::{AdoptError, Keeper, SidecarError, load_latest};
 pub use log::{Log, Unavailable};
 pub use manifest::Manifest;

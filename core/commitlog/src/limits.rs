@@ -11,6 +11,15 @@ pub const SEGMENT_POSITION_MAX: u64 = u32::MAX as u64;
 pub const ZEROS_AHEAD_BYTES_MAX: usize = 128 * 1024;
 /// A write up to this size is a small one. Larger ones pay for the change of the length with their own bytes.
 pub const SMALL_WRITE_BYTES_MAX: u64 = 32 * 1024;
+/// What the journal takes of one shard for one flush, in bytes. Who has more flushes its segment itself: it pays for that with
+/// its own bytes, and they are not written twice.
+pub const JOURNAL_PIECE_BYTES_MAX: usize = 32 * 1024;
+/// Longest batch of the journal, in bytes.
+pub const JOURNAL_BATCH_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Bytes of a file of the journal after which the next one is begun.
+pub const JOURNAL_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Most files of the journal. When the segments that the oldest speaks of are not flushed yet, shards flush their own.
+pub const JOURNAL_FILES_MAX: usize = 4;
 /// What a scan reads at once, in bytes.
 pub const SCAN_WINDOW_BYTES: usize = 256 * 1024;
 /// The first read for one slot or entry: its header, its directory and, when small, all of it.

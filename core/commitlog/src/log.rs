@@ -1,9 +1,9 @@
 //! The writer's side of a shard's log: append, truncate, flush. Owned by the shard's thread.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use forebay_env::Disk;
+use forebay_env::{Disk, File};
 use forebay_model::{LogIndex, Position, ShardId, Term};
 
 use crate::config::LogConfig;
@@ -13,6 +13,7 @@ use crate::fault::{Action, Fault};
 use crate::files::{Files, Segment};
 use crate::flush::{FlushDone, FlushJob, Note};
 use crate::hard_state::{HardState, HardStateFile};
+use crate::journal::{Gathered, Piece};
 use crate::keeper::Keeper;
 use crate::limits::{SEGMENT_POSITION_MAX, SMALL_WRITE_BYTES_MAX, ZEROS_AHEAD_BYTES_MAX};
 use crate::lock::lock;
@@ -74,6 +75,8 @@ pub struct Log {
     pub(crate) dirty: Vec<Arc<Segment>>,
     pub(crate) dir_dirty: bool,
     pub(crate) in_flight: Option<InFlight>,
+    /// What was written since the last flush was begun, where there is a journal.
+    pub(crate) gathered: Gathered,
     serial: u64,
 }
 
@@ -93,6 +96,7 @@ impl Log {
             dirty: Vec::new(),
             dir_dirty: false,
             in_flight: None,
+            gathered: Gathered::default(),
             serial: 0,
         };
         log.files.set_durable_index(log.last_index());
@@ -223,6 +227,13 @@ impl Log {
         if clean_stop {
             self.cut_zeros()?;
         }
+        // What only the journal has goes where it belongs: it may end with the last shard that needs it.
+        if self.files.journal.is_some()
+            && let Some(active) = &self.active
+            && !self.dirty.iter().any(|dirty| Arc::ptr_eq(dirty, &active.segment))
+        {
+            self.dirty.push(active.segment.clone());
+        }
         self.recorded = self.last_index();
         let note = Note {
             file: self.files.durable.clone(),
@@ -270,6 +281,7 @@ impl Log {
         self.active = None;
         self.dirty.clear();
         self.dir_dirty = false;
+        self.gathered = Gathered::default();
         let last = self.last_index();
         self.recorded = last;
         self.files.set_durable_index(last);
@@ -279,12 +291,17 @@ impl Log {
     fn flush_job(&mut self, note: Option<Note>) -> FlushJob {
         self.serial += 1;
         self.in_flight = Some(InFlight { serial: self.serial, cap: LogIndex(u64::MAX) });
-        let files =
+        let files: Vec<_> =
             self.dirty.drain(..).map(|segment| (segment.path.clone(), segment.file.clone())).collect();
         let dir = self.dir_dirty.then(|| (self.files.disk.clone(), self.files.dir.clone()));
         self.dir_dirty = false;
+        let gathered = std::mem::take(&mut self.gathered);
+        let piece = if dir.is_none() && note.is_none() { self.piece(gathered, &files) } else { None };
         FlushJob {
             serial: self.serial,
+            shard: self.files.shard,
+            piece,
+            journal: self.files.journal.clone(),
             files,
             dir,
             note,
@@ -292,6 +309,28 @@ impl Log {
             position: self.end_position(),
             fence: self.files.fence.clone(),
         }
+    }
+
+    /// What the journal may be told instead of a flush of `files`: nothing, unless it is all that was written to them, and
+    /// their name and beginning are on the medium.
+    fn piece(&self, gathered: Gathered, files: &[(PathBuf, Arc<dyn File>)]) -> Option<Piece> {
+        let Gathered::Bytes { segment, position, bytes } = gathered else { return None };
+        let active = &self.active.as_ref()?.segment;
+        let all = matches!(files, [(path, _)] if *path == active.path) && active.id.first == segment;
+        all.then(|| Piece { shard: self.files.shard, log_salt: self.files.salt, segment, position, bytes })
+    }
+
+    /// Puts everything onto the medium where it belongs, and ends what the journal says of this shard: its files are about to be
+    /// cut or replaced.
+    pub(crate) fn leave_journal(&self) -> Result<(), Fault> {
+        let Some(journal) = &self.files.journal else { return Ok(()) };
+        if !journal.speaks_of(self.files.shard) {
+            return Ok(());
+        }
+        for segment in self.files.view().segments.iter().filter(|segment| segment.sidecar().is_none()) {
+            segment.file.sync_data().map_err(Fault::io(Action::Flush, &segment.path))?;
+        }
+        journal.void(self.files.shard)
     }
 
     pub(crate) fn end_position(&self) -> Position {

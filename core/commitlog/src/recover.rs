@@ -149,6 +149,7 @@ fn try_open(
         manifest.salt,
         Arc::new(Fence::new(disk.clone(), dir)),
         durable_file,
+        config.journal.clone(),
         ManifestStore::new(disk.clone(), dir, manifest),
         TailCache::new(config.tail_bytes_max),
         segments,

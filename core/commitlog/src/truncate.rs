@@ -7,12 +7,14 @@ use forebay_model::LogIndex;
 
 use crate::fault::{Action, Fault};
 use crate::files::Segment;
+use crate::journal::Gathered;
 use crate::lock::lock;
 use crate::log::Log;
 
 impl Log {
     /// Removes `index` and all behind it, durably, before anything is written in their place.
     pub(crate) fn truncate(&mut self, index: LogIndex) -> Result<(), Fault> {
+        self.files.fence.guard(|| self.leave_journal())?;
         let view = self.files.view();
         let (keep, drop): (Vec<_>, Vec<_>) =
             view.segments.iter().partition(|segment| segment.id.first < index);
@@ -43,6 +45,8 @@ impl Log {
             in_flight.cap = in_flight.cap.min(index.previous());
         }
 
+        // What was gathered stands behind the cut, or is flushed with it.
+        self.gathered = Gathered::TooMuch;
         self.files.fence.guard(|| {
             self.files.durable.lower(index.previous())?;
             for segment in drop.iter().rev() {

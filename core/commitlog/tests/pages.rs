@@ -25,8 +25,14 @@ fn read_all(folder: &str, ending: &str) -> String {
 #[test]
 fn every_test_that_a_crash_case_names_is_there() {
     let pages = read_all("docs/formats", ".md");
-    let folders =
-        ["core/commitlog/tests", "core/shard/tests", "core/shard/src/reclaim", "server/tests", "sim/tests"];
+    let folders = [
+        "core/commitlog/tests",
+        "core/shard/tests",
+        "core/shard/src/reclaim",
+        "server/src",
+        "server/tests",
+        "sim/tests",
+    ];
     let sources: String = folders.into_iter().map(|folder| read_all(folder, ".rs")).collect();
     let words = pages.split(|c: char| !(c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'));
     // A test is a sentence.

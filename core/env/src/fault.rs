@@ -25,11 +25,15 @@ pub enum Fault {
     UnappliedServed,
     /// A segment that was rewritten is unlinked before the next generation counts on the medium.
     RewrittenUnlinkedEarly,
+    /// An open removes the journal without writing what it says to the segments.
+    JournalNotReplayed,
+    /// A log is cut, and what the journal says of it goes on to count.
+    CutNotInJournal,
 }
 
 impl Fault {
     /// All of them with the names that people plant them by.
-    pub const ALL: [(&'static str, Fault); 8] = [
+    pub const ALL: [(&'static str, Fault); 10] = [
         ("confirm-before-flush", Fault::ConfirmBeforeFlush),
         ("append-ack-before-flush", Fault::AppendAckBeforeFlush),
         ("checkpoint-ahead-of-log", Fault::CheckpointAheadOfLog),
@@ -38,6 +42,8 @@ impl Fault {
         ("duplicate-confirmed-early", Fault::DuplicateConfirmedEarly),
         ("unapplied-served", Fault::UnappliedServed),
         ("rewritten-unlinked-early", Fault::RewrittenUnlinkedEarly),
+        ("journal-not-replayed", Fault::JournalNotReplayed),
+        ("cut-not-in-journal", Fault::CutNotInJournal),
     ];
 }
 

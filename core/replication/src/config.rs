@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_commitlog::limits::BLOCK_CACHE_BYTES_DEFAULT;
-use forebay_commitlog::{BlockCache, ReadBuffers};
+use forebay_commitlog::limits::{BLOCK_CACHE_BYTES_DEFAULT, JOURNAL_FILE_BYTES_MAX};
+use forebay_commitlog::{BlockCache, Journal, ReadBuffers};
 use forebay_env::metrics::Histogram;
 use forebay_model::limits::{MIB, SEGMENT_BYTES_MAX};
 use forebay_model::{LogIndex, ShardId, Term};
@@ -66,6 +66,8 @@ pub struct ReplicaConfig {
     pub block_cache: Arc<BlockCache>,
     /// Memory of large reads; one for all shards of a node.
     pub read_buffers: Arc<ReadBuffers>,
+    /// The journal of the node, for a sync shard beside others; `None` flushes the segments themselves.
+    pub journal: Option<Arc<Journal>>,
     /// How much log is kept for a follower that lags, in bytes. Beyond it the follower gets a checkpoint instead.
     /// Behind what is being sent to a peer, more is kept until it has caught up.
     pub follower_lag_bytes_max: u64,
@@ -89,6 +91,7 @@ impl ReplicaConfig {
             segment_bytes_max: SEGMENT_BYTES_MAX,
             block_cache: BlockCache::new(BLOCK_CACHE_BYTES_DEFAULT),
             read_buffers: ReadBuffers::new(),
+            journal: None,
             follower_lag_bytes_max: FOLLOWER_LAG_BYTES_DEFAULT,
             flush_took: Arc::default(),
         }
@@ -140,6 +143,8 @@ pub const IDLE_RECORD_DELAY: Duration = Duration::from_secs(1);
 pub const TAIL_CACHE_BYTES_DEFAULT: usize = 48 * MIB;
 /// Default of [`ReplicaConfig::segment_bytes_first`]: a shard that holds little has small files.
 pub const SEGMENT_BYTES_FIRST_DEFAULT: u64 = 8 * MIB as u64;
+/// Size at which files of the journal end, in bytes.
+pub const JOURNAL_FILE_BYTES_DEFAULT: u64 = JOURNAL_FILE_BYTES_MAX;
 /// Default of [`ReplicaConfig::follower_lag_bytes_max`].
 pub const FOLLOWER_LAG_BYTES_DEFAULT: u64 = 512 * MIB as u64;
 

@@ -45,31 +45,34 @@ pub(crate) enum Done {
 
 /// Runs `work` on another thread and posts what it answers, whatever happens.
 pub(crate) fn spawn(env: &Env, post: &Post, class: IoClass, work: impl FnOnce() -> Done + Send + 'static) {
-    let post = post.clone();
+    let answer = Answer::to(post);
     env.spawn.spawn(
         class,
         Box::new(move || {
-            let ticket = Ticket { post: Some(post) };
             let done = work();
-            ticket.redeem(done);
+            answer.give(done);
         }),
     );
 }
 
-/// Posts [`Done::Lost`] when the job unwinds: nobody waits for ever.
-struct Ticket {
+/// Brings what came of a job. Posts [`Done::Lost`] when the job unwinds: nobody waits for ever.
+pub(crate) struct Answer {
     post: Option<Post>,
 }
 
-impl Ticket {
-    fn redeem(mut self, done: Done) {
+impl Answer {
+    pub(crate) fn to(post: &Post) -> Answer {
+        Answer { post: Some(post.clone()) }
+    }
+
+    pub(crate) fn give(mut self, done: Done) {
         if let Some(post) = self.post.take() {
             post(Completion(done));
         }
     }
 }
 
-impl Drop for Ticket {
+impl Drop for Answer {
     fn drop(&mut self) {
         if let Some(post) = self.post.take() {
             post(Completion(Done::Lost));

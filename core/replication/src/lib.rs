@@ -38,7 +38,7 @@ pub use checkpoint::CheckpointRequest;
 pub use conf::{Change, ChangeRefused, Membership, PROMOTE_LAG_ENTRIES_MAX};
 pub use config::{Bootstrap, OnTailLoss, ReplicaConfig, ShardClass};
 pub use entry::CONF_CHANGE_SLOT;
-pub use forebay_commitlog::{BlockCache, EntryKind, ReadBuffers};
+pub use forebay_commitlog::{BlockCache, EntryKind, Fault, Journal, ReadBuffers, Replayed};
 pub use job::{Completion, Post};
 pub use membership::{PeerProgress, PeerState};
 pub use message::{

@@ -170,6 +170,7 @@ impl Found {
         log_config.tail_bytes_max = config.tail_cache_bytes_max;
         log_config.block_cache = config.block_cache.clone();
         log_config.read_buffers = config.read_buffers.clone();
+        log_config.journal = config.journal.clone();
         log_config.segment_bytes_first = config.segment_bytes_first;
         log_config.segment_bytes_max = config.segment_bytes_max;
         let (log, report) = Log::open(env.disk.clone(), dir, log_config)?;

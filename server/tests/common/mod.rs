@@ -51,6 +51,7 @@ pub fn config(dir: &Path) -> NodeConfig {
         summary_bytes_max: 1 << 20,
         segment_bytes_first: 256 << 10,
         segment_bytes_max: 1 << 20,
+        journal_file_bytes: 1 << 20,
         clock_step_max: Duration::from_secs(300),
         retention_interval: Duration::from_secs(30),
         groups: Default::default(),

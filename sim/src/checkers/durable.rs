@@ -2,11 +2,15 @@
 
 use super::{Check, broken};
 use crate::history::{BatchId, Uid};
-use crate::world::machine::Machine;
+use crate::world::disk::JOURNAL;
+use crate::world::machine::{DATA_DIR, Machine};
 use forebay_model::ShardId;
 
 /// A batch that was just confirmed is in one of so many segments.
 pub const NEWEST_FILES: usize = 4;
+
+/// More than there ever are.
+const JOURNAL_FILES: usize = 16;
 
 /// Looks for the batch's first record in what would survive if the power failed everywhere now.
 pub fn is_on_a_majority<'a>(
@@ -17,7 +21,11 @@ pub fn is_on_a_majority<'a>(
 ) -> Check {
     let name = Uid::new(batch, 0).0.to_be_bytes();
     let dir = Machine::shard_dir(shard);
-    let holds = machines.map(|machine| machine.disk.holds_durably(&dir, ".seg", &name, files_max));
+    let holds = machines.map(|machine| {
+        let disk = &machine.disk;
+        disk.holds_durably(&dir, ".seg", &name, files_max)
+            || disk.holds_durably(DATA_DIR, JOURNAL, &name, JOURNAL_FILES)
+    });
     let holds: Vec<bool> = holds.collect();
     let held = holds.iter().filter(|held| **held).count();
     if held * 2 > holds.len() {

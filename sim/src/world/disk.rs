@@ -25,6 +25,8 @@ pub const EIO: i32 = 5;
 pub const ENOSPC: i32 = 28;
 /// What a disk that lies has had in its own cache for so long, in nanoseconds, goes to the medium with the file's next flush.
 const LIE_NS: u64 = 40 * MS;
+/// How the names of the journal's files end.
+pub const JOURNAL: &str = ".journal";
 /// Where Linux names the boot.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
@@ -82,6 +84,8 @@ pub struct Lie {
 pub enum About {
     /// fdatasync of files whose name ends so.
     File(&'static str),
+    /// fdatasync of what holds entries.
+    Entries,
     /// fsync of directories.
     Names,
 }
@@ -321,6 +325,10 @@ impl SimDisk {
     }
 }
 
+fn holds_entries(name: &str) -> bool {
+    name.ends_with(".seg") || name.ends_with(JOURNAL)
+}
+
 fn gone() -> io::Error {
     io::Error::other("the process has crashed")
 }
@@ -458,6 +466,7 @@ impl State {
     fn sync_file(&mut self, inode: u64) {
         let lying = match self.lies_about() {
             Some(About::File(suffix)) => self.name_of(inode).is_some_and(|name| name.ends_with(suffix)),
+            Some(About::Entries) => self.name_of(inode).is_some_and(holds_entries),
             Some(About::Names) | None => false,
         };
         let old = self.time.now().saturating_sub(LIE_NS);

@@ -34,6 +34,8 @@ pub struct Sizes {
     pub segment_bytes_first: u64,
     /// Size of later segments, in bytes.
     pub segment_bytes_max: u64,
+    /// Size at which files of the journal end, in bytes.
+    pub journal_file_bytes: u64,
     /// Memory for payloads, in bytes.
     pub hot_bytes: usize,
     /// Memory for log entries, in bytes.
@@ -74,6 +76,8 @@ pub struct Machine {
 
 /// A running node.
 pub struct Process {
+    /// Pieces of the journal that its start wrote to the shards' files.
+    pub replayed: u64,
     /// Its front desk.
     pub broker: Broker,
     /// Its shards.
@@ -183,6 +187,7 @@ impl Machine {
         let shards = node.shards.into_iter().map(|opened| Driven { opened, next: None });
         self.process = Some(Process {
             broker: node.broker,
+            replayed: node.replayed.pieces,
             shards: shards.collect(),
             wires,
             clock,
@@ -224,6 +229,7 @@ impl Machine {
             summary_bytes_max: sizes.tail_bytes,
             segment_bytes_first: sizes.segment_bytes_first,
             segment_bytes_max: sizes.segment_bytes_max,
+            journal_file_bytes: sizes.journal_file_bytes,
             clock_step_max: std::time::Duration::from_secs(300),
             retention_interval: std::time::Duration::from_secs(2),
             groups: CoordinatorSettings::default(),
