@@ -4,6 +4,7 @@
 //! consume --json` wrote it, and `read-by-group.jsonl` with what a group had read of it. `forebay-tests --freeze DIR` makes one with the binary under test;
 //! a frozen one is never made again.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,8 +17,11 @@ use crate::ensure;
 const RECORDS: &str = "records.jsonl";
 const GROUP_READ: &str = "read-by-group.jsonl";
 const DATA: &str = "data";
-/// In the order they are read; `doomed` was deleted.
-const TOPICS: [&str; 5] = ["lines", "codecs", "odd", "large", "relaxed"];
+/// What is read when a directory is made; `doomed` was deleted.
+const TOPICS: [&str; 6] = ["lines", "codecs", "odd", "large", "relaxed", TOGETHER];
+/// The topic that several clients wrote to at once, to partitions of both shards, so that these flushed together.
+const TOGETHER: &str = "together";
+const JOURNAL: &str = ".journal";
 const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
 const GROUP: &str = "readers";
 /// How many records of the topic `lines` the group reads.
@@ -76,26 +80,42 @@ fn served(context: &mut Context, name: &str) -> Outcome {
     let format = home().join(name);
     let mut broker = Broker::stopped(context.kind, &SETTINGS, &[])?;
     copy(&format.join(DATA), &broker.data_dir())?;
-    verify(context, &broker)?;
+    if journals(&broker.data_dir())?.is_empty() {
+        verify(context, &broker)?;
+    } else {
+        let judged = format!("{:?}", verify(context, &broker));
+        ensure!(
+            judged.contains("NOT JUDGED"),
+            "before the journal is replayed nothing can be judged: {judged}"
+        );
+    }
     broker.start_again()?;
     let written = fs::read_to_string(format.join(RECORDS))?;
-    is_same(&read(context, &broker)?, &written)?;
+    let topics = topics_of(&written);
+    is_same(&read(context, &broker, &topics)?, &written)?;
     let before = fs::read_to_string(format.join(GROUP_READ))?;
     let rest = forebay(context, &broker, &["consume", "lines", "--group", GROUP, "--json"], "")?;
     let of_group = written.lines().filter(|line| line.contains(r#""topic":"lines""#));
     is_same(&(before + &rest), &of_group.collect::<Vec<_>>().join("\n"))?;
 
     // It goes on where it was: behind every record, with the producers' numbers, through a restart.
-    for topic in TOPICS {
+    for topic in &topics {
         forebay(context, &broker, &["produce", topic, "--partition", "0"], "later\n")?;
     }
     broker.crash_and_recover()?;
-    let all = read(context, &broker)?;
+    let all = read(context, &broker, &topics)?;
     let later: Vec<&str> = all.lines().filter(|line| !written.lines().any(|known| known == *line)).collect();
-    ensure!(later.len() == TOPICS.len(), "{} records came with {} sent", later.len(), TOPICS.len());
+    ensure!(later.len() == topics.len(), "{} records came with {} sent", later.len(), topics.len());
     is_same(&all, &(written.clone() + &later.join("\n")))?;
     broker.interrupt()?;
     verify(context, &broker)
+}
+
+/// The topics of which records stand here.
+fn topics_of(records: &str) -> Vec<&str> {
+    let named = records.lines().filter_map(|line| line.split_once(r#""topic":""#));
+    let topics: BTreeSet<&str> = named.filter_map(|(_, behind)| behind.split('"').next()).collect();
+    topics.into_iter().collect()
 }
 
 fn is_same(found: &str, written: &str) -> Outcome {
@@ -162,12 +182,51 @@ fn freeze(context: &mut Context, to: &Path) -> Outcome {
     broker.interrupt()?;
     broker.start_again()?;
     write_some(context, &broker, "after a restart")?;
-    let records = read(context, &broker)?;
+    let together = ["bench", "classic", "--topic", TOGETHER, "--partitions", "4", "--connections", "4"];
+    let short = ["--bytes", "16", "--warm", "0", "--seconds", "1", "--allow-duplicates"];
+    forebay(context, &broker, &[&together[..], &short].concat(), "")?;
     broker.kill9()?;
     copy(&broker.data_dir(), &to.join(DATA))?;
+    lose_power(&to.join(DATA))?;
+    broker.start_again()?;
+    let records = read(context, &broker, &TOPICS)?;
     fs::write(to.join(RECORDS), &records)?;
     fs::write(to.join(GROUP_READ), read_by_group)?;
     context.remarks.push(format!("{} records", records.lines().count()));
+    Ok(())
+}
+
+fn journals(data: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let files = listing(data)?.into_iter().map(|(name, _)| PathBuf::from(name));
+    Ok(files.filter(|path| path.to_string_lossy().ends_with(JOURNAL)).collect())
+}
+
+/// Takes from the segments what stands in the journal, as a power cut could have. Format: `docs/formats/journal.md`.
+fn lose_power(data: &Path) -> Outcome {
+    let (mut lost, mut shards) = (0, BTreeSet::new());
+    for path in journals(data)? {
+        let bytes = fs::read(&path)?;
+        let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
+        let short = |at: usize| number(at) as u32;
+        let mut at = 0;
+        while bytes.get(at..at + 6) == Some(b"FBYJNL") {
+            let end = at + 40 + short(at + 16) as usize;
+            let mut record = at + 40;
+            while record < end {
+                let (shard, first) = (short(record + 4), number(record + 16));
+                let (position, len) = (number(record + 24), short(record + 32) as usize);
+                let segment = data.join(format!("shard-{shard:04}/{first:020}-{:020}.seg", 0));
+                let mut segment_bytes = fs::read(&segment)?;
+                let from = position as usize;
+                segment_bytes[from..from + len].fill(0);
+                fs::write(&segment, segment_bytes)?;
+                (lost, record) = (lost + len, record + 40 + len);
+                shards.insert(shard);
+            }
+            at = end.next_multiple_of(4096);
+        }
+    }
+    ensure!(shards.len() == 2 && lost > 10_000, "only {lost} bytes of shards {shards:?} are in the journal");
     Ok(())
 }
 
@@ -197,8 +256,8 @@ fn write_some(context: &Context, broker: &Broker, when: &str) -> Outcome {
     Ok(())
 }
 
-fn read(context: &Context, broker: &Broker) -> Result<String, Failure> {
-    let words = [&["consume"][..], &TOPICS, &["--from", "earliest", "--json"]].concat();
+fn read(context: &Context, broker: &Broker, topics: &[&str]) -> Result<String, Failure> {
+    let words = [&["consume"][..], topics, &["--from", "earliest", "--json"]].concat();
     forebay(context, broker, &words, "")
 }
 
