@@ -86,6 +86,8 @@ pub(crate) struct FetchGather {
     pub(crate) open: Vec<Option<(usize, u64)>>,
     pub(crate) bytes_min: u64,
     pub(crate) bytes: u64,
+    /// Whether one shard had enough, or a refusal: nobody waits any more.
+    pub(crate) enough: bool,
 }
 
 /// What of a group's answer has to be put back into the asker's words.
@@ -185,7 +187,15 @@ impl Call {
         next
     }
 
-    /// The fetches (shard, number) that still wait, for a connection that is gone.
+    /// Whether the fetches that still wait need not.
+    pub(crate) fn has_enough(&self) -> bool {
+        match &*self.gather.lock().unwrap_or_else(PoisonError::into_inner) {
+            Gather::Fetch(fetch) => fetch.enough,
+            _ => false,
+        }
+    }
+
+    /// The fetches (shard, number) that still wait.
     pub(crate) fn open_fetches(&self) -> Vec<(usize, u64)> {
         match &*self.gather.lock().unwrap_or_else(PoisonError::into_inner) {
             Gather::Fetch(fetch) => fetch.open.iter().flatten().copied().collect(),
@@ -252,11 +262,8 @@ impl FetchGather {
             return Next::Reply(Reply::Fetch(self.slots.take()));
         }
         // One shard has enough, or a refusal that the reader should hear now: the others answer with what they have.
-        if urgent || self.bytes >= self.bytes_min {
-            Next::EndFetches(self.open.iter().flatten().copied().collect())
-        } else {
-            Next::Wait
-        }
+        self.enough |= urgent || self.bytes >= self.bytes_min;
+        if self.enough { Next::EndFetches(self.open.iter().flatten().copied().collect()) } else { Next::Wait }
     }
 }
 

@@ -55,6 +55,7 @@ impl Inner {
             open: open.collect(),
             bytes_min: u64::from(fetch.bytes_min),
             bytes: 0,
+            enough: false,
         };
         let connection = asker.connection;
         let call = Call::new(asker, Gather::Fetch(gather));
@@ -71,9 +72,9 @@ impl Inner {
             };
             self.post_read(self.shards.at(shard.0 as usize), Read::Fetch(work), replies);
         }
-        // Behind a barrier this runs on a shard's thread: the connection may have been closed before the fetches were there
-        // to be ended.
-        if !self.is_open(connection) {
+        // A shard may have had enough while others had not been asked yet, and what ends a fetch came before the fetch. And behind
+        // a barrier this runs on a shard's thread: the connection may have been closed before the fetches were there to be ended.
+        if call.has_enough() || !self.is_open(connection) {
             self.end_fetches(call.open_fetches());
         }
     }

@@ -97,7 +97,17 @@ pub struct Running {
 impl Running {
     /// Opens a node, shows it to `look`, and drives it.
     pub fn open<T>(env: &Env, config: &NodeConfig, look: impl FnOnce(&Node) -> T) -> (Running, T) {
-        let node = Node::open(env, config, &Poll, Arc::new(DiskGuard::default())).unwrap();
+        Running::open_woken(env, config, &Poll, look)
+    }
+
+    /// The same with somebody who hears when shards are woken.
+    pub fn open_woken<T>(
+        env: &Env,
+        config: &NodeConfig,
+        woken: &dyn Driver,
+        look: impl FnOnce(&Node) -> T,
+    ) -> (Running, T) {
+        let node = Node::open(env, config, woken, Arc::new(DiskGuard::default())).unwrap();
         let seen = look(&node);
         let desk = node.broker.clone();
         let stop = Arc::new(AtomicBool::new(false));
