@@ -1,5 +1,6 @@
 //! A run: every case on every peer that takes part, round by round, so that what the machine does meanwhile meets all.
 
+mod ballast;
 mod drive;
 mod plan;
 mod table;

@@ -218,6 +218,11 @@ impl Work {
         }
     }
 
+    /// Whether what it measures is mostly the filling of the page cache.
+    pub fn fills_page_cache(&self) -> bool {
+        matches!(self, Work::Produce { .. })
+    }
+
     /// The same at another rate; `None` for work that has none.
     pub fn at_rate(&self, new: u32) -> Option<Work> {
         let mut work = self.clone();
