@@ -214,13 +214,17 @@ fn lose_power(data: &Path) -> Outcome {
             let mut record = at + 40;
             while record < end {
                 let (shard, first) = (short(record + 4), number(record + 16));
-                let (position, len) = (number(record + 24), short(record + 32) as usize);
+                let (position, len) = (number(record + 24) as usize, short(record + 32) as usize);
                 let segment = data.join(format!("shard-{shard:04}/{first:020}-{:020}.seg", 0));
+                record += 40 + len;
+                // The flush of a Seal covers all of its segment.
+                if segment.with_extension("idx").exists() {
+                    continue;
+                }
                 let mut segment_bytes = fs::read(&segment)?;
-                let from = position as usize;
-                segment_bytes[from..from + len].fill(0);
+                segment_bytes[position..position + len].fill(0);
                 fs::write(&segment, segment_bytes)?;
-                (lost, record) = (lost + len, record + 40 + len);
+                lost += len;
                 shards.insert(shard);
             }
             at = end.next_multiple_of(4096);
