@@ -1,6 +1,7 @@
 //! `forebay dump --verify`: a whole data directory, read and judged.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -49,7 +50,9 @@ pub fn run(args: &Dump) -> Result<(), Failure> {
             sound &= node.found.is_ok();
             say(&|| node_as_text(node), &|| node_as_json(node))?;
         }
-        let lacking = match lacking(&disk, dir) {
+        // A shard alone has its journal beside it.
+        let home = if node.is_some() { dir.clone() } else { dir.join("..") };
+        let lacking = match lacking(&disk, &home) {
             Ok(lacking) => lacking,
             Err(Fault::Corrupt(damage)) => {
                 sound = false;
@@ -59,7 +62,7 @@ pub fn run(args: &Dump) -> Result<(), Failure> {
             Err(fault) => return Err(Failure::failed(fault)),
         };
         for shard in shards(dir, node.as_ref())? {
-            if lacking.contains(&shard) {
+            if shard.file_name().is_some_and(|name| lacking.contains(name)) {
                 sound = false;
                 say(&|| lacking_as_text(&shard), &|| lacking_as_json(&shard))?;
                 continue;
@@ -76,10 +79,11 @@ pub fn run(args: &Dump) -> Result<(), Failure> {
     if sound { Ok(()) } else { Err(Failure { exit: Exit::Failed, message: String::new() }) }
 }
 
-/// The shards that cannot be judged: the next start writes to them what the journal has.
-fn lacking(disk: &dyn Disk, dir: &Path) -> Result<BTreeSet<PathBuf>, Fault> {
+/// The names of the shards' directories that cannot be judged: the next start writes to them what the journal has.
+fn lacking(disk: &dyn Disk, dir: &Path) -> Result<BTreeSet<OsString>, Fault> {
     let dir_of = |shard| shard_dir(dir, shard);
-    Ok(unreplayed(disk, dir, &dir_of)?.into_iter().map(dir_of).collect())
+    let names = unreplayed(disk, dir, &dir_of)?.into_iter();
+    Ok(names.filter_map(|shard| dir_of(shard).file_name().map(OsString::from)).collect())
 }
 
 fn journal_as_text(dir: &Path, damage: &Corruption) -> String {

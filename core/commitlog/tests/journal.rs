@@ -116,6 +116,31 @@ impl Node {
         shards.iter().for_each(|shard| self.take(*shard).unwrap());
     }
 
+    /// As `flush`; what settles a full file was queued last and does not get its turn.
+    fn flush_without_settling(&mut self, shards: &[usize]) {
+        shards.iter().for_each(|shard| self.ask(*shard));
+        let waits = |node: &Node, shard: usize| {
+            node.shards[shard].flush.as_ref().is_some_and(|flush| flush.lock().unwrap().is_none())
+        };
+        let mut next = 0;
+        while shards.iter().any(|shard| waits(self, *shard)) {
+            let count = self.later.0.lock().unwrap().len() as u64;
+            // The newest first, and whatever else when that did not help.
+            self.later.run((count - 1 + next) % count);
+            next = 0;
+        }
+        shards.iter().for_each(|shard| self.take(*shard).unwrap());
+    }
+
+    /// Flushes both shards while the next write finds no room.
+    fn flush_failing_writes(&mut self, disk: &MemDisk) {
+        (0..2).for_each(|shard| self.ask(shard));
+        // The batch; what comes of it cuts the file, and then there is room again.
+        disk.fill_up_once(Fails::Write);
+        self.later.run_all();
+        (0..2).for_each(|shard| self.take(shard).unwrap());
+    }
+
     fn append(&mut self, shard: usize, entry: Entry) {
         self.shards[shard].log.append(&[entry]).unwrap();
     }
@@ -324,14 +349,7 @@ fn shards_flush_their_own_while_no_file_can_go() {
     for index in 1..400 {
         (0..2).for_each(|shard| node.append(shard, entry(1, index, 2)));
         (0..2).for_each(|shard| node.ask(shard));
-        // What settles a full file is the last to be queued, and never gets its turn.
-        while (0..2)
-            .any(|shard| node.shards[shard].flush.as_ref().is_some_and(|f| f.lock().unwrap().is_none()))
-        {
-            let newest = node.later.0.lock().unwrap().len() as u64 - 1;
-            node.later.run(newest);
-        }
-        (0..2).for_each(|shard| node.take(shard).unwrap());
+        node.flush_without_settling(&[0, 1]);
     }
     assert!(journal_files(&disk).len() <= 4);
     assert!(node.shards.iter().all(|shard| shard.log.durable_index() == LogIndex(399)));
@@ -413,18 +431,107 @@ fn a_batch_that_was_not_finished_is_no_damage_and_one_in_the_middle_is() {
     }
 }
 
+/// Writes to both shards until the journal has so many files, none of which is settled.
+fn fill_files(disk: &MemDisk, node: &mut Node, files: usize) {
+    while journal_files(disk).len() < files {
+        (0..2).for_each(|shard| {
+            let next = node.shards[shard].log.last_index().0 + 1;
+            node.append(shard, entry(1, next, 2));
+        });
+        node.flush_without_settling(&[0, 1]);
+    }
+}
+
 #[test]
-fn a_journal_of_a_later_version_and_one_with_a_gap_are_refused() {
-    let (disk, node) = two_in_the_journal();
+fn a_journal_that_lacks_a_file_is_refused_and_a_foreign_file_is_left_alone() {
+    let (disk, mut node) = two_in_the_journal();
+    fill_files(&disk, &mut node, 3);
     drop(node);
-    let copy = disk.copy();
-    let name = journal_files(&copy)[0].clone();
-    copy.remove(&name);
-    assert!(open(&copy, 2).0.contents(0).len() == 4, "without it nothing is lost but to a power cut");
     let foreign = Path::new(DATA).join("1-2.journal");
     disk.put(&foreign, b"not ours".to_vec());
-    open(&disk, 2);
-    assert!(disk.exists(&foreign));
+    let whole = disk.copy();
+    open(&whole, 2);
+    assert_eq!(journal_files(&whole), [foreign]);
+    disk.remove(&journal_files(&disk)[1]);
+    let Err(Fault::Corrupt(found)) = Node::open(&disk, 2) else { panic!("it is opened") };
+    assert!(found.to_string().contains("gap"), "{found}");
+}
+
+#[test]
+fn a_file_that_was_removed_does_not_come_back_without_what_voids_it() {
+    let (disk, mut node) = two_in_the_journal();
+    fill_files(&disk, &mut node, 2);
+    let last = node.shards[0].log.last_index().0;
+    // What voids it stands in the second file; of the new entry the journal says nothing.
+    node.append(0, entry(2, 3, 1));
+    node.flush_without_settling(&[0]);
+    // The first one is unlinked, but its directory is not flushed any more.
+    disk.fail(Fails::SyncDir, 0);
+    node.later.run_all();
+    assert_eq!(journal_files(&disk).len(), 1);
+    drop(node);
+    disk.heal();
+    for seed in 0..300 {
+        let mut dice = Dice(seed);
+        // Whoever comes next is killed as well, somewhere in its open, and then the power fails.
+        let next = disk.fork();
+        next.fail(Fails::Any, dice.roll(80));
+        let _ = Node::open(&next, 2);
+        next.heal();
+        let (node, _) = open(&next.power_cut(&mut dice), 2);
+        assert_eq!(node.contents(0), [(1, 1), (1, 2), (2, 3)], "seed {seed}, {last} entries before");
+    }
+}
+
+#[test]
+fn a_bit_that_flips_where_something_is_voided_brings_nothing_back() {
+    let (disk, mut node) = two_in_the_journal();
+    node.append(0, entry(2, 3, 1));
+    node.flush(&[0]);
+    drop(node);
+    let name = journal_files(&disk)[0].clone();
+    for byte in 3 * 4096..3 * 4096 + 80 {
+        for batch in 0..2 {
+            let copy = disk.copy();
+            copy.flip(&name, (byte + batch * 4096) * 8);
+            match Node::open(&copy, 2) {
+                Ok((node, _)) => assert_eq!(node.contents(0), [(1, 1), (1, 2), (2, 3)], "byte {byte}"),
+                Err(fault) => assert!(matches!(fault, Fault::Corrupt(_)) && batch == 0, "{fault}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_cut_that_finds_no_room_in_the_journal_empties_it() {
+    let (disk, mut node) = two_in_the_journal();
+    disk.fill_up(Fails::Write, 0);
+    // What voids its part finds no room, so the journal goes; then the entry finds none.
+    assert!(node.shards[0].log.append(&[entry(2, 3, 1)]).is_err());
+    disk.heal();
+    assert!(journal_files(&disk).is_empty());
+    drop(node);
+    for seed in 0..20 {
+        let (node, _) = open(&disk.power_cut(&mut Dice(seed)), 2);
+        assert_eq!(node.contents(1).len(), 4, "seed {seed}");
+        assert!(node.contents(0).starts_with(&[(1, 1), (1, 2)]), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_batch_that_found_no_room_leaves_nothing_and_the_next_one_takes_its_place() {
+    let (disk, mut node) = two_in_the_journal();
+    (0..2).for_each(|shard| node.append(shard, entry(1, 5, 2)));
+    let before = disk.bytes(&journal_files(&disk)[0]).len();
+    node.flush_failing_writes(&disk);
+    assert!(disk.bytes(&journal_files(&disk)[0]).len() < before, "its zeros went with it");
+    assert!(node.shards.iter().all(|shard| shard.log.durable_index() == LogIndex(5)));
+    (0..2).for_each(|shard| node.append(shard, entry(1, 6, 2)));
+    node.flush(&[0, 1]);
+    drop(node);
+    let (node, replayed) = open(&disk.copy(), 2);
+    assert_eq!(replayed.pieces, 8);
+    assert!((0..2).all(|shard| node.contents(shard).len() == 6));
 }
 
 /// What one shard was told.

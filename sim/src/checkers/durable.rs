@@ -2,15 +2,11 @@
 
 use super::{Check, broken};
 use crate::history::{BatchId, Uid};
-use crate::world::disk::JOURNAL;
 use crate::world::machine::{DATA_DIR, Machine};
 use forebay_model::ShardId;
 
 /// A batch that was just confirmed is in one of so many segments.
 pub const NEWEST_FILES: usize = 4;
-
-/// More than there ever are.
-const JOURNAL_FILES: usize = 16;
 
 /// Looks for the batch's first record in what would survive if the power failed everywhere now.
 pub fn is_on_a_majority<'a>(
@@ -24,7 +20,7 @@ pub fn is_on_a_majority<'a>(
     let holds = machines.map(|machine| {
         let disk = &machine.disk;
         disk.holds_durably(&dir, ".seg", &name, files_max)
-            || disk.holds_durably(DATA_DIR, JOURNAL, &name, JOURNAL_FILES)
+            || disk.journal_holds_durably(DATA_DIR, shard.0, &name)
     });
     let holds: Vec<bool> = holds.collect();
     let held = holds.iter().filter(|held| **held).count();

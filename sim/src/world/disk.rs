@@ -25,6 +25,8 @@ pub const EIO: i32 = 5;
 pub const ENOSPC: i32 = 28;
 /// What a disk that lies has had in its own cache for so long, in nanoseconds, goes to the medium with the file's next flush.
 const LIE_NS: u64 = 40 * MS;
+/// A batch of the journal begins at a multiple of this, in bytes.
+const JOURNAL_PAGE: usize = 4096;
 /// How the names of the journal's files end.
 pub const JOURNAL: &str = ".journal";
 /// Where Linux names the boot.
@@ -305,6 +307,20 @@ impl SimDisk {
         files.any(|file| file.durable.windows(needle.len()).rev().any(|window| window == needle))
     }
 
+    /// The same of what a journal in `dir` says behind the last place where it voids what it said of a shard.
+    pub fn journal_holds_durably(&self, dir: &str, shard: u32, needle: &[u8; 8]) -> bool {
+        let state = self.lock();
+        let Ok(inode) = state.walk(&parts(Path::new(dir))) else { return false };
+        let Some(dir) = state.inodes.get(&inode).and_then(Inode::dir) else { return false };
+        let names = dir.durable().iter().filter(|(name, _)| name.ends_with(JOURNAL));
+        let pages: Vec<&[u8]> = names
+            .filter_map(|(_, inode)| state.file_ref(*inode))
+            .flat_map(|file| file.durable.chunks(JOURNAL_PAGE))
+            .collect();
+        let from = pages.iter().rposition(|page| voids(page, shard)).unwrap_or(0);
+        pages[from..].concat().windows(needle.len()).any(|window| window == needle)
+    }
+
     /// Whether a power cut would cost a file that ends so anything.
     pub fn has_unflushed(&self, suffix: &str) -> bool {
         let state = self.lock();
@@ -327,6 +343,16 @@ impl SimDisk {
 
 fn holds_entries(name: &str) -> bool {
     name.ends_with(".seg") || name.ends_with(JOURNAL)
+}
+
+/// Whether a batch begins on this page of a journal, and voids what was said of the shard: `docs/formats/journal.md`.
+fn voids(page: &[u8], shard: u32) -> bool {
+    let number =
+        |at: usize| page.get(at..at + 4).map(|four| u32::from_le_bytes(four.try_into().expect("four")));
+    page.starts_with(b"FBYJNL")
+        && number(16) == Some(40)
+        && number(40) == Some(2)
+        && number(44) == Some(shard)
 }
 
 fn gone() -> io::Error {

@@ -34,7 +34,6 @@ struct OnDisk {
     /// Segments that must be flushed before it goes; of the last file, those of its batches so far.
     segments: BTreeMap<PathBuf, Unflushed>,
     full: bool,
-    settled: bool,
 }
 
 /// The files of the journal, oldest first, and what each is needed for.
@@ -46,7 +45,7 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// A file was begun.
     pub(crate) fn begin(&mut self, id: JournalId) {
-        self.files.push_back(OnDisk { id, segments: BTreeMap::new(), full: false, settled: false });
+        self.files.push_back(OnDisk { id, segments: BTreeMap::new(), full: false });
     }
 
     /// The last file takes no more.
@@ -119,7 +118,6 @@ impl Ledger {
     /// All of them were.
     pub(crate) fn settled(&mut self, number: u64) {
         if let Some(file) = self.files.iter_mut().find(|file| file.id.number == number) {
-            file.settled = true;
             file.segments.clear();
         }
     }
@@ -128,7 +126,7 @@ impl Ledger {
     pub(crate) fn remove_settled(&mut self, disk: &dyn Disk, dir: &Path) -> Result<(), Fault> {
         while let Some(oldest) = self.files.front()
             && oldest.full
-            && (oldest.settled || oldest.segments.is_empty())
+            && oldest.segments.is_empty()
         {
             remove(disk, dir, &[oldest.id])?;
             self.files.pop_front();

@@ -168,13 +168,12 @@ impl Journal {
         if !writer.has_spoken_of(shard) || planted(CutNotInJournal) {
             return Ok(());
         }
-        match writer.write_void(self, shard) {
-            Ok(()) => {
+        match writer.write_void(self, shard)? {
+            Written::Flushed => {
                 lock(&self.ledger).forget(shard);
                 Ok(())
             }
-            Err(fault) if fault.is_no_room() => self.empty(&mut writer),
-            Err(fault) => Err(fault),
+            Written::NoRoom => self.empty(&mut writer),
         }
     }
 
@@ -189,8 +188,7 @@ impl Journal {
     fn empty(&self, writer: &mut Writer) -> Result<(), Fault> {
         let mut ledger = lock(&self.ledger);
         ledger.flush_all()?;
-        writer.end_file();
-        ledger.end();
+        writer.end_file(&mut ledger);
         let removed = ledger.remove_settled(&*self.disk, &self.dir);
         writer.take_note(removed.clone(), ledger.is_empty());
         removed
@@ -204,8 +202,7 @@ impl Journal {
             let waiting = !lock(&self.queue).jobs.is_empty();
             let mut ledger = lock(&self.ledger);
             if !waiting && ledger.is_settled() {
-                writer.end_file();
-                ledger.end();
+                writer.end_file(&mut ledger);
                 let removed = ledger.remove_settled(&*self.disk, &self.dir);
                 writer.take_note(removed, ledger.is_empty());
             }
@@ -226,13 +223,14 @@ impl Journal {
     }
 }
 
-/// Says that nobody is at work on the queue any more when the one who was has panicked.
+/// When whoever is at work on the queue panics: those who wait hear that their flush is lost, and the next one is worked on.
 struct Leaves<'a>(&'a Mutex<Queue>);
 
 impl Drop for Leaves<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            lock(self.0).drained = false;
+            let lost = std::mem::take(&mut *lock(self.0));
+            drop(lost);
         }
     }
 }

@@ -45,9 +45,12 @@ pub(crate) fn files(disk: &dyn Disk, dir: &Path) -> Result<Vec<JournalId>, Fault
 
 /// Writes what the journal says to the segments, flushes them, and removes its files. Answers the highest number of one.
 pub(crate) fn replay(disk: &dyn Disk, dir: &Path, shard_dir: ShardDir<'_>) -> Result<(Replayed, u64), Fault> {
+    // An earlier process may have removed a file and not flushed that: a power cut could bring it back when the later one that
+    // says that it does not count is gone.
+    disk.sync_dir(dir).map_err(Fault::io(Action::Flush, dir))?;
     let ids = files(disk, dir)?;
     let void = voids(disk, dir, &ids)?;
-    let mut segments = Segments { disk, shard_dir, salts: BTreeMap::new(), open: BTreeMap::new() };
+    let mut segments = Segments::new(disk, shard_dir, OpenMode::Write);
     let mut replayed = Replayed { files: ids.len(), ..Replayed::default() };
     for_each(disk, dir, &ids, |batch| {
         for record in batch.records {
@@ -74,7 +77,7 @@ pub(crate) fn replay(disk: &dyn Disk, dir: &Path, shard_dir: ShardDir<'_>) -> Re
 pub fn unreplayed(disk: &dyn Disk, dir: &Path, shard_dir: ShardDir<'_>) -> Result<BTreeSet<ShardId>, Fault> {
     let ids = files(disk, dir)?;
     let void = voids(disk, dir, &ids)?;
-    let mut segments = Segments { disk, shard_dir, salts: BTreeMap::new(), open: BTreeMap::new() };
+    let mut segments = Segments::new(disk, shard_dir, OpenMode::Read);
     let mut lacking = BTreeSet::new();
     for_each(disk, dir, &ids, |batch| {
         for record in batch.records {
@@ -143,13 +146,18 @@ type Open = (PathBuf, Arc<dyn File>);
 struct Segments<'a> {
     disk: &'a dyn Disk,
     shard_dir: ShardDir<'a>,
+    mode: OpenMode,
     /// The salt of each shard's log; `None` where there is none.
     salts: BTreeMap<ShardId, Option<u64>>,
     /// Open segments; `None` for one that is not there any more.
     open: BTreeMap<PathBuf, Option<Arc<dyn File>>>,
 }
 
-impl Segments<'_> {
+impl<'a> Segments<'a> {
+    fn new(disk: &'a dyn Disk, shard_dir: ShardDir<'a>, mode: OpenMode) -> Segments<'a> {
+        Segments { disk, shard_dir, mode, salts: BTreeMap::new(), open: BTreeMap::new() }
+    }
+
     /// Writes a piece to its segment; answers whether that is still there.
     fn write(&mut self, piece: &Piece) -> Result<bool, Fault> {
         let Some((path, file)) = self.segment(piece)? else { return Ok(false) };
@@ -174,7 +182,12 @@ impl Segments<'_> {
         let salt = match self.salts.get(&piece.shard) {
             Some(salt) => *salt,
             None => {
-                let salt = Manifest::load(self.disk, &dir)?.map(|manifest| manifest.salt);
+                let manifest = match Manifest::load(self.disk, &dir) {
+                    // Its own opening, or reading, names it.
+                    Err(Fault::Corrupt(_)) if self.mode == OpenMode::Read => None,
+                    loaded => loaded?,
+                };
+                let salt = manifest.map(|manifest| manifest.salt);
                 self.salts.insert(piece.shard, salt);
                 salt
             }
@@ -187,7 +200,7 @@ impl Segments<'_> {
         if let Some(file) = self.open.get(&path) {
             return Ok(file.clone().map(|file| (path, file)));
         }
-        let file = match self.disk.open(&path, OpenMode::Write) {
+        let file = match self.disk.open(&path, self.mode) {
             Ok(file) => Some(file),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(Fault::io(Action::Open, &path)(error)),

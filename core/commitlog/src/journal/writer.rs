@@ -9,9 +9,10 @@ use forebay_model::ShardId;
 
 use super::Journal;
 use super::batch::{JournalId, Record, encode, padded_len};
+use super::ledger::Ledger;
 use crate::append::ZEROS;
 use crate::fault::{Action, Fault};
-use crate::limits::JOURNAL_FILES_MAX;
+use crate::limits::{JOURNAL_FILE_BYTES_MAX, JOURNAL_FILES_MAX};
 use crate::lock::lock;
 
 /// What became of a batch.
@@ -19,7 +20,7 @@ use crate::lock::lock;
 pub(crate) enum Written {
     /// It is on the medium.
     Flushed,
-    /// It was not written: the disk is full, or the segments of so many files have yet to be flushed.
+    /// It does not stand in the journal: the disk is full, or the segments of so many files have yet to be flushed.
     NoRoom,
 }
 
@@ -70,34 +71,47 @@ impl Writer {
         if self.file.as_ref().is_some_and(|open| open.end + len > journal.file_bytes) {
             self.end_file_and_settle(journal);
         }
-        if self.file.is_none() && lock(&journal.ledger).files() >= JOURNAL_FILES_MAX {
-            return Ok(Written::NoRoom);
+        let written = self.write_here(journal, records);
+        // Also where it failed: a part of it may be there, or all.
+        if !matches!(written, Ok(Written::NoRoom)) {
+            self.spoken_of.extend(records.iter().filter_map(|record| match record {
+                Record::Bytes(piece) => Some(piece.shard),
+                Record::Void(_) => None,
+            }));
         }
-        match self.append(journal, records) {
-            Err(fault) if fault.is_no_room() => Ok(Written::NoRoom),
-            Err(fault) => Err(self.failed.insert(fault).clone()),
-            Ok(()) => {
-                self.spoken_of.extend(records.iter().filter_map(|record| match record {
-                    Record::Bytes(piece) => Some(piece.shard),
-                    Record::Void(_) => None,
-                }));
-                Ok(Written::Flushed)
-            }
-        }
+        written
     }
 
-    /// Says that what was said of the shard counts no more. It finds room in any case, or the disk has none.
-    pub(crate) fn write_void(&mut self, journal: &Journal, shard: ShardId) -> Result<(), Fault> {
+    /// Says that what was said of the shard counts no more: twice, because damage to the last batch of a journal passes for a batch that
+    /// was not finished.
+    pub(crate) fn write_void(&mut self, journal: &Journal, shard: ShardId) -> Result<Written, Fault> {
         if let Some(fault) = &self.failed {
             return Err(fault.clone());
         }
-        self.append(journal, &[Record::Void(shard)]).inspect_err(|fault| {
-            if !fault.is_no_room() {
-                self.failed = Some(fault.clone());
+        for _ in 0..2 {
+            if self.write_here(journal, &[Record::Void(shard)])? == Written::NoRoom {
+                return Ok(Written::NoRoom);
             }
-        })?;
+        }
         self.spoken_of.remove(&shard);
-        Ok(())
+        Ok(Written::Flushed)
+    }
+
+    /// Writes a batch to the last file, or to a first one, if there is room.
+    fn write_here(&mut self, journal: &Journal, records: &[Record]) -> Result<Written, Fault> {
+        let full = self.file.as_ref().is_some_and(|open| open.end >= JOURNAL_FILE_BYTES_MAX);
+        if full || (self.file.is_none() && lock(&journal.ledger).files() >= JOURNAL_FILES_MAX) {
+            return Ok(Written::NoRoom);
+        }
+        match self.append(journal, records) {
+            Ok(()) => Ok(Written::Flushed),
+            Err(fault) if fault.is_no_room() => {
+                // What is there of it must not pass for a batch that was flushed.
+                let cut = self.file.as_mut().map_or(Ok(()), Open::cut);
+                cut.map(|()| Written::NoRoom).map_err(|fault| self.failed.insert(fault).clone())
+            }
+            Err(fault) => Err(self.failed.insert(fault).clone()),
+        }
     }
 
     fn append(&mut self, journal: &Journal, records: &[Record]) -> Result<(), Fault> {
@@ -125,13 +139,14 @@ impl Writer {
     }
 
     /// The next batch begins a new file.
-    pub(crate) fn end_file(&mut self) -> Option<JournalId> {
-        self.file.take().map(|open| open.id)
+    pub(crate) fn end_file(&mut self, ledger: &mut Ledger) -> Option<JournalId> {
+        let id = self.file.take().map(|open| open.id);
+        ledger.end();
+        id
     }
 
     fn end_file_and_settle(&mut self, journal: &Arc<Journal>) {
-        let Some(id) = self.end_file() else { return };
-        lock(&journal.ledger).end();
+        let Some(id) = self.end_file(&mut lock(&journal.ledger)) else { return };
         let settling = Arc::clone(journal);
         journal.spawn.spawn(IoClass::Flush, Box::new(move || settling.settle(id.number)));
     }
@@ -156,7 +171,11 @@ impl Open {
             if self.room_for_zeros {
                 match self.file.write_at(&[&ZEROS], end).map_err(Fault::io(Action::Write, &self.path)) {
                     Ok(()) => self.zeros_end = end + ZEROS.len() as u64,
-                    Err(fault) if fault.is_no_room() => self.room_for_zeros = false,
+                    // What there is of them is given back: shards need the last of the room more.
+                    Err(fault) if fault.is_no_room() => {
+                        self.file.set_len(end).map_err(Fault::io(Action::Cut, &self.path))?;
+                        self.room_for_zeros = false;
+                    }
                     Err(fault) => return Err(fault),
                 }
             }
@@ -164,5 +183,12 @@ impl Open {
         self.file.sync_data().map_err(Fault::io(Action::Flush, &self.path))?;
         self.end = end;
         Ok(())
+    }
+
+    /// Ends the file behind its last batch, durably.
+    fn cut(&mut self) -> Result<(), Fault> {
+        self.zeros_end = self.end;
+        self.file.set_len(self.end).map_err(Fault::io(Action::Cut, &self.path))?;
+        self.file.sync_data().map_err(Fault::io(Action::Flush, &self.path))
     }
 }

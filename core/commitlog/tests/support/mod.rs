@@ -17,7 +17,7 @@ enum Pending {
     SetLen(u64),
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Inode {
     now: Vec<u8>,
     flushed: Vec<u8>,
@@ -94,6 +94,8 @@ struct State {
     fails: Option<(Fails, u64)>,
     /// What fails does because there is no room.
     full: bool,
+    /// Only the first of them fails.
+    once: bool,
     /// Names of the operations that changed something, in order.
     trace: Vec<String>,
     /// What happens just before the next read.
@@ -145,6 +147,12 @@ impl MemDisk {
         self.state().full = true;
     }
 
+    /// The next operation of this kind finds no room, and the one after it does.
+    pub fn fill_up_once(&self, kind: Fails) {
+        self.fill_up(kind, 0);
+        self.state().once = true;
+    }
+
     /// Either one kind of operation begins to fail soon, or the machine stops at one of the next `steps` operations.
     pub fn fail_somehow(&self, dice: &mut Dice, steps: u64) {
         let kinds = [Fails::Write, Fails::Flush, Fails::SyncDir, Fails::Create, Fails::Rename, Fails::Remove];
@@ -161,7 +169,7 @@ impl MemDisk {
 
     pub fn heal(&self) {
         let mut state = self.state();
-        (state.fails, state.full) = (None, false);
+        (state.fails, state.full, state.once) = (None, false, false);
     }
 
     /// What changed since the last call, in order: "write NAME", "flush NAME", "sync-dir", "rename NAME" ...
@@ -216,6 +224,19 @@ impl MemDisk {
         copy
     }
 
+    /// A disk with the same contents that shares nothing with this one, and what is not flushed here is not there either: what a
+    /// process that was killed leaves to the next.
+    pub fn fork(&self) -> MemDisk {
+        let state = self.state();
+        MemDisk(Arc::new(Mutex::new(State {
+            inodes: state.inodes.clone(),
+            names: state.names.clone(),
+            flushed_names: state.flushed_names.clone(),
+            pending_names: state.pending_names.clone(),
+            ..State::default()
+        })))
+    }
+
     /// What a power cut leaves: everything flushed, and of the rest what the dice say: writes may be lost, torn and
     /// reordered between files, names may be lost one by one.
     pub fn power_cut(&self, dice: &mut Dice) -> MemDisk {
@@ -257,6 +278,9 @@ impl MemDisk {
             && (*fails == kind || *fails == Fails::Any)
         {
             if *skip == 0 {
+                if state.once {
+                    (state.fails, state.once) = (None, false);
+                }
                 return Err(if state.full { io::ErrorKind::StorageFull.into() } else { eio() });
             }
             *skip -= 1;
