@@ -108,6 +108,15 @@ pub struct Room {
     pub paced_bytes: usize,
 }
 
+/// Which items are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Size {
+    /// Those that one quantum can hold.
+    UpToAQuantum,
+    /// All.
+    Any,
+}
+
 /// What is left behind when a turn has taken its share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Left {
@@ -335,11 +344,25 @@ impl<W, R, C> State<W, R, C> {
     }
 
     fn take_work(&mut self, room: Room, taken: &mut Taken<W, R, C>) {
+        // What is larger than a quantum comes after what all others have: it would fill the turn by itself, and they would wait
+        // for the next one and its flush. They get half of the turn for that, so that it has its turn too.
         let mut bytes = 0;
+        let mut large = Vec::new();
+        for _ in 0..self.ring.len() {
+            if bytes >= room.bytes / 2 {
+                break;
+            }
+            let Some(source) = self.ring.pop_front() else { break };
+            match self.take_quantum(source, room.bytes - bytes, room.paced_bytes, Size::UpToAQuantum, taken) {
+                0 if self.ring.back() == Some(&source) => large.extend(self.ring.pop_back()),
+                more => bytes += more,
+            }
+        }
+        large.into_iter().rev().for_each(|source| self.ring.push_front(source));
         let mut passed_over = 0;
         while bytes < room.bytes && passed_over < self.ring.len() {
             let Some(source) = self.ring.pop_front() else { break };
-            match self.take_quantum(source, room.bytes - bytes, room.paced_bytes, taken) {
+            match self.take_quantum(source, room.bytes - bytes, room.paced_bytes, Size::Any, taken) {
                 0 => passed_over += 1,
                 more => {
                     bytes += more;
@@ -360,6 +383,7 @@ impl<W, R, C> State<W, R, C> {
         source: Source,
         bytes_left: usize,
         paced_bytes_max: usize,
+        size: Size,
         out: &mut Taken<W, R, C>,
     ) -> usize {
         let Some(queue) = self.queues.get_mut(&source) else { return 0 };
@@ -367,9 +391,11 @@ impl<W, R, C> State<W, R, C> {
         let mut taken = 0;
         while taken < quantum {
             let paced_full = out.paced_bytes >= paced_bytes_max;
-            let Some(parcel) = queue.pop_front_if(|front| front.lane == Lane::Free || !paced_full) else {
-                break;
+            let fits = |front: &mut Parcel<W>| {
+                (front.lane == Lane::Free || !paced_full)
+                    && (size == Size::Any || front.bytes <= QUANTUM_BYTES)
             };
+            let Some(parcel) = queue.pop_front_if(fits) else { break };
             // An item weighs at least something, so that a flood of empty ones ends a turn too.
             taken += parcel.bytes.max(ITEM_BYTES_MIN);
             if parcel.lane == Lane::Paced {

@@ -50,6 +50,9 @@ use crate::work::{Answer, Read, Work};
 /// The longest a shard sleeps: Raft's clock ticks this often.
 pub const TICK: Duration = Duration::from_millis(50);
 
+/// A turn that writes so much, in bytes, gives out the answers that are there before it does.
+const ANSWERS_FIRST_BYTES: usize = 64 * 1024;
+
 /// What is posted to a shard by jobs it started.
 pub enum Done<T> {
     /// For the replica.
@@ -325,6 +328,10 @@ impl<T: Clone + Send + 'static> Shard<T> {
         self.provision(now);
         for read in taken.reads {
             self.read(now, read);
+        }
+        if taken.paced_bytes >= ANSWERS_FIRST_BYTES {
+            // Nobody whose answer is there waits for what is written now.
+            self.deliver();
         }
         self.work_all(now, taken.work);
         self.group_timeouts(now);

@@ -42,6 +42,31 @@ fn a_flood_from_one_source_does_not_keep_others_waiting() {
 }
 
 #[test]
+fn what_is_large_comes_after_what_others_have_and_before_they_have_it_all() {
+    let (_, mailbox) = mailbox();
+    let room = Room { bytes: 16 * QUANTUM_BYTES, ..EVERYTHING };
+    for i in 0..2 {
+        mailbox.post_work(Source(1), paced(16 * QUANTUM_BYTES, i)).expect("there is room");
+    }
+    for source in 2..5 {
+        mailbox.post_work(Source(source), paced(10, 100)).expect("there is room");
+    }
+    let first = mailbox.take(room);
+    assert_eq!(items(&first), [100, 100, 100, 0]);
+    assert_eq!(items(&mailbox.take(room)), [1]);
+
+    // As many others as fill every turn do not keep it out.
+    mailbox.post_work(Source(1), paced(16 * QUANTUM_BYTES, 7)).expect("there is room");
+    for _ in 0..4 {
+        for source in 2..18 {
+            mailbox.post_work(Source(source), paced(QUANTUM_BYTES, 100)).expect("there is room");
+        }
+    }
+    let second = mailbox.take(room);
+    assert_eq!(second.work.iter().position(|(_, parcel)| parcel.work == 7), Some(8));
+}
+
+#[test]
 fn order_per_source_is_kept() {
     let (_, mailbox) = mailbox();
     for i in 0..10 {
