@@ -27,10 +27,9 @@ pub(super) fn interleaved(scale: Scale) -> Vec<Case> {
 
 pub(super) fn segments(scale: Scale) -> Vec<Case> {
     const PARTITIONS: u32 = 10_000;
-    let each = scale.pick(10, 50, 100);
-    // The cold pass, the second and the warm one write the same again.
-    let stored = u64::from(PARTITIONS) * u64::from(each) * 1024 * 3;
-    let case = |segments: u64, name: &str| {
+    let case = |segments: u64, each: u32, name: &str| {
+        // The cold pass, the second and the warm one write the same again.
+        let stored = u64::from(PARTITIONS) * u64::from(each) * 1024 * 3;
         let steps = vec![
             Step::Load(Work::Topics { topics: PARTITIONS, bytes: 1024, each }),
             Step::Idle { seconds: 3 },
@@ -41,5 +40,9 @@ pub(super) fn segments(scale: Scale) -> Vec<Case> {
         let case = Case::of_steps(name, steps).only(&["forebay"]).with(&options);
         case.in_settings(Settings::First).by(Clients::First)
     };
-    vec![case(10, "10 segments"), case(1_000, "1,000 segments")]
+    // As much as fits so many segments, which can have from 1 to 64 MiB.
+    match scale {
+        Scale::Quick => vec![case(10, 10, "10 segments"), case(250, 10, "250 segments")],
+        Scale::Standard | Scale::Full => vec![case(10, 20, "10 segments"), case(1_000, 36, "1,000 segments")],
+    }
 }
