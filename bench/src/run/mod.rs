@@ -324,6 +324,8 @@ impl Session<'_> {
         setting: Setting,
         case: &Case,
     ) -> Result<(Job, Broker), Failure> {
+        // What the broker before this one has left to the page cache and to the file system's own journal is not this one's to wait for.
+        rustix::fs::sync();
         let port = port::free();
         let dir = self.place.data().join(format!("{}-{port}", peer.name()));
         fs::create_dir_all(&dir)?;
