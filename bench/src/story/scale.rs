@@ -27,7 +27,7 @@ impl Scale {
     }
 
     /// How long the same work is done before it is measured, in seconds. Where a compiler is at work on the broker while it runs,
-    /// that takes longer: Kafka's rate of synchronous sends still doubles after ten seconds.
+    /// that takes longer: Kafka's rate of synchronous sends doubled between five seconds and twenty-five.
     pub fn warm_s(self, is_compiled_as_it_runs: bool) -> u32 {
         if is_compiled_as_it_runs { self.pick(5, 25, 30) } else { self.pick(1, 5, 10) }
     }

@@ -261,9 +261,15 @@ impl FetchGather {
         if self.slots.is_complete() {
             return Next::Reply(Reply::Fetch(self.slots.take()));
         }
-        // One shard has enough, or a refusal that the reader should hear now: the others answer with what they have.
+        // One shard has enough, or a refusal that the reader should hear now: the others answer with what they have. They are told
+        // once; their answers follow.
+        let had_enough = self.enough;
         self.enough |= urgent || self.bytes >= self.bytes_min;
-        if self.enough { Next::EndFetches(self.open.iter().flatten().copied().collect()) } else { Next::Wait }
+        if self.enough && !had_enough {
+            Next::EndFetches(self.open.iter().flatten().copied().collect())
+        } else {
+            Next::Wait
+        }
     }
 }
 
@@ -320,4 +326,42 @@ fn merge_cursors(
 /// A fetch item that could not be placed.
 pub(crate) fn unreadable(refusal: Refusal) -> Fetched {
     Err(FetchRefusal { refusal })
+}
+
+#[cfg(test)]
+mod tests {
+    use forebay_model::Offset;
+    use forebay_model::fetch::FetchedRecords;
+
+    use super::*;
+
+    fn fetched(bytes: &'static [u8]) -> Vec<Fetched> {
+        vec![Ok(FetchedRecords {
+            topic: TopicId::NONE,
+            start_offset: Offset(0),
+            high_watermark: Offset(0),
+            last_stable_offset: Offset(0),
+            records: vec![bytes.into()],
+        })]
+    }
+
+    #[test]
+    fn the_others_are_told_once_that_one_shard_has_enough() {
+        const SHARDS: usize = 4;
+        let mut gather = FetchGather {
+            slots: Slots::new(SHARDS),
+            parts: (0..SHARDS).map(|at| vec![at]).collect(),
+            open: (0..SHARDS).map(|at| Some((at, 100 + at as u64))).collect(),
+            bytes_min: 1,
+            bytes: 0,
+            enough: false,
+        };
+        assert!(matches!(gather.answer(2, fetched(b"")), Next::Wait));
+        let Next::EndFetches(ended) = gather.answer(1, fetched(b"record")) else { panic!("nobody is told") };
+        assert_eq!(ended, [(0, 100), (3, 103)]);
+        assert!(matches!(gather.answer(3, fetched(b"one more")), Next::Wait), "shard 0 has heard it");
+        assert!(
+            matches!(gather.answer(0, fetched(b"")), Next::Reply(Reply::Fetch(all)) if all.len() == SHARDS)
+        );
+    }
 }

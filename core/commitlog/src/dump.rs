@@ -15,6 +15,8 @@ use crate::durable::{self, DURABLE_MAGIC, DURABLE_NAME};
 use crate::entry::EntryKind;
 use crate::fault::{Action, Fault};
 use crate::hard_state::{self, HARD_STATE_MAGIC, HARD_STATE_NAME};
+use crate::journal::Record;
+use crate::journal::batch::{BatchReader, JournalId};
 use crate::limits::{BLOCK_CACHE_BYTES_DEFAULT, MANIFEST_BYTES_MAX};
 use crate::manifest::{MANIFEST_NAME, Manifest, read_whole};
 use crate::scan::{Depth, LocalCheck, Scanner, Step, only_zeros};
@@ -57,8 +59,8 @@ impl From<io::Error> for DumpError {
     }
 }
 
-/// Writes the file at `path` as text: a segment, sidecar, directory file, checkpoint, manifest, hard state or durable file,
-/// told by its name.
+/// Writes the file at `path` as text: a segment, sidecar, directory file, checkpoint, manifest, hard state or durable file, or
+/// one of the journal, told by its name.
 pub fn dump(disk: &dyn Disk, path: &Path, out: &mut dyn Write) -> Result<(), DumpError> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let shard = ShardId(0);
@@ -70,6 +72,8 @@ pub fn dump(disk: &dyn Disk, path: &Path, out: &mut dyn Write) -> Result<(), Dum
         dump_directory(disk, path, cover, out)
     } else if parse_checkpoint_name(&name).is_some() {
         dump_checkpoint(disk, path, out)
+    } else if let Some(id) = JournalId::parse(&name) {
+        dump_journal(disk, path, id, out)
     } else {
         match &*name {
             MANIFEST_NAME => dump_manifest(disk, path, out),
@@ -82,6 +86,29 @@ pub fn dump(disk: &dyn Disk, path: &Path, out: &mut dyn Write) -> Result<(), Dum
             _ => Err(DumpError::UnknownName(name)),
         }
     }
+}
+
+fn dump_journal(disk: &dyn Disk, path: &Path, id: JournalId, out: &mut dyn Write) -> Result<(), DumpError> {
+    let file = disk.open(path, OpenMode::Read).map_err(Fault::io(Action::Open, path))?;
+    let mut reader = BatchReader::new(id, &*file, path)?;
+    writeln!(out, "journal file {}", id.number)?;
+    while let Some(batch) = reader.step()? {
+        writeln!(out, "batch {}", batch.sequence)?;
+        for record in batch.records {
+            match record {
+                Record::Bytes(piece) => writeln!(
+                    out,
+                    "  shard {} segment {}: {} bytes at {}",
+                    piece.shard,
+                    piece.segment,
+                    piece.bytes.len(),
+                    piece.position
+                )?,
+                Record::Void(shard) => writeln!(out, "  shard {shard}: nothing before this counts")?,
+            }
+        }
+    }
+    Ok(())
 }
 
 fn dump_segment(disk: &dyn Disk, path: &Path, name: &str, out: &mut dyn Write) -> Result<(), DumpError> {

@@ -7,7 +7,9 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use forebay_commitlog::{Entry, Fault, FlushDone, Journal, Log, LogConfig, Occasion, Replayed, unreplayed};
+use forebay_commitlog::{
+    Entry, Fault, FlushDone, Journal, Log, LogConfig, Occasion, Replayed, dump, unreplayed,
+};
 use forebay_env::{Env, IoClass, Job, Spawn, real};
 use forebay_model::{LogIndex, ShardId};
 use support::*;
@@ -191,6 +193,20 @@ fn what_several_shards_flush_at_once_is_written_to_one_file_and_flushed_once() {
         disk.take_trace().into_iter().filter(|step| step.starts_with("flush")).collect();
     assert!(matches!(&flushed[..], [one] if one.contains(".journal")), "{flushed:?}");
     assert!(node.shards.iter().all(|shard| shard.log.durable_index() == LogIndex(5)));
+}
+
+#[test]
+fn a_file_of_the_journal_is_printed_as_text() {
+    let (disk, mut node) = two_in_the_journal();
+    node.append(1, entry(2, 4, 1));
+    let name = journal_files(&disk)[0].clone();
+    let mut text = Vec::new();
+    dump(&*disk.arc(), &name, &mut text).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[..2], ["journal file 1", "batch 1"], "{text}");
+    assert!(lines[2].starts_with("  shard 0 segment 1: ") && lines[2].contains(" bytes at "), "{text}");
+    assert_eq!(lines.last(), Some(&"  shard 1: nothing before this counts"), "{text}");
 }
 
 #[test]

@@ -36,6 +36,17 @@ impl<T: Clone + Send + 'static> Shard<T> {
         self.barriers.entry(token).or_default().push(behind);
     }
 
+    /// The fetch of this number, if it is behind a barrier, does not wait for records once it has passed.
+    pub(crate) fn hurry_behind_barrier(&mut self, now: Monotonic, number: u64) {
+        for behind in self.barriers.values_mut().flatten() {
+            if let Behind::Read(Read::Fetch(fetch)) = behind
+                && fetch.number == number
+            {
+                fetch.deadline = now;
+            }
+        }
+    }
+
     pub(crate) fn pass_barrier(&mut self, now: Monotonic, token: ReadToken) {
         let later = self.barriers.split_off(&ReadToken(token.0 + 1));
         for behind in std::mem::replace(&mut self.barriers, later).into_values().flatten() {

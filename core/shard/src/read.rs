@@ -38,8 +38,9 @@ enum Standing {
 impl<T: Clone + Send + 'static> Shard<T> {
     pub(crate) fn read(&mut self, now: Monotonic, read: Read<T>) {
         if let Read::EndFetch(number) = read {
-            if let Some(fetch) = self.waiting.take(number) {
-                self.fetch(now, fetch, Patience::Now, Standing::Believed);
+            match self.waiting.take(number) {
+                Some(fetch) => self.fetch(now, fetch, Patience::Now, Standing::Believed),
+                None => self.hurry_behind_barrier(now, number),
             }
             return;
         }
