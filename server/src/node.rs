@@ -64,6 +64,8 @@ pub struct NodeConfig {
     pub segment_bytes_max: u64,
     /// Size at which files of the journal end, in bytes.
     pub journal_file_bytes: u64,
+    /// A sole voter's shard flushes by itself while that takes no longer; zero leaves every flush to other threads.
+    pub flush_here_max: Duration,
     /// Log time believes no step above this.
     pub clock_step_max: Duration,
     /// How often retention looks at every partition.
@@ -304,6 +306,7 @@ fn shard_config(config: &NodeConfig, id: ShardId, class: FlushClass) -> Result<S
     replica.tail_cache_bytes_max = config.tail_bytes_max / shards;
     replica.segment_bytes_first = config.segment_bytes_first;
     replica.segment_bytes_max = config.segment_bytes_max;
+    replica.flush_here_max = config.flush_here_max;
     Ok(ShardConfig {
         id,
         node: config.node,

@@ -15,7 +15,7 @@ use forebay_gateway::{Budget, ByteBudget, Gateway, Listening, StartError};
 use forebay_kit::Protocol;
 use forebay_machine::MachineSettings;
 use forebay_model::ShardId;
-use forebay_replication::config::JOURNAL_FILE_BYTES_DEFAULT;
+use forebay_replication::config::{FLUSH_HERE_MAX_DEFAULT, JOURNAL_FILE_BYTES_DEFAULT};
 use forebay_shard::Wake;
 use forebay_shard::coordinator::CoordinatorSettings;
 use tokio::sync::mpsc;
@@ -426,6 +426,7 @@ fn node_config(config: &Config, shards_given: bool) -> NodeConfig {
         segment_bytes_first: SEGMENT_BYTES_FIRST.min(config.segment_bytes.0),
         segment_bytes_max: config.segment_bytes.0,
         journal_file_bytes: JOURNAL_FILE_BYTES_DEFAULT,
+        flush_here_max: FLUSH_HERE_MAX_DEFAULT,
         clock_step_max: config.clock_step_max,
         retention_interval: RETENTION_INTERVAL,
         groups: CoordinatorSettings {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use forebay_broker::{Broker, Ticket};
 use forebay_env::Clock;
 use forebay_model::{Refusal, ShardId};
-use forebay_shard::{Answer, NextTurn, Room, Shard, ShardMailbox, Wake};
+use forebay_shard::{Answer, NextTurn, Room, Shard, ShardMailbox, TICK, Wake};
 
 /// How often the thread of a broken shard looks for somebody to refuse, if nobody wakes it.
 const BROKEN_LOOK: Duration = Duration::from_secs(1);
@@ -82,6 +82,7 @@ impl ShardThread {
 
 fn drive(mut shard: Shard<Ticket>, stop: &AtomicBool, broker: &Broker, clock: &dyn Clock) {
     let mut closing = false;
+    let mut ticked = clock.monotonic();
     loop {
         if !closing && stop.load(Ordering::Acquire) {
             closing = true;
@@ -89,9 +90,17 @@ fn drive(mut shard: Shard<Ticket>, stop: &AtomicBool, broker: &Broker, clock: &d
         }
         match shard.turn() {
             NextTurn::Never => return,
-            NextTurn::Now => {}
+            NextTurn::Now => {
+                // A busy shard may not sleep for long.
+                let now = clock.monotonic();
+                if now.since(ticked) >= TICK {
+                    ticked = now;
+                    broker.tick(now);
+                }
+            }
             NextTurn::At(deadline) => {
                 let now = clock.monotonic();
+                ticked = now;
                 broker.tick(now);
                 thread::park_timeout(deadline.since(now));
             }

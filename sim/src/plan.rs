@@ -4,6 +4,7 @@
 use std::fmt::{self, Display, Formatter};
 use std::num::ParseIntError;
 use std::str::FromStr;
+use std::time::Duration;
 
 use forebay_env::fault::{FAULT_POINTS, Fault};
 
@@ -262,6 +263,7 @@ impl Plan {
             // A stream of its own: it came later, and what earlier seeds draw stays as it was.
             scrub_bytes_per_second: Rng::stream(seed, "scrubber").pick(&[200, 2_000, 20_000, 200_000]),
             journal_file_bytes: Rng::stream(seed, "journal").pick(&[16 << 10, 64 << 10, 1 << 20]),
+            flush_here_max: Rng::stream(seed, "flush here").pick(&[Duration::ZERO, Duration::from_millis(1)]),
         };
         Plan {
             seed,

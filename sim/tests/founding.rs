@@ -14,6 +14,7 @@ const SIZES: Sizes = Sizes {
     segment_bytes_first: 64 << 10,
     segment_bytes_max: 64 << 10,
     journal_file_bytes: 1 << 20,
+    flush_here_max: std::time::Duration::from_millis(1),
     hot_bytes: 64 << 10,
     tail_bytes: 64 << 10,
     scrub_bytes_per_second: 0,

@@ -52,6 +52,12 @@ impl FlushJob {
         self.up_to
     }
 
+    /// Whether all there is to do is one fdatasync.
+    #[must_use]
+    pub fn is_one_file(&self) -> bool {
+        self.files.len() == 1 && self.dir.is_none() && self.note.is_none()
+    }
+
     /// Flushes. Blocks. An error fences the log: its next append or flush answers the same error, and the mark
     /// `fenced` tells the next open not to trust the page cache.
     pub fn run(self) -> Result<FlushDone, Fault> {

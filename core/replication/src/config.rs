@@ -68,6 +68,9 @@ pub struct ReplicaConfig {
     pub read_buffers: Arc<ReadBuffers>,
     /// The journal of the node, for a sync shard beside others; `None` flushes the segments themselves.
     pub journal: Option<Arc<Journal>>,
+    /// While a flush takes no longer than this and nothing else is asked of the shard, its own thread flushes (ADR 0012).
+    /// Zero: always another thread.
+    pub flush_here_max: Duration,
     /// How much log is kept for a follower that lags, in bytes. Beyond it the follower gets a checkpoint instead.
     /// Behind what is being sent to a peer, more is kept until it has caught up.
     pub follower_lag_bytes_max: u64,
@@ -92,6 +95,7 @@ impl ReplicaConfig {
             block_cache: BlockCache::new(BLOCK_CACHE_BYTES_DEFAULT),
             read_buffers: ReadBuffers::new(),
             journal: None,
+            flush_here_max: FLUSH_HERE_MAX_DEFAULT,
             follower_lag_bytes_max: FOLLOWER_LAG_BYTES_DEFAULT,
             flush_took: Arc::default(),
         }
@@ -139,6 +143,10 @@ pub const ASYNC_FLUSH_BYTES: u64 = 8 * MIB as u64;
 pub const ASYNC_FLUSH_DELAY: Duration = Duration::from_millis(100);
 /// After so long without an append the end of the log is recorded.
 pub const IDLE_RECORD_DELAY: Duration = Duration::from_secs(1);
+/// Default of [`ReplicaConfig::flush_here_max`]: what a reader that comes meanwhile may have to wait.
+pub const FLUSH_HERE_MAX_DEFAULT: Duration = Duration::from_millis(1);
+/// A flush of more bytes is never run by the shard's own thread.
+pub const FLUSH_HERE_BYTES_MAX: u64 = 64 * 1024;
 /// Default of [`ReplicaConfig::tail_cache_bytes_max`].
 pub const TAIL_CACHE_BYTES_DEFAULT: usize = 48 * MIB;
 /// Default of [`ReplicaConfig::segment_bytes_first`]: a shard that holds little has small files.

@@ -30,7 +30,7 @@ use crate::peer::PeerId;
 use crate::persist::Persist;
 use crate::reads::Reads;
 use crate::ready::is_alone;
-use crate::replica::{Background, Closing, Hard, Replica, panic_words};
+use crate::replica::{Background, Closing, Hard, Here, Replica, panic_words};
 use crate::spent::Conf;
 use crate::stand_back::StandBack;
 use crate::store::Store;
@@ -313,6 +313,7 @@ impl Found {
                 commit_wanted: LogIndex(0),
             },
             persist: Persist::default(),
+            here: Here::default(),
             background: Background::default(),
             sender: Sender::new(life),
             receiver: Receiver::default(),

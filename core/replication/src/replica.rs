@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use forebay_commitlog::{EntryKind, HardState, HardStateFile, Log, Reader};
+use forebay_commitlog::{EntryKind, FlushJob, HardState, HardStateFile, Log, Reader};
 use forebay_env::{Env, Monotonic};
 use forebay_model::{LogIndex, NodeId, Term};
 use raft::eraftpb::{Message, MessageType};
@@ -49,6 +49,7 @@ pub struct Replica {
     pub(crate) hard_file: Arc<HardStateFile>,
     pub(crate) hard: Hard,
     pub(crate) persist: Persist,
+    pub(crate) here: Here,
     pub(crate) background: Background,
     pub(crate) sender: Sender,
     pub(crate) receiver: Receiver,
@@ -85,6 +86,15 @@ pub(crate) struct Hard {
     pub(crate) commit_wanted: LogIndex,
     /// The commit that is on the medium.
     pub(crate) commit_durable: LogIndex,
+}
+
+/// A flush for the thread that drives this replica.
+#[derive(Default)]
+pub(crate) struct Here {
+    /// That thread runs short flushes at present.
+    pub(crate) allowed: bool,
+    /// Begun, and not run yet.
+    pub(crate) job: Option<FlushJob>,
 }
 
 /// What an async shard, or an idle one, flushes on its own.

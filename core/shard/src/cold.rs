@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use forebay_commitlog::ReadError;
-use forebay_env::IoClass;
+use forebay_env::{IoClass, Monotonic};
 use forebay_model::Refusal;
 use forebay_model::fetch::{FetchRefusal, Fetched, FoundOffset, OffsetTarget};
 
@@ -36,7 +36,8 @@ pub struct ColdDone<T> {
 }
 
 impl<T: Clone + Send + 'static> Shard<T> {
-    pub(crate) fn start_cold_fetch(&mut self, fetch: ColdFetch<T>) {
+    pub(crate) fn start_cold_fetch(&mut self, now: Monotonic, fetch: ColdFetch<T>) {
+        self.read_files_at = Some(now);
         let archive = self.archive.clone();
         self.start(move || read_fetch(&archive, fetch));
     }

@@ -112,7 +112,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         }
         match self.fetch_hot(&fetch, &plans) {
             Some(fetched) => self.answers.push((fetch.ticket, Answer::Fetched(fetched))),
-            None => self.fetch_cold(fetch, plans),
+            None => self.fetch_cold(now, fetch, plans),
         }
     }
 
@@ -190,7 +190,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         Some((plan.records(pieces.finish()), count))
     }
 
-    fn fetch_cold(&mut self, fetch: FetchWork<T>, plans: Vec<Result<ReadPlan, Refusal>>) {
+    fn fetch_cold(&mut self, now: Monotonic, fetch: FetchWork<T>, plans: Vec<Result<ReadPlan, Refusal>>) {
         let bytes_max = fetch.bytes_max;
         let with_memory = |plan: Result<ReadPlan, Refusal>| {
             let mut plan = plan?;
@@ -199,7 +199,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             Ok(plan)
         };
         let plans = plans.into_iter().map(with_memory).collect();
-        self.start_cold_fetch(ColdFetch { ticket: fetch.ticket, plans, bytes_max });
+        self.start_cold_fetch(now, ColdFetch { ticket: fetch.ticket, plans, bytes_max });
     }
 
     /// The entries in memory that a read of `bytes` from `offset` on may need.

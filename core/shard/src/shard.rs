@@ -53,6 +53,9 @@ pub const TICK: Duration = Duration::from_millis(50);
 /// A turn that writes so much, in bytes, gives out the answers that are there before it does.
 const ANSWERS_FIRST_BYTES: usize = 64 * 1024;
 
+/// So long after files were read for somebody, more of it is expected.
+const READS_QUIET: Duration = Duration::from_millis(20);
+
 /// What is posted to a shard by jobs it started.
 pub enum Done<T> {
     /// For the replica.
@@ -215,6 +218,10 @@ pub struct Shard<T> {
     /// Bytes of the turns in `pending`.
     pub(crate) pending_bytes: u64,
     crowd: Crowd,
+    /// When files were read for somebody last.
+    pub(crate) read_files_at: Option<Monotonic>,
+    /// What came of a flush that this thread ran.
+    flushed: Option<forebay_replication::Completion>,
     guard: Arc<DiskGuard>,
     pace: Pace,
     /// Payloads wait until the segment can end.
@@ -293,6 +300,8 @@ impl<T: Clone + Send + 'static> Shard<T> {
             pending_bytes: 0,
             guard,
             crowd: Crowd::default(),
+            read_files_at: None,
+            flushed: None,
             pace: Pace::new(),
             overdue: false,
             closing: false,
@@ -305,6 +314,10 @@ impl<T: Clone + Send + 'static> Shard<T> {
     /// Does what is to be done now.
     pub fn turn(&mut self) -> NextTurn {
         let now = self.env.clock.monotonic();
+        if let Some(flushed) = self.flushed.take() {
+            self.replica.complete(now, flushed);
+        }
+        self.replica.allow_flush_here(self.nobody_reads(now));
         let guard = self.guard.state();
         let room = self.room(now, guard);
         let in_no_hurry = self.leads() && self.stalled.is_none() && !self.crowd.is_over(now);
@@ -353,10 +366,18 @@ impl<T: Clone + Send + 'static> Shard<T> {
             self.refuse_the_rest();
         }
         self.deliver();
-        if self.lets_work_gather(now, gathering) && !self.closed {
+        let has_gathered = self.lets_work_gather(now, gathering);
+        self.flushed = self.replica.flush_here();
+        if (has_gathered || self.flushed.is_some()) && !self.closed {
             return NextTurn::Now;
         }
         self.next_turn(now, taken.left)
+    }
+
+    /// Whether no reader that catches up would wait behind a flush on this thread. One that waits for new records waits for
+    /// the flush anyway.
+    fn nobody_reads(&self, now: Monotonic) -> bool {
+        self.read_files_at.is_none_or(|at| now.since(at) >= READS_QUIET)
     }
 
     /// What comes now would only wait for the flush under way and then for its own: it can as well wait in the mailbox and share

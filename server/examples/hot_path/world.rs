@@ -253,6 +253,7 @@ fn config(dir: &Path) -> NodeConfig {
         segment_bytes_first: 64 << 20,
         segment_bytes_max: 64 << 20,
         journal_file_bytes: 1 << 20,
+        flush_here_max: Duration::ZERO,
         clock_step_max: Duration::from_secs(300),
         retention_interval: Duration::from_secs(300),
         groups: Default::default(),

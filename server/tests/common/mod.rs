@@ -52,6 +52,7 @@ pub fn config(dir: &Path) -> NodeConfig {
         segment_bytes_first: 256 << 10,
         segment_bytes_max: 1 << 20,
         journal_file_bytes: 1 << 20,
+        flush_here_max: Duration::from_millis(1),
         clock_step_max: Duration::from_secs(300),
         retention_interval: Duration::from_secs(30),
         groups: Default::default(),

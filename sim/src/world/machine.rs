@@ -36,6 +36,8 @@ pub struct Sizes {
     pub segment_bytes_max: u64,
     /// Size at which files of the journal end, in bytes.
     pub journal_file_bytes: u64,
+    /// A sole voter's shard flushes by itself while that takes no longer.
+    pub flush_here_max: std::time::Duration,
     /// Memory for payloads, in bytes.
     pub hot_bytes: usize,
     /// Memory for log entries, in bytes.
@@ -230,6 +232,7 @@ impl Machine {
             segment_bytes_first: sizes.segment_bytes_first,
             segment_bytes_max: sizes.segment_bytes_max,
             journal_file_bytes: sizes.journal_file_bytes,
+            flush_here_max: sizes.flush_here_max,
             clock_step_max: std::time::Duration::from_secs(300),
             retention_interval: std::time::Duration::from_secs(2),
             groups: CoordinatorSettings::default(),

@@ -5,6 +5,7 @@ mod closing;
 mod company;
 mod deadlines;
 mod fences;
+mod flushes;
 mod membership;
 mod memory_disk;
 mod paces;

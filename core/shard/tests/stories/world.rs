@@ -112,6 +112,8 @@ pub fn config() -> ShardConfig {
     let mut replica = ReplicaConfig::new(ShardId(0), peer, ShardClass::Sync, voters);
     replica.segment_bytes_first = 256 << 10;
     replica.segment_bytes_max = 1 << 20;
+    // Flushes are jobs, so that they end when the story says.
+    replica.flush_here_max = Duration::ZERO;
     ShardConfig {
         id: ShardId(0),
         node: NodeId(1),
