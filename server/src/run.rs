@@ -38,7 +38,7 @@ const LOCK_LOOK: Duration = Duration::from_millis(50);
 const DISK_LOOK: Duration = Duration::from_secs(1);
 /// The most that payloads applied last may take, however much memory there is: the kernel's page cache has them too, and reads
 /// of what is older come from there.
-const HOT_BYTES_MAX: u64 = 64 << 20;
+const HOT_BYTES_MAX: u64 = 32 << 20;
 /// The most that log entries written last may take, for the same reason.
 const TAIL_BYTES_MAX: u64 = 16 << 20;
 /// The most that blocks of index files may take.

@@ -22,7 +22,6 @@ use crate::wire;
 const PENDING_MAX: usize = 2;
 
 /// The state as of a `Seal`, for [`Replica::checkpoint`].
-#[derive(Clone, Debug)]
 pub struct CheckpointRequest {
     /// The index of the `Seal`, which was applied.
     pub index: LogIndex,
@@ -30,8 +29,9 @@ pub struct CheckpointRequest {
     pub machine_version: u32,
     /// (section, its bytes), ascending.
     pub sections: Vec<(u32, Bytes)>,
-    /// The index of the segment that the `Seal` ended, by partition and offset: its sidecar is made of it.
-    pub entries: Vec<IndexEntry>,
+    /// The index of the segment that the `Seal` ended, by partition and offset: its sidecar is made of it, on
+    /// another thread.
+    pub entries: Box<dyn Iterator<Item = IndexEntry> + Send>,
 }
 
 /// Where the checkpoints stand.
@@ -234,7 +234,7 @@ impl Replica {
 fn write(
     keeper: &Keeper,
     segment: SegmentId,
-    entries: Vec<IndexEntry>,
+    entries: impl IntoIterator<Item = IndexEntry>,
     meta: &CheckpointMeta,
     sections: &[Section],
 ) -> Result<(), Fence> {

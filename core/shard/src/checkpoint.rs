@@ -52,7 +52,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             index: entry.index,
             machine_version: self.machine.version(),
             sections: sections.chain([list]).collect(),
-            entries: stretch.iter().map(sealed::line).collect(),
+            entries: Box::new(stretch.into_entries().map(|entry| sealed::line(&entry))),
         };
         self.applied = entry.index;
         self.replica.applied(entry.index);

@@ -6,23 +6,48 @@ use std::sync::Arc;
 
 use forebay_machine::IndexEntry;
 use forebay_model::limits::PART_BYTES_MAX;
-use forebay_model::{LogIndex, Offset, PartitionId};
+use forebay_model::{LogIndex, LogTime, Offset, PartitionId, SlotNumber, Timestamp};
 
-/// The entries of one stretch of the log, by partition and offset.
+/// The entries of one stretch of the log, by partition and offset. There are up to half a million of them, so each is kept in half
+/// of what it takes by itself.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stretch {
-    entries: BTreeMap<PartitionId, Vec<IndexEntry>>,
+    entries: BTreeMap<PartitionId, Vec<Kept>>,
+    /// What few entries have.
+    rare: BTreeMap<(PartitionId, Offset), Rare>,
     len: usize,
+}
+
+/// What every entry has.
+#[derive(Clone, Copy, Debug)]
+struct Kept {
+    first_offset: Offset,
+    log_index: LogIndex,
+    max_timestamp: Timestamp,
+    count: u32,
+    slot: SlotNumber,
+    first_position: u32,
+    bytes: u32,
+}
+
+const _: () = assert!(size_of::<Kept>() <= 40);
+
+#[derive(Clone, Debug)]
+struct Rare {
+    earliest_expiry: Option<LogTime>,
+    parts: Vec<(LogIndex, SlotNumber)>,
 }
 
 impl Stretch {
     pub(crate) fn push(&mut self, entry: IndexEntry) {
-        let entries = self.entries.entry(entry.partition).or_default();
-        debug_assert!(
-            entries.last().is_none_or(|last| last.first_offset < entry.first_offset),
-            "offsets rise"
-        );
-        entries.push(entry);
+        let IndexEntry { partition, first_offset, count, log_index, slot, first_position, bytes, .. } = entry;
+        let IndexEntry { max_timestamp, earliest_expiry, parts, .. } = entry;
+        let entries = self.entries.entry(partition).or_default();
+        debug_assert!(entries.last().is_none_or(|last| last.first_offset < first_offset), "offsets rise");
+        entries.push(Kept { first_offset, log_index, max_timestamp, count, slot, first_position, bytes });
+        if earliest_expiry.is_some() || !parts.is_empty() {
+            self.rare.insert((partition, first_offset), Rare { earliest_expiry, parts });
+        }
         self.len += 1;
     }
 
@@ -31,21 +56,61 @@ impl Stretch {
     }
 
     /// The entries of `partition` from the one that holds `offset` on.
-    pub(crate) fn from(&self, partition: PartitionId, offset: Offset) -> &[IndexEntry] {
-        let Some(entries) = self.entries.get(&partition) else { return &[] };
+    pub(crate) fn from(&self, partition: PartitionId, offset: Offset) -> impl Iterator<Item = IndexEntry> {
+        let entries = self.entries.get(&partition).map_or(&[][..], Vec::as_slice);
         let at = entries.partition_point(|entry| entry.first_offset.0 + u64::from(entry.count) <= offset.0);
-        &entries[at..]
+        entries[at..].iter().map(move |kept| self.entry(partition, kept))
     }
 
     pub(crate) fn forget(&mut self, partition: PartitionId) {
         if let Some(entries) = self.entries.remove(&partition) {
             self.len -= entries.len();
+            self.rare.retain(|(of, _), _| *of != partition);
         }
     }
 
     /// All entries, by partition and offset.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &IndexEntry> {
-        self.entries.values().flatten()
+    pub(crate) fn iter(&self) -> impl Iterator<Item = IndexEntry> {
+        let entries = self
+            .entries
+            .iter()
+            .flat_map(|(partition, entries)| entries.iter().map(move |kept| (*partition, kept)));
+        entries.map(|(partition, kept)| self.entry(partition, kept))
+    }
+
+    /// The same, for a thread that takes its time.
+    pub(crate) fn into_entries(self: Arc<Self>) -> impl Iterator<Item = IndexEntry> + Send {
+        let mut next = (PartitionId(0), 0);
+        std::iter::from_fn(move || {
+            loop {
+                let (partition, entries) = self.entries.range(next.0..).next()?;
+                if *partition != next.0 {
+                    next = (*partition, 0);
+                }
+                if let Some(kept) = entries.get(next.1) {
+                    next.1 += 1;
+                    return Some(self.entry(*partition, kept));
+                }
+                next = (PartitionId(partition.0.checked_add(1)?), 0);
+            }
+        })
+    }
+
+    fn entry(&self, partition: PartitionId, kept: &Kept) -> IndexEntry {
+        let Kept { first_offset, log_index, max_timestamp, count, slot, first_position, bytes } = *kept;
+        let rare = if self.rare.is_empty() { None } else { self.rare.get(&(partition, first_offset)) };
+        IndexEntry {
+            partition,
+            first_offset,
+            count,
+            log_index,
+            slot,
+            first_position,
+            bytes,
+            max_timestamp,
+            earliest_expiry: rare.and_then(|rare| rare.earliest_expiry),
+            parts: rare.map(|rare| rare.parts.clone()).unwrap_or_default(),
+        }
     }
 }
 
@@ -67,7 +132,7 @@ impl Index {
     }
 
     /// The entries of the active segment, by partition and offset.
-    pub(crate) fn active_entries(&self) -> impl Iterator<Item = &IndexEntry> {
+    pub(crate) fn active_entries(&self) -> impl Iterator<Item = IndexEntry> {
         self.active.iter()
     }
 
@@ -106,7 +171,7 @@ impl Index {
     }
 
     /// The entries of `partition` from the one that holds `offset` on, or from the first one in memory.
-    pub(crate) fn from(&self, partition: PartitionId, offset: Offset) -> impl Iterator<Item = &IndexEntry> {
+    pub(crate) fn from(&self, partition: PartitionId, offset: Offset) -> impl Iterator<Item = IndexEntry> {
         let frozen = self.frozen.iter().flat_map(move |(_, stretch)| stretch.from(partition, offset));
         frozen.chain(self.active.from(partition, offset))
     }
@@ -114,7 +179,7 @@ impl Index {
     /// The entries whose payloads are in parts.
     pub(crate) fn big_entries(&self) -> Vec<IndexEntry> {
         let all = self.frozen.iter().flat_map(|(_, stretch)| stretch.iter()).chain(self.active.iter());
-        all.filter(|entry| entry.bytes as usize > PART_BYTES_MAX).cloned().collect()
+        all.filter(|entry| entry.bytes as usize > PART_BYTES_MAX).collect()
     }
 
     pub(crate) fn clear(&mut self) {
@@ -125,7 +190,6 @@ impl Index {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use forebay_model::{SlotNumber, Timestamp};
 
     fn entry(partition: u64, first: u64, count: u32, index: u64) -> IndexEntry {
         IndexEntry {
@@ -140,6 +204,28 @@ mod tests {
             earliest_expiry: None,
             parts: Vec::new(),
         }
+    }
+
+    #[test]
+    fn an_entry_comes_back_as_it_went_in() {
+        let plain = entry(1, 10, 10, 6);
+        let big = IndexEntry {
+            parts: vec![(LogIndex(3), SlotNumber(2)), (LogIndex(4), SlotNumber(1))],
+            ..entry(1, 20, 1, 7)
+        };
+        let expires =
+            IndexEntry { earliest_expiry: Some(LogTime(77)), first_position: 3, ..entry(9, 0, 1, 8) };
+        let all = [plain.clone(), big.clone(), entry(2, 5, 1, 9), expires.clone()];
+        let mut stretch = Stretch::default();
+        all.iter().for_each(|entry| stretch.push(entry.clone()));
+        assert_eq!(stretch.iter().collect::<Vec<_>>(), all);
+        assert_eq!(stretch.from(PartitionId(1), Offset(11)).collect::<Vec<_>>(), [plain, big]);
+        assert_eq!(Arc::new(stretch.clone()).into_entries().collect::<Vec<_>>(), all);
+        stretch.forget(PartitionId(1));
+        assert_eq!((stretch.len(), stretch.rare.len()), (2, 1));
+        stretch.forget(PartitionId(2));
+        assert_eq!(Arc::new(stretch).into_entries().collect::<Vec<_>>(), [expires]);
+        assert_eq!(Arc::new(Stretch::default()).into_entries().count(), 0);
     }
 
     #[test]

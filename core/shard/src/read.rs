@@ -210,13 +210,13 @@ impl<T: Clone + Send + 'static> Shard<T> {
         bytes: u64,
     ) -> Vec<forebay_machine::IndexEntry> {
         let mut left = i64::try_from(bytes).unwrap_or(i64::MAX);
-        let enough = |entry: &&forebay_machine::IndexEntry| {
+        let enough = |entry: &forebay_machine::IndexEntry| {
             let wanted = left > 0;
             left -= i64::from(entry.bytes);
             wanted
         };
         // One more than fits: the first batch is read whole whatever its size.
-        self.index.from(partition, offset).take_while(enough).cloned().collect()
+        self.index.from(partition, offset).take_while(enough).collect()
     }
 
     /// Why a partition that the catalogue places here is not served: it is gone, or not opened yet.
@@ -276,7 +276,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
                     OffsetTarget::Latest => Ok(Some(plain(partition, bound(partition, isolation)))),
                     OffsetTarget::AtOrAfter(_) | OffsetTarget::MaxTimestamp => {
                         let mut plan = self.plan_from(partition, partition.start, isolation, u64::MAX);
-                        plan.in_memory = self.index.from(partition.id, partition.start).cloned().collect();
+                        plan.in_memory = self.index.from(partition.id, partition.start).collect();
                         cold.push((at, plan, item.target));
                         Ok(None)
                     }

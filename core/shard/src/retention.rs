@@ -104,7 +104,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             }
             let mut plan = self.plan_from(partition, partition.start, Isolation::Uncommitted, u64::MAX);
             let in_memory = self.index.from(partition.id, partition.start);
-            plan.in_memory = in_memory.take(ENTRIES_PER_PARTITION_MAX).cloned().collect();
+            plan.in_memory = in_memory.take(ENTRIES_PER_PARTITION_MAX).collect();
             looks.push(Look { partition: partition.clone(), plan });
         }
         (looks, None)

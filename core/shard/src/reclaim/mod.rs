@@ -119,7 +119,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             return false;
         }
         let starts = |partition| self.machine.partition(partition).map(|partition| partition.start);
-        let lives = |entry: &&IndexEntry| {
+        let lives = |entry: &IndexEntry| {
             let end = Offset(entry.first_offset.0 + u64::from(entry.count));
             starts(entry.partition).is_some_and(|start| start < end)
         };

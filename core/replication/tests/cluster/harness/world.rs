@@ -258,7 +258,7 @@ impl World {
             index,
             machine_version: 1,
             sections,
-            entries: Vec::new(),
+            entries: Box::new(std::iter::empty()),
         });
     }
 
