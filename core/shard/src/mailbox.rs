@@ -10,6 +10,8 @@
 //! A connection with much to write gets its turn like everybody else. A connection can be held (its payload is
 //! still being written in parts): its later work waits, others go on.
 //!
+//! What is larger than a quantum waits for a turn in which others have nothing small, or for the next one: every other turn takes both.
+//!
 //! Work may have a deadline: whoever serves the mailbox takes out what is late with [`Mailbox::take_expired`].
 //!
 //! Not here: backpressure. The gateway stops reading a connection whose open bytes reach their limit, so a queue is
@@ -96,6 +98,8 @@ struct State<W, R, C> {
     free: usize,
     /// Work came that woke nobody.
     gathered: bool,
+    /// The turn before left large payloads behind.
+    small_went_alone: bool,
     closed: bool,
 }
 
@@ -128,6 +132,8 @@ pub enum Left {
     Gathering,
     /// Work that another turn could take at once.
     Work,
+    /// Large payloads, so that the small ones of this turn have a write and a flush of their own; the next turn takes both.
+    Large,
 }
 
 /// What a turn took out.
@@ -161,6 +167,7 @@ impl<W, R, C> Mailbox<W, R, C> {
             gathers: None,
             free: 0,
             gathered: false,
+            small_went_alone: false,
             closed: false,
         };
         Mailbox { state: Mutex::new(state), notified: AtomicBool::new(false), wake }
@@ -232,6 +239,13 @@ impl<W, R, C> Mailbox<W, R, C> {
     /// Takes what one turn does: ordered work as far as there is room, all reads, all completions.
     pub fn take(&self, room: Room) -> Taken<W, R, C> {
         self.take_with(room, |_| true)
+    }
+
+    /// Takes completions and reads, and leaves all work for a turn that something else will wake.
+    pub fn take_no_work(&self) -> Taken<W, R, C> {
+        let mut taken = self.take_with(Room { bytes: 0, paced_bytes: 0 }, |_| false);
+        taken.left = Left::Nothing;
+        taken
     }
 
     /// The same, but leaves payloads that were gathering when they are fewer than `items`.
@@ -358,7 +372,16 @@ impl<W, R, C> State<W, R, C> {
                 more => bytes += more,
             }
         }
+        let any_large =
+            taken.paced_bytes < room.paced_bytes && large.iter().any(|source| self.is_large(source));
         large.into_iter().rev().for_each(|source| self.ring.push_front(source));
+        if bytes > 0 && any_large && !self.small_went_alone {
+            // Nor do they wait for it in the same write and flush, every other turn.
+            self.small_went_alone = true;
+            taken.left = Left::Large;
+            return;
+        }
+        self.small_went_alone = false;
         let mut passed_over = 0;
         while bytes < room.bytes && passed_over < self.ring.len() {
             let Some(source) = self.ring.pop_front() else { break };
@@ -375,6 +398,11 @@ impl<W, R, C> State<W, R, C> {
             all if all == passed_over => Left::Paced,
             _ => Left::Work,
         };
+    }
+
+    fn is_large(&self, source: &Source) -> bool {
+        let front = self.queues.get(source).and_then(VecDeque::front);
+        front.is_some_and(|parcel| parcel.bytes > QUANTUM_BYTES)
     }
 
     /// Takes one quantum of one source and puts it at the end of the ring if it has more; says what it took.

@@ -56,6 +56,9 @@ const ANSWERS_FIRST_BYTES: usize = 64 * 1024;
 /// So long after files were read for somebody, more of it is expected.
 const READS_QUIET: Duration = Duration::from_millis(20);
 
+/// So long after small payloads came beside large ones, more of them are expected.
+const SMALL_EXPECTED: Duration = Duration::from_millis(20);
+
 /// What is posted to a shard by jobs it started.
 pub enum Done<T> {
     /// For the replica.
@@ -218,6 +221,8 @@ pub struct Shard<T> {
     /// Bytes of the turns in `pending`.
     pub(crate) pending_bytes: u64,
     crowd: Crowd,
+    /// When small payloads had a turn before large ones last.
+    small_beside_large_at: Option<Monotonic>,
     /// When files were read for somebody last.
     pub(crate) read_files_at: Option<Monotonic>,
     /// What came of a flush that this thread ran.
@@ -300,6 +305,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             pending_bytes: 0,
             guard,
             crowd: Crowd::default(),
+            small_beside_large_at: None,
             read_files_at: None,
             flushed: None,
             pace: Pace::new(),
@@ -321,12 +327,17 @@ impl<T: Clone + Send + 'static> Shard<T> {
         let guard = self.guard.state();
         let room = self.room(now, guard);
         let in_no_hurry = self.leads() && self.stalled.is_none() && !self.crowd.is_over(now);
-        let taken = if in_no_hurry {
+        let taken = if self.holds_large_back(now) {
+            self.mailbox.take_no_work()
+        } else if in_no_hurry {
             self.mailbox.take_gathered(room, self.crowd.wanted())
         } else {
             self.mailbox.take(room)
         };
         let gathering = taken.left == Left::Gathering;
+        if taken.left == Left::Large {
+            self.small_beside_large_at = Some(now);
+        }
         if !gathering {
             self.crowd.go();
         }
@@ -372,6 +383,14 @@ impl<T: Clone + Send + 'static> Shard<T> {
             return NextTurn::Now;
         }
         self.next_turn(now, taken.left)
+    }
+
+    /// Whether everything waits for the end of the flush under way: where small payloads come beside large ones, a large one that is
+    /// written meanwhile would make that flush longer, and hold up this thread when it has ended.
+    fn holds_large_back(&self, now: Monotonic) -> bool {
+        self.small_beside_large_at.is_some_and(|at| now.since(at) < SMALL_EXPECTED)
+            && self.leads()
+            && self.replica.confirms_wait_for_own_flush()
     }
 
     /// Whether no reader that catches up would wait behind a flush on this thread. One that waits for new records waits for
@@ -428,12 +447,13 @@ impl<T: Clone + Send + 'static> Shard<T> {
         }
         let paced = match left {
             Left::Paced => self.pace.wait(self.guard.state()).map(|wait| now + wait),
-            Left::Nothing | Left::Work | Left::Gathering => None,
+            Left::Nothing | Left::Work | Left::Gathering | Left::Large => None,
         };
         let serves = match left {
             Left::Nothing | Left::Gathering => false,
             Left::Paced => paced.is_none() && !self.overdue,
             Left::Work => true,
+            Left::Large => !self.replica.confirms_wait_for_own_flush(),
         };
         if serves && self.stalled.is_none() {
             return NextTurn::Now;

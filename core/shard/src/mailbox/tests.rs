@@ -42,7 +42,7 @@ fn a_flood_from_one_source_does_not_keep_others_waiting() {
 }
 
 #[test]
-fn what_is_large_comes_after_what_others_have_and_before_they_have_it_all() {
+fn what_is_large_comes_in_the_turn_after_what_others_have_and_before_they_have_it_all() {
     let (_, mailbox) = mailbox();
     let room = Room { bytes: 16 * QUANTUM_BYTES, ..EVERYTHING };
     for i in 0..2 {
@@ -52,8 +52,12 @@ fn what_is_large_comes_after_what_others_have_and_before_they_have_it_all() {
         mailbox.post_work(Source(source), paced(10, 100)).expect("there is room");
     }
     let first = mailbox.take(room);
-    assert_eq!(items(&first), [100, 100, 100, 0]);
-    assert_eq!(items(&mailbox.take(room)), [1]);
+    assert_eq!((items(&first), first.left), (vec![100, 100, 100], Left::Large));
+    mailbox.post_work(Source(2), paced(10, 101)).expect("there is room");
+    let second = mailbox.take(room);
+    assert_eq!((items(&second), second.left), (vec![101, 0], Left::Work), "every other turn takes both");
+    let third = mailbox.take(room);
+    assert_eq!((items(&third), third.left), (vec![1], Left::Nothing), "it is alone");
 
     // As many others as fill every turn do not keep it out.
     mailbox.post_work(Source(1), paced(16 * QUANTUM_BYTES, 7)).expect("there is room");
@@ -62,8 +66,25 @@ fn what_is_large_comes_after_what_others_have_and_before_they_have_it_all() {
             mailbox.post_work(Source(source), paced(QUANTUM_BYTES, 100)).expect("there is room");
         }
     }
+    assert_eq!(mailbox.take(room).left, Left::Large);
     let second = mailbox.take(room);
     assert_eq!(second.work.iter().position(|(_, parcel)| parcel.work == 7), Some(8));
+}
+
+#[test]
+fn a_turn_may_leave_all_work_where_it_is() {
+    let (wakes, mailbox) = mailbox();
+    mailbox.post_work(Source(1), paced(10, 1)).expect("there is room");
+    mailbox.post_read(2).expect("there is room");
+    mailbox.post_completion(3);
+    let taken = mailbox.take_no_work();
+    assert_eq!((items(&taken), taken.reads, taken.completions), (vec![], vec![2], vec![3]));
+    assert_eq!(taken.left, Left::Nothing);
+    assert!(mailbox.listen(), "it is still looked for");
+    let woken = wakes.load(Ordering::Relaxed);
+    mailbox.post_work(Source(2), paced(10, 4)).expect("there is room");
+    assert_eq!(wakes.load(Ordering::Relaxed), woken + 1);
+    assert_eq!(items(&mailbox.take(EVERYTHING)), [1, 4]);
 }
 
 #[test]

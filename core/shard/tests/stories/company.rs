@@ -121,3 +121,36 @@ fn a_payload_that_waits_is_refused_at_once_when_the_shard_ends() {
     world.settle();
     assert!(world.answer(second).is_some());
 }
+
+#[test]
+fn small_payloads_beside_large_ones_have_a_write_and_a_flush_of_their_own() {
+    let mut world = crowd(CLIENTS);
+    let large = |world: &mut World| world.publish(9, 1, batch(&[7; 200 << 10]));
+    let first = large(&mut world);
+    let small = world.publish(2, 1, batch(b"small"));
+    end_flush(&mut world);
+    assert!(is_flushing(&world), "the small one goes at once");
+    let late = world.publish(3, 1, batch(b"late"));
+    world.turn();
+    assert_eq!(world.mailbox.items(), 2, "nothing is written behind the back of its flush");
+    assert_eq!(end_flush(&mut world), NextTurn::Now);
+    assert!(world.published(small).is_some() && world.published(first).is_none());
+    world.turn();
+    assert_eq!(world.mailbox.items(), 0, "then both go");
+    let second = large(&mut world);
+    world.turn();
+    assert_eq!(world.mailbox.items(), 1, "and again");
+    end_flush(&mut world);
+    assert!(world.published(first).is_some() && world.published(late).is_some());
+    world.settle();
+    assert!(world.published(second).is_some());
+    // Where no small ones come any more, large ones wait for no flush.
+    world.advance(Duration::from_millis(20));
+    large(&mut world);
+    world.turn();
+    large(&mut world);
+    world.turn();
+    assert!(is_flushing(&world));
+    assert_eq!(world.mailbox.items(), 0);
+    world.settle();
+}
