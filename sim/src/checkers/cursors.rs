@@ -1,6 +1,6 @@
 //! Committed offsets never go back by themselves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Check, broken};
 use crate::history::Place;
@@ -11,12 +11,15 @@ pub struct Cursors {
     known: BTreeMap<(String, Place), Cursor>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Cursor {
     /// The last one confirmed.
     confirmed: u64,
     /// The greatest one ever sent.
     sent: u64,
+    /// Those whose connection was closed before an answer: nothing orders them against what came on the next connection, so each may
+    /// still take effect, once.
+    given_up: BTreeSet<u64>,
 }
 
 impl Cursors {
@@ -24,6 +27,11 @@ impl Cursors {
     pub fn sent(&mut self, group: &str, place: Place, offset: u64) {
         let cursor = self.known.entry((group.to_owned(), place)).or_default();
         cursor.sent = cursor.sent.max(offset);
+    }
+
+    /// The connection of a commit is gone, and its answer with it.
+    pub fn gave_up(&mut self, group: &str, place: Place, offset: u64) {
+        self.known.entry((group.to_owned(), place)).or_default().given_up.insert(offset);
     }
 
     /// A commit was confirmed.
@@ -39,9 +47,9 @@ impl Cursors {
 
     /// A cursor was read; `floor` was confirmed before the question was sent.
     pub fn read(&self, group: &str, place: Place, floor: u64, offset: Option<u64>) -> Check {
-        let cursor = self.known.get(&(group.to_owned(), place)).copied().unwrap_or_default();
+        let cursor = self.known.get(&(group.to_owned(), place)).cloned().unwrap_or_default();
         let found = offset.unwrap_or(0);
-        if found < floor {
+        if found < floor && !cursor.given_up.contains(&found) {
             let what = format!("{group} in {place:?}: {floor} was committed, now it is {offset:?}");
             return broken("committed offsets never go back", what);
         }
@@ -50,5 +58,26 @@ impl Cursors {
             return broken("committed offsets never go back", what);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use forebay_model::TopicId;
+
+    #[test]
+    fn a_cursor_goes_back_only_to_a_commit_that_was_given_up() {
+        let place = Place { topic: TopicId([1; 16]), number: 0 };
+        let mut cursors = Cursors::default();
+        for offset in [70, 73, 84] {
+            cursors.sent("outside", place, offset);
+        }
+        cursors.gave_up("outside", place, 73);
+        cursors.confirmed("outside", place, 84);
+        let floor = cursors.floor("outside", place);
+        let read = |offset| cursors.read("outside", place, floor, offset);
+        assert!(read(Some(84)).is_ok() && read(Some(73)).is_ok());
+        assert!(read(Some(70)).is_err() && read(None).is_err() && read(Some(85)).is_err());
     }
 }

@@ -220,7 +220,12 @@ impl Client for Committer {
                 Err(HeardWrong::Broken(broken)) => return Err(broken),
                 Err(HeardWrong::Refused(refusal)) => self.refused(desk, refusal)?,
             },
-            _ => self.route.elsewhere(desk.rng),
+            _ => {
+                if let Asked::Commit(offset) = asked {
+                    desk.cluster.cursors.gave_up(&self.group.0, self.place, offset);
+                }
+                self.route.elsewhere(desk.rng);
+            }
         }
         let after = desk.rng.between(20, 400);
         desk.ring_after(after, NEXT);
