@@ -98,6 +98,10 @@ impl File for WatchedFile {
         Ok(count)
     }
 
+    fn will_read(&self, position: u64, len: u64) {
+        self.file.will_read(position, len);
+    }
+
     fn write_at(&self, parts: &[&[u8]], position: u64) -> io::Result<()> {
         self.file.write_at(parts, position)
     }

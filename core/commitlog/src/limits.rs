@@ -22,6 +22,8 @@ pub const JOURNAL_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 pub const JOURNAL_FILES_MAX: usize = 4;
 /// What a scan reads at once, in bytes.
 pub const SCAN_WINDOW_BYTES: usize = 256 * 1024;
+/// What is asked for of an entry whose directory is expected to be read: enough for the directory of a turn of 1,000 batches.
+pub const EXPECTED_PREFIX_BYTES: u64 = 16 * 1024;
 /// The first read for one slot or entry: its header, its directory and, when small, all of it.
 pub const POINT_READ_BYTES: usize = 4096;
 /// Bodies up to this length are copied into the tail cache, so that a slice does not pin the network buffer it

@@ -1,5 +1,6 @@
 //! Reads one entry, or the beginning of one, where a file has it.
 
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -20,13 +21,18 @@ pub(crate) struct Start {
 }
 
 impl Start {
-    /// Reads and checks the beginning of the entry `index`, which stands at `position`.
-    pub(crate) fn read(segment: &Segment, position: u64, index: LogIndex) -> Result<Start, Fault> {
+    /// Reads and checks the beginning of the entry `index`, which stands at `position`; `waits` is set if the medium was waited for.
+    pub(crate) fn read(
+        segment: &Segment,
+        position: u64,
+        index: LogIndex,
+        waits: &mut bool,
+    ) -> Result<Start, Fault> {
         let damaged = |what: &str| Fault::corrupt(&segment.path, position, what);
         let mut buffer = vec![0; POINT_READ_BYTES];
         let mut filled = 0;
         while filled < buffer.len() {
-            let read = segment.file.read_at(&mut buffer[filled..], position + filled as u64);
+            let read = read_some(segment, &mut buffer[filled..], position + filled as u64, waits);
             match read.map_err(Fault::io(Action::Read, &segment.path))? {
                 0 => break,
                 n => filled += n,
@@ -42,9 +48,8 @@ impl Start {
         buffer.truncate(header.body_len as usize);
         let mut start = Start { header, body: buffer };
         if start.body.len() < header.prefix_len() {
-            let fill = |bytes: &mut [u8]| fill(segment, position, 0, bytes);
             start.body = vec![0; header.prefix_len()];
-            fill(&mut start.body)?;
+            fill(segment, position, 0, &mut start.body, waits)?;
         }
         if !header.crc_matches(start.prefix()) {
             return Err(damaged("the entry's header does not match its checksum"));
@@ -59,6 +64,11 @@ impl Start {
         &self.body[..self.header.prefix_len()]
     }
 
+    /// Whether these bytes of the body were read with the beginning.
+    pub(crate) fn holds(&self, at: usize, len: usize) -> bool {
+        at + len <= self.body.len()
+    }
+
     /// `len` bytes of the body from `at` on, of the entry that was read from `position`.
     pub(crate) fn piece(
         &self,
@@ -67,10 +77,11 @@ impl Start {
         at: usize,
         len: usize,
         buffers: &Arc<ReadBuffers>,
+        waits: &mut bool,
     ) -> Result<Bytes, Fault> {
         match self.body.get(at..at + len) {
             Some(bytes) => Ok(Bytes::copy_from_slice(bytes)),
-            None => buffers.filled(len, |bytes| fill(segment, position, at, bytes)),
+            None => buffers.filled(len, |bytes| fill(segment, position, at, bytes, waits)),
         }
     }
 
@@ -80,12 +91,13 @@ impl Start {
         segment: &Segment,
         position: u64,
         buffers: &Arc<ReadBuffers>,
+        waits: &mut bool,
     ) -> Result<Body, Fault> {
         let len = self.header.body_len as usize;
         let bytes: Bytes = if self.body.len() == len {
             self.body.into()
         } else {
-            let bytes = buffers.filled(len, |bytes| fill(segment, position, 0, bytes))?;
+            let bytes = buffers.filled(len, |bytes| fill(segment, position, 0, bytes, waits))?;
             // Read for the second time: a truncation meanwhile, or a medium that is not sure.
             if !bytes.starts_with(self.prefix()) {
                 return Err(Fault::corrupt(&segment.path, position, "the entry changed while it was read"));
@@ -103,20 +115,39 @@ pub(crate) fn read_entry_at(
     index: LogIndex,
     buffers: &Arc<ReadBuffers>,
 ) -> Result<Entry, Fault> {
-    let start = Start::read(segment, position, index)?;
+    let waits = &mut false;
+    let start = Start::read(segment, position, index, waits)?;
     let header = start.header;
-    let body = start.whole(segment, position, buffers)?;
+    let body = start.whole(segment, position, buffers, waits)?;
     body.verify().map_err(|error| Fault::corrupt(&segment.path, position, error.to_string()))?;
     Ok(Entry { term: header.term, index, kind: header.kind, body: body.bytes().clone() })
 }
 
 /// Fills `bytes` from the body of the entry at `position`, from `at` on.
-fn fill(segment: &Segment, position: u64, at: usize, bytes: &mut [u8]) -> Result<(), Fault> {
+fn fill(
+    segment: &Segment,
+    position: u64,
+    at: usize,
+    bytes: &mut [u8],
+    waits: &mut bool,
+) -> Result<(), Fault> {
     let from = position + (HEADER_BYTES + at) as u64;
-    segment.file.read_exact_at(bytes, from).map_err(|error| match error.kind() {
-        std::io::ErrorKind::UnexpectedEof => {
-            Fault::corrupt(&segment.path, position, "the entry is cut short")
+    let mut filled = 0;
+    while filled < bytes.len() {
+        let read = read_some(segment, &mut bytes[filled..], from + filled as u64, waits);
+        match read.map_err(Fault::io(Action::Read, &segment.path))? {
+            0 => return Err(Fault::corrupt(&segment.path, position, "the entry is cut short")),
+            n => filled += n,
         }
-        _ => Fault::io(Action::Read, &segment.path)(error),
-    })
+    }
+    Ok(())
+}
+
+/// Reads what there is without waiting for the medium, else waits.
+fn read_some(segment: &Segment, bytes: &mut [u8], position: u64, waits: &mut bool) -> io::Result<usize> {
+    if let Some(read) = segment.file.read_at_once(bytes, position)? {
+        return Ok(read);
+    }
+    *waits = true;
+    segment.file.read_at(bytes, position)
 }

@@ -1,5 +1,7 @@
 //! Reads slots one after the other: what it learned of an entry serves the entry's next slot too.
 
+use std::cell::Cell;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,7 +12,7 @@ use crate::crc::crc32c;
 use crate::entry::HEADER_BYTES;
 use crate::fault::Fault;
 use crate::files::Segment;
-use crate::limits::WHOLE_BODY_BYTES_MAX;
+use crate::limits::{EXPECTED_PREFIX_BYTES, WHOLE_BODY_BYTES_MAX};
 use crate::lock::lock;
 use crate::point_read::Start;
 use crate::read_buffers::ReadBuffers;
@@ -20,6 +22,9 @@ use crate::reader::{ReadError, Reader, locate};
 pub struct SlotReader<'a> {
     reader: &'a Reader,
     last: Option<Opened>,
+    /// The beginnings of entries that are expected to be read next.
+    ahead: VecDeque<Opened>,
+    waits: bool,
 }
 
 /// The entry that was read last.
@@ -48,7 +53,7 @@ struct Source {
 
 impl<'a> SlotReader<'a> {
     pub(crate) fn new(reader: &'a Reader) -> SlotReader<'a> {
-        SlotReader { reader, last: None }
+        SlotReader { reader, last: None, ahead: VecDeque::new(), waits: false }
     }
 
     /// The bytes of one slot, checked.
@@ -59,8 +64,8 @@ impl<'a> SlotReader<'a> {
         let buffers = &self.reader.files().read_buffers;
         if let Some(last) = self.last.take_if(|last| last.index == index)
             // A fault may come of a truncation meanwhile: what is there now decides.
-            && let Ok(mut last) = last.complete(buffers)
-            && let Ok(bytes) = last.slot(slot, buffers)
+            && let Ok(mut last) = last.complete(buffers, &mut self.waits)
+            && let Ok(bytes) = last.slot(slot, buffers, &mut self.waits)
         {
             self.last = Some(last);
             return Ok(bytes);
@@ -69,38 +74,105 @@ impl<'a> SlotReader<'a> {
         if let Some(body) = cached {
             let held = Held::Cached(Body::parse(body).expect("checked when it was appended"));
             let opened = self.last.insert(Opened { index, held, mark: Mark::default() });
-            return opened.slot(slot, buffers);
+            return opened.slot(slot, buffers, &mut self.waits);
         }
+        if let Some(bytes) = self.read_expected(index, slot) {
+            return Ok(bytes);
+        }
+        let waits = Cell::new(self.waits);
         let (opened, bytes) = self.reader.with_view(|view| {
             let (segment, position) = locate(view, index)?;
-            let mut opened = Opened::begin(segment, position, index)?;
-            let bytes = opened.slot(slot, buffers)?;
-            Ok((opened, bytes))
+            let mut waited = waits.get();
+            let result = Opened::begin(segment, position, index, &mut waited)
+                .map_err(ReadError::from)
+                .and_then(|mut opened| opened.slot(slot, buffers, &mut waited).map(|bytes| (opened, bytes)));
+            waits.set(waited);
+            result
         })?;
+        self.waits = waits.get();
         self.last = Some(opened);
         Ok(bytes)
+    }
+
+    /// Whether anything that was read so far had to wait for the medium.
+    #[must_use]
+    pub fn waited(&self) -> bool {
+        self.waits
+    }
+
+    /// These slots will be read next, in this order: the medium is asked for all of them at once. That is worth it where it had to be
+    /// waited for already and slots are far apart. Keeps the beginning of each entry in memory, so they are to be few.
+    pub fn expect(&mut self, slots: &[(LogIndex, SlotNumber)]) {
+        let files = self.reader.files();
+        let view = files.view();
+        let cold = slots.iter().filter(|(index, _)| lock(&files.tail).get(*index).is_none());
+        // Whatever cannot be read is found out by whoever reads it.
+        let found = cold.filter_map(|(index, slot)| Some((locate(&view, *index).ok()?, *index, *slot)));
+        let found: Vec<_> = found.collect();
+        for ((segment, position), ..) in &found {
+            segment.file.will_read(*position, EXPECTED_PREFIX_BYTES);
+        }
+        for ((segment, position), index, slot) in found {
+            if let Ok(mut opened) = Opened::begin(segment, position, index, &mut self.waits) {
+                opened.will_read(slot);
+                self.ahead.push_back(opened);
+            }
+        }
+    }
+
+    /// The slot, if its entry was expected and is still what it was.
+    fn read_expected(&mut self, index: LogIndex, slot: SlotNumber) -> Option<Bytes> {
+        while self.ahead.front().is_some_and(|opened| opened.index < index) {
+            self.ahead.pop_front();
+        }
+        let mut opened = self.ahead.pop_front_if(|opened| opened.index == index)?;
+        let bytes = opened.slot(slot, &self.reader.files().read_buffers, &mut self.waits).ok()?;
+        self.last = Some(opened);
+        Some(bytes)
     }
 }
 
 impl Opened {
-    fn begin(segment: &Arc<Segment>, position: u64, index: LogIndex) -> Result<Opened, Fault> {
-        let start = Start::read(segment, position, index)?;
+    fn begin(
+        segment: &Arc<Segment>,
+        position: u64,
+        index: LogIndex,
+        waits: &mut bool,
+    ) -> Result<Opened, Fault> {
+        let start = Start::read(segment, position, index, waits)?;
         let source = Source { segment: Arc::clone(segment), position };
         Ok(Opened { index, held: Held::Begun(start, source), mark: Mark::default() })
     }
 
     /// The same with all of the entry in memory, unless it is long: one slot was wanted, and now another.
-    fn complete(self, buffers: &Arc<ReadBuffers>) -> Result<Opened, Fault> {
+    fn complete(self, buffers: &Arc<ReadBuffers>, waits: &mut bool) -> Result<Opened, Fault> {
         let held = match self.held {
             Held::Begun(start, source) if start.header.body_len as usize <= WHOLE_BODY_BYTES_MAX => {
-                Held::Whole(start.whole(&source.segment, source.position, buffers)?, source)
+                Held::Whole(start.whole(&source.segment, source.position, buffers, waits)?, source)
             }
             other => other,
         };
         Ok(Opened { held, ..self })
     }
 
-    fn slot(&mut self, slot: SlotNumber, buffers: &Arc<ReadBuffers>) -> Result<Bytes, ReadError> {
+    /// Asks the medium for a slot that is not in memory with the entry's beginning.
+    fn will_read(&mut self, slot: SlotNumber) {
+        let Held::Begun(start, source) = &self.held else { return };
+        let prefix = start.prefix();
+        // A mark of its own: slots are looked for in their order.
+        let Some((line, before)) = Mark::default().find(prefix, slot) else { return };
+        let (at, len) = (prefix.len() + before, line.len as usize);
+        if !start.holds(at, len) {
+            source.segment.file.will_read(source.position + (HEADER_BYTES + at) as u64, len as u64);
+        }
+    }
+
+    fn slot(
+        &mut self,
+        slot: SlotNumber,
+        buffers: &Arc<ReadBuffers>,
+        waits: &mut bool,
+    ) -> Result<Bytes, ReadError> {
         let prefix = match &self.held {
             Held::Cached(body) | Held::Whole(body, _) => body.prefix(),
             Held::Begun(start, _) => start.prefix(),
@@ -118,7 +190,7 @@ impl Opened {
                 Ok(if is_small { Bytes::copy_from_slice(&bytes) } else { bytes })
             }
             Held::Begun(start, source) => {
-                let bytes = start.piece(&source.segment, source.position, at, len, buffers)?;
+                let bytes = start.piece(&source.segment, source.position, at, len, buffers, waits)?;
                 Ok(source.checked(self.index, &line, at, bytes)?)
             }
         }

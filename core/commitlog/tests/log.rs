@@ -5,6 +5,7 @@ mod support;
 use forebay_commitlog::{
     AppendError, Body, Entry, EntryKind, Fault, Log, Occasion, Point, ReadError, Unavailable,
 };
+use forebay_env::OpenMode;
 use forebay_model::{LogIndex, SlotNumber, Term};
 use support::*;
 
@@ -112,6 +113,105 @@ fn a_reader_of_slots_sees_the_entry_that_took_the_place_of_the_last_one() {
     fill(&mut log, 2, 3..=3);
     assert_eq!(slots.read(LogIndex(2), SlotNumber(1)).unwrap(), [1; 30_000][..]);
     assert_eq!(slots.read(LogIndex(2), SlotNumber(2)).unwrap(), [2; 10][..]);
+}
+
+/// Entries with so many slots of so many bytes each, of which none is in memory.
+fn scattered(disk: &MemDisk, entries: u64, slots: u8, bytes: usize) -> Log {
+    let (mut log, _) = open(disk);
+    for index in 1..=entries {
+        let mut body = forebay_commitlog::BodyBuilder::new(slots.into(), 0);
+        for slot in 0..slots {
+            let byte = slot.wrapping_mul(31).wrapping_add(index as u8);
+            body.push_slot(forebay_commitlog::SlotKind(1), &[&vec![byte; bytes]]).unwrap();
+        }
+        log.append(&[Entry { body: body.finish(), ..entry(1, index, 0) }]).unwrap();
+    }
+    flush(&mut log);
+    log.set_tail_bytes_max(0);
+    disk.cool_down();
+    log
+}
+
+#[test]
+fn expected_slots_are_asked_for_together_and_waited_for_once() {
+    for (slots, bytes) in [(3, 6_000), (200, 1_000), (1, 100), (3, 30_000)] {
+        let disk = MemDisk::default();
+        let log = scattered(&disk, 60, slots, bytes);
+        let reader = log.reader();
+        let wanted: Vec<_> =
+            (1..=60).map(|index| (LogIndex(index), SlotNumber(u32::from(slots) - 1))).collect();
+        let alone: Vec<_> =
+            wanted.iter().map(|(index, slot)| reader.read_slot(*index, *slot).unwrap()).collect();
+        assert!(disk.waits() >= 60 * usize::from(slots > 1), "{slots} x {bytes}");
+        disk.cool_down();
+        let mut together = reader.slots();
+        assert_eq!(together.read(wanted[0].0, wanted[0].1).unwrap(), alone[0]);
+        assert!(together.waited());
+        let waits = disk.waits();
+        for (few, expected) in wanted[1..].chunks(20).zip(alone[1..].chunks(20)) {
+            together.expect(few);
+            let got: Vec<_> = few.iter().map(|(index, slot)| together.read(*index, *slot).unwrap()).collect();
+            assert_eq!(got, expected);
+        }
+        assert_eq!(disk.waits(), waits, "{slots} x {bytes}");
+    }
+}
+
+#[test]
+fn on_the_systems_disk_a_read_at_once_is_the_same_or_none_and_behind_the_end_empty() {
+    let temp = tempfile::tempdir().unwrap();
+    let disk = forebay_env::real::env().disk;
+    let file = disk.open(&temp.path().join("a"), OpenMode::CreateNew).unwrap();
+    let bytes: Vec<u8> = (0..100_000u32).map(|i| (i % 251) as u8).collect();
+    file.write_at(&[&bytes], 0).unwrap();
+    file.will_read(0, 1 << 40);
+    file.will_read(1 << 50, 10);
+    let mut buf = vec![0; 5_000];
+    file.read_exact_at(&mut buf, 77_000).unwrap();
+    // What was read a moment ago is in the page cache, unless the file system cannot tell.
+    for (position, len) in [(77_000, 5_000), (98_000, 2_000), (100_000, 0), (1 << 50, 0)] {
+        if let Some(read) = file.read_at_once(&mut buf, position).unwrap() {
+            assert!(read <= len, "{position}");
+            assert_eq!(buf[..read], bytes[position.min(100_000) as usize..][..read]);
+        }
+    }
+}
+
+#[test]
+fn what_was_expected_may_be_passed_over_or_be_gone() {
+    let disk = MemDisk::default();
+    let log = scattered(&disk, 20, 3, 6_000);
+    let reader = log.reader();
+    let mut slots = reader.slots();
+    let at = |index, slot| (LogIndex(index), SlotNumber(slot));
+    slots.expect(&[at(2, 1), at(5, 0), at(7, 9), at(9, 2), at(30, 0), at(12, 1)]);
+    for (index, slot) in [at(1, 0), at(5, 0), at(5, 2), at(9, 2), at(3, 1), at(12, 1)] {
+        assert_eq!(
+            slots.read(index, slot).unwrap(),
+            reader.read_slot(index, slot).unwrap(),
+            "{index} {slot}"
+        );
+    }
+    slots.expect(&[at(7, 9), at(30, 0)]);
+    assert!(matches!(slots.read(LogIndex(7), SlotNumber(9)), Err(ReadError::NoSlot(..))));
+    assert!(matches!(slots.read(LogIndex(30), SlotNumber(0)), Err(ReadError::NoEntry(_))));
+}
+
+#[test]
+fn an_expected_entry_that_was_replaced_is_not_taken_for_the_one_before() {
+    let disk = MemDisk::default();
+    let mut log = scattered(&disk, 5, 3, 6_000);
+    let reader = log.reader();
+    let mut slots = reader.slots();
+    slots.expect(&[(LogIndex(4), SlotNumber(1))]);
+    let mut body = forebay_commitlog::BodyBuilder::new(3, 0);
+    for len in [100, 17_000, 900] {
+        body.push_slot(forebay_commitlog::SlotKind(1), &[&vec![0xee; len]]).unwrap();
+    }
+    log.append(&[Entry { body: body.finish(), ..entry(2, 4, 0) }]).unwrap();
+    fill(&mut log, 2, 5..=5);
+    log.set_tail_bytes_max(0);
+    assert_eq!(slots.read(LogIndex(4), SlotNumber(1)).unwrap(), [0xee; 17_000][..]);
 }
 
 #[test]

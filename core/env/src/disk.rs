@@ -65,6 +65,12 @@ pub trait Lock: Send + Sync {}
 pub trait File: Send + Sync {
     /// Reads up to `buf.len()` bytes; fewer only at the end of the file.
     fn read_at(&self, buf: &mut [u8], position: u64) -> io::Result<usize>;
+    /// The same if it needs no wait for the medium; `None` when it would, or when nobody can tell.
+    fn read_at_once(&self, buf: &mut [u8], position: u64) -> io::Result<Option<usize>> {
+        self.read_at(buf, position).map(Some)
+    }
+    /// These bytes will be read soon: the medium may be asked for them already. A hint; it never fails and never waits.
+    fn will_read(&self, _position: u64, _len: u64) {}
     /// Writes all of `parts`, one behind the other. After an error any prefix may have been written.
     fn write_at(&self, parts: &[&[u8]], position: u64) -> io::Result<()>;
     /// Cuts or extends with zeroes. Durable after `sync_data`.

@@ -1,6 +1,7 @@
 //! Reading what is no longer in memory: sealed segments by their sidecars, payloads by their slots. All of it blocks, so
 //! all of it runs on I/O threads, on a consistent picture taken on the shard's thread.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -99,6 +100,10 @@ pub(crate) struct Walk<'a> {
 
 /// A compressed batch may inflate to this much when a timestamp is looked up in it.
 const INFLATED_BYTES_MAX: usize = 2 * forebay_model::limits::MESSAGE_BYTES_CEILING;
+/// Entries whose slots are asked for before they are read, where the medium has to be waited for.
+const AHEAD_ENTRIES: usize = 32;
+/// Larger ones are quick by themselves: the system reads ahead in them.
+const AHEAD_BYTES_MAX: u32 = 64 * 1024;
 /// Entries taken from a sidecar at once.
 const SIDECAR_ENTRIES: usize = 256;
 
@@ -159,8 +164,16 @@ impl Archive {
         let mut pieces = Pieces::new();
         let mut walk = Walk::new(self, plan, plan.offset);
         let mut slots = self.reader.slots();
+        let mut ahead = VecDeque::new();
         let limit = plan.bytes_max.min(bytes_max);
-        while let Some(entry) = walk.next()? {
+        loop {
+            let entry = match ahead.pop_front() {
+                Some(entry) => entry,
+                None => match walk.next()? {
+                    Some(entry) => entry,
+                    None => break,
+                },
+            };
             let fits = pieces.len() as u64 + u64::from(entry.bytes) <= limit;
             let first = pieces.is_empty() && first_always;
             if !fits && !first {
@@ -174,6 +187,9 @@ impl Archive {
                 .stamp_last(entry.bytes as usize, entry.first_offset, epoch)
                 .map_err(ArchiveError::Damaged)?;
             self.metrics.records_out.add(entry.count.into());
+            if slots.waited() && ahead.len() <= AHEAD_ENTRIES / 2 {
+                look_ahead(&mut walk, &mut slots, &mut ahead, limit.saturating_sub(pieces.len() as u64));
+            }
         }
         Ok(plan.records(pieces.finish()))
     }
@@ -232,6 +248,22 @@ impl Archive {
         });
         Ok(at)
     }
+}
+
+/// Takes the next entries of the walk, as many as fit into `bytes`, and has the medium asked for their slots: a partition that lies
+/// scattered among others is then read at the medium's rate and not one wait after the other.
+fn look_ahead(walk: &mut Walk<'_>, slots: &mut SlotReader<'_>, ahead: &mut VecDeque<IndexEntry>, bytes: u64) {
+    let known = ahead.len();
+    let mut expected: u64 = ahead.iter().map(|entry| u64::from(entry.bytes)).sum();
+    while ahead.len() < AHEAD_ENTRIES && expected < bytes {
+        // What cannot be read is met again when its turn comes.
+        let Ok(Some(entry)) = walk.next() else { break };
+        expected += u64::from(entry.bytes);
+        ahead.push_back(entry);
+    }
+    let small = ahead.range(known..).filter(|entry| entry.bytes <= AHEAD_BYTES_MAX);
+    let small: Vec<_> = small.map(|entry| (entry.log_index, entry.slot)).collect();
+    slots.expect(&small);
 }
 
 /// The payload of an entry, in pieces.

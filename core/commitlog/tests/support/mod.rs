@@ -1,7 +1,7 @@
 //! What the tests share: a disk in memory that loses and tears what was not flushed, and short ways to make entries.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -100,6 +100,27 @@ struct State {
     trace: Vec<String>,
     /// What happens just before the next read.
     before_read: Option<Box<dyn FnOnce() + Send>>,
+    /// Which pages are in memory, by inode, if not all of them are.
+    cached: Option<BTreeSet<(usize, u64)>>,
+    /// Reads that waited for the medium.
+    waits: usize,
+}
+
+/// Bytes that are in memory together.
+const PAGE: u64 = 4096;
+
+fn pages(position: u64, len: usize) -> std::ops::Range<u64> {
+    position / PAGE..(position + len as u64).div_ceil(PAGE)
+}
+
+impl State {
+    fn read(&self, inode: usize, buf: &mut [u8], position: u64) -> usize {
+        let bytes = &self.inodes[inode].now;
+        let from = (position as usize).min(bytes.len());
+        let n = buf.len().min(bytes.len() - from);
+        buf[..n].copy_from_slice(&bytes[from..from + n]);
+        n
+    }
 }
 
 /// A disk in memory. Cheap to clone; clones share it.
@@ -165,6 +186,17 @@ impl MemDisk {
     /// Lets `event` happen between a reader's lookup and its read.
     pub fn before_next_read(&self, event: impl FnOnce() + Send + 'static) {
         self.state().before_read = Some(Box::new(event));
+    }
+
+    /// Forgets what is in memory of all files: from here on a read waits for whatever was neither read nor announced.
+    pub fn cool_down(&self) {
+        let mut state = self.state();
+        (state.cached, state.waits) = (Some(BTreeSet::new()), 0);
+    }
+
+    /// Reads that waited for the medium since.
+    pub fn waits(&self) -> usize {
+        self.state().waits
     }
 
     pub fn heal(&self) {
@@ -409,12 +441,34 @@ impl File for MemFile {
         if let Some(event) = event {
             event();
         }
-        let state = self.disk.state();
-        let bytes = &state.inodes[self.inode].now;
-        let from = (position as usize).min(bytes.len());
-        let n = buf.len().min(bytes.len() - from);
-        buf[..n].copy_from_slice(&bytes[from..from + n]);
-        Ok(n)
+        let mut state = self.disk.state();
+        if let Some(cached) = &mut state.cached {
+            cached.extend(pages(position, buf.len()).map(|page| (self.inode, page)));
+            state.waits += 1;
+        }
+        Ok(state.read(self.inode, buf, position))
+    }
+
+    fn read_at_once(&self, buf: &mut [u8], position: u64) -> io::Result<Option<usize>> {
+        {
+            let state = self.disk.state();
+            if let Some(cached) = &state.cached {
+                let is_in_memory = |page| cached.contains(&(self.inode, page));
+                let in_memory =
+                    pages(position, buf.len()).take_while(|page| is_in_memory(*page)).count() as u64;
+                let known = ((position / PAGE + in_memory) * PAGE).saturating_sub(position);
+                let known = buf.len().min(known as usize);
+                // As the system does: a shorter read, or none.
+                return Ok((known > 0).then(|| state.read(self.inode, &mut buf[..known], position)));
+            }
+        }
+        self.read_at(buf, position).map(Some)
+    }
+
+    fn will_read(&self, position: u64, len: u64) {
+        if let Some(cached) = &mut self.disk.state().cached {
+            cached.extend(pages(position, len as usize).map(|page| (self.inode, page)));
+        }
     }
 
     fn write_at(&self, parts: &[&[u8]], position: u64) -> io::Result<()> {

@@ -2,9 +2,12 @@
 
 use std::fs;
 use std::io;
+use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
+
+use rustix::io::Errno;
 
 use crate::{DirEntry, Disk, DiskSpace, File, Lock, OpenMode};
 
@@ -94,6 +97,23 @@ impl File for SystemFile {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 other => return other,
             }
+        }
+    }
+
+    fn read_at_once(&self, buf: &mut [u8], position: u64) -> io::Result<Option<usize>> {
+        let slices = &mut [io::IoSliceMut::new(buf)];
+        match rustix::io::preadv2(&self.0, slices, position, rustix::io::ReadWriteFlags::NOWAIT) {
+            Ok(n) => Ok(Some(n)),
+            // Not in the page cache, or a file system that cannot tell.
+            Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INTR) => Ok(None),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    fn will_read(&self, position: u64, len: u64) {
+        if let Some(len) = NonZeroU64::new(len) {
+            // Advice only: where it is not taken, the read waits.
+            let _ = rustix::fs::fadvise(&self.0, position, Some(len), rustix::fs::Advice::WillNeed);
         }
     }
 
