@@ -23,6 +23,7 @@ const (
 	// A record that is not confirmed by then is an error.
 	kafkaDeliveryTimeout = 30 * time.Second
 	kafkaSetupTimeout    = 60 * time.Second
+	kafkaRetryPause      = 20 * time.Millisecond
 )
 
 var codecs = []string{"none", "gzip", "snappy", "lz4", "zstd"}
@@ -286,6 +287,11 @@ func (b *kafkaBroker) offsets(ctx context.Context, topic string, from start) (ma
 			list = admin.ListEndOffsets
 		}
 		listed, err := list(ctx, topic)
+		for ctx.Err() == nil && kerr.IsRetriable(err) {
+			// A broker that has just been started may not lead yet.
+			pause(ctx, kafkaRetryPause)
+			listed, err = list(ctx, topic)
+		}
 		if err != nil {
 			return err
 		}

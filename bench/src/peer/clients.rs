@@ -61,13 +61,11 @@ fn light(place: &Place, broker: &Broker, work: &Work) -> Option<Load> {
             command.args(work.words());
         }
         Work::Consume { groups, bytes, records } => {
-            // It reads what is there; a public client would have filled the topic itself.
-            let topic = format!("light-{bytes}-{records}");
+            // It reads what is there; a public client would have filled the topic itself. Whoever runs both names it.
             let mut fill = ask("produce");
-            fill.args(["--topic", &topic, "--bytes", &bytes.to_string(), "--records", &records.to_string()]);
+            fill.args(["--bytes", &bytes.to_string(), "--records", &records.to_string()]);
             before.push(fill);
-            command.args(["--topic", &topic, "--groups", &groups.to_string()]);
-            command.args(["--records", &records.to_string()]);
+            command.args(["--groups", &groups.to_string(), "--records", &records.to_string()]);
         }
         _ => return None,
     }
@@ -111,11 +109,11 @@ mod tests {
         let loads = for_kafka(&Place::at("/w"), &broker("kafka://127.0.0.1:9"), &work);
         assert_eq!(
             words(&loads[1].before[0]),
-            "bench produce --json --broker 127.0.0.1:9 --topic light-1024-500 --bytes 1024 --records 500"
+            "bench produce --json --broker 127.0.0.1:9 --bytes 1024 --records 500"
         );
         assert_eq!(
             words(&loads[1].command),
-            "bench consume --json --broker 127.0.0.1:9 --topic light-1024-500 --groups 10 --records 500"
+            "bench consume --json --broker 127.0.0.1:9 --groups 10 --records 500"
         );
     }
 
