@@ -75,3 +75,34 @@ fn a_shard_that_has_enough_before_the_others_are_asked_lets_nobody_wait() {
     }
     running.close();
 }
+
+#[test]
+fn nobody_waits_for_more_than_a_fetch_hands_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config(dir.path());
+    config.shards_sync = 2;
+    let (running, ()) = Running::open(&real::env(), &config, |_| {});
+    running.create("t", 8);
+    for _ in 0..10 {
+        running.publish("t", 3, 30_000).unwrap();
+    }
+    let item = |number| FetchItem {
+        partition: partition("t", number),
+        offset: Offset(0),
+        bytes_max: 50 << 20,
+        leader_epoch: None,
+    };
+    let fetch = Fetch {
+        items: (0..8).map(item).collect(),
+        bytes_min: 5 << 20,
+        bytes_max: 50 << 20,
+        wait_ms_max: 2 * u32::try_from(PATIENCE.as_millis()).unwrap(),
+        isolation: Isolation::Uncommitted,
+    };
+    let began = Instant::now();
+    let Reply::Fetch(fetched) = running.ask(Request::Fetch(fetch)) else { panic!() };
+    let bytes: usize = fetched.iter().map(|one| one.as_ref().unwrap().bytes()).sum();
+    assert!((3 << 20..=4 << 20).contains(&bytes), "{bytes}");
+    assert!(began.elapsed() < PATIENCE, "it waited for its deadline");
+    running.close();
+}

@@ -50,11 +50,15 @@ impl Inner {
         let numbered: Vec<u64> = groups.iter().map(|_| self.fetch_number()).collect();
         let open =
             groups.iter().zip(&numbered).map(|((shard, ..), number)| Some((shard.0 as usize, *number)));
+        // What is never handed out is not waited for.
+        let bytes_max = u64::from(fetch.bytes_max).min(FETCH_BYTES_MAX);
+        let bytes_min = u64::from(fetch.bytes_min).min(bytes_max);
         let gather = FetchGather {
             slots,
             parts: groups.iter().map(|(_, at, _)| at.clone()).collect(),
             open: open.collect(),
-            bytes_min: u64::from(fetch.bytes_min),
+            // A shard that has enough hands out whole batches: perhaps a little less.
+            bytes_min: bytes_min.min(bytes_max / 2),
             bytes: 0,
             enough: false,
         };
@@ -66,8 +70,8 @@ impl Inner {
                 ticket: Ticket { call: call.clone(), part },
                 number,
                 items,
-                bytes_min: u64::from(fetch.bytes_min),
-                bytes_max: u64::from(fetch.bytes_max).min(FETCH_BYTES_MAX),
+                bytes_min,
+                bytes_max,
                 deadline,
                 isolation: fetch.isolation,
             };

@@ -65,7 +65,7 @@ pub trait Lock: Send + Sync {}
 pub trait File: Send + Sync {
     /// Reads up to `buf.len()` bytes; fewer only at the end of the file.
     fn read_at(&self, buf: &mut [u8], position: u64) -> io::Result<usize>;
-    /// The same if it needs no wait for the medium; `None` when it would, or when nobody can tell.
+    /// The same if it needs no wait for the medium; `None` when it would. Where that cannot be told, it reads whatever it takes.
     fn read_at_once(&self, buf: &mut [u8], position: u64) -> io::Result<Option<usize>> {
         self.read_at(buf, position).map(Some)
     }

@@ -1,6 +1,8 @@
 //! Flushes and cold reads: begun here, run on other threads, at most one flush at a time. What is appended while one runs
 //! is covered by the next: that is the group commit.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use forebay_commitlog::{Durability, Entry, Fault, FlushDone, FlushJob, HardState, Occasion, ReadError};
 use forebay_env::IoClass;
 use forebay_env::fault::{self, planted};
@@ -110,10 +112,15 @@ impl Replica {
         if self.fence.is_some() {
             return None;
         }
+        if self.background.unflushed_bytes > FLUSH_HERE_BYTES_MAX {
+            // It would flush what was written since as well.
+            self.flush_elsewhere(Some(job), None);
+            return None;
+        }
         let began = self.env.clock.monotonic();
-        let flushed = job.run();
+        let flushed = catch_unwind(AssertUnwindSafe(|| job.run()));
         self.config.flush_took.record(self.env.clock.monotonic().since(began));
-        Some(Completion(Done::Flushed(flushed.map(Some))))
+        Some(Completion(flushed.map_or(Done::Lost, |flushed| Done::Flushed(flushed.map(Some)))))
     }
 
     /// Whether a flush of `bytes` is for the thread that drives this replica: two wake-ups less, which cost as much as the flush of
@@ -125,6 +132,8 @@ impl Replica {
             && bytes <= FLUSH_HERE_BYTES_MAX
             && log.is_one_file()
             && self.background.flush_took < self.config.flush_here_max
+            // It flushes, too: the system may make this flush wait for its own.
+            && !self.checkpoints.is_running()
             && self.node.raft.prs().is_singleton()
     }
 
@@ -142,10 +151,10 @@ impl Replica {
             self.persist.count_early();
             self.release_persisted();
         }
-        let (clock, took) = (self.env.clock.clone(), self.config.flush_took.clone());
         match (&self.config.journal, log, hard) {
             // The journal has no hard states: an election is rare.
             (Some(journal), Some(log), None) => {
+                let (clock, took) = (self.env.clock.clone(), self.config.flush_took.clone());
                 let (answer, began) = (job::Answer::to(&self.post), clock.monotonic());
                 let ended = move |flushed: Result<FlushDone, Fault>| {
                     took.record(clock.monotonic().since(began));
@@ -154,23 +163,26 @@ impl Replica {
                 journal.flush(log, Box::new(ended));
             }
             (None, Some(log), None) if self.is_for_here(&log, bytes) => self.here.job = Some(log),
-            (_, log, hard) => {
-                let hard_file = self.hard_file.clone();
-                job::spawn(&self.env, &self.post, IoClass::Flush, move || {
-                    let flush = || {
-                        let done = log.map(|job| job.run()).transpose()?;
-                        if let Some(hard) = hard {
-                            hard_file.save(&hard, Durability::Flushed)?;
-                        }
-                        Ok(done)
-                    };
-                    let began = clock.monotonic();
-                    let flushed = flush();
-                    took.record(clock.monotonic().since(began));
-                    Done::Flushed(flushed)
-                });
-            }
+            (_, log, hard) => self.flush_elsewhere(log, hard),
         }
+    }
+
+    fn flush_elsewhere(&self, log: Option<FlushJob>, hard: Option<HardState>) {
+        let (clock, took) = (self.env.clock.clone(), self.config.flush_took.clone());
+        let hard_file = self.hard_file.clone();
+        job::spawn(&self.env, &self.post, IoClass::Flush, move || {
+            let flush = || {
+                let done = log.map(|job| job.run()).transpose()?;
+                if let Some(hard) = hard {
+                    hard_file.save(&hard, Durability::Flushed)?;
+                }
+                Ok(done)
+            };
+            let began = clock.monotonic();
+            let flushed = flush();
+            took.record(clock.monotonic().since(began));
+            Done::Flushed(flushed)
+        });
     }
 
     /// Whether a planted bug speaks of entries before their flush has ended.

@@ -94,6 +94,8 @@ struct State<W, R, C> {
     looked_at: Monotonic,
     /// Payloads wake nobody before there are so many.
     gathers: Option<usize>,
+    /// Payloads wake nobody at all.
+    holds: bool,
     /// Queued items of [`Lane::Free`].
     free: usize,
     /// Work came that woke nobody.
@@ -165,6 +167,7 @@ impl<W, R, C> Mailbox<W, R, C> {
             expiry: None,
             looked_at: Monotonic(0),
             gathers: None,
+            holds: false,
             free: 0,
             gathered: false,
             small_went_alone: false,
@@ -181,7 +184,8 @@ impl<W, R, C> Mailbox<W, R, C> {
                 return Err(parcel.work);
             }
             state.count(&parcel);
-            let wakes = state.gathers.is_none_or(|items| !state.may_gather(items));
+            let wakes =
+                state.free > 0 || !state.holds && state.gathers.is_none_or(|items| !state.may_gather(items));
             let State { queues, spare, .. } = &mut *state;
             let queue = queues.entry(source).or_insert_with(|| spare.pop().unwrap_or_default());
             queue.push_back(parcel);
@@ -199,14 +203,20 @@ impl<W, R, C> Mailbox<W, R, C> {
     /// will wake the thread. Says whether there are as many already.
     pub fn gather(&self, items: usize) -> bool {
         let mut state = self.lock();
-        state.gathers = Some(items);
+        (state.gathers, state.holds) = (Some(items), false);
         state.items > 0 && !state.may_gather(items)
+    }
+
+    /// Lets payloads gather whatever their number and size: a completion will wake the thread.
+    pub fn hold_payloads(&self) {
+        let mut state = self.lock();
+        (state.gathers, state.holds) = (Some(usize::MAX), true);
     }
 
     /// Wakes for all that comes, from here on; says whether something gathered since the last turn was taken.
     pub fn listen(&self) -> bool {
         let mut state = self.lock();
-        state.gathers = None;
+        (state.gathers, state.holds) = (None, false);
         std::mem::take(&mut state.gathered)
     }
 
@@ -241,11 +251,9 @@ impl<W, R, C> Mailbox<W, R, C> {
         self.take_with(room, |_| true)
     }
 
-    /// Takes completions and reads, and leaves all work for a turn that something else will wake.
-    pub fn take_no_work(&self) -> Taken<W, R, C> {
-        let mut taken = self.take_with(Room { bytes: 0, paced_bytes: 0 }, |_| false);
-        taken.left = Left::Nothing;
-        taken
+    /// Takes the completions alone.
+    pub fn take_completions(&self) -> Vec<C> {
+        std::mem::take(&mut self.lock().completions)
     }
 
     /// The same, but leaves payloads that were gathering when they are fewer than `items`.
@@ -372,16 +380,18 @@ impl<W, R, C> State<W, R, C> {
                 more => bytes += more,
             }
         }
-        let any_large =
-            taken.paced_bytes < room.paced_bytes && large.iter().any(|source| self.is_large(source));
+        // Whoever takes everything refuses it, and tells nothing apart.
+        let small =
+            taken.paced_bytes > 0 && taken.paced_bytes < room.paced_bytes && room.paced_bytes < usize::MAX;
+        let leaves_large = small && large.iter().any(|source| self.is_large(source));
         large.into_iter().rev().for_each(|source| self.ring.push_front(source));
-        if bytes > 0 && any_large && !self.small_went_alone {
+        if leaves_large && !self.small_went_alone {
             // Nor do they wait for it in the same write and flush, every other turn.
             self.small_went_alone = true;
             taken.left = Left::Large;
             return;
         }
-        self.small_went_alone = false;
+        self.small_went_alone &= room.paced_bytes == 0;
         let mut passed_over = 0;
         while bytes < room.bytes && passed_over < self.ring.len() {
             let Some(source) = self.ring.pop_front() else { break };

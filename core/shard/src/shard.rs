@@ -320,16 +320,22 @@ impl<T: Clone + Send + 'static> Shard<T> {
     /// Does what is to be done now.
     pub fn turn(&mut self) -> NextTurn {
         let now = self.env.clock.monotonic();
+        // First of all: whether a flush has ended decides what is taken.
         if let Some(flushed) = self.flushed.take() {
             self.replica.complete(now, flushed);
         }
+        for done in self.mailbox.take_completions() {
+            self.complete(now, done);
+        }
         self.replica.allow_flush_here(self.nobody_reads(now));
         let guard = self.guard.state();
-        let room = self.room(now, guard);
+        let mut room = self.room(now, guard);
+        let holds = self.expects_small(now) && self.waits_for_own_flush();
+        if holds {
+            room.paced_bytes = 0;
+        }
         let in_no_hurry = self.leads() && self.stalled.is_none() && !self.crowd.is_over(now);
-        let taken = if self.holds_large_back(now) {
-            self.mailbox.take_no_work()
-        } else if in_no_hurry {
+        let taken = if in_no_hurry && !holds {
             self.mailbox.take_gathered(room, self.crowd.wanted())
         } else {
             self.mailbox.take(room)
@@ -377,20 +383,25 @@ impl<T: Clone + Send + 'static> Shard<T> {
             self.refuse_the_rest();
         }
         self.deliver();
-        let has_gathered = self.lets_work_gather(now, gathering);
+        let has_gathered = self.lets_work_gather(now, gathering, holds);
         self.flushed = self.replica.flush_here();
         if (has_gathered || self.flushed.is_some()) && !self.closed {
             return NextTurn::Now;
         }
-        self.next_turn(now, taken.left)
+        // What is held is looked for when the flush has ended.
+        let left = if holds && taken.left == Left::Paced { Left::Nothing } else { taken.left };
+        self.next_turn(now, left)
     }
 
-    /// Whether everything waits for the end of the flush under way: where small payloads come beside large ones, a large one that is
-    /// written meanwhile would make that flush longer, and hold up this thread when it has ended.
-    fn holds_large_back(&self, now: Monotonic) -> bool {
+    /// Whether payloads are held while a flush is under way: where small ones come beside large ones, a large one that is written
+    /// meanwhile would make that flush longer, and hold up this thread when it has ended.
+    fn expects_small(&self, now: Monotonic) -> bool {
         self.small_beside_large_at.is_some_and(|at| now.since(at) < SMALL_EXPECTED)
-            && self.leads()
-            && self.replica.confirms_wait_for_own_flush()
+    }
+
+    /// Whether whatever is written now is confirmed by nothing but the flush behind the one under way.
+    fn waits_for_own_flush(&self) -> bool {
+        self.leads() && self.stalled.is_none() && self.replica.confirms_wait_for_own_flush()
     }
 
     /// Whether no reader that catches up would wait behind a flush on this thread. One that waits for new records waits for
@@ -402,17 +413,24 @@ impl<T: Clone + Send + 'static> Shard<T> {
     /// What comes now would only wait for the flush under way and then for its own: it can as well wait in the mailbox and share
     /// one entry and one write. The same goes for a while after that flush, where others are expected. A leader with
     /// followers sends to them meanwhile instead. Answers whether there is something to take already.
-    fn lets_work_gather(&mut self, now: Monotonic, gathering: bool) -> bool {
-        let flushing = self.leads() && self.stalled.is_none() && self.replica.confirms_wait_for_own_flush();
+    fn lets_work_gather(&mut self, now: Monotonic, gathering: bool, held: bool) -> bool {
         let waits = gathering && self.leads();
         if waits {
             // Also behind a flush that began before they could: that of a part of a big payload.
             self.crowd.wait(now, self.replica.flush_took());
         }
-        if flushing {
+        if self.waits_for_own_flush() {
             // Its end wakes, not their number.
-            self.mailbox.gather(usize::MAX);
+            if self.expects_small(now) {
+                self.mailbox.hold_payloads();
+            } else {
+                self.mailbox.gather(usize::MAX);
+            }
             false
+        } else if held {
+            // It ended meanwhile, and woke nobody for what is held.
+            self.mailbox.listen();
+            true
         } else if waits {
             self.mailbox.gather(self.crowd.wanted())
         } else {

@@ -34,6 +34,11 @@ impl Cursors {
         self.known.entry((group.to_owned(), place)).or_default().given_up.insert(offset);
     }
 
+    /// A member is in a new generation: no commit of an earlier one is taken any more.
+    pub fn joined(&mut self, group: &str, place: Place) {
+        self.known.entry((group.to_owned(), place)).or_default().given_up.clear();
+    }
+
     /// A commit was confirmed.
     pub fn confirmed(&mut self, group: &str, place: Place, offset: u64) {
         let cursor = self.known.entry((group.to_owned(), place)).or_default();
@@ -46,10 +51,15 @@ impl Cursors {
     }
 
     /// A cursor was read; `floor` was confirmed before the question was sent.
-    pub fn read(&self, group: &str, place: Place, floor: u64, offset: Option<u64>) -> Check {
-        let cursor = self.known.get(&(group.to_owned(), place)).cloned().unwrap_or_default();
+    pub fn read(&mut self, group: &str, place: Place, floor: u64, offset: Option<u64>) -> Check {
+        let cursor = self.known.entry((group.to_owned(), place)).or_default();
         let found = offset.unwrap_or(0);
-        if found < floor && !cursor.given_up.contains(&found) {
+        if found < floor && cursor.given_up.remove(&found) {
+            // It has taken effect, late, and stands until the next one.
+            cursor.confirmed = found;
+            return Ok(());
+        }
+        if found < floor {
             let what = format!("{group} in {place:?}: {floor} was committed, now it is {offset:?}");
             return broken("committed offsets never go back", what);
         }
@@ -75,9 +85,14 @@ mod tests {
         }
         cursors.gave_up("outside", place, 73);
         cursors.confirmed("outside", place, 84);
+        let mut read = |offset| {
+            let floor = cursors.floor("outside", place);
+            cursors.read("outside", place, floor, offset).is_ok()
+        };
+        assert!(read(Some(84)) && !read(Some(70)) && !read(None) && !read(Some(85)));
+        assert!(read(Some(73)) && read(Some(73)) && !read(Some(70)));
+        cursors.confirmed("outside", place, 84);
         let floor = cursors.floor("outside", place);
-        let read = |offset| cursors.read("outside", place, floor, offset);
-        assert!(read(Some(84)).is_ok() && read(Some(73)).is_ok());
-        assert!(read(Some(70)).is_err() && read(None).is_err() && read(Some(85)).is_err());
+        assert!(cursors.read("outside", place, floor, Some(73)).is_err(), "it took effect once");
     }
 }

@@ -151,6 +151,7 @@ impl Committer {
             (Asked::Join, GroupReply::Join(joined)) => {
                 let joined = joined?;
                 (self.generation, self.member, self.synced) = (joined.generation, joined.member, false);
+                desk.cluster.cursors.joined(&self.group.0, self.place);
                 desk.cluster.counters.hit("groups joined");
             }
             (Asked::Sync, GroupReply::Sync(synced)) => {

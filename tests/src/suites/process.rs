@@ -169,8 +169,8 @@ fn interrupted(context: &mut Context) -> Outcome {
 /// A client that asked for much and does not read it keeps the drain from its end; a second SIGINT does not wait for it.
 fn interrupted_twice(context: &mut Context) -> Outcome {
     /// An answer that has as much, and there are several, does not fit between two sockets that nobody reads from.
-    const ASKED_BYTES: i32 = 12 << 20;
-    const FETCHES: usize = 5;
+    const ASKED_BYTES: i32 = 4 << 20;
+    const FETCHES: usize = 15;
     const RECORD_BYTES: usize = 900_000;
     /// Far below what an open drain takes, and far above what ending a process takes.
     const AT_ONCE: Duration = Duration::from_secs(5);

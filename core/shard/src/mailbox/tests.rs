@@ -44,7 +44,7 @@ fn a_flood_from_one_source_does_not_keep_others_waiting() {
 #[test]
 fn what_is_large_comes_in_the_turn_after_what_others_have_and_before_they_have_it_all() {
     let (_, mailbox) = mailbox();
-    let room = Room { bytes: 16 * QUANTUM_BYTES, ..EVERYTHING };
+    let room = Room { bytes: 16 * QUANTUM_BYTES, paced_bytes: 1 << 30 };
     for i in 0..2 {
         mailbox.post_work(Source(1), paced(16 * QUANTUM_BYTES, i)).expect("there is room");
     }
@@ -72,19 +72,41 @@ fn what_is_large_comes_in_the_turn_after_what_others_have_and_before_they_have_i
 }
 
 #[test]
-fn a_turn_may_leave_all_work_where_it_is() {
-    let (wakes, mailbox) = mailbox();
-    mailbox.post_work(Source(1), paced(10, 1)).expect("there is room");
-    mailbox.post_read(2).expect("there is room");
-    mailbox.post_completion(3);
-    let taken = mailbox.take_no_work();
-    assert_eq!((items(&taken), taken.reads, taken.completions), (vec![], vec![2], vec![3]));
-    assert_eq!(taken.left, Left::Nothing);
-    assert!(mailbox.listen(), "it is still looked for");
-    let woken = wakes.load(Ordering::Relaxed);
+fn only_small_payloads_have_a_turn_before_what_is_large() {
+    let (_, mailbox) = mailbox();
+    let room = Room { bytes: 16 * QUANTUM_BYTES, paced_bytes: 1 << 30 };
+    let large = 16 * QUANTUM_BYTES;
+    mailbox.post_work(Source(1), paced(large, 1)).expect("there is room");
+    mailbox.post_work(Source(2), free(10, 2)).expect("there is room");
+    assert_eq!(items(&mailbox.take(room)), [2, 1], "a heartbeat is no payload");
+    mailbox.post_work(Source(1), paced(large, 3)).expect("there is room");
     mailbox.post_work(Source(2), paced(10, 4)).expect("there is room");
-    assert_eq!(wakes.load(Ordering::Relaxed), woken + 1);
-    assert_eq!(items(&mailbox.take(EVERYTHING)), [1, 4]);
+    assert_eq!(items(&mailbox.take(EVERYTHING)), [4, 3], "whoever refuses all takes all");
+    mailbox.post_work(Source(1), paced(large, 5)).expect("there is room");
+    mailbox.post_work(Source(2), paced(10, 6)).expect("there is room");
+    assert_eq!(items(&mailbox.take(room)), [6]);
+    let none = Room { paced_bytes: 0, ..room };
+    mailbox.post_work(Source(2), free(10, 7)).expect("there is room");
+    assert_eq!(items(&mailbox.take(none)), [7]);
+    mailbox.post_work(Source(2), paced(10, 8)).expect("there is room");
+    assert_eq!(items(&mailbox.take(room)), [8, 5], "a turn without payloads is none of either kind");
+}
+
+#[test]
+fn held_payloads_wake_nobody_and_what_is_none_does() {
+    let (wakes, mailbox) = mailbox();
+    mailbox.hold_payloads();
+    for source in 0..10 {
+        mailbox.post_work(Source(source), paced(GATHER_BYTES_MAX, 1)).expect("there is room");
+    }
+    assert_eq!(wakes.load(Ordering::Relaxed), 0);
+    mailbox.post_work(Source(10), free(1, 2)).expect("there is room");
+    assert_eq!(wakes.load(Ordering::Relaxed), 1);
+    assert_eq!(items(&mailbox.take(Room { bytes: 1 << 20, paced_bytes: 0 })), [2]);
+    mailbox.post_completion(3);
+    assert_eq!((wakes.load(Ordering::Relaxed), mailbox.take_completions()), (2, vec![3]));
+    assert!(mailbox.gather(1), "they are looked for again");
+    assert_eq!(mailbox.take(EVERYTHING).work.len(), 10);
 }
 
 #[test]

@@ -133,9 +133,8 @@ fn small_payloads_beside_large_ones_have_a_write_and_a_flush_of_their_own() {
     let late = world.publish(3, 1, batch(b"late"));
     world.turn();
     assert_eq!(world.mailbox.items(), 2, "nothing is written behind the back of its flush");
-    assert_eq!(end_flush(&mut world), NextTurn::Now);
+    end_flush(&mut world);
     assert!(world.published(small).is_some() && world.published(first).is_none());
-    world.turn();
     assert_eq!(world.mailbox.items(), 0, "then both go");
     let second = large(&mut world);
     world.turn();
@@ -152,5 +151,42 @@ fn small_payloads_beside_large_ones_have_a_write_and_a_flush_of_their_own() {
     world.turn();
     assert!(is_flushing(&world));
     assert_eq!(world.mailbox.items(), 0);
+    world.settle();
+}
+
+#[test]
+fn a_small_payload_beside_one_in_parts_waits_for_few_of_their_flushes() {
+    let mut world = crowd(CLIENTS);
+    let big = world.publish(9, 1, batch(&[7; 20 << 20]));
+    // Small ones beside a large one, so that payloads are held during flushes.
+    world.publish(8, 1, batch(&[7; 200 << 10]));
+    world.publish(2, 1, batch(b"first"));
+    end_flush(&mut world);
+    for _ in 0..3 {
+        let small = world.publish(3, 1, batch(b"small"));
+        world.turn();
+        let mut flushes = 0;
+        while world.published(small).is_none() {
+            world.run_jobs_of(|class| class == IoClass::Background);
+            end_flush(&mut world);
+            flushes += 1;
+            assert!(flushes <= 4, "it waits behind every part");
+        }
+    }
+    world.settle();
+    assert!(world.published(big).is_some());
+}
+
+#[test]
+fn what_is_no_payload_waits_for_no_flush_where_payloads_are_held() {
+    let mut world = crowd(CLIENTS);
+    world.publish(9, 1, batch(&[7; 200 << 10]));
+    world.publish(2, 1, batch(b"small"));
+    end_flush(&mut world);
+    assert!(is_flushing(&world));
+    world.publish(3, 1, batch(b"held"));
+    world.propose(vec![]);
+    world.turn();
+    assert_eq!(world.mailbox.items(), 2, "the payloads");
     world.settle();
 }
