@@ -58,7 +58,7 @@ impl Inner {
             parts: groups.iter().map(|(_, at, _)| at.clone()).collect(),
             open: open.collect(),
             // A shard that has enough hands out whole batches: perhaps a little less.
-            bytes_min: bytes_min.min(bytes_max / 2),
+            bytes_min: bytes_min.min((bytes_max / 2).max(1)),
             bytes: 0,
             enough: false,
         };
