@@ -347,13 +347,17 @@ public final class Stories {
 
     @SafeVarargs
     private static void waitUntilAllAreSeen(Set<String> sent, Set<String>... seen) throws Exception {
-        Harness.waitUntil("all records are read", () -> {
-            Set<String> missing = new HashSet<>(sent);
-            for (Set<String> some : seen) {
-                missing.removeAll(some);
-            }
-            return missing.isEmpty();
-        });
+        Set<String> missing = new HashSet<>(sent);
+        try {
+            Harness.waitUntil("all records are read", () -> {
+                for (Set<String> some : seen) {
+                    missing.removeAll(some);
+                }
+                return missing.isEmpty();
+            });
+        } catch (AssertionError e) {
+            throw new AssertionError(e.getMessage() + "; missing: " + missing);
+        }
     }
 
     private static void memberDies() throws Exception {
@@ -371,7 +375,9 @@ public final class Stories {
         Thread reader = new Thread(() -> readFrom(second, elsewhere));
         reader.start();
         Harness.waitUntil("the second member reads", () -> !elsewhere.isEmpty());
-        second.destroyForcibly().waitFor();
+        // Through its handle: the process's own method closes its output, and what it said last would be lost.
+        second.toHandle().destroyForcibly();
+        second.waitFor();
         reader.join();
         Harness.waitUntil("the first member took over", () -> first.assigned.size() == 4);
         waitUntilAllAreSeen(stream.stop(), first.seen, elsewhere);
