@@ -17,8 +17,8 @@ const FILE_BYTES_MAX: u64 = 4096;
 const SHARDS_MAX: u32 = 256;
 /// What the first line says before the format's version. That rises with the version of any file beside it.
 const NAME: &str = "forebay-node ";
-/// The version that is written: with it came the journal.
-const VERSION: u32 = 3;
+/// The version that is written: with 3 came the journal, with 4 sidecars that say where slots stand.
+const VERSION: u32 = 4;
 /// The oldest version that is read: a start brings it to the present one. Of version 1, which had neither a checksum nor the line
 /// `founded`, nothing was ever released.
 const VERSION_OLDEST: u32 = 2;
@@ -259,8 +259,8 @@ mod tests {
             let why = Identity::decode(text.as_bytes()).unwrap_err();
             assert!(why.contains(&format!("has format version {version},")), "{why}");
         }
-        for head in ["another 3", "forebay-node 03", "forebay-node +3"] {
-            let text = identity().encode().replace("forebay-node 3", head);
+        for head in ["another 4", "forebay-node 04", "forebay-node +4"] {
+            let text = identity().encode().replace("forebay-node 4", head);
             let why = Identity::decode(text.as_bytes()).unwrap_err();
             assert!(why.contains("not ours"), "{why}");
         }
@@ -270,8 +270,10 @@ mod tests {
     fn a_node_file_of_an_older_version_is_read_and_known_as_such() {
         let dir = tempfile::tempdir().unwrap();
         let disk = forebay_env::real::env().disk;
-        std::fs::write(dir.path().join(NODE_NAME), identity().encode_as(VERSION_OLDEST)).unwrap();
-        assert_eq!(read_versioned(&*disk, dir.path()).unwrap(), Some((identity(), Age::Older)));
+        for older in VERSION_OLDEST..VERSION {
+            std::fs::write(dir.path().join(NODE_NAME), identity().encode_as(older)).unwrap();
+            assert_eq!(read_versioned(&*disk, dir.path()).unwrap(), Some((identity(), Age::Older)));
+        }
         write(&*disk, dir.path(), &identity()).unwrap();
         assert_eq!(read_versioned(&*disk, dir.path()).unwrap(), Some((identity(), Age::Present)));
     }

@@ -15,6 +15,7 @@ use crate::durable::{self, DURABLE_MAGIC, DURABLE_NAME};
 use crate::entry::EntryKind;
 use crate::fault::{Action, Fault};
 use crate::hard_state::{self, HARD_STATE_MAGIC, HARD_STATE_NAME};
+use crate::index_entry::PlacedEntry;
 use crate::journal::Record;
 use crate::journal::batch::{BatchReader, JournalId};
 use crate::limits::{BLOCK_CACHE_BYTES_DEFAULT, MANIFEST_BYTES_MAX};
@@ -186,15 +187,16 @@ fn dump_sidecar(disk: &dyn Disk, path: &Path, out: &mut dyn Write) -> Result<(),
         )?;
         Ok(())
     })?;
-    sidecar.for_each_entry::<DumpError>(|entry| {
+    sidecar.for_each_placed::<DumpError>(|PlacedEntry { entry, place }| {
         writeln!(
             out,
-            "partition {} offsets {}..{}: entry {} slot {} from record {}, {} bytes, timestamps to {}, expires {}",
+            "partition {} offsets {}..{}: entry {} slot {}{} from record {}, {} bytes, timestamps to {}, expires {}",
             entry.partition,
             entry.first_offset,
             entry.end_offset(),
             entry.log_index,
             entry.slot,
+            place.map_or_else(String::new, |at| format!(" ({}..{})", at.position, at.end())),
             entry.first_position,
             entry.bytes,
             entry.max_timestamp,

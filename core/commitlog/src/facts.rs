@@ -1,4 +1,4 @@
-//! What can be said of a sealed segment from its headers alone: positions, terms, content digest.
+//! What can be said of a sealed segment from its headers and directories alone: positions, terms, places of slots, content digest.
 
 use forebay_model::LogIndex;
 
@@ -6,6 +6,7 @@ use crate::crc::Crc64;
 use crate::entry::{EntryHeader, EntryKind};
 use crate::fault::{Action, Fault};
 use crate::files::Segment;
+use crate::places::PlaceTable;
 use crate::scan::{Depth, LocalCheck, Scanner, Step};
 use crate::segment::{SEGMENT_HEADER_BYTES, SegmentId, check_header, encode_header};
 use crate::sidecar_write::SegmentFacts;
@@ -40,19 +41,22 @@ pub(crate) struct FactsBuilder {
     last: Point,
     positions: Vec<(LogIndex, u64)>,
     terms: Vec<Point>,
+    places: PlaceTable,
 }
 
 impl FactsBuilder {
     pub(crate) fn new(id: SegmentId) -> FactsBuilder {
         let digest = ContentDigest::new(id);
         let last = Point { index: id.first.previous(), ..Point::default() };
-        FactsBuilder { id, digest, end: SEGMENT_HEADER_BYTES, last, positions: Vec::new(), terms: Vec::new() }
+        let (positions, terms, places) = (Vec::new(), Vec::new(), PlaceTable::new(id));
+        FactsBuilder { id, digest, end: SEGMENT_HEADER_BYTES, last, positions, terms, places }
     }
 
     /// Takes in the next entry, whose body begins with `prefix`.
     pub(crate) fn add(&mut self, header: &EntryHeader, prefix: &[u8]) {
         self.digest.add(header, prefix);
         self.positions.push((header.index, self.end));
+        self.places.add(header, prefix, self.end);
         if self.terms.last().is_none_or(|run| run.term != header.term) {
             self.terms.push(Point { index: header.index, term: header.term });
         }
@@ -68,6 +72,7 @@ impl FactsBuilder {
             content_digest: self.digest.value(),
             positions: self.positions,
             terms: self.terms,
+            places: self.places,
         }
     }
 }

@@ -3,9 +3,15 @@
 use forebay_model::{LogIndex, Offset, PartitionId, SlotNumber, Timestamp};
 
 use crate::cursor::Cursor;
+use crate::places::SlotPlace;
 use crate::run::{Kind, Unsorted};
+use crate::segment::SegmentId;
 
-pub(crate) const ENTRIES: Kind = Kind { record: 56, key: 16 };
+pub(crate) const ENTRIES: Kind = Kind { record: 72, key: 16 };
+/// Of sidecars of version 2: the same without places.
+pub(crate) const ENTRIES_2: Kind = Kind { record: 56, key: 16 };
+/// Instead of a position: the segment has no such slot.
+const NOWHERE: u64 = u64::MAX;
 pub(crate) const PARTITIONS: Kind = Kind { record: 64, key: 8 };
 
 /// One line of a partition's index: a run of records with consecutive offsets in one slot.
@@ -38,7 +44,8 @@ impl IndexEntry {
         Offset(self.first_offset.0.saturating_add(u64::from(self.count)))
     }
 
-    pub(crate) fn encode(&self) -> [u8; ENTRIES.record] {
+    /// The record of an entry whose slot stands at `place`.
+    pub(crate) fn encode(&self, place: Option<SlotPlace>) -> [u8; ENTRIES.record] {
         let mut out = [0; ENTRIES.record];
         out[0..16].copy_from_slice(&entry_key(self.partition, self.first_offset));
         out[16..20].copy_from_slice(&self.count.to_le_bytes());
@@ -48,6 +55,10 @@ impl IndexEntry {
         out[36..40].copy_from_slice(&self.bytes.to_le_bytes());
         out[40..48].copy_from_slice(&self.max_timestamp.0.to_le_bytes());
         out[48..56].copy_from_slice(&self.earliest_expiry.to_le_bytes());
+        let (position, bytes, crc) = place.map_or((NOWHERE, 0, 0), |at| (at.position, at.bytes, at.crc));
+        out[56..64].copy_from_slice(&position.to_le_bytes());
+        out[64..68].copy_from_slice(&bytes.to_le_bytes());
+        out[68..72].copy_from_slice(&crc.to_le_bytes());
         out
     }
 
@@ -75,6 +86,29 @@ pub(crate) fn entry_key(partition: PartitionId, offset: Offset) -> [u8; ENTRIES.
     key[..8].copy_from_slice(&partition.0.to_be_bytes());
     key[8..].copy_from_slice(&offset.0.to_be_bytes());
     key
+}
+
+/// An index entry, and where the bytes of its slot stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlacedEntry {
+    /// The entry.
+    pub entry: IndexEntry,
+    /// Not known to sidecars of version 2, and of a slot that is not there.
+    pub place: Option<SlotPlace>,
+}
+
+impl PlacedEntry {
+    /// Reads the record of an entry of `segment`, of either version.
+    pub(crate) fn decode(record: &[u8], segment: SegmentId) -> PlacedEntry {
+        let (entry, place) = record.split_at(ENTRIES_2.record);
+        let mut cursor = Cursor::new(place);
+        let mut fields = || {
+            let (position, bytes, crc) = (cursor.u64()?, cursor.u32()?, cursor.u32()?);
+            Some(SlotPlace { segment, position, bytes, crc })
+        };
+        let place = fields().filter(|place| place.position != NOWHERE);
+        PlacedEntry { entry: IndexEntry::decode(entry), place }
+    }
 }
 
 /// What one segment holds of one partition.

@@ -32,7 +32,7 @@
 //!
 //! When a segment is sealed, flushed and applied: [`Keeper::write_sidecar`] with its index entries, then
 //! [`Keeper::merge_directory`] until it answers false. A consumer finds its segment with [`Reader::locate`], its slots with
-//! [`Sidecar::scan`], and their bytes with [`Reader::slots`].
+//! [`Sidecar::scan_placed`], and their bytes with [`Reader::slots`].
 //!
 //! Space comes back with [`Keeper::unlink`], or with [`Keeper::rewrite`] (a [`Judge`] says what lives) and
 //! [`Keeper::replace`], below the floor and the current checkpoint only. [`Reader::scrub`] checks sealed segments in steps.
@@ -82,6 +82,7 @@ pub mod limits;
 mod lock;
 mod log;
 mod manifest;
+mod places;
 mod point_read;
 mod positions;
 mod read_buffers;
@@ -115,12 +116,13 @@ pub use entry::{Entry, EntryKind};
 pub use fault::{Action, Corruption, Fault, IoFailure};
 pub use flush::{FlushDone, FlushJob};
 pub use hard_state::{CONF_BYTES_MAX, HardState, HardStateFile};
-pub use index_entry::{IndexEntry, PartitionRun};
+pub use index_entry::{IndexEntry, PartitionRun, PlacedEntry};
 pub use install::InstallError;
 pub use journal::{FlushEnded, Journal, Replayed, ShardDir, unreplayed};
 pub use keeper::{AdoptError, Keeper, SidecarError, load_latest};
 pub use log::{Log, Unavailable};
 pub use manifest::Manifest;
+pub use places::SlotPlace;
 pub use read_buffers::ReadBuffers;
 pub use reader::{Located, ReadError, Reader, SegmentInfo};
 pub use reclaim::{CountedOn, Held, ReclaimError, Replaced};
@@ -129,7 +131,7 @@ pub use rewrite::{Judge, Liveness};
 pub use scrub::{Scrub, ScrubProgress};
 pub use segment::{Generation, SegmentId};
 pub use sidecar::{SegmentSummary, Sidecar};
-pub use slot_reader::SlotReader;
+pub use slot_reader::{Reach, SlotReader};
 pub use slots::Durability;
 pub use terms::Point;
 pub use transfer::{FileName, Outgoing, RECEIVE_BYTES_MAX};

@@ -131,12 +131,21 @@ fn fill(
     bytes: &mut [u8],
     waits: &mut bool,
 ) -> Result<(), Fault> {
-    let from = position + (HEADER_BYTES + at) as u64;
+    fill_from(segment, position + (HEADER_BYTES + at) as u64, bytes, waits)
+}
+
+/// Fills `bytes` from `from` on.
+pub(crate) fn fill_from(
+    segment: &Segment,
+    from: u64,
+    bytes: &mut [u8],
+    waits: &mut bool,
+) -> Result<(), Fault> {
     let mut filled = 0;
     while filled < bytes.len() {
         let read = read_some(segment, &mut bytes[filled..], from + filled as u64, waits);
         match read.map_err(Fault::io(Action::Read, &segment.path))? {
-            0 => return Err(Fault::corrupt(&segment.path, position, "the entry is cut short")),
+            0 => return Err(Fault::corrupt(&segment.path, from, "the entry is cut short")),
             n => filled += n,
         }
     }

@@ -11,14 +11,16 @@ use crate::block_cache::{BlockCache, CachedFile};
 use crate::crc::crc32c;
 use crate::cursor::Cursor;
 use crate::fault::{Action, Fault};
-use crate::index_entry::{ENTRIES, IndexEntry, PARTITIONS, PartitionRun, entry_key};
+use crate::index_entry::{ENTRIES, ENTRIES_2, IndexEntry, PARTITIONS, PartitionRun, PlacedEntry, entry_key};
 use crate::run::{Kind, Run, Shape};
 use crate::segment::{Generation, SegmentId};
 use crate::terms::Point;
 
 const MAGIC: [u8; 6] = *b"FBYSDC";
 /// Of version 1, whose generations were 32 bits wide, nothing was ever released.
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
+/// Its entries have no places; its files are read, and no more of them written.
+const VERSION_2: u16 = 2;
 const FOOTER_BYTES: usize = 192;
 
 pub(crate) const POSITIONS: Kind = Kind { record: 16, key: 8 };
@@ -189,6 +191,16 @@ impl Sidecar {
 
     /// Up to `limit` index entries of `partition` in order, from the one that covers `from` on, or the first behind it.
     pub fn scan(&self, partition: PartitionId, from: Offset, limit: usize) -> Result<Vec<IndexEntry>, Fault> {
+        Ok(self.scan_placed(partition, from, limit)?.iter().map(|placed| placed.entry).collect())
+    }
+
+    /// The same with the places of their slots.
+    pub fn scan_placed(
+        &self,
+        partition: PartitionId,
+        from: Offset,
+        limit: usize,
+    ) -> Result<Vec<PlacedEntry>, Fault> {
         let run = self.entries();
         // The entry before the first one that begins behind `from` may still cover it.
         let behind = match from.checked_add(1) {
@@ -197,12 +209,13 @@ impl Sidecar {
         };
         let mut out = Vec::new();
         for record in run.records_from(behind.saturating_sub(1)) {
-            let entry = IndexEntry::decode(&record?);
+            let placed = PlacedEntry::decode(&record?, self.summary().id);
+            let entry = &placed.entry;
             if entry.partition > partition || out.len() == limit {
                 break;
             }
             if entry.partition == partition && entry.end_offset() > from {
-                out.push(entry);
+                out.push(placed);
             }
         }
         Ok(out)
@@ -220,7 +233,7 @@ impl Sidecar {
         let entries = self.entries();
         let records = usize::try_from(here.entries).unwrap_or(usize::MAX);
         for record in entries.records_from(here.first_record).take(records) {
-            let entry = IndexEntry::decode(&record?);
+            let entry = PlacedEntry::decode(&record?, self.summary().id).entry;
             if entry.max_timestamp >= timestamp {
                 return Ok(Some(entry));
             }
@@ -249,9 +262,23 @@ impl Sidecar {
         &self,
         mut each: impl FnMut(IndexEntry) -> Result<(), E>,
     ) -> Result<(), E> {
+        self.for_each_placed(|placed| each(placed.entry))
+    }
+
+    /// The same with the places of their slots.
+    pub(crate) fn for_each_placed<E: From<Fault>>(
+        &self,
+        mut each: impl FnMut(PlacedEntry) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let id = self.summary().id;
         self.entries()
             .records_from(0)
-            .try_for_each(|record| each(IndexEntry::decode(&record.map_err(E::from)?)))
+            .try_for_each(|record| each(PlacedEntry::decode(&record.map_err(E::from)?, id)))
+    }
+
+    /// Whether it says where slots stand: those of version 2 do not.
+    pub(crate) fn has_places(&self) -> bool {
+        self.footer.shapes[2].kind == ENTRIES
     }
 
     /// The partition at this place of the order, for walking them in pieces.
@@ -346,15 +373,17 @@ fn decode_footer(bytes: &[u8; FOOTER_BYTES], path: &Path, start: u64) -> Result<
         return Err(damaged("the sidecar's footer does not match its checksum"));
     }
     let version = cursor.u16().expect("within the footer");
-    if version != VERSION {
-        return Err(Fault::Unsupported { file: path.to_path_buf(), version });
-    }
+    let entries = match version {
+        VERSION => ENTRIES,
+        VERSION_2 => ENTRIES_2,
+        version => return Err(Fault::Unsupported { file: path.to_path_buf(), version }),
+    };
     let mut fields = || {
         let (shard, first, generation) = (cursor.u32()?, LogIndex(cursor.u64()?), Generation(cursor.u64()?));
         let (last, term) = (LogIndex(cursor.u64()?), Term(cursor.u64()?));
         let (bytes, content_digest, live_bytes) = (cursor.u64()?, cursor.u64()?, cursor.u64()?);
         let mut shape = |kind| Some(Shape { kind, position: cursor.u64()?, records: cursor.u64()? });
-        let shapes = [shape(POSITIONS)?, shape(TERMS)?, shape(ENTRIES)?, shape(PARTITIONS)?];
+        let shapes = [shape(POSITIONS)?, shape(TERMS)?, shape(entries)?, shape(PARTITIONS)?];
         let id = SegmentId { shard: forebay_model::ShardId(shard), first, generation };
         let summary = SegmentSummary {
             id,

@@ -9,6 +9,7 @@ use forebay_model::LogIndex;
 use crate::block_cache::{BlockCache, CachedFile};
 use crate::fault::Fault;
 use crate::index_entry::{ENTRIES, IndexEntry, PARTITIONS, PartitionRun};
+use crate::places::PlaceTable;
 use crate::run::{Kind, RunFile, Shape, Unsorted};
 use crate::segment::SegmentId;
 use crate::sidecar::{Footer, POSITIONS, SegmentSummary, Sidecar, TERMS, encode_footer, encode_pair};
@@ -36,6 +37,7 @@ pub(crate) struct SegmentFacts {
     pub(crate) content_digest: u64,
     pub(crate) positions: Vec<(LogIndex, u64)>,
     pub(crate) terms: Vec<Point>,
+    pub(crate) places: PlaceTable,
 }
 
 /// Writes the sidecar of a segment: beside, flushed, renamed, the name flushed. `entries` come sorted by partition and
@@ -63,7 +65,8 @@ pub(crate) fn write_sidecar(
             runs.push(PartitionRun::new(&entry, writer.records()));
         }
         runs.last_mut().expect("just made").add(&entry).map_err(|Unsorted| WriteError::Unsorted)?;
-        writer.push(&entry.encode())?.map_err(|Unsorted| WriteError::Unsorted)?;
+        let place = facts.places.find(entry.log_index, entry.slot);
+        writer.push(&entry.encode(place))?.map_err(|Unsorted| WriteError::Unsorted)?;
     }
     let entries = writer.finish()?;
 

@@ -12,9 +12,10 @@ use crate::crc::crc32c;
 use crate::entry::HEADER_BYTES;
 use crate::fault::Fault;
 use crate::files::Segment;
-use crate::limits::{EXPECTED_PREFIX_BYTES, WHOLE_BODY_BYTES_MAX};
+use crate::limits::{ENTRY_BODY_BYTES_MAX, EXPECTED_PREFIX_BYTES, WHOLE_BODY_BYTES_MAX};
 use crate::lock::lock;
-use crate::point_read::Start;
+use crate::places::SlotPlace;
+use crate::point_read::{Start, fill_from};
 use crate::read_buffers::ReadBuffers;
 use crate::reader::{ReadError, Reader, locate};
 
@@ -24,7 +25,35 @@ pub struct SlotReader<'a> {
     last: Option<Opened>,
     /// The beginnings of entries that are expected to be read next.
     ahead: VecDeque<Opened>,
+    /// What was read last by its place.
+    piece: Option<Piece>,
     waits: bool,
+}
+
+/// Bytes of a sealed segment.
+struct Piece {
+    segment: Arc<Segment>,
+    position: u64,
+    bytes: Bytes,
+    /// It has more that is not wanted than what is.
+    is_sparse: bool,
+}
+
+/// How far a read of one slot by its place may go on, because more behind it will be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reach {
+    /// The position in the segment behind the last byte to read.
+    pub end: u64,
+    /// How many of the bytes up to there are wanted.
+    pub wanted: u64,
+}
+
+impl Reach {
+    /// Of a slot alone.
+    #[must_use]
+    pub fn of(place: &SlotPlace) -> Reach {
+        Reach { end: place.end(), wanted: u64::from(place.bytes) }
+    }
 }
 
 /// The entry that was read last.
@@ -53,7 +82,7 @@ struct Source {
 
 impl<'a> SlotReader<'a> {
     pub(crate) fn new(reader: &'a Reader) -> SlotReader<'a> {
-        SlotReader { reader, last: None, ahead: VecDeque::new(), waits: false }
+        SlotReader { reader, last: None, ahead: VecDeque::new(), piece: None, waits: false }
     }
 
     /// The bytes of one slot, checked.
@@ -94,6 +123,72 @@ impl<'a> SlotReader<'a> {
         Ok(bytes)
     }
 
+    /// Whether the slot at `place` is in memory, for it stands within what was read for another one.
+    #[must_use]
+    pub fn holds(&self, place: &SlotPlace) -> bool {
+        self.piece.as_ref().is_some_and(|piece| piece.holds(place))
+    }
+
+    /// The bytes of one slot, checked, without looking at its entry: they stand at `place`, as a sidecar says. Where it does not
+    /// hold the slot it reads up to `reach`.
+    ///
+    /// # Errors
+    /// As [`SlotReader::read`].
+    pub fn read_placed(
+        &mut self,
+        (index, slot): (LogIndex, SlotNumber),
+        place: &SlotPlace,
+        reach: Reach,
+    ) -> Result<Bytes, ReadError> {
+        if !self.holds(place) {
+            let view = self.reader.files().view();
+            let Some(segment) = view.segment(place.segment) else {
+                // It was rewritten or given back meanwhile: the place says nothing any more.
+                return self.read(index, slot);
+            };
+            self.piece = Some(self.read_piece(segment, place, reach)?);
+        }
+        let piece = self.piece.as_ref().expect("just read");
+        let bytes = piece.slice(place);
+        if crc32c(&bytes) == place.crc {
+            return Ok(if piece.is_sparse { Bytes::copy_from_slice(&bytes) } else { bytes });
+        }
+        let what = format!("slot {slot} of entry {index} does not match its checksum");
+        Err(Fault::corrupt(&piece.segment.path, place.position, what).into())
+    }
+
+    fn read_piece(
+        &mut self,
+        segment: &Arc<Segment>,
+        place: &SlotPlace,
+        reach: Reach,
+    ) -> Result<Piece, Fault> {
+        if place.end() > segment.len() || place.bytes as usize > ENTRY_BODY_BYTES_MAX {
+            return Err(Fault::corrupt(
+                &segment.path,
+                place.position,
+                "no slot can be where one is said to be",
+            ));
+        }
+        let end = reach.end.clamp(place.end(), segment.len());
+        let len = usize::try_from(end - place.position).expect("a slot, or a little more");
+        let buffers = &self.reader.files().read_buffers;
+        let bytes =
+            buffers.filled(len, |bytes| fill_from(segment, place.position, bytes, &mut self.waits))?;
+        let is_sparse = reach.wanted < len as u64 / 2;
+        Ok(Piece { segment: Arc::clone(segment), position: place.position, bytes, is_sparse })
+    }
+
+    /// The medium is asked for the slots at these places at once. That is worth it where it had to be waited for already.
+    pub fn expect_placed(&mut self, places: &[SlotPlace]) {
+        let view = self.reader.files().view();
+        for place in places {
+            if let Some(segment) = view.segment(place.segment) {
+                segment.file.will_read(place.position, u64::from(place.bytes));
+            }
+        }
+    }
+
     /// Whether anything that was read so far had to wait for the medium.
     #[must_use]
     pub fn waited(&self) -> bool {
@@ -129,6 +224,18 @@ impl<'a> SlotReader<'a> {
         let bytes = opened.slot(slot, &self.reader.files().read_buffers, &mut self.waits).ok()?;
         self.last = Some(opened);
         Some(bytes)
+    }
+}
+
+impl Piece {
+    fn holds(&self, place: &SlotPlace) -> bool {
+        let end = self.position + self.bytes.len() as u64;
+        self.segment.id == place.segment && self.position <= place.position && place.end() <= end
+    }
+
+    fn slice(&self, place: &SlotPlace) -> Bytes {
+        let at = usize::try_from(place.position - self.position).expect("within the piece");
+        self.bytes.slice(at..at + place.bytes as usize)
     }
 }
 

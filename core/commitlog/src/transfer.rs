@@ -12,6 +12,7 @@ use crate::entry::{FIXED_BYTES, HEADER_BYTES};
 use crate::facts::read_facts;
 use crate::fault::{Action, Fault};
 use crate::files::{Files, Segment};
+use crate::index_entry::IndexEntry;
 use crate::keeper::Keeper;
 use crate::lock::lock;
 use crate::manifest::remove_if_there;
@@ -238,6 +239,13 @@ pub(crate) fn check_segment(segment: &Segment, salt: u64) -> Result<(), Fault> {
         && facts.terms == sidecar.terms()?;
     for (found, expected) in sidecar.all_positions().zip(&facts.positions) {
         agree &= found? == *expected;
+    }
+    if sidecar.has_places() {
+        sidecar.for_each_placed::<Fault>(|placed| {
+            let IndexEntry { log_index, slot, .. } = placed.entry;
+            agree &= placed.place == facts.places.find(log_index, slot);
+            Ok(())
+        })?;
     }
     if !agree {
         return Err(Fault::corrupt(

@@ -4,10 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use forebay_env::Disk;
-use forebay_model::{LogIndex, Position, SlotNumber};
+use forebay_model::{LogIndex, Position};
 
 use crate::block_cache::BlockCache;
-use crate::body::lines;
 use crate::chain::inspect;
 use crate::checkpoint::CheckpointFile;
 use crate::directory::{Cover, DirectoryFile};
@@ -18,8 +17,9 @@ use crate::files::Segment;
 use crate::hard_state::{self, HARD_STATE_MAGIC, HARD_STATE_NAME};
 use crate::limits::{BLOCK_CACHE_BYTES_DEFAULT, MANIFEST_BYTES_MAX};
 use crate::manifest::{MANIFEST_NAME, Manifest, read_whole};
-use crate::scan::{Depth, LocalCheck, Scanner, Step};
-use crate::segment::{SEGMENT_HEADER_BYTES, SegmentId};
+use crate::scan::Depth;
+use crate::segment::SegmentId;
+use crate::sidecar_write::SegmentFacts;
 use crate::slots::{damaged_copies, newest_of};
 use crate::transfer::check_segment;
 
@@ -118,24 +118,17 @@ fn check_sealed(segment: &Arc<Segment>, salt: u64, report: &mut Report) -> Resul
         let facts = read_facts(segment, salt, Depth::Headers)?;
         report.entries += facts.positions.len() as u64;
         report.bytes += facts.bytes;
-        report.note(check_references(segment))?;
+        report.note(check_references(segment, &facts))?;
     }
     Ok(())
 }
 
 /// Every index entry of a sidecar must lead to a slot of its segment.
-fn check_references(segment: &Segment) -> Result<(), Fault> {
-    let mut slots: Vec<(LogIndex, SlotNumber)> = Vec::new();
-    let span = (SEGMENT_HEADER_BYTES, segment.len());
-    let mut scanner = Scanner::new(&*segment.file, &segment.path, segment.id, LocalCheck::Ignore, span, None);
-    while let Step::Entry(found) = scanner.step(Depth::Headers)? {
-        let prefix = scanner.prefix(&found)?;
-        slots.extend(lines(&prefix).map(|line| (found.header.index, line.number)));
-    }
+fn check_references(segment: &Segment, facts: &SegmentFacts) -> Result<(), Fault> {
     let sidecar = segment.sidecar().expect("checked by the caller");
-    sidecar.for_each_entry(|entry| match slots.binary_search(&(entry.log_index, entry.slot)) {
-        Ok(_) => Ok(()),
-        Err(_) => {
+    sidecar.for_each_entry(|entry| match facts.places.find(entry.log_index, entry.slot) {
+        Some(_) => Ok(()),
+        None => {
             let what = format!(
                 "offset {} of partition {} leads to slot {} of entry {}, which is not there",
                 entry.first_offset, entry.partition, entry.slot, entry.log_index

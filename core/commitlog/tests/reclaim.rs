@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use forebay_commitlog::{
     CheckpointMeta, Fault, FileName, Generation, Held, IndexEntry, InstallError, Judge, Keeper, Liveness,
-    Log, LogConfig, Occasion, Outgoing, Point, ReadError, ReclaimError, Section, SegmentId, SlotKind,
+    Log, LogConfig, Occasion, Outgoing, Point, Reach, ReadError, ReclaimError, Section, SegmentId, SlotKind,
 };
 use forebay_model::{LogIndex, Offset, PartitionId, SlotNumber, Term};
 use support::*;
@@ -90,9 +90,13 @@ fn consume(log: &Log, partition: u64) -> Vec<u64> {
     let reader = log.reader();
     let (mut offset, mut out) = (0, Vec::new());
     while let Some(found) = reader.locate(PartitionId(partition), Offset(offset)).unwrap() {
-        for entry in found.sidecar.scan(PartitionId(partition), Offset(offset), 3).unwrap() {
+        for placed in found.sidecar.scan_placed(PartitionId(partition), Offset(offset), 3).unwrap() {
+            let (entry, place) = (placed.entry, placed.place.expect("all of them are there"));
             let bytes = reader.read_slot(entry.log_index, entry.slot).unwrap();
             assert_eq!(bytes, slot_text(1, entry.log_index.0, entry.slot.0 as usize));
+            let reach = Reach::of(&place);
+            let by_place = reader.slots().read_placed((entry.log_index, entry.slot), &place, reach).unwrap();
+            assert_eq!(by_place, bytes);
             out.push(entry.first_offset.0);
             offset = entry.end_offset().0;
         }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use forebay_commitlog::{ReadError, Reader, SlotReader};
+use forebay_commitlog::{Reach, ReadError, Reader, SlotPlace, SlotReader};
 use forebay_machine::IndexEntry;
 use forebay_model::fetch::{FetchedRecords, OffsetAt};
 use forebay_model::limits::PART_BYTES_MAX;
@@ -14,7 +14,8 @@ use forebay_record::batch;
 
 use crate::entry::decode_parts;
 use crate::metrics::ShardMetrics;
-use crate::sealed;
+use crate::reach::reach;
+use crate::sealed::{self, Indexed};
 use crate::stamp::Pieces;
 
 /// Why records could not be read.
@@ -94,14 +95,16 @@ pub(crate) struct Walk<'a> {
     archive: &'a Archive,
     plan: &'a ReadPlan,
     next: Offset,
-    sealed: std::vec::IntoIter<IndexEntry>,
+    sealed: std::vec::IntoIter<Indexed>,
     sealed_done: bool,
 }
 
 /// A compressed batch may inflate to this much when a timestamp is looked up in it.
 const INFLATED_BYTES_MAX: usize = 2 * forebay_model::limits::MESSAGE_BYTES_CEILING;
-/// Entries whose slots are asked for before they are read, where the medium has to be waited for.
-const AHEAD_ENTRIES: usize = 32;
+/// Entries whose slots are asked for before they are read, where the medium has to be waited for: enough to keep a medium busy.
+const AHEAD_ENTRIES: usize = 128;
+/// So many of them at most whose places are not known: their entries' beginnings are kept in memory.
+const AHEAD_UNPLACED: usize = 32;
 /// Larger ones are quick by themselves: the system reads ahead in them.
 const AHEAD_BYTES_MAX: u32 = 64 * 1024;
 /// Entries taken from a sidecar at once.
@@ -113,11 +116,11 @@ impl<'a> Walk<'a> {
     }
 
     /// The next entry below the plan's bound.
-    pub(crate) fn next(&mut self) -> Result<Option<IndexEntry>, ArchiveError> {
+    pub(crate) fn next(&mut self) -> Result<Option<Indexed>, ArchiveError> {
         loop {
-            let entry = match self.sealed.next() {
-                Some(entry) => Some(entry),
-                None if self.sealed_done => self.in_memory(),
+            let indexed = match self.sealed.next() {
+                Some(indexed) => Some(indexed),
+                None if self.sealed_done => self.in_memory().map(|entry| Indexed { entry, place: None }),
                 None => {
                     let more = sealed::entries(
                         &self.archive.reader,
@@ -130,14 +133,19 @@ impl<'a> Walk<'a> {
                     continue;
                 }
             };
-            let Some(entry) = entry else { return Ok(None) };
-            let end = Offset(entry.first_offset.0 + u64::from(entry.count));
+            let Some(indexed) = indexed else { return Ok(None) };
+            let end = Offset(indexed.entry.first_offset.0 + u64::from(indexed.entry.count));
             if end <= self.next {
                 continue;
             }
             self.next = end;
-            return Ok(Some(entry).filter(|entry| entry.first_offset < self.plan.bound));
+            return Ok(Some(indexed).filter(|indexed| indexed.entry.first_offset < self.plan.bound));
         }
+    }
+
+    /// What is known of the entries that come next, without reading anything.
+    fn known(&self) -> impl Iterator<Item = &Indexed> {
+        self.sealed.as_slice().iter().take_while(|indexed| indexed.entry.first_offset < self.plan.bound)
     }
 
     fn in_memory(&self) -> Option<IndexEntry> {
@@ -167,19 +175,22 @@ impl Archive {
         let mut ahead = VecDeque::new();
         let limit = plan.bytes_max.min(bytes_max);
         loop {
-            let entry = match ahead.pop_front() {
-                Some(entry) => entry,
+            let indexed = match ahead.pop_front() {
+                Some(indexed) => indexed,
                 None => match walk.next()? {
-                    Some(entry) => entry,
+                    Some(indexed) => indexed,
                     None => break,
                 },
             };
+            let entry = &indexed.entry;
             let fits = pieces.len() as u64 + u64::from(entry.bytes) <= limit;
             let first = pieces.is_empty() && first_always;
             if !fits && !first {
                 break;
             }
-            for payload in payload(&mut slots, &entry)? {
+            let next = ahead.iter().chain(walk.known());
+            let left = limit.saturating_sub(pieces.len() as u64);
+            for payload in payload(&mut slots, &indexed, |first| reach(first, next, left))? {
                 pieces.push_raw(payload);
             }
             let epoch = plan.epoch_at(entry.first_offset);
@@ -195,12 +206,12 @@ impl Archive {
     }
 
     /// The payload of an entry in one piece.
-    fn whole_payload(&self, entry: &IndexEntry) -> Result<Bytes, ArchiveError> {
-        let mut pieces = payload(&mut self.reader.slots(), entry)?;
+    fn whole_payload(&self, indexed: &Indexed) -> Result<Bytes, ArchiveError> {
+        let mut pieces = payload(&mut self.reader.slots(), indexed, Reach::of)?;
         if pieces.len() == 1 {
             return Ok(pieces.remove(0));
         }
-        let mut whole = BytesMut::with_capacity(entry.bytes as usize);
+        let mut whole = BytesMut::with_capacity(indexed.entry.bytes as usize);
         pieces.iter().for_each(|piece| whole.extend_from_slice(piece));
         Ok(whole.freeze())
     }
@@ -212,13 +223,14 @@ impl Archive {
         target: Timestamp,
     ) -> Result<Option<OffsetAt>, ArchiveError> {
         let mut walk = Walk::new(self, plan, plan.start);
-        while let Some(entry) = walk.next()? {
+        while let Some(indexed) = walk.next()? {
+            let entry = &indexed.entry;
             if entry.max_timestamp < target {
                 continue;
             }
-            let payload = self.whole_payload(&entry)?;
+            let payload = self.whole_payload(&indexed)?;
             let found = batch::first_at_or_after(&payload, target, INFLATED_BYTES_MAX);
-            let Some((delta, timestamp)) = found.map_err(|error| damaged(&entry, &error))? else { continue };
+            let Some((delta, timestamp)) = found.map_err(|error| damaged(entry, &error))? else { continue };
             let offset = Offset(entry.first_offset.0 + u64::from(delta));
             if offset < plan.start || offset >= plan.bound {
                 continue;
@@ -231,15 +243,16 @@ impl Archive {
 
     /// The first record with the greatest timestamp.
     pub(crate) fn max_timestamp(&self, plan: &ReadPlan) -> Result<Option<OffsetAt>, ArchiveError> {
-        let mut best: Option<IndexEntry> = None;
+        let mut best: Option<Indexed> = None;
         let mut walk = Walk::new(self, plan, plan.start);
-        while let Some(entry) = walk.next()? {
-            if best.as_ref().is_none_or(|best| entry.max_timestamp > best.max_timestamp) {
-                best = Some(entry);
+        while let Some(indexed) = walk.next()? {
+            if best.as_ref().is_none_or(|best| indexed.entry.max_timestamp > best.entry.max_timestamp) {
+                best = Some(indexed);
             }
         }
-        let Some(entry) = best.filter(|entry| entry.max_timestamp.0 >= 0) else { return Ok(None) };
-        let payload = self.whole_payload(&entry)?;
+        let Some(best) = best.filter(|best| best.entry.max_timestamp.0 >= 0) else { return Ok(None) };
+        let payload = self.whole_payload(&best)?;
+        let entry = best.entry;
         let found = batch::first_at_max_timestamp(&payload, INFLATED_BYTES_MAX)
             .map_err(|error| damaged(&entry, &error))?;
         let at = found.map(|(delta, timestamp)| {
@@ -252,23 +265,36 @@ impl Archive {
 
 /// Takes the next entries of the walk, as many as fit into `bytes`, and has the medium asked for their slots: a partition that lies
 /// scattered among others is then read at the medium's rate and not one wait after the other.
-fn look_ahead(walk: &mut Walk<'_>, slots: &mut SlotReader<'_>, ahead: &mut VecDeque<IndexEntry>, bytes: u64) {
+fn look_ahead(walk: &mut Walk<'_>, slots: &mut SlotReader<'_>, ahead: &mut VecDeque<Indexed>, bytes: u64) {
     let known = ahead.len();
-    let mut expected: u64 = ahead.iter().map(|entry| u64::from(entry.bytes)).sum();
+    let mut expected: u64 = ahead.iter().map(|indexed| u64::from(indexed.entry.bytes)).sum();
     while ahead.len() < AHEAD_ENTRIES && expected < bytes {
         // What cannot be read is met again when its turn comes.
-        let Ok(Some(entry)) = walk.next() else { break };
-        expected += u64::from(entry.bytes);
-        ahead.push_back(entry);
+        let Ok(Some(indexed)) = walk.next() else { break };
+        expected += u64::from(indexed.entry.bytes);
+        ahead.push_back(indexed);
     }
-    let small = ahead.range(known..).filter(|entry| entry.bytes <= AHEAD_BYTES_MAX);
-    let small: Vec<_> = small.map(|entry| (entry.log_index, entry.slot)).collect();
-    slots.expect(&small);
+    let small = ahead.range(known..).filter(|indexed| indexed.entry.bytes <= AHEAD_BYTES_MAX);
+    let (placed, others): (Vec<_>, Vec<_>) = small.partition(|indexed| indexed.place.is_some());
+    let places: Vec<_> = placed.iter().filter_map(|indexed| indexed.place).collect();
+    slots.expect_placed(&places);
+    let others = others.iter().take(AHEAD_UNPLACED);
+    let others: Vec<_> = others.map(|indexed| (indexed.entry.log_index, indexed.entry.slot)).collect();
+    slots.expect(&others);
 }
 
 /// The payload of an entry, in pieces.
-fn payload(slots: &mut SlotReader<'_>, entry: &IndexEntry) -> Result<Vec<Bytes>, ArchiveError> {
-    let slot = slots.read(entry.log_index, entry.slot)?;
+fn payload(
+    slots: &mut SlotReader<'_>,
+    Indexed { entry, place }: &Indexed,
+    reach: impl FnOnce(&SlotPlace) -> Reach,
+) -> Result<Vec<Bytes>, ArchiveError> {
+    let here = (entry.log_index, entry.slot);
+    let slot = match place {
+        Some(place) if slots.holds(place) => slots.read_placed(here, place, Reach::of(place))?,
+        Some(place) => slots.read_placed(here, place, reach(place))?,
+        None => slots.read(entry.log_index, entry.slot)?,
+    };
     if entry.bytes as usize <= PART_BYTES_MAX {
         return Ok(vec![slot]);
     }

@@ -30,6 +30,7 @@ mod pending;
 mod planted;
 mod propose;
 mod provision;
+mod reach;
 mod read;
 mod reclaim;
 mod refuse_group;

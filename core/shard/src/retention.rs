@@ -14,6 +14,7 @@ use forebay_model::{LogTime, Offset, PartitionId, Timestamp};
 
 use crate::archive::{Archive, ArchiveError, ReadPlan};
 use crate::pending::{Asking, Own};
+use crate::sealed::Indexed;
 use crate::shard::{Done, Shard};
 
 /// Partitions that one job looks at; the next one of the same round goes on behind them.
@@ -184,7 +185,7 @@ fn look_at_one(archive: &Archive, look: &Look, time: LogTime) -> Result<Found, A
             None
         }
     });
-    let runs = runs.take(ENTRIES_PER_PARTITION_MAX).map(|entry| {
+    let runs = runs.take(ENTRIES_PER_PARTITION_MAX).map(|Indexed { entry, .. }| {
         seen.push((entry.first_offset, entry.max_timestamp));
         RunSummary {
             end: Offset(entry.first_offset.0 + u64::from(entry.count)),

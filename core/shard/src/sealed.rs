@@ -1,10 +1,16 @@
 //! The index entries of sealed segments, in sidecars on disk. Blocks.
 
-use forebay_commitlog::{IndexEntry as Line, Reader};
+use forebay_commitlog::{IndexEntry as Line, PlacedEntry, Reader, SlotPlace};
 use forebay_machine::IndexEntry;
 use forebay_model::{LogTime, Offset, PartitionId};
 
 use crate::archive::ArchiveError;
+
+/// An entry, and where its slot stands if a sidecar says so.
+pub(crate) struct Indexed {
+    pub(crate) entry: IndexEntry,
+    pub(crate) place: Option<SlotPlace>,
+}
 
 /// Up to `limit` entries of `partition` from the one that holds `offset` on, of one segment; none when no sealed segment
 /// has any.
@@ -13,12 +19,14 @@ pub(crate) fn entries(
     partition: PartitionId,
     offset: Offset,
     limit: usize,
-) -> Result<Vec<IndexEntry>, ArchiveError> {
+) -> Result<Vec<Indexed>, ArchiveError> {
     let Some(located) = reader.locate(partition, offset).map_err(ArchiveError::fault)? else {
         return Ok(Vec::new());
     };
-    let lines = located.sidecar.scan(partition, offset, limit).map_err(ArchiveError::fault)?;
-    Ok(lines.iter().map(entry).collect())
+    let lines = located.sidecar.scan_placed(partition, offset, limit).map_err(ArchiveError::fault)?;
+    let indexed =
+        |PlacedEntry { entry: line, place }: &PlacedEntry| Indexed { entry: entry(line), place: *place };
+    Ok(lines.iter().map(indexed).collect())
 }
 
 fn entry(line: &Line) -> IndexEntry {
