@@ -3,6 +3,7 @@
 mod ballast;
 mod drive;
 mod plan;
+mod quiet;
 mod table;
 mod turn;
 
@@ -324,10 +325,12 @@ impl Session<'_> {
         setting: Setting,
         case: &Case,
     ) -> Result<(Job, Broker), Failure> {
-        // What the broker before this one has left to the page cache and to the file system's own journal is not this one's to wait for.
-        rustix::fs::sync();
+        // What the broker before this one has left to the disk is not this one's to wait for.
+        let data = self.place.data();
+        fs::create_dir_all(&data)?;
+        quiet::wait(&data)?;
         let port = port::free();
-        let dir = self.place.data().join(format!("{}-{port}", peer.name()));
+        let dir = data.join(format!("{}-{port}", peer.name()));
         fs::create_dir_all(&dir)?;
         let job = Job { setting, dir, port, options: case.options.clone() };
         let mut broker = peer.prepare(self.place, &job)?;

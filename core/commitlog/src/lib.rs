@@ -131,7 +131,7 @@ pub use rewrite::{Judge, Liveness};
 pub use scrub::{Scrub, ScrubProgress};
 pub use segment::{Generation, SegmentId};
 pub use sidecar::{SegmentSummary, Sidecar};
-pub use slot_reader::{Reach, SlotReader};
+pub use slot_reader::SlotReader;
 pub use slots::Durability;
 pub use terms::Point;
 pub use transfer::{FileName, Outgoing, RECEIVE_BYTES_MAX};

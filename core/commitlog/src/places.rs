@@ -4,6 +4,7 @@ use forebay_model::{LogIndex, SlotNumber};
 
 use crate::body::lines;
 use crate::entry::{EntryHeader, HEADER_BYTES};
+use crate::index_entry::PlacedEntry;
 use crate::segment::SegmentId;
 
 /// The bytes of one slot in a segment's file.
@@ -64,6 +65,12 @@ impl PlaceTable {
             end += line.len;
             SlotEnd { number: line.number, end, crc: line.crc }
         }));
+    }
+
+    /// Whether an index entry leads to a slot, and to where that stands if its sidecar is one that says so.
+    pub(crate) fn agree_with(&self, placed: &PlacedEntry, says_places: bool) -> bool {
+        let found = self.find(placed.entry.log_index, placed.entry.slot);
+        found.is_some() && (!says_places || placed.place == found)
     }
 
     /// Where a slot stands; `None` when the segment has no such entry or slot.

@@ -270,6 +270,15 @@ impl Run {
         Records { run: self, next: number, block: Bytes::new(), block_number: u64::MAX }
     }
 
+    /// The records in the block that stands at `position` of the file; none where that is not one of records of this run.
+    pub(crate) fn records_of<'b>(&self, position: u64, block: &'b [u8]) -> impl Iterator<Item = &'b [u8]> {
+        let level = self.shape.levels().next().expect("a run has a first level");
+        let number = position.checked_sub(level.position).map(|behind| behind / BLOCK_BYTES as u64);
+        let records =
+            number.filter(|number| *number < level.blocks()).map_or(0, |number| level.records_in(number));
+        block.chunks_exact(level.record).take(records)
+    }
+
     /// Reads every block past the cache and checks sums and order; answers how many bytes it read.
     pub(crate) fn verify(&self) -> Result<u64, Fault> {
         let mut last: Option<Bytes> = None;

@@ -9,16 +9,19 @@ use forebay_model::{LogIndex, Term};
 use crate::facts::ContentDigest;
 use crate::fault::{Action, Fault};
 use crate::files::{Files, Segment};
+use crate::places::PlaceTable;
 use crate::reader::Reader;
 use crate::scan::{Depth, LocalCheck, Scanner, Step};
 use crate::segment::{SEGMENT_HEADER_BYTES, SegmentId, check_header};
 
-/// One segment being checked. Keeps its files readable, also when they are unlinked meanwhile.
+/// One segment being checked. Keeps its files readable, also when they are unlinked meanwhile, and in memory where its slots stand, to
+/// compare that with what the sidecar says.
 pub struct Scrub {
     files: Arc<Files>,
     segment: Arc<Segment>,
     stage: Stage,
     digest: ContentDigest,
+    places: PlaceTable,
     bytes: u64,
 }
 
@@ -46,8 +49,8 @@ impl Reader {
     #[must_use]
     pub fn scrub(&self, id: SegmentId) -> Option<Scrub> {
         let segment = self.files().view().segment(id).filter(|segment| segment.is_sealed()).cloned()?;
-        let digest = ContentDigest::new(id);
-        Some(Scrub { files: self.files().clone(), segment, stage: Stage::Header, digest, bytes: 0 })
+        let (digest, places) = (ContentDigest::new(id), PlaceTable::new(id));
+        Some(Scrub { files: self.files().clone(), segment, stage: Stage::Header, digest, places, bytes: 0 })
     }
 }
 
@@ -99,7 +102,9 @@ impl Scrub {
                 Step::End => return self.compare(),
                 Step::Bad(what) => return Err(Fault::corrupt(path, scanner.position(), what)),
             };
-            self.digest.add(&found.header, &scanner.prefix(&found)?);
+            let prefix = scanner.prefix(&found)?;
+            self.digest.add(&found.header, &prefix);
+            self.places.add(&found.header, &prefix, found.position);
             self.bytes += found.header.stored_len();
             previous = Some((found.header.index, found.header.term)).or(previous);
             if scanner.position() - position >= budget {
@@ -119,7 +124,7 @@ impl Scrub {
 
     fn sidecar(&mut self, position: u64, budget: u64) -> Result<Stage, Fault> {
         let sidecar = self.segment.sidecar().expect("this stage follows the comparison with it");
-        let next = sidecar.check_blocks(position, budget)?;
+        let next = sidecar.check_blocks(position, budget, &self.places)?;
         self.bytes += next.unwrap_or(sidecar.file_bytes()) - position;
         Ok(next.map_or(Stage::Done, |position| Stage::Sidecar { position }))
     }

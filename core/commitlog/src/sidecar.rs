@@ -12,7 +12,8 @@ use crate::crc::crc32c;
 use crate::cursor::Cursor;
 use crate::fault::{Action, Fault};
 use crate::index_entry::{ENTRIES, ENTRIES_2, IndexEntry, PARTITIONS, PartitionRun, PlacedEntry, entry_key};
-use crate::run::{Kind, Run, Shape};
+use crate::places::PlaceTable;
+use crate::run::{Kind, Run, Shape, Unsorted};
 use crate::segment::{Generation, SegmentId};
 use crate::terms::Point;
 
@@ -291,15 +292,59 @@ impl Sidecar {
         (0..4).try_fold(FOOTER_BYTES as u64, |sum, which| Ok(sum + self.run(which).verify()?))
     }
 
-    /// Checks the blocks from `position` on, past the cache, about `budget` bytes of them; answers where to go on, or `None`
-    /// at the end.
-    pub(crate) fn check_blocks(&self, mut position: u64, budget: u64) -> Result<Option<u64>, Fault> {
+    /// Checks the blocks from `position` on, past the cache, about `budget` bytes of them, and that what they say of slots is what
+    /// the segment's directories say; answers where to go on, or `None` at the end.
+    pub(crate) fn check_blocks(
+        &self,
+        mut position: u64,
+        budget: u64,
+        places: &PlaceTable,
+    ) -> Result<Option<u64>, Fault> {
         let end = self.file_bytes() - FOOTER_BYTES as u64;
         let stop = position.saturating_add(budget.max(1)).min(end);
+        let entries = self.entries();
         while position < stop {
-            position += self.file.read_block(position)?.len() as u64 + 4;
+            let block = self.file.read_block(position)?;
+            let mut records = entries.records_of(position, &block);
+            let id = self.summary().id;
+            if !records.all(|record| places.agree_with(&PlacedEntry::decode(record, id), self.has_places())) {
+                return Err(Fault::corrupt(
+                    self.path(),
+                    position,
+                    "an index entry leads elsewhere than it says",
+                ));
+            }
+            position += block.len() as u64 + 4;
         }
         Ok((position < end).then_some(position))
+    }
+
+    /// Compares its index entries with its partitions, and with the slots that its segment has.
+    pub(crate) fn check_entries(&self, places: &PlaceTable) -> Result<(), Fault> {
+        let mut runs: Vec<PartitionRun> = Vec::new();
+        let mut number = 0;
+        let wrong = |what: String| Fault::corrupt(self.path(), 0, what);
+        self.for_each_placed(|placed| {
+            let PlacedEntry { entry, .. } = placed;
+            if !places.agree_with(&placed, self.has_places()) {
+                let IndexEntry { first_offset, partition, slot, log_index, .. } = entry;
+                return Err(wrong(format!(
+                    "offset {first_offset} of partition {partition} leads to slot {slot} of entry {log_index}, which is not there"
+                )));
+            }
+            if runs.last().is_none_or(|run| run.partition != entry.partition) {
+                runs.push(PartitionRun::new(&entry, number));
+            }
+            number += 1;
+            let run = runs.last_mut().expect("just made");
+            run.add(&entry).map_err(|Unsorted| wrong("the offsets of a partition do not ascend".into()))
+        })?;
+        let mut runs = runs.iter();
+        self.for_each_partition(|run| match runs.next() == Some(&run) {
+            true => Ok(()),
+            false => Err(wrong(format!("partition {} is not what its entries say", run.partition))),
+        })?;
+        if runs.next().is_some() { Err(wrong("a partition with entries is missing".into())) } else { Ok(()) }
     }
 
     /// Where its log entries begin, and its terms, for looking at the file.

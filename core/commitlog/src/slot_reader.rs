@@ -18,6 +18,7 @@ use crate::places::SlotPlace;
 use crate::point_read::{Start, fill_from};
 use crate::read_buffers::ReadBuffers;
 use crate::reader::{ReadError, Reader, locate};
+use crate::sidecar::Sidecar;
 
 /// Reads slots, from the tail cache, else from files, blocking.
 pub struct SlotReader<'a> {
@@ -35,25 +36,6 @@ struct Piece {
     segment: Arc<Segment>,
     position: u64,
     bytes: Bytes,
-    /// It has more that is not wanted than what is.
-    is_sparse: bool,
-}
-
-/// How far a read of one slot by its place may go on, because more behind it will be asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reach {
-    /// The position in the segment behind the last byte to read.
-    pub end: u64,
-    /// How many of the bytes up to there are wanted.
-    pub wanted: u64,
-}
-
-impl Reach {
-    /// Of a slot alone.
-    #[must_use]
-    pub fn of(place: &SlotPlace) -> Reach {
-        Reach { end: place.end(), wanted: u64::from(place.bytes) }
-    }
 }
 
 /// The entry that was read last.
@@ -123,60 +105,46 @@ impl<'a> SlotReader<'a> {
         Ok(bytes)
     }
 
-    /// Whether the slot at `place` is in memory, for it stands within what was read for another one.
-    #[must_use]
-    pub fn holds(&self, place: &SlotPlace) -> bool {
-        self.piece.as_ref().is_some_and(|piece| piece.holds(place))
-    }
-
-    /// The bytes of one slot, checked, without looking at its entry: they stand at `place`, as a sidecar says. Where it does not
-    /// hold the slot it reads up to `reach`.
+    /// The bytes of one slot, checked, without looking at its entry's directory: they stand at `place`, as a sidecar says. Unless
+    /// the read before this one brought them it reads on to the position that `until` answers, for slots that will be asked for
+    /// next; what it hands out of a longer read keeps all of that in memory.
     ///
     /// # Errors
-    /// As [`SlotReader::read`].
+    /// As [`SlotReader::read`]. Where the slot's entry says something else than the sidecar does, the fault names the sidecar.
     pub fn read_placed(
         &mut self,
         (index, slot): (LogIndex, SlotNumber),
         place: &SlotPlace,
-        reach: Reach,
+        until: impl FnOnce(&SlotPlace) -> u64,
     ) -> Result<Bytes, ReadError> {
-        if !self.holds(place) {
+        if !self.piece.as_ref().is_some_and(|piece| piece.holds(place)) {
             let view = self.reader.files().view();
             let Some(segment) = view.segment(place.segment) else {
                 // It was rewritten or given back meanwhile: the place says nothing any more.
                 return self.read(index, slot);
             };
-            self.piece = Some(self.read_piece(segment, place, reach)?);
+            if place.end() > segment.len() || place.bytes as usize > ENTRY_BODY_BYTES_MAX {
+                return Err(misplaced(segment, place, index, slot).into());
+            }
+            self.piece = Some(self.read_piece(segment, place, until(place))?);
         }
         let piece = self.piece.as_ref().expect("just read");
         let bytes = piece.slice(place);
         if crc32c(&bytes) == place.crc {
-            return Ok(if piece.is_sparse { Bytes::copy_from_slice(&bytes) } else { bytes });
+            return Ok(bytes);
         }
-        let what = format!("slot {slot} of entry {index} does not match its checksum");
-        Err(Fault::corrupt(&piece.segment.path, place.position, what).into())
+        // The slot is damaged, or what is said of it: its entry knows.
+        let fault = misplaced(&piece.segment, place, index, slot);
+        self.read(index, slot).and_then(|_| Err(fault.into()))
     }
 
-    fn read_piece(
-        &mut self,
-        segment: &Arc<Segment>,
-        place: &SlotPlace,
-        reach: Reach,
-    ) -> Result<Piece, Fault> {
-        if place.end() > segment.len() || place.bytes as usize > ENTRY_BODY_BYTES_MAX {
-            return Err(Fault::corrupt(
-                &segment.path,
-                place.position,
-                "no slot can be where one is said to be",
-            ));
-        }
-        let end = reach.end.clamp(place.end(), segment.len());
+    fn read_piece(&mut self, segment: &Arc<Segment>, place: &SlotPlace, until: u64) -> Result<Piece, Fault> {
+        let end = until.clamp(place.end(), segment.len());
         let len = usize::try_from(end - place.position).expect("a slot, or a little more");
         let buffers = &self.reader.files().read_buffers;
         let bytes =
             buffers.filled(len, |bytes| fill_from(segment, place.position, bytes, &mut self.waits))?;
-        let is_sparse = reach.wanted < len as u64 / 2;
-        Ok(Piece { segment: Arc::clone(segment), position: place.position, bytes, is_sparse })
+        Ok(Piece { segment: Arc::clone(segment), position: place.position, bytes })
     }
 
     /// The medium is asked for the slots at these places at once. That is worth it where it had to be waited for already.
@@ -302,6 +270,14 @@ impl Opened {
             }
         }
     }
+}
+
+/// A sidecar says that a slot stands where it does not.
+fn misplaced(segment: &Segment, place: &SlotPlace, index: LogIndex, slot: SlotNumber) -> Fault {
+    let path = segment.sidecar().map_or(&*segment.path, Sidecar::path);
+    let what =
+        format!("slot {slot} of entry {index} is said to stand at {}, where it does not", place.position);
+    Fault::corrupt(path, 0, what)
 }
 
 impl Source {

@@ -12,7 +12,6 @@ use crate::entry::{FIXED_BYTES, HEADER_BYTES};
 use crate::facts::read_facts;
 use crate::fault::{Action, Fault};
 use crate::files::{Files, Segment};
-use crate::index_entry::IndexEntry;
 use crate::keeper::Keeper;
 use crate::lock::lock;
 use crate::manifest::remove_if_there;
@@ -20,6 +19,7 @@ use crate::reclaim::open_sealed_at;
 use crate::scan::Depth;
 use crate::segment::SegmentId;
 use crate::sidecar::SegmentSummary;
+use crate::sidecar_write::SegmentFacts;
 
 /// Appended to the name of a file that arrives and is not part of the shard yet.
 pub(crate) const INCOMING_ENDING: &str = ".part";
@@ -227,8 +227,8 @@ pub(crate) fn open_incoming(files: &Files, id: SegmentId) -> Result<Segment, Fau
     open_sealed_at(&*files.disk, id, segment, &sidecar, &files.cache)
 }
 
-/// Reads every byte of a segment with a sidecar, and of the sidecar, and compares the two.
-pub(crate) fn check_segment(segment: &Segment, salt: u64) -> Result<(), Fault> {
+/// Reads every byte of a segment with a sidecar, and of the sidecar, and compares the two; answers what the segment says.
+pub(crate) fn check_segment(segment: &Segment, salt: u64) -> Result<SegmentFacts, Fault> {
     let facts = read_facts(segment, salt, Depth::Full)?;
     let sidecar = segment.sidecar().expect("only segments with a sidecar are compared with it");
     sidecar.verify()?;
@@ -240,13 +240,6 @@ pub(crate) fn check_segment(segment: &Segment, salt: u64) -> Result<(), Fault> {
     for (found, expected) in sidecar.all_positions().zip(&facts.positions) {
         agree &= found? == *expected;
     }
-    if sidecar.has_places() {
-        sidecar.for_each_placed::<Fault>(|placed| {
-            let IndexEntry { log_index, slot, .. } = placed.entry;
-            agree &= placed.place == facts.places.find(log_index, slot);
-            Ok(())
-        })?;
-    }
     if !agree {
         return Err(Fault::corrupt(
             &segment.path,
@@ -254,5 +247,6 @@ pub(crate) fn check_segment(segment: &Segment, salt: u64) -> Result<(), Fault> {
             "the segment is not the one that its sidecar describes",
         ));
     }
-    Ok(())
+    sidecar.check_entries(&facts.places)?;
+    Ok(facts)
 }

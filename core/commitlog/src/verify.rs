@@ -11,15 +11,12 @@ use crate::chain::inspect;
 use crate::checkpoint::CheckpointFile;
 use crate::directory::{Cover, DirectoryFile};
 use crate::durable::{self, DURABLE_MAGIC, DURABLE_NAME};
-use crate::facts::read_facts;
 use crate::fault::{Action, Corruption, Fault};
 use crate::files::Segment;
 use crate::hard_state::{self, HARD_STATE_MAGIC, HARD_STATE_NAME};
 use crate::limits::{BLOCK_CACHE_BYTES_DEFAULT, MANIFEST_BYTES_MAX};
 use crate::manifest::{MANIFEST_NAME, Manifest, read_whole};
-use crate::scan::Depth;
 use crate::segment::SegmentId;
-use crate::sidecar_write::SegmentFacts;
 use crate::slots::{damaged_copies, newest_of};
 use crate::transfer::check_segment;
 
@@ -114,28 +111,11 @@ fn check_sealed(segment: &Arc<Segment>, salt: u64, report: &mut Report) -> Resul
         report.without_sidecar.extend(segment.is_sealed().then_some(segment.id));
         return Ok(());
     }
-    if report.note(check_segment(segment, salt))?.is_some() {
-        let facts = read_facts(segment, salt, Depth::Headers)?;
+    if let Some(facts) = report.note(check_segment(segment, salt))? {
         report.entries += facts.positions.len() as u64;
         report.bytes += facts.bytes;
-        report.note(check_references(segment, &facts))?;
     }
     Ok(())
-}
-
-/// Every index entry of a sidecar must lead to a slot of its segment.
-fn check_references(segment: &Segment, facts: &SegmentFacts) -> Result<(), Fault> {
-    let sidecar = segment.sidecar().expect("checked by the caller");
-    sidecar.for_each_entry(|entry| match facts.places.find(entry.log_index, entry.slot) {
-        Some(_) => Ok(()),
-        None => {
-            let what = format!(
-                "offset {} of partition {} leads to slot {} of entry {}, which is not there",
-                entry.first_offset, entry.partition, entry.slot, entry.log_index
-            );
-            Err(Fault::corrupt(sidecar.path(), 0, what))
-        }
-    })
 }
 
 fn check_slots(

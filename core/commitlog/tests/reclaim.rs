@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use forebay_commitlog::{
     CheckpointMeta, Fault, FileName, Generation, Held, IndexEntry, InstallError, Judge, Keeper, Liveness,
-    Log, LogConfig, Occasion, Outgoing, Point, Reach, ReadError, ReclaimError, Section, SegmentId, SlotKind,
+    Log, LogConfig, Occasion, Outgoing, Point, ReadError, ReclaimError, Section, SegmentId, SlotKind,
+    SlotPlace,
 };
 use forebay_model::{LogIndex, Offset, PartitionId, SlotNumber, Term};
 use support::*;
@@ -94,8 +95,8 @@ fn consume(log: &Log, partition: u64) -> Vec<u64> {
             let (entry, place) = (placed.entry, placed.place.expect("all of them are there"));
             let bytes = reader.read_slot(entry.log_index, entry.slot).unwrap();
             assert_eq!(bytes, slot_text(1, entry.log_index.0, entry.slot.0 as usize));
-            let reach = Reach::of(&place);
-            let by_place = reader.slots().read_placed((entry.log_index, entry.slot), &place, reach).unwrap();
+            let by_place =
+                reader.slots().read_placed((entry.log_index, entry.slot), &place, SlotPlace::end).unwrap();
             assert_eq!(by_place, bytes);
             out.push(entry.first_offset.0);
             offset = entry.end_offset().0;

@@ -1,17 +1,17 @@
 //! Reading what is no longer in memory: sealed segments by their sidecars, payloads by their slots. All of it blocks, so
 //! all of it runs on I/O threads, on a consistent picture taken on the shard's thread.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use forebay_commitlog::{Reach, ReadError, Reader, SlotPlace, SlotReader};
+use forebay_commitlog::{ReadError, Reader, SlotPlace, SlotReader};
 use forebay_machine::IndexEntry;
 use forebay_model::fetch::{FetchedRecords, OffsetAt};
 use forebay_model::limits::PART_BYTES_MAX;
 use forebay_model::{LeaderEpoch, Offset, PartitionId, Timestamp, TopicId};
 use forebay_record::batch;
 
+use crate::ahead::Ahead;
 use crate::entry::decode_parts;
 use crate::metrics::ShardMetrics;
 use crate::reach::reach;
@@ -101,12 +101,6 @@ pub(crate) struct Walk<'a> {
 
 /// A compressed batch may inflate to this much when a timestamp is looked up in it.
 const INFLATED_BYTES_MAX: usize = 2 * forebay_model::limits::MESSAGE_BYTES_CEILING;
-/// Entries whose slots are asked for before they are read, where the medium has to be waited for: enough to keep a medium busy.
-const AHEAD_ENTRIES: usize = 128;
-/// So many of them at most whose places are not known: their entries' beginnings are kept in memory.
-const AHEAD_UNPLACED: usize = 32;
-/// Larger ones are quick by themselves: the system reads ahead in them.
-const AHEAD_BYTES_MAX: u32 = 64 * 1024;
 /// Entries taken from a sidecar at once.
 const SIDECAR_ENTRIES: usize = 256;
 
@@ -172,10 +166,10 @@ impl Archive {
         let mut pieces = Pieces::new();
         let mut walk = Walk::new(self, plan, plan.offset);
         let mut slots = self.reader.slots();
-        let mut ahead = VecDeque::new();
+        let mut ahead = Ahead::default();
         let limit = plan.bytes_max.min(bytes_max);
         loop {
-            let indexed = match ahead.pop_front() {
+            let indexed = match ahead.pop() {
                 Some(indexed) => indexed,
                 None => match walk.next()? {
                     Some(indexed) => indexed,
@@ -198,8 +192,11 @@ impl Archive {
                 .stamp_last(entry.bytes as usize, entry.first_offset, epoch)
                 .map_err(ArchiveError::Damaged)?;
             self.metrics.records_out.add(entry.count.into());
-            if slots.waited() && ahead.len() <= AHEAD_ENTRIES / 2 {
-                look_ahead(&mut walk, &mut slots, &mut ahead, limit.saturating_sub(pieces.len() as u64));
+            if slots.waited() {
+                // What cannot be read is met again when its turn comes.
+                ahead.fill(&mut slots, limit.saturating_sub(pieces.len() as u64), || {
+                    walk.next().ok().flatten()
+                });
             }
         }
         Ok(plan.records(pieces.finish()))
@@ -207,7 +204,7 @@ impl Archive {
 
     /// The payload of an entry in one piece.
     fn whole_payload(&self, indexed: &Indexed) -> Result<Bytes, ArchiveError> {
-        let mut pieces = payload(&mut self.reader.slots(), indexed, Reach::of)?;
+        let mut pieces = payload(&mut self.reader.slots(), indexed, SlotPlace::end)?;
         if pieces.len() == 1 {
             return Ok(pieces.remove(0));
         }
@@ -263,37 +260,16 @@ impl Archive {
     }
 }
 
-/// Takes the next entries of the walk, as many as fit into `bytes`, and has the medium asked for their slots: a partition that lies
-/// scattered among others is then read at the medium's rate and not one wait after the other.
-fn look_ahead(walk: &mut Walk<'_>, slots: &mut SlotReader<'_>, ahead: &mut VecDeque<Indexed>, bytes: u64) {
-    let known = ahead.len();
-    let mut expected: u64 = ahead.iter().map(|indexed| u64::from(indexed.entry.bytes)).sum();
-    while ahead.len() < AHEAD_ENTRIES && expected < bytes {
-        // What cannot be read is met again when its turn comes.
-        let Ok(Some(indexed)) = walk.next() else { break };
-        expected += u64::from(indexed.entry.bytes);
-        ahead.push_back(indexed);
-    }
-    let small = ahead.range(known..).filter(|indexed| indexed.entry.bytes <= AHEAD_BYTES_MAX);
-    let (placed, others): (Vec<_>, Vec<_>) = small.partition(|indexed| indexed.place.is_some());
-    let places: Vec<_> = placed.iter().filter_map(|indexed| indexed.place).collect();
-    slots.expect_placed(&places);
-    let others = others.iter().take(AHEAD_UNPLACED);
-    let others: Vec<_> = others.map(|indexed| (indexed.entry.log_index, indexed.entry.slot)).collect();
-    slots.expect(&others);
-}
-
 /// The payload of an entry, in pieces.
 fn payload(
     slots: &mut SlotReader<'_>,
     Indexed { entry, place }: &Indexed,
-    reach: impl FnOnce(&SlotPlace) -> Reach,
+    reach: impl FnOnce(&SlotPlace) -> u64,
 ) -> Result<Vec<Bytes>, ArchiveError> {
     let here = (entry.log_index, entry.slot);
     let slot = match place {
-        Some(place) if slots.holds(place) => slots.read_placed(here, place, Reach::of(place))?,
-        Some(place) => slots.read_placed(here, place, reach(place))?,
-        None => slots.read(entry.log_index, entry.slot)?,
+        Some(place) => slots.read_placed(here, place, reach)?,
+        None => slots.read(here.0, here.1)?,
     };
     if entry.bytes as usize <= PART_BYTES_MAX {
         return Ok(vec![slot]);

@@ -3,6 +3,7 @@
 //! [`Shard::turn`] does everything; [`Mailbox`] is how other threads reach it; [`Board`] is what it says of itself.
 #![forbid(unsafe_code)]
 
+mod ahead;
 mod apply;
 mod archive;
 mod barrier;

@@ -19,14 +19,14 @@ pub(crate) struct Scrubber {
     next: Option<Monotonic>,
     running: bool,
     /// The segment that is being read.
-    present: Option<Scrub>,
+    present: Option<Box<Scrub>>,
     /// The first index of the segment read last.
     last: LogIndex,
 }
 
 /// What a step brought.
 pub struct ScrubDone {
-    scrub: Option<Scrub>,
+    scrub: Option<Box<Scrub>>,
     first: LogIndex,
     bytes: u64,
     damage: Option<String>,
@@ -75,7 +75,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
     }
 }
 
-fn step(reader: &Reader, present: Option<Scrub>, last: LogIndex, rate: u64) -> ScrubDone {
+fn step(reader: &Reader, present: Option<Box<Scrub>>, last: LogIndex, rate: u64) -> ScrubDone {
     let begun = present.map(|scrub| (scrub, last)).or_else(|| begin(reader, last));
     let Some((mut scrub, first)) = begun else {
         // Behind the last one: the next round begins at the first.
@@ -89,8 +89,8 @@ fn step(reader: &Reader, present: Option<Scrub>, last: LogIndex, rate: u64) -> S
 }
 
 /// Begins with the sealed segment behind `last`.
-fn begin(reader: &Reader, last: LogIndex) -> Option<(Scrub, LogIndex)> {
+fn begin(reader: &Reader, last: LogIndex) -> Option<(Box<Scrub>, LogIndex)> {
     let ids = reader.segments().into_iter().filter(|segment| segment.sealed).map(|segment| segment.id);
     let id: SegmentId = ids.into_iter().find(|id| id.first > last)?;
-    Some((reader.scrub(id)?, id.first))
+    Some((Box::new(reader.scrub(id)?), id.first))
 }

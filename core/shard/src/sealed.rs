@@ -59,3 +59,40 @@ pub(crate) fn line(entry: &IndexEntry) -> Line {
         earliest_expiry: entry.earliest_expiry.map_or(i64::MAX, |time| time.0),
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use forebay_commitlog::{Generation, SegmentId};
+    use forebay_model::{LogIndex, ShardId, SlotNumber, Timestamp};
+
+    use super::*;
+
+    /// A slot of the segment that begins with the entry `first`.
+    pub(crate) fn place(first: u64, position: u64, bytes: u32) -> SlotPlace {
+        let segment = SegmentId { shard: ShardId(0), first: LogIndex(first), generation: Generation(0) };
+        SlotPlace { segment, position, bytes, crc: 0 }
+    }
+
+    /// An entry whose slot stands there.
+    pub(crate) fn indexed_at(place: Option<SlotPlace>) -> Indexed {
+        let bytes = place.map_or(0, |place| place.bytes);
+        Indexed { place, ..indexed(LogIndex(1), bytes, None) }
+    }
+
+    /// A batch of `bytes` bytes in entry `log_index`, at a position of segment 1 if that is known.
+    pub(crate) fn indexed(log_index: LogIndex, bytes: u32, position: Option<u64>) -> Indexed {
+        let entry = IndexEntry {
+            partition: PartitionId(1),
+            first_offset: Offset(0),
+            count: 1,
+            log_index,
+            slot: SlotNumber(1),
+            first_position: 0,
+            bytes,
+            max_timestamp: Timestamp(0),
+            earliest_expiry: None,
+            parts: Vec::new(),
+        };
+        Indexed { entry, place: position.map(|position| place(1, position, bytes)) }
+    }
+}

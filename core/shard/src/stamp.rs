@@ -6,7 +6,7 @@ use forebay_model::{LeaderEpoch, Offset};
 use forebay_record::batch::{HEADER_BYTES, stamp};
 
 /// Up to this size a batch is copied whole into the buffer before it: one piece costs less than two.
-const COPY_BYTES_MAX: usize = 4096;
+pub(crate) const COPY_BYTES_MAX: usize = 4096;
 
 /// Stamped batches as pieces of one byte string.
 pub(crate) struct Pieces {

@@ -159,7 +159,9 @@ impl Incoming {
             }
             let name = self.name(file.file);
             let mut have = self.keeper.received(name)?;
-            if have > file.bytes {
+            // Half a sidecar may have come from a peer that has it in another version.
+            let is_half = matches!(name, FileName::Sidecar(_)) && (1..file.bytes).contains(&have);
+            if have > file.bytes || is_half {
                 self.keeper.discard(name)?;
                 have = 0;
             }
