@@ -4,13 +4,16 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
+use forebay_broker::Broker;
 use forebay_model::ShardId;
 use forebay_shard::ShardStatus;
 
 /// How long a start waits. An election takes a fraction of a second, the replay before it as long as there is log.
 pub(crate) const WAIT_MAX: Duration = Duration::from_secs(30);
+/// How long it waits before clients can connect.
+pub(crate) const UNHEARD_MAX: Duration = Duration::from_secs(1);
 /// How often it looks.
-const LOOK: Duration = Duration::from_millis(5);
+const LOOK: Duration = Duration::from_millis(2);
 
 /// A shard that serves nobody at the end of the wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +30,12 @@ impl fmt::Display for Unled {
             None => write!(f, "shard {} has no leader yet", self.shard),
         }
     }
+}
+
+/// [`wait`]s for the shards of a broker.
+pub(crate) async fn of(broker: &Broker, within: Duration) -> Vec<Unled> {
+    let shards = || broker.shards().iter().map(|shard| (shard.id, shard.board.status())).collect();
+    wait(within, shards, tokio::time::sleep).await
 }
 
 /// Waits until every shard of `look` is led or fenced, at most so many looks of a moment as are in `within`. Answers

@@ -112,9 +112,9 @@ pub fn serve(loaded: &Loaded) -> Result<Ended, ServeError> {
     env.disk.create_dir_all(dir).map_err(|error| ServeError::DataDir(dir.clone(), error))?;
     let _lock = lock(&env, config)?;
     let (ends, mut end) = mpsc::channel(4);
-    let running = Running::start(loaded, &env, &ends, started)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Thread)?;
+    let running = Running::start(loaded, &env, &ends, started, &runtime)?;
     let console = match running.start_console(config) {
         Ok(console) => console,
         Err(error) => {
@@ -220,6 +220,7 @@ impl Running {
         env: &Env,
         ends: &mpsc::Sender<End>,
         started: Instant,
+        runtime: &tokio::runtime::Runtime,
     ) -> Result<Running, ServeError> {
         let config = &loaded.config;
         let guard = Arc::new(DiskGuard::default());
@@ -243,6 +244,8 @@ impl Running {
         let operator = Arc::new(NodeOperator::new(&node, Arc::clone(&env.clock), facts));
         let broker = node.broker.clone();
         let shards = start_shards(node, &threads, env)?;
+        // Who finds the port open finds a broker that serves. One that cannot soon says so to whoever asks.
+        runtime.block_on(leaders::of(&broker, leaders::UNHEARD_MAX));
         let gateway = Arc::new(start_gateway(config, env, &broker, Arc::clone(&budget))?);
         operator.watch_gateway(Arc::clone(&gateway), budget);
         let disk = DiskThread::start(watch).map_err(ServeError::Thread)?;
@@ -276,8 +279,7 @@ impl Running {
 
     /// Waits until every shard is led; answers with those that are not.
     async fn leaders(&self, within: Duration) -> Vec<Unled> {
-        let shards = || self.broker.shards().iter().map(|shard| (shard.id, shard.board.status())).collect();
-        leaders::wait(within, shards, tokio::time::sleep).await
+        leaders::of(&self.broker, within).await
     }
 
     fn facts<'a>(

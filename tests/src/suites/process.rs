@@ -24,6 +24,7 @@ pub fn suite() -> Suite {
         cases: vec![
             Case::new("says-what-it-is-at-its-start", 20, first_screen),
             Case::new("the-screen-after-a-crash-is-true", 60, screen_after_a_crash),
+            Case::new("who-finds-the-port-open-is-served", 60, first_to_come),
             Case::new("a-second-process-is-refused", 60, second_process),
             Case::new("an-open-listener-is-refused", 60, open_listener),
             Case::new("sigint-drains-and-exits-0", 60, interrupted),
@@ -72,6 +73,48 @@ fn screen_after_a_crash(context: &mut Context) -> Outcome {
     let replayed = at.and_then(|at| at[0].parse::<u64>().ok());
     ensure!(replayed.is_some_and(|n| n >= BATCHES), "{BATCHES} confirmed batches came back:\n{screen}");
     Ok(())
+}
+
+/// After a kill -9 the first client that gets through is served: no listener is open before the shards are led.
+fn first_to_come(context: &mut Context) -> Outcome {
+    const STARTS: u32 = 10;
+    let mut broker = Broker::start(context.kind)?;
+    let address = broker.address();
+    for start in 0..STARTS {
+        let mut kcat = Command::new("kcat");
+        kcat.args(["-b", &address.to_string(), "-t", "asked", "-p", "0", "-P"]);
+        driver::output(context, &mut kcat, format!("{start}\n").as_bytes())?;
+        broker.kill9()?;
+        let first = std::thread::spawn(move || end_of("asked", address));
+        broker.start_again()?;
+        let (error, end) = first.join().map_err(|_| Failure::new("the first client panicked"))??;
+        ensure!(
+            (error, end) == (0, i64::from(start) + 1),
+            "start {start}: the first answer has error {error} and the end {end}"
+        );
+    }
+    Ok(())
+}
+
+/// Error code and end offset of a topic's partition 0, from the first connection that is taken.
+fn end_of(topic: &str, address: SocketAddr) -> Result<(i16, i64), Failure> {
+    const LIST_OFFSETS: i16 = 2;
+    let until = Instant::now() + Duration::from_secs(20);
+    let mut connection = loop {
+        match Connection::open(address) {
+            Ok(connection) => break connection,
+            Err(why) if Instant::now() > until => return Err(why),
+            Err(_) => std::thread::sleep(Duration::from_micros(200)),
+        }
+    };
+    let partition = Words::new().i32(1).i32(0).i64(-1);
+    let topics = Words::new().i32(-1).i32(1).text(topic);
+    let body = Words([topics.0, partition.0].concat());
+    let mut answer = connection.ask(LIST_OFFSETS, 1, body)?;
+    let (topics, _, partitions, _) = (answer.i32()?, answer.text()?, answer.i32()?, answer.i32()?);
+    ensure!((topics, partitions) == (1, 1), "{topics} topics and {partitions} partitions were answered");
+    let (error, _, offset) = (answer.i16()?, answer.i64()?, answer.i64()?);
+    Ok((error, offset))
 }
 
 /// The whole answer to a GET.
