@@ -132,7 +132,7 @@ pub struct PartitionRun {
 }
 
 impl PartitionRun {
-    pub(crate) fn new(entry: &IndexEntry, first_record: u64) -> PartitionRun {
+    fn new(entry: &IndexEntry, first_record: u64) -> PartitionRun {
         PartitionRun {
             partition: entry.partition,
             first_offset: entry.first_offset,
@@ -146,7 +146,7 @@ impl PartitionRun {
     }
 
     /// Takes in the next entry of the partition; refuses one that overlaps the last.
-    pub(crate) fn add(&mut self, entry: &IndexEntry) -> Result<(), Unsorted> {
+    fn add(&mut self, entry: &IndexEntry) -> Result<(), Unsorted> {
         if entry.first_offset < self.end_offset {
             return Err(Unsorted);
         }
@@ -191,5 +191,27 @@ impl PartitionRun {
             })
         };
         fields().expect("a record has its kind's length")
+    }
+}
+
+/// What a segment holds of each partition, gathered from its index entries in their order.
+#[derive(Default)]
+pub(crate) struct PartitionRuns {
+    runs: Vec<PartitionRun>,
+    entries: u64,
+}
+
+impl PartitionRuns {
+    /// Takes in the next entry; refuses one of a partition that overlaps the last.
+    pub(crate) fn add(&mut self, entry: &IndexEntry) -> Result<(), Unsorted> {
+        if self.runs.last().is_none_or(|run| run.partition != entry.partition) {
+            self.runs.push(PartitionRun::new(entry, self.entries));
+        }
+        self.entries += 1;
+        self.runs.last_mut().expect("just made").add(entry)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &PartitionRun> {
+        self.runs.iter()
     }
 }

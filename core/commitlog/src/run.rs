@@ -193,11 +193,6 @@ impl RunWriter<'_, '_> {
         Ok(Ok(()))
     }
 
-    /// How many records there are.
-    pub(crate) fn records(&self) -> u64 {
-        self.shape.records
-    }
-
     /// Writes the last block and the levels above.
     pub(crate) fn finish(mut self) -> Result<Shape, Fault> {
         if self.block_records > 0 {

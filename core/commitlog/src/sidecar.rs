@@ -11,7 +11,9 @@ use crate::block_cache::{BlockCache, CachedFile};
 use crate::crc::crc32c;
 use crate::cursor::Cursor;
 use crate::fault::{Action, Fault};
-use crate::index_entry::{ENTRIES, ENTRIES_2, IndexEntry, PARTITIONS, PartitionRun, PlacedEntry, entry_key};
+use crate::index_entry::{
+    ENTRIES, ENTRIES_2, IndexEntry, PARTITIONS, PartitionRun, PartitionRuns, PlacedEntry, entry_key,
+};
 use crate::places::PlaceTable;
 use crate::run::{Kind, Run, Shape, Unsorted};
 use crate::segment::{Generation, SegmentId};
@@ -321,8 +323,7 @@ impl Sidecar {
 
     /// Compares its index entries with its partitions, and with the slots that its segment has.
     pub(crate) fn check_entries(&self, places: &PlaceTable) -> Result<(), Fault> {
-        let mut runs: Vec<PartitionRun> = Vec::new();
-        let mut number = 0;
+        let mut runs = PartitionRuns::default();
         let wrong = |what: String| Fault::corrupt(self.path(), 0, what);
         self.for_each_placed(|placed| {
             let PlacedEntry { entry, .. } = placed;
@@ -332,12 +333,7 @@ impl Sidecar {
                     "offset {first_offset} of partition {partition} leads to slot {slot} of entry {log_index}, which is not there"
                 )));
             }
-            if runs.last().is_none_or(|run| run.partition != entry.partition) {
-                runs.push(PartitionRun::new(&entry, number));
-            }
-            number += 1;
-            let run = runs.last_mut().expect("just made");
-            run.add(&entry).map_err(|Unsorted| wrong("the offsets of a partition do not ascend".into()))
+            runs.add(&entry).map_err(|Unsorted| wrong("the offsets of a partition do not ascend".into()))
         })?;
         let mut runs = runs.iter();
         self.for_each_partition(|run| match runs.next() == Some(&run) {

@@ -8,7 +8,7 @@ use forebay_model::LogIndex;
 
 use crate::block_cache::{BlockCache, CachedFile};
 use crate::fault::Fault;
-use crate::index_entry::{ENTRIES, IndexEntry, PARTITIONS, PartitionRun};
+use crate::index_entry::{ENTRIES, IndexEntry, PARTITIONS, PartitionRuns};
 use crate::places::PlaceTable;
 use crate::run::{Kind, RunFile, Shape, Unsorted};
 use crate::segment::SegmentId;
@@ -56,22 +56,19 @@ pub(crate) fn write_sidecar(
     let terms = write_pairs(&mut file, TERMS, pairs)?;
 
     let mut writer = file.run(ENTRIES);
-    let mut runs: Vec<PartitionRun> = Vec::new();
+    let mut runs = PartitionRuns::default();
     for entry in entries {
         if entry.log_index < facts.id.first || entry.log_index > facts.last.index || entry.count == 0 {
             return Err(WriteError::Foreign(entry.log_index));
         }
-        if runs.last().is_none_or(|run| run.partition != entry.partition) {
-            runs.push(PartitionRun::new(&entry, writer.records()));
-        }
-        runs.last_mut().expect("just made").add(&entry).map_err(|Unsorted| WriteError::Unsorted)?;
+        runs.add(&entry).map_err(|Unsorted| WriteError::Unsorted)?;
         let place = facts.places.find(entry.log_index, entry.slot);
         writer.push(&entry.encode(place))?.map_err(|Unsorted| WriteError::Unsorted)?;
     }
     let entries = writer.finish()?;
 
     let mut writer = file.run(PARTITIONS);
-    for run in &runs {
+    for run in runs.iter() {
         writer.push(&run.encode())?.map_err(|Unsorted| WriteError::Unsorted)?;
     }
     let partitions = writer.finish()?;
