@@ -18,6 +18,7 @@ use forebay_model::ShardId;
 use forebay_replication::config::{FLUSH_HERE_MAX_DEFAULT, JOURNAL_FILE_BYTES_DEFAULT};
 use forebay_shard::Wake;
 use forebay_shard::coordinator::CoordinatorSettings;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::config::{Config, HostPort, ListenerKind, Loaded, Origin};
@@ -114,7 +115,7 @@ pub fn serve(loaded: &Loaded) -> Result<Ended, ServeError> {
     let (ends, mut end) = mpsc::channel(4);
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Thread)?;
-    let running = Running::start(loaded, &env, &ends, started, &runtime)?;
+    let (running, mut signals) = Running::start(loaded, &env, &ends, started, &runtime)?;
     let console = match running.start_console(config) {
         Ok(console) => console,
         Err(error) => {
@@ -124,7 +125,7 @@ pub fn serve(loaded: &Loaded) -> Result<Ended, ServeError> {
     };
     let told = console.as_ref().map_or(&[][..], Console::addresses);
     let asked = runtime.block_on(async {
-        let mut asked = std::pin::pin!(wait_for_end(&mut end));
+        let mut asked = std::pin::pin!(wait_for_end(&mut end, &mut signals));
         tokio::select! {
             asked = &mut asked => return asked,
             () = running.greet(config, started, told) => {}
@@ -157,45 +158,46 @@ fn lock(env: &Env, config: &Config) -> Result<Box<dyn Lock>, ServeError> {
     }
 }
 
-async fn wait_for_end(end: &mut mpsc::Receiver<End>) -> End {
+async fn wait_for_end(end: &mut mpsc::Receiver<End>, signals: &mut Signals) -> End {
     tokio::select! {
-        () = signal() => End::Asked,
+        () = signals.asked() => End::Asked,
         failed = end.recv() => failed.unwrap_or(End::Failed),
     }
 }
 
-/// Ready when the operator asks for the end. Where signals cannot be listened for, never.
-async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        tracing::error!("signals cannot be listened for: this process must be killed to end");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+/// The operator's ways to ask for the end: heard from [`Signals::listen`] on, whenever somebody looks.
+struct Signals(Option<(Signal, Signal)>);
+
+impl Signals {
+    /// Until then, or where signals cannot be listened for, they end the process at once.
+    fn listen(runtime: &tokio::runtime::Runtime) -> Signals {
+        let _entered = runtime.enter();
+        let both = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+        Signals(if let (Ok(interrupt), Ok(terminate)) = both { Some((interrupt, terminate)) } else { None })
+    }
+
+    async fn asked(&mut self) {
+        let Some((interrupt, terminate)) = &mut self.0 else {
+            tracing::error!("signals cannot be listened for: this process must be killed to end");
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
     }
 }
 
 /// From here on another signal ends the process at once: the log is made for that.
 fn exit_on_second_signal(runtime: &tokio::runtime::Runtime) {
-    let signals = {
-        let _entered = runtime.enter();
-        use tokio::signal::unix::{SignalKind, signal};
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    };
-    let (Ok(mut interrupt), Ok(mut terminate)) = signals else { return };
+    let mut signals = Signals::listen(runtime);
+    if signals.0.is_none() {
+        return;
+    }
     greeting::draining();
     let handle = runtime.handle().clone();
     let waiting = std::thread::Builder::new().name("fb-signals".into()).spawn(move || {
-        handle.block_on(async {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-        });
+        handle.block_on(signals.asked());
         std::process::exit(130);
     });
     if let Err(error) = waiting {
@@ -221,7 +223,7 @@ impl Running {
         ends: &mpsc::Sender<End>,
         started: Instant,
         runtime: &tokio::runtime::Runtime,
-    ) -> Result<Running, ServeError> {
+    ) -> Result<(Running, Signals), ServeError> {
         let config = &loaded.config;
         let guard = Arc::new(DiskGuard::default());
         let mut watch = DiskWatch::new(
@@ -245,11 +247,19 @@ impl Running {
         let broker = node.broker.clone();
         let shards = start_shards(node, &threads, env)?;
         // Who finds the port open finds a broker that serves. One that cannot soon says so to whoever asks.
-        runtime.block_on(leaders::of(&broker, leaders::UNHEARD_MAX));
+        let mut signals = Signals::listen(runtime);
+        runtime.block_on(async {
+            tokio::select! {
+                _ = leaders::of(&broker, leaders::UNHEARD_MAX) => {}
+                () = signals.asked() => {
+                    let _ = ends.try_send(End::Asked);
+                }
+            }
+        });
         let gateway = Arc::new(start_gateway(config, env, &broker, Arc::clone(&budget))?);
         operator.watch_gateway(Arc::clone(&gateway), budget);
         let disk = DiskThread::start(watch).map_err(ServeError::Thread)?;
-        Ok(Running { broker, gateway, operator, shards, disk, recovered, recovery_began })
+        Ok((Running { broker, gateway, operator, shards, disk, recovered, recovery_began }, signals))
     }
 
     /// Opens the HTTP listeners, where any are asked for.
