@@ -125,7 +125,7 @@ macro_rules! fixed_width {
     )*};
 }
 
-fixed_width!(i8, i16, i32, i64);
+fixed_width!(i8, i16, u16, i32, i64);
 
 impl Wire for bool {
     fn bytes_min(_: Version) -> usize {

@@ -9,6 +9,7 @@
 //! | [`error_code`] | Kafka's error numbers |
 //! | [`consumer_protocol`] | what consumers tell each other inside group messages |
 //! | [`cursor`], [`writer`], [`field`] | reading, writing, and the types of fields |
+//! | [`text`], [`uuid`], [`records`], [`float64`], [`secret`] | types of fields that are our own |
 //! | [`fuzz`] | entry points for fuzzers |
 //!
 //! Decoding allocates only arrays: every count is checked against the bytes left and against the frame's memory allowance
@@ -20,12 +21,14 @@ pub mod cursor;
 pub mod error;
 pub mod error_code;
 pub mod field;
+pub mod float64;
 pub mod frame;
 pub mod fuzz;
 pub mod header;
 pub mod messages;
 pub mod records;
 mod schema;
+pub mod secret;
 pub mod text;
 pub mod uuid;
 pub mod writer;
@@ -38,9 +41,11 @@ pub use cursor::Cursor;
 pub use error::{DecodeError, EncodeError, Fault};
 pub use error_code::ErrorCode;
 pub use field::Version;
+pub use float64::Float64;
 pub use header::{RequestHead, RequestHeader};
 pub use messages::{AnyRequest, AnyResponse, Request, Response};
 pub use records::Records;
+pub use secret::Secret;
 pub use text::Str;
 pub use uuid::Uuid;
 pub use writer::{Rope, Writer};

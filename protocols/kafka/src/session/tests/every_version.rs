@@ -87,12 +87,16 @@ macro_rules! write_every_message {
 
 for_every_message!(write_every_message);
 
-/// A seed for the broker, then requests of any kind.
+/// A seed for the broker, then requests of any kind; few that are refused, for these end the connection.
 fn stream(seed: u64) -> Vec<u8> {
+    let served: Vec<_> = WRITE_EVERY.iter().filter(|(api, _)| api.api().advertised().is_some()).collect();
     let mut source = Source::new(seed, Shape::Mixed);
     let mut stream = seed.to_be_bytes().to_vec();
     for id in 0..12 {
-        let (api, write) = WRITE_EVERY[source.below(WRITE_EVERY.len() as u64) as usize];
+        let (api, write) = match source.below(20) {
+            0 => WRITE_EVERY[source.below(WRITE_EVERY.len() as u64) as usize],
+            _ => *served[source.below(served.len() as u64) as usize],
+        };
         let decodes = api.api().decodes.clone();
         let number = decodes.start + source.below(decodes.len() as u64) as i16;
         let version = api.version(number).expect("in range");

@@ -10,7 +10,7 @@ use crate::wire::error::{DecodeError, Fault};
 use crate::wire::field::{Version, Wire};
 use crate::wire::frame::{FrameError, Framing};
 use crate::wire::fuzz::{fuzz_consumer_protocol, fuzz_frame, fuzz_request, fuzz_response};
-use crate::wire::messages::{self, AnyRequest, Request, Response, for_every_message};
+use crate::wire::messages::{self, AnyRequest, AnyResponse, Request, Response, for_every_message};
 use crate::wire::{ApiKey, RequestHeader, Str};
 
 /// Reads a request of any API.
@@ -18,6 +18,13 @@ fn read(frame: &Bytes) -> Result<AnyRequest, DecodeError> {
     let mut cursor = Cursor::new(frame);
     let header = RequestHeader::decode(&mut cursor)?;
     AnyRequest::read(&mut cursor, &header)
+}
+
+/// Reads a response behind its API key and version.
+fn read_tagged(tagged: &Bytes) -> Result<AnyResponse, DecodeError> {
+    let api = ApiKey::from_number(tagged[0].into()).expect("an API");
+    let frame = tagged.slice(2..);
+    AnyResponse::read(&mut Cursor::new(&frame), api, tagged[1].into()).map(|(_, response)| response)
 }
 
 /// Heap bytes at most in use while `f` runs, and how often it allocated.
@@ -130,14 +137,48 @@ fn all_versions_read(request: &impl Request, versions: std::ops::Range<i16>) {
 }
 
 #[test]
-fn a_request_cut_short_anywhere_is_refused() {
-    let version = ApiKey::Metadata.version(12).unwrap();
-    let request = messages::MetadataRequest::sample(&mut Source::new(1, Shape::Full), version);
-    let frame = received(request.to_frame(12, 1, Some("c".into())).unwrap());
-    assert!(read(&frame).is_ok());
-    for length in 0..frame.len() {
-        assert!(read(&frame.slice(..length)).is_err(), "cut at {length}");
+fn a_message_cut_short_anywhere_is_refused() {
+    for (request, response) in seeds(&[Shape::Full]) {
+        assert!(read(&request).is_ok());
+        for length in 0..request.len() {
+            assert!(read(&request.slice(..length)).is_err(), "cut at {length}: {request:?}");
+        }
+        assert!(read_tagged(&response).is_ok());
+        for length in 2..response.len() {
+            assert!(read_tagged(&response.slice(..length)).is_err(), "cut at {length}: {response:?}");
+        }
     }
+}
+
+#[test]
+fn a_length_that_lies_costs_next_to_nothing_wherever_it_stands() {
+    for (request, response) in seeds(&[Shape::Full]) {
+        // Whatever stands at `at` becomes the greatest length of the one form, and of the other.
+        for lie in [&b"\xff\xff\xff\xff\x0f"[..], b"\x7f\xff\xff\xff"] {
+            for at in 0..request.len() {
+                let request = overwritten(&request, at, lie);
+                within_allowance(request.len(), || drop(read(&request)));
+            }
+            for at in 2..response.len() {
+                let response = overwritten(&response, at, lie);
+                within_allowance(response.len(), || drop(read_tagged(&response)));
+            }
+        }
+    }
+}
+
+fn overwritten(bytes: &Bytes, at: usize, with: &[u8]) -> Bytes {
+    let mut bytes = bytes.to_vec();
+    let end = (at + with.len()).min(bytes.len());
+    bytes[at..end].copy_from_slice(&with[..end - at]);
+    bytes.into()
+}
+
+/// What a frame of this length may take, and some bytes for what is in no array: a client's name that is not UTF-8.
+fn within_allowance(length: usize, f: impl FnOnce()) {
+    let most = DECODE_MEMORY_FLOOR.max(length * DECODE_MEMORY_FACTOR) + 8 * length;
+    let used = heap(f);
+    assert!(used.bytes_max <= most as u64, "{} bytes for {length}", used.bytes_max);
 }
 
 #[test]
@@ -253,14 +294,15 @@ fn errors_say_what_and_where() {
     );
 }
 
-/// Request and response frames of every API and version: what the fuzzers start from.
-fn seeds() -> Vec<(Bytes, Bytes)> {
+/// Request and response frames of every API and version, a response behind its API key and version: what the fuzzers start
+/// from.
+fn seeds(shapes: &[Shape]) -> Vec<(Bytes, Bytes)> {
     let mut seeds = Vec::new();
     macro_rules! seed {
         ($($module:ident: $api:ident, $request:ident, $response:ident;)*) => {$(
             for number in ApiKey::$api.api().decodes.clone() {
                 let version = ApiKey::$api.version(number).unwrap();
-                for shape in [Shape::Full, Shape::Mixed] {
+                for shape in shapes.iter().copied() {
                     let mut source = Source::new(seeds.len() as u64, shape);
                     let request = messages::$request::sample(&mut source, version);
                     let response = messages::$response::sample(&mut source, version);
@@ -303,7 +345,7 @@ fn mutate(bytes: &[u8], source: &mut Source) -> Vec<u8> {
 
 #[test]
 fn thousands_of_damaged_messages_neither_panic_nor_allocate_much() {
-    let seeds = seeds();
+    let seeds = seeds(&[Shape::Full, Shape::Mixed]);
     let mut source = Source::new(2_026, Shape::Mixed);
     for round in 0..20_000 {
         let (request, response) = &seeds[round % seeds.len()];

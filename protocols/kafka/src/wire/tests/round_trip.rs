@@ -12,7 +12,7 @@ use crate::wire::frame::Framing;
 use crate::wire::messages::produce::{PartitionProduceResponse, TopicProduceResponse};
 use crate::wire::messages::{self, Request, Response, for_every_message};
 use crate::wire::writer::Writer;
-use crate::wire::{ApiKey, ErrorCode, Records, RequestHeader, Rope, Str};
+use crate::wire::{ApiKey, ErrorCode, Float64, Records, RequestHeader, Rope, Str};
 
 /// The frame behind its length, as a reader gets it.
 pub(super) fn received(rope: Rope) -> Bytes {
@@ -301,4 +301,18 @@ fn an_id_is_printed_as_kafkas_tools_print_it() {
     assert_eq!(id.to_string(), "ASNFZ4mrze_-3LqYdlQyEA");
     assert_eq!(Uuid::ZERO.to_string(), "AAAAAAAAAAAAAAAAAAAAAA");
     assert_eq!(format!("{id:?}"), "01234567-89ab-cdef-fedc-ba9876543210");
+}
+
+#[test]
+fn a_number_with_a_fraction_keeps_its_bits() {
+    let odd = Bytes::from_static(b"\x7f\xf8\0\0\0\0\0\x01");
+    let read = Float64::decode(&mut Cursor::new(&odd), Version::classic(0)).unwrap();
+    assert!(read.get().is_nan());
+    assert_eq!(read, Float64::from(read.get()), "which no f64 that is not a number is");
+    let mut writer = Writer::new();
+    read.encode(&mut writer, Version::classic(0)).unwrap();
+    assert_eq!(writer.finish().into_bytes(), odd);
+    let (quota, none) = (Float64::from(1_048_576.5), Float64::default());
+    assert_eq!((quota.get(), none.get()), (1_048_576.5, 0.0));
+    assert_eq!(format!("{quota} {quota:?}"), "1048576.5 1048576.5");
 }

@@ -4,7 +4,9 @@ use bytes::Bytes;
 
 use crate::wire::error_code::ErrorCode;
 use crate::wire::field::Version;
+use crate::wire::float64::Float64;
 use crate::wire::records::Records;
+use crate::wire::secret::Secret;
 use crate::wire::text::Str;
 use crate::wire::uuid::Uuid;
 
@@ -107,7 +109,7 @@ macro_rules! sample_numbers {
     )*};
 }
 
-sample_numbers!(i8, i16, i32, i64);
+sample_numbers!(i8, i16, u16, i32, i64);
 
 impl Sample for bool {
     fn sample(source: &mut Source, _: Version) -> Self {
@@ -118,6 +120,18 @@ impl Sample for bool {
 impl Sample for ErrorCode {
     fn sample(source: &mut Source, _: Version) -> Self {
         Self::from_number(source.number() as i16)
+    }
+}
+
+impl Sample for Float64 {
+    fn sample(source: &mut Source, _: Version) -> Self {
+        let number = source.number() as f64;
+        match source.below(8) {
+            0 => f64::NAN.into(),
+            1 => f64::INFINITY.into(),
+            2 => f64::MIN_POSITIVE.into(),
+            _ => (number / 8.0).into(),
+        }
     }
 }
 
@@ -136,6 +150,12 @@ impl Sample for Str {
 impl Sample for Bytes {
     fn sample(source: &mut Source, _: Version) -> Self {
         source.text().into()
+    }
+}
+
+impl Sample for Secret {
+    fn sample(source: &mut Source, version: Version) -> Self {
+        Bytes::sample(source, version).into()
     }
 }
 
