@@ -219,6 +219,10 @@ messages! {
     delete_records: DeleteRecords, DeleteRecordsRequest, DeleteRecordsResponse;
     init_producer_id: InitProducerId, InitProducerIdRequest, InitProducerIdResponse;
     offset_for_leader_epoch: OffsetForLeaderEpoch, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse;
+    add_partitions_to_txn: AddPartitionsToTxn, AddPartitionsToTxnRequest, AddPartitionsToTxnResponse;
+    add_offsets_to_txn: AddOffsetsToTxn, AddOffsetsToTxnRequest, AddOffsetsToTxnResponse;
+    end_txn: EndTxn, EndTxnRequest, EndTxnResponse;
+    txn_offset_commit: TxnOffsetCommit, TxnOffsetCommitRequest, TxnOffsetCommitResponse;
     describe_configs: DescribeConfigs, DescribeConfigsRequest, DescribeConfigsResponse;
     alter_configs: AlterConfigs, AlterConfigsRequest, AlterConfigsResponse;
     create_partitions: CreatePartitions, CreatePartitionsRequest, CreatePartitionsResponse;
@@ -226,5 +230,7 @@ messages! {
     incremental_alter_configs: IncrementalAlterConfigs, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse;
     offset_delete: OffsetDelete, OffsetDeleteRequest, OffsetDeleteResponse;
     describe_cluster: DescribeCluster, DescribeClusterRequest, DescribeClusterResponse;
+    describe_transactions: DescribeTransactions, DescribeTransactionsRequest, DescribeTransactionsResponse;
+    list_transactions: ListTransactions, ListTransactionsRequest, ListTransactionsResponse;
     describe_topic_partitions: DescribeTopicPartitions, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse;
 }
