@@ -124,7 +124,7 @@ api_table! {
     14 SyncGroup, Forms::CompactFrom(4), 0..6, served(0..6);
     15 DescribeGroups, Forms::CompactFrom(5), 0..7, served(0..7);
     16 ListGroups, Forms::CompactFrom(3), 0..6, served(0..6);
-    17 SaslHandshake, Forms::Classic, 0..0, refused(Refusal::Authentication);
+    17 SaslHandshake, Forms::Classic, 0..2, refused(Refusal::Authentication);
     18 ApiVersions, Forms::CompactFrom(3), 0..5, served(0..5);
     19 CreateTopics, Forms::CompactFrom(5), 2..8, served(2..8);
     20 DeleteTopics, Forms::CompactFrom(4), 1..7, served(1..7);
@@ -136,14 +136,14 @@ api_table! {
     26 EndTxn, Forms::CompactFrom(3), 0..6, refused(Refusal::Transactions);
     27 WriteTxnMarkers, Forms::CompactFrom(1), 0..0, refused(Refusal::BetweenBrokers);
     28 TxnOffsetCommit, Forms::CompactFrom(3), 0..6, refused(Refusal::Transactions);
-    29 DescribeAcls, Forms::CompactFrom(2), 0..0, refused(Refusal::Authorization);
-    30 CreateAcls, Forms::CompactFrom(2), 0..0, refused(Refusal::Authorization);
-    31 DeleteAcls, Forms::CompactFrom(2), 0..0, refused(Refusal::Authorization);
+    29 DescribeAcls, Forms::CompactFrom(2), 1..4, refused(Refusal::Authorization);
+    30 CreateAcls, Forms::CompactFrom(2), 1..4, refused(Refusal::Authorization);
+    31 DeleteAcls, Forms::CompactFrom(2), 1..4, refused(Refusal::Authorization);
     32 DescribeConfigs, Forms::CompactFrom(4), 1..5, served(1..5);
     33 AlterConfigs, Forms::CompactFrom(2), 0..3, refused(Refusal::Administration);
     34 AlterReplicaLogDirs, Forms::CompactFrom(2), 0..0, refused(Refusal::ReplicaPlacement);
     35 DescribeLogDirs, Forms::CompactFrom(2), 0..0, refused(Refusal::ReplicaPlacement);
-    36 SaslAuthenticate, Forms::CompactFrom(2), 0..0, refused(Refusal::Authentication);
+    36 SaslAuthenticate, Forms::CompactFrom(2), 0..3, refused(Refusal::Authentication);
     37 CreatePartitions, Forms::CompactFrom(2), 0..4, served(0..4);
     38 CreateDelegationToken, Forms::CompactFrom(2), 0..0, refused(Refusal::DelegationTokens);
     39 RenewDelegationToken, Forms::CompactFrom(2), 0..0, refused(Refusal::DelegationTokens);
@@ -157,8 +157,8 @@ api_table! {
     47 OffsetDelete, Forms::Classic, 0..1, refused(Refusal::Administration);
     48 DescribeClientQuotas, Forms::CompactFrom(1), 0..0, refused(Refusal::Quotas);
     49 AlterClientQuotas, Forms::CompactFrom(1), 0..0, refused(Refusal::Quotas);
-    50 DescribeUserScramCredentials, Forms::CompactFrom(0), 0..0, refused(Refusal::Authentication);
-    51 AlterUserScramCredentials, Forms::CompactFrom(0), 0..0, refused(Refusal::Authentication);
+    50 DescribeUserScramCredentials, Forms::CompactFrom(0), 0..1, refused(Refusal::Authentication);
+    51 AlterUserScramCredentials, Forms::CompactFrom(0), 0..1, refused(Refusal::Authentication);
     52 Vote, Forms::CompactFrom(0), 0..0, refused(Refusal::BetweenBrokers);
     53 BeginQuorumEpoch, Forms::CompactFrom(1), 0..0, refused(Refusal::BetweenBrokers);
     54 EndQuorumEpoch, Forms::CompactFrom(1), 0..0, refused(Refusal::BetweenBrokers);

@@ -213,6 +213,7 @@ messages! {
     sync_group: SyncGroup, SyncGroupRequest, SyncGroupResponse;
     describe_groups: DescribeGroups, DescribeGroupsRequest, DescribeGroupsResponse;
     list_groups: ListGroups, ListGroupsRequest, ListGroupsResponse;
+    sasl_handshake: SaslHandshake, SaslHandshakeRequest, SaslHandshakeResponse;
     api_versions: ApiVersions, ApiVersionsRequest, ApiVersionsResponse;
     create_topics: CreateTopics, CreateTopicsRequest, CreateTopicsResponse;
     delete_topics: DeleteTopics, DeleteTopicsRequest, DeleteTopicsResponse;
@@ -223,12 +224,18 @@ messages! {
     add_offsets_to_txn: AddOffsetsToTxn, AddOffsetsToTxnRequest, AddOffsetsToTxnResponse;
     end_txn: EndTxn, EndTxnRequest, EndTxnResponse;
     txn_offset_commit: TxnOffsetCommit, TxnOffsetCommitRequest, TxnOffsetCommitResponse;
+    describe_acls: DescribeAcls, DescribeAclsRequest, DescribeAclsResponse;
+    create_acls: CreateAcls, CreateAclsRequest, CreateAclsResponse;
+    delete_acls: DeleteAcls, DeleteAclsRequest, DeleteAclsResponse;
     describe_configs: DescribeConfigs, DescribeConfigsRequest, DescribeConfigsResponse;
     alter_configs: AlterConfigs, AlterConfigsRequest, AlterConfigsResponse;
+    sasl_authenticate: SaslAuthenticate, SaslAuthenticateRequest, SaslAuthenticateResponse;
     create_partitions: CreatePartitions, CreatePartitionsRequest, CreatePartitionsResponse;
     delete_groups: DeleteGroups, DeleteGroupsRequest, DeleteGroupsResponse;
     incremental_alter_configs: IncrementalAlterConfigs, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse;
     offset_delete: OffsetDelete, OffsetDeleteRequest, OffsetDeleteResponse;
+    describe_user_scram_credentials: DescribeUserScramCredentials, DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResponse;
+    alter_user_scram_credentials: AlterUserScramCredentials, AlterUserScramCredentialsRequest, AlterUserScramCredentialsResponse;
     describe_cluster: DescribeCluster, DescribeClusterRequest, DescribeClusterResponse;
     describe_transactions: DescribeTransactions, DescribeTransactionsRequest, DescribeTransactionsResponse;
     list_transactions: ListTransactions, ListTransactionsRequest, ListTransactionsResponse;

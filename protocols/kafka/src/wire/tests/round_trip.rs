@@ -304,6 +304,15 @@ fn an_id_is_printed_as_kafkas_tools_print_it() {
 }
 
 #[test]
+fn a_secret_is_printed_as_its_length() {
+    let token = Bytes::from_static(b"\0user\0password");
+    let request = messages::SaslAuthenticateRequest { auth_bytes: token.clone().into() };
+    assert_eq!(format!("{request:?}"), "SaslAuthenticateRequest { auth_bytes: 14 bytes }");
+    assert_eq!(request.auth_bytes.as_bytes(), &token);
+    assert_eq!(request.auth_bytes.into_bytes(), token);
+}
+
+#[test]
 fn a_number_with_a_fraction_keeps_its_bits() {
     let odd = Bytes::from_static(b"\x7f\xf8\0\0\0\0\0\x01");
     let read = Float64::decode(&mut Cursor::new(&odd), Version::classic(0)).unwrap();
