@@ -119,7 +119,8 @@ fn fields(value: &impl Debug) -> Vec<String> {
             let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
             let (word, after) = rest.split_at(end);
             let type_name = after.starts_with('(') || after.starts_with(" {");
-            flat += if type_name { "" } else { word };
+            // The oracle puts an underscore before a name that is a keyword of Rust.
+            flat += if type_name { "" } else { word.trim_start_matches('_') };
             rest = after;
         } else {
             match c {
