@@ -175,18 +175,18 @@ api_table! {
     65 DescribeTransactions, Forms::CompactFrom(0), 0..1, refused(Refusal::Transactions);
     66 ListTransactions, Forms::CompactFrom(0), 0..3, refused(Refusal::Transactions);
     67 AllocateProducerIds, Forms::CompactFrom(0), 0..0, refused(Refusal::BetweenBrokers);
-    68 ConsumerGroupHeartbeat, Forms::CompactFrom(0), 0..0, refused(Refusal::ConsumerGroups);
-    69 ConsumerGroupDescribe, Forms::CompactFrom(0), 0..0, refused(Refusal::ConsumerGroups);
+    68 ConsumerGroupHeartbeat, Forms::CompactFrom(0), 0..2, refused(Refusal::ConsumerGroups);
+    69 ConsumerGroupDescribe, Forms::CompactFrom(0), 0..2, refused(Refusal::ConsumerGroups);
     70 ControllerRegistration, Forms::CompactFrom(0), 0..0, refused(Refusal::BetweenBrokers);
     71 GetTelemetrySubscriptions, Forms::CompactFrom(0), 0..0, refused(Refusal::Telemetry);
     72 PushTelemetry, Forms::CompactFrom(0), 0..0, refused(Refusal::Telemetry);
     73 AssignReplicasToDirs, Forms::CompactFrom(0), 0..0, refused(Refusal::BetweenBrokers);
     74 ListConfigResources, Forms::CompactFrom(0), 0..0, refused(Refusal::Administration);
     75 DescribeTopicPartitions, Forms::CompactFrom(0), 0..1, served(0..1);
-    76 ShareGroupHeartbeat, Forms::CompactFrom(0), 0..0, refused(Refusal::ShareGroups);
-    77 ShareGroupDescribe, Forms::CompactFrom(0), 0..0, refused(Refusal::ShareGroups);
-    78 ShareFetch, Forms::CompactFrom(0), 0..0, refused(Refusal::ShareGroups);
-    79 ShareAcknowledge, Forms::CompactFrom(0), 0..0, refused(Refusal::ShareGroups);
+    76 ShareGroupHeartbeat, Forms::CompactFrom(0), 1..2, refused(Refusal::ShareGroups);
+    77 ShareGroupDescribe, Forms::CompactFrom(0), 1..2, refused(Refusal::ShareGroups);
+    78 ShareFetch, Forms::CompactFrom(0), 1..3, refused(Refusal::ShareGroups);
+    79 ShareAcknowledge, Forms::CompactFrom(0), 1..3, refused(Refusal::ShareGroups);
     80 AddRaftVoter, Forms::CompactFrom(0), 0..0, refused(Refusal::Quorum);
     81 RemoveRaftVoter, Forms::CompactFrom(0), 0..0, refused(Refusal::Quorum);
     82 UpdateRaftVoter, Forms::CompactFrom(0), 0..0, refused(Refusal::BetweenBrokers);
@@ -195,11 +195,11 @@ api_table! {
     85 WriteShareGroupState, Forms::CompactFrom(0), 0..0, refused(Refusal::BetweenBrokers);
     86 DeleteShareGroupState, Forms::CompactFrom(0), 0..0, refused(Refusal::BetweenBrokers);
     87 ReadShareGroupStateSummary, Forms::CompactFrom(0), 0..0, refused(Refusal::BetweenBrokers);
-    88 StreamsGroupHeartbeat, Forms::CompactFrom(0), 0..0, refused(Refusal::StreamsGroups);
-    89 StreamsGroupDescribe, Forms::CompactFrom(0), 0..0, refused(Refusal::StreamsGroups);
-    90 DescribeShareGroupOffsets, Forms::CompactFrom(0), 0..0, refused(Refusal::ShareGroups);
-    91 AlterShareGroupOffsets, Forms::CompactFrom(0), 0..0, refused(Refusal::ShareGroups);
-    92 DeleteShareGroupOffsets, Forms::CompactFrom(0), 0..0, refused(Refusal::ShareGroups);
+    88 StreamsGroupHeartbeat, Forms::CompactFrom(0), 0..1, refused(Refusal::StreamsGroups);
+    89 StreamsGroupDescribe, Forms::CompactFrom(0), 0..1, refused(Refusal::StreamsGroups);
+    90 DescribeShareGroupOffsets, Forms::CompactFrom(0), 0..2, refused(Refusal::ShareGroups);
+    91 AlterShareGroupOffsets, Forms::CompactFrom(0), 0..1, refused(Refusal::ShareGroups);
+    92 DeleteShareGroupOffsets, Forms::CompactFrom(0), 0..1, refused(Refusal::ShareGroups);
 
 }
 

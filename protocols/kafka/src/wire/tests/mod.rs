@@ -1,5 +1,6 @@
 //! The codec against an independent one, against itself, and against hostile bytes.
 
+mod apache;
 mod cost;
 mod hostile;
 mod oracle;

@@ -17,13 +17,20 @@ use crate::wire::messages::{self as ours, for_every_message};
 use crate::wire::text::Str;
 use crate::wire::writer::Writer;
 
-/// Versions that we decode and the oracle does not know: Produce from before it starts, ListOffsets from after it ends.
+/// Versions that we decode and the oracle does not know: Produce from before it starts, others from after it ends. The bytes of
+/// the latter that differ from earlier versions are in `apache.rs`.
 fn beyond_oracle(api: ApiKey, version: i16) -> bool {
-    matches!((api, version), (ApiKey::Produce, ..3) | (ApiKey::ListOffsets, 11))
+    matches!(
+        (api, version),
+        (ApiKey::Produce, ..3)
+            | (ApiKey::ListOffsets, 11)
+            | (ApiKey::ShareFetch | ApiKey::ShareAcknowledge, 2)
+            | (ApiKey::DescribeShareGroupOffsets, 1)
+    )
 }
 
-/// Fields of versions that the oracle has begun and we do not decode; they sit at their defaults.
-fn oracle_only(api: ApiKey, field: &str) -> bool {
+/// Fields of versions that only one of us decodes; they sit at their defaults.
+fn one_sided(api: ApiKey, field: &str) -> bool {
     match api {
         ApiKey::OffsetCommit | ApiKey::OffsetFetch => {
             field == "topic_id: 00000000-0000-0000-0000-000000000000"
@@ -35,6 +42,13 @@ fn oracle_only(api: ApiKey, field: &str) -> bool {
                 | "ongoing_txn_producer_epoch: -1"
                 | "ongoing_txn_producer_id: -1"
         ),
+        ApiKey::ShareFetch => {
+            matches!(field, "partition_max_bytes: 0" | "share_acquire_mode: 0" | "is_renew_ack: false")
+        }
+        ApiKey::ShareAcknowledge => {
+            matches!(field, "is_renew_ack: false" | "acquisition_lock_timeout_ms: 0")
+        }
+        ApiKey::DescribeShareGroupOffsets => field == "lag: -1",
         _ => false,
     }
 }
@@ -66,12 +80,12 @@ where
             );
         } else {
             let version = api.version(number).expect("in range");
-            compare_version::<Ours, Theirs>(version, |field| oracle_only(api, field));
+            compare_version::<Ours, Theirs>(version, |field| one_sided(api, field));
         }
     }
 }
 
-fn compare_version<Ours, Theirs>(version: Version, oracle_only: impl Fn(&str) -> bool)
+fn compare_version<Ours, Theirs>(version: Version, one_sided: impl Fn(&str) -> bool)
 where
     Ours: Wire + Sample + PartialEq + Debug,
     Theirs: Encodable + Decodable + Message + PartialEq + Debug,
@@ -87,8 +101,10 @@ where
                     Theirs::decode(&mut left, version.number).unwrap_or_else(|e| panic!("{e} in {label}"));
                 assert!(left.is_empty(), "the oracle reads all of {label}");
                 let mut known = fields(&decoded);
-                known.retain(|field| !oracle_only(field));
-                assert_eq!(known, fields(&sample), "{label}");
+                known.retain(|field| !one_sided(field));
+                let mut sampled = fields(&sample);
+                sampled.retain(|field| !one_sided(field));
+                assert_eq!(known, sampled, "{label}");
                 let mut encoded = BytesMut::new();
                 decoded.encode(&mut encoded, version.number).unwrap_or_else(|e| panic!("{e} in {label}"));
                 assert_eq!(encoded, written, "{label}");
@@ -144,7 +160,15 @@ fn fields(value: &impl Debug) -> Vec<String> {
 }
 
 macro_rules! oracle_tests {
-    ($($module:ident: $api:ident, $request:ident, $response:ident;)*) => {$(
+    () => {};
+    // The oracle has no groups of Kafka Streams; `apache.rs` has.
+    (streams_group_heartbeat: $api:ident, $request:ident, $response:ident; $($rest:tt)*) => {
+        oracle_tests! { $($rest)* }
+    };
+    (streams_group_describe: $api:ident, $request:ident, $response:ident; $($rest:tt)*) => {
+        oracle_tests! { $($rest)* }
+    };
+    ($module:ident: $api:ident, $request:ident, $response:ident; $($rest:tt)*) => {
         mod $module {
             use super::*;
 
@@ -169,7 +193,9 @@ macro_rules! oracle_tests {
                 }
             }
         }
-    )*};
+
+        oracle_tests! { $($rest)* }
+    };
 }
 
 for_every_message!(oracle_tests);
@@ -220,4 +246,11 @@ fn response_headers_agree(api: ApiKey, api_version: i16, header_version: i16) {
     let mut writer = Writer::new();
     encode_response_header(&mut writer, api, api_version, 9);
     assert_eq!(writer.finish().into_bytes(), encoded.freeze());
+}
+
+#[test]
+fn the_oracle_still_lacks_groups_of_kafka_streams() {
+    for api in [ApiKey::StreamsGroupHeartbeat, ApiKey::StreamsGroupDescribe] {
+        assert!(theirs::ApiKey::try_from(api.number()).is_err(), "the oracle knows {} by now", api.name());
+    }
 }

@@ -1,0 +1,89 @@
+//! ConsumerGroupDescribe, key 69: groups of KIP-848 with their members. Version 1 tells which members still speak the classic
+//! protocol (KIP-1099). Not served yet.
+
+use crate::wire::error_code::ErrorCode;
+use crate::wire::schema::wire_struct;
+use crate::wire::text::Str;
+use crate::wire::uuid::Uuid;
+
+wire_struct! {
+    /// Groups to describe.
+    pub struct ConsumerGroupDescribeRequest {
+        /// The groups.
+        group_ids: Vec<Str> [..];
+        /// Whether to say which operations the caller may perform.
+        include_authorized_operations: bool [..];
+    }
+
+    /// Groups described.
+    pub struct ConsumerGroupDescribeResponse {
+        /// For how long the client is held back for exceeding a quota, milliseconds.
+        throttle_time_ms: i32 [..];
+        /// The groups.
+        groups: Vec<DescribedGroup> [..];
+    }
+
+    /// A group.
+    pub struct DescribedGroup {
+        /// What went wrong.
+        error_code: ErrorCode [..];
+        /// More about the error, for people.
+        error_message: Option<Str> [..];
+        /// The group.
+        group_id: Str [..];
+        /// The group's state by Kafka's name; empty on error.
+        group_state: Str [..];
+        /// Rises with every change of members and of what they subscribe to.
+        group_epoch: i32 [..];
+        /// The group's epoch that the shares were dealt out for.
+        assignment_epoch: i32 [..];
+        /// The assignor that dealt them out.
+        assignor_name: Str [..];
+        /// The members.
+        members: Vec<Member> [..];
+        /// Bits of the operations the caller may perform; the smallest `i32` when not asked for.
+        authorized_operations: i32 [.., default(i32::MIN)];
+    }
+
+    /// A member.
+    pub struct Member {
+        /// The member's id.
+        member_id: Str [..];
+        /// The member's own lasting name (static membership); null for a dynamic member.
+        instance_id: Option<Str> [..];
+        /// The member's rack, if it is known.
+        rack_id: Option<Str> [..];
+        /// The member's epoch.
+        member_epoch: i32 [..];
+        /// What the member's client calls itself.
+        client_id: Str [..];
+        /// Where the member connects from.
+        client_host: Str [..];
+        /// The topics subscribed to.
+        subscribed_topic_names: Vec<Str> [..];
+        /// The regular expression of the topics subscribed to; null for none.
+        subscribed_topic_regex: Option<Str> [..];
+        /// What the member has.
+        assignment: Assignment [..];
+        /// What the member is to have.
+        target_assignment: Assignment [..];
+        /// 0 speaks the classic protocol, 1 speaks that of KIP-848; -1 if unknown.
+        member_type: i8 [1.., lossy(true), default(-1)];
+    }
+
+    /// A member's share.
+    pub struct Assignment {
+        /// The topics.
+        topic_partitions: Vec<TopicPartitions> [..];
+    }
+
+    /// Partitions of one topic.
+    pub struct TopicPartitions {
+        /// The topic's id.
+        topic_id: Uuid [..];
+        /// The topic's name.
+        topic_name: Str [..];
+        /// The partitions' numbers.
+        partitions: Vec<i32> [..];
+    }
+}
