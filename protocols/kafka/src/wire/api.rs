@@ -178,8 +178,8 @@ api_table! {
     68 ConsumerGroupHeartbeat, Forms::CompactFrom(0), 0..2, refused(Refusal::ConsumerGroups);
     69 ConsumerGroupDescribe, Forms::CompactFrom(0), 0..2, refused(Refusal::ConsumerGroups);
     70 ControllerRegistration, Forms::CompactFrom(0), 0..0, refused(Refusal::BetweenBrokers);
-    71 GetTelemetrySubscriptions, Forms::CompactFrom(0), 0..0, refused(Refusal::Telemetry);
-    72 PushTelemetry, Forms::CompactFrom(0), 0..0, refused(Refusal::Telemetry);
+    71 GetTelemetrySubscriptions, Forms::CompactFrom(0), 0..1, refused(Refusal::Telemetry);
+    72 PushTelemetry, Forms::CompactFrom(0), 0..1, refused(Refusal::Telemetry);
     73 AssignReplicasToDirs, Forms::CompactFrom(0), 0..0, refused(Refusal::BetweenBrokers);
     74 ListConfigResources, Forms::CompactFrom(0), 0..0, refused(Refusal::Administration);
     75 DescribeTopicPartitions, Forms::CompactFrom(0), 0..1, served(0..1);

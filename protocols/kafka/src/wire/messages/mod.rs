@@ -245,6 +245,8 @@ messages! {
     list_transactions: ListTransactions, ListTransactionsRequest, ListTransactionsResponse;
     consumer_group_heartbeat: ConsumerGroupHeartbeat, ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse;
     consumer_group_describe: ConsumerGroupDescribe, ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse;
+    get_telemetry_subscriptions: GetTelemetrySubscriptions, GetTelemetrySubscriptionsRequest, GetTelemetrySubscriptionsResponse;
+    push_telemetry: PushTelemetry, PushTelemetryRequest, PushTelemetryResponse;
     describe_topic_partitions: DescribeTopicPartitions, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse;
     share_group_heartbeat: ShareGroupHeartbeat, ShareGroupHeartbeatRequest, ShareGroupHeartbeatResponse;
     share_group_describe: ShareGroupDescribe, ShareGroupDescribeRequest, ShareGroupDescribeResponse;
