@@ -14,6 +14,7 @@ use forebay_model::admin::{CreateTopics, NewTopic};
 use forebay_model::fetch::{Fetch, FetchItem, FindOffset, FindOffsets, Isolation, OffsetTarget};
 use forebay_model::group::{CommitOffset, CommitOffsets, GroupReply, GroupRequest};
 use forebay_model::publish::{Confirm, PayloadKind, Publish, PublishItem};
+use forebay_model::transaction::Joining;
 use forebay_model::{
     FlushClass, GroupId, NodeId, Offset, PartitionRef, Refusal, Reply, Request, ShardId, Timestamp,
     TimestampType, TopicDefaults, TopicName, TopicRef, TopicSettings,
@@ -161,7 +162,12 @@ impl Running {
             kind: PayloadKind::RecordBatch,
             payload: batch(value),
         };
-        let publish = Publish { items: vec![item], confirm: Confirm::Quorum, timeout_ms: 10_000 };
+        let publish = Publish {
+            items: vec![item],
+            confirm: Confirm::Quorum,
+            joining: Joining::Before,
+            timeout_ms: 10_000,
+        };
         let Reply::Publish(published) = self.ask(Request::Publish(publish)) else { panic!() };
         published[0].as_ref().unwrap_or_else(|refusal| panic!("{refusal:?}")).base_offset.0
     }
@@ -303,7 +309,12 @@ fn a_big_payload_is_written_although_small_ones_never_pause() {
             kind: PayloadKind::RecordBatch,
             payload: batch(value),
         };
-        Request::Publish(Publish { items: vec![item], confirm: Confirm::Quorum, timeout_ms: 60_000 })
+        Request::Publish(Publish {
+            items: vec![item],
+            confirm: Confirm::Quorum,
+            joining: Joining::Before,
+            timeout_ms: 60_000,
+        })
     };
     let until = Instant::now() + Duration::from_secs(20);
     let (big, small) = (publish(&vec![7; 3 << 20]), publish(b"small"));
@@ -346,6 +357,7 @@ fn a_commit_that_no_entry_can_hold_is_refused_and_stops_nobody() {
         member: String::new(),
         instance: None,
         generation: -1,
+        transaction: None,
         offsets: vec![offset; 20_000],
     };
     let reply = node.ask(Request::Group(GroupRequest::CommitOffsets(commit)));

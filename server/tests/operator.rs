@@ -193,6 +193,7 @@ fn topics_and_lag_are_shown_while_somebody_looks() {
         generation: -1,
         member: String::new(),
         instance: None,
+        transaction: None,
         offsets: offsets.into(),
     };
     let reply = node.ask(Request::Group(GroupRequest::CommitOffsets(commit)));

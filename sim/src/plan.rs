@@ -15,6 +15,9 @@ use crate::world::disk::{About, Lie, When};
 use crate::world::machine::Sizes;
 use crate::world::network::Weather;
 
+/// The first seed with transactions.
+const TRANSACTIONS_FROM: u64 = 100_000;
+
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -309,6 +312,12 @@ impl Plan {
     /// What it was drawn from.
     pub fn seed(&self) -> Seed {
         Seed { number: self.seed, nodes: self.nodes }
+    }
+
+    /// Whether a transactional producer is among the clients: where all that it spans lies on one shard. Seeds below the first with
+    /// one keep the courses in which they once found something.
+    pub fn has_transactions(&self) -> bool {
+        self.seed >= TRANSACTIONS_FROM && self.sizes.shards_sync == 1
     }
 
     /// How many shards there are.

@@ -6,6 +6,7 @@ use forebay_model::ShardId;
 use crate::checkers::{Broken, Deadlines, segments_agree};
 use crate::clients::{
     Client, Committer, CommitterKind, Creator, Desk, Producer, ProducerKind, Reader, ReaderKind, Temporary,
+    Transactor,
 };
 use crate::cluster::{Cluster, Event, Heard};
 use crate::counters::Counters;
@@ -129,6 +130,9 @@ impl Simulation {
             self.add(|desk| Box::new(Committer::new(kind, group, place, desk)));
         }
         self.add(|desk| Box::new(Temporary::new(desk)));
+        if self.cluster.plan.has_transactions() {
+            self.add(|desk| Box::new(Transactor::new(desk)));
+        }
     }
 
     fn add(&mut self, make: impl FnOnce(&mut Desk<'_>) -> Box<dyn Client>) {

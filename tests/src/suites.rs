@@ -15,6 +15,7 @@ mod process;
 mod rsyslog;
 mod tools;
 mod trace;
+mod transactions;
 
 use std::path::PathBuf;
 
@@ -25,6 +26,7 @@ use crate::case::Suite;
 pub fn all(rounds: u32) -> Vec<Suite> {
     let mut all = vec![flights::suite(), kill9::suite(rounds), disk::suite()];
     all.extend(clients::suites());
+    all.extend(transactions::suites());
     all.extend([
         tools::suite(),
         commands::suite_with_kafka(),

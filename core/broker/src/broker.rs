@@ -234,6 +234,8 @@ impl Inner {
             Request::FindGroup(group) => self.find_group(asker, &group, replies),
             Request::Group(group) => self.group(asker, group, currency, replies),
             Request::ListGroups => self.list_groups(asker, replies),
+            Request::Transaction(request) => self.transaction(asker, request, currency, replies),
+            Request::ListTransactions => self.list_transactions(asker, replies),
         }
     }
 
@@ -249,6 +251,10 @@ impl Inner {
             }
             Next::NameOffsets(found) => {
                 let reply = self.name_offsets(found);
+                self.finish(&ticket.call.asker, reply, replies);
+            }
+            Next::NamePartitions(view) => {
+                let reply = self.name_partitions(view);
                 self.finish(&ticket.call.asker, reply, replies);
             }
             Next::Continue(step, answer) => {
@@ -274,6 +280,7 @@ impl Inner {
             }
             Step::Grow(grow, refused) => self.grown(asker, grow, refused, answer, replies),
             Step::Producers => self.producers_allocated(asker, answer, replies),
+            Step::ProducersFor(request) => self.producers_allocated_for(asker, request, answer, replies),
         }
     }
 
@@ -381,7 +388,8 @@ fn changes_something(request: &Request) -> bool {
         | Request::CreateTopics(_)
         | Request::DeleteTopics(_)
         | Request::CreatePartitions(_)
-        | Request::AllocateProducer(_) => true,
+        | Request::AllocateProducer(_)
+        | Request::Transaction(_) => true,
         Request::Fetch(_)
         | Request::FindOffsets(_)
         | Request::FindEpochEnds(_)
@@ -389,7 +397,8 @@ fn changes_something(request: &Request) -> bool {
         | Request::DescribeDefaults
         | Request::FindGroup(_)
         | Request::Group(_)
-        | Request::ListGroups => false,
+        | Request::ListGroups
+        | Request::ListTransactions => false,
     }
 }
 

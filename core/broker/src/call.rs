@@ -8,12 +8,14 @@ use forebay_model::admin::{CreatePartitions, CreateTopics, DeleteTopics, Describ
 use forebay_model::fetch::{FetchRefusal, Fetched, FoundEpochEnd, FoundOffset};
 use forebay_model::group::{FetchedOffset, GroupListing, GroupReply};
 use forebay_model::publish::Published;
+use forebay_model::transaction::{TransactionListing, TransactionRequest, TransactionView};
 use forebay_model::{PartitionRef, Refusal, Reply, TopicId, TopicName};
 use forebay_shard::Answer;
 
 use crate::line::PublishLine;
 use crate::memory::Charge;
 use crate::outbox::{ConnectionId, Outbox};
+use crate::transactions;
 
 /// Whom a finished request is answered to.
 #[derive(Clone)]
@@ -58,6 +60,10 @@ pub(crate) enum Gather {
     FindEpochEnds(Slots<FoundEpochEnd>, Parts),
     /// The one answer of a group.
     Group(GroupGather),
+    /// The one answer of a transactional producer.
+    Transaction(transactions::Asked),
+    /// One part per shard.
+    ListTransactions(Vec<TransactionListing>, usize),
     /// One part per shard.
     ListGroups(Vec<GroupListing>, usize),
     /// A step of a longer request; the front desk goes on with it when the part is answered.
@@ -116,6 +122,8 @@ pub(crate) enum Step {
     Grow(CreatePartitions, Vec<Option<Refusal>>),
     /// Waits for a block of producer ids.
     Producers,
+    /// Waits for one to go on with.
+    ProducersFor(TransactionRequest),
 }
 
 /// A creation under way.
@@ -170,6 +178,8 @@ pub(crate) enum Next {
     Continue(Step, Answer),
     /// A complete cursor list by id that must be put into names.
     NameOffsets(Vec<FetchedOffset>),
+    /// A transaction whose partitions must be put into names.
+    NamePartitions(TransactionView),
 }
 
 impl Call {
@@ -181,7 +191,7 @@ impl Call {
     pub(crate) fn answer(&self, part: usize, answer: Answer) -> Next {
         let mut gather = self.gather.lock().unwrap_or_else(PoisonError::into_inner);
         let next = gather.answer(part, answer);
-        if matches!(next, Next::Reply(_) | Next::Published(..) | Next::Continue(..) | Next::NameOffsets(_)) {
+        if !matches!(next, Next::Wait | Next::EndFetches(_)) {
             *gather = Gather::Done;
         }
         next
@@ -221,6 +231,16 @@ impl Gather {
                 complete(slots, Reply::FindEpochEnds)
             }
             (Gather::Group(group), Answer::Group(reply)) => group.answer(reply),
+            (Gather::Transaction(asked), Answer::Transaction(answer)) => transactions::next(*asked, answer),
+            (Gather::ListTransactions(listed, open), Answer::Transactions(more)) => {
+                listed.extend(more.unwrap_or_default());
+                *open -= 1;
+                if *open > 0 {
+                    Next::Wait
+                } else {
+                    Next::Reply(Reply::ListTransactions(Ok(std::mem::take(listed))))
+                }
+            }
             (Gather::ListGroups(listed, open), Answer::Groups(more)) => {
                 // A shard that is led elsewhere has no groups here.
                 listed.extend(more.unwrap_or_default());
@@ -341,6 +361,7 @@ mod tests {
             start_offset: Offset(0),
             high_watermark: Offset(0),
             last_stable_offset: Offset(0),
+            aborted: Vec::new(),
             records: vec![bytes.into()],
         })]
     }

@@ -19,6 +19,7 @@ mod publish;
 mod refuse;
 mod shards;
 mod topics;
+mod transactions;
 
 pub use broker::{Broker, BrokerConfig};
 pub use call::Ticket;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use forebay_env::metrics::{Counter, Histogram, Kind, MetricsText};
 use forebay_model::group::GroupReply;
 use forebay_model::publish::Published;
+use forebay_model::transaction::{JoinRefused, TransactionReply};
 use forebay_model::{Refusal, Reply};
 
 use crate::broker::lock;
@@ -106,10 +107,29 @@ impl BrokerMetrics {
             Reply::AllocateProducer(Err(refusal)) | Reply::FindGroup(Err(refusal), _) => self.count(refusal),
             Reply::ListGroups(Err(refusal)) => self.count(refusal),
             Reply::Group(reply) => self.count_group(reply),
+            Reply::Transaction(reply) => self.count_transaction(reply),
+            Reply::ListTransactions(Err(refusal)) => self.count(refusal),
             Reply::AllocateProducer(Ok(_))
             | Reply::FindGroup(Ok(_), _)
             | Reply::ListGroups(Ok(_))
+            | Reply::ListTransactions(Ok(_))
             | Reply::DescribeDefaults(..) => {}
+        }
+    }
+
+    fn count_transaction(&self, reply: &TransactionReply) {
+        match reply {
+            TransactionReply::Open(Err(refusal))
+            | TransactionReply::End(Err(refusal))
+            | TransactionReply::Describe(Err(refusal))
+            | TransactionReply::Join(Err(JoinRefused::All(refusal))) => self.count(refusal),
+            TransactionReply::Join(Err(JoinRefused::Partitions(refused))) => {
+                refused.iter().flatten().for_each(|refusal| self.count(refusal));
+            }
+            TransactionReply::Open(Ok(_))
+            | TransactionReply::End(Ok(_))
+            | TransactionReply::Describe(Ok(_))
+            | TransactionReply::Join(Ok(())) => {}
         }
     }
 

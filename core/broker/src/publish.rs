@@ -109,6 +109,7 @@ impl Inner {
                 Ok(placed) => {
                     self.metrics.published(bytes);
                     let append = Append {
+                        joining: publish.joining,
                         ticket,
                         partition: placed.id,
                         kind: item.kind,

@@ -43,6 +43,8 @@ pub(crate) fn reply(request: &Request, refusal: &Refusal, desk: &Inner, asker: &
         Request::FindGroup(_) => Reply::FindGroup(Err(no()), desk.cluster(asker)),
         Request::Group(r) => Reply::Group(group(r, refusal)),
         Request::ListGroups => Reply::ListGroups(Err(no())),
+        Request::ListTransactions => Reply::ListTransactions(Err(no())),
+        Request::Transaction(r) => Reply::Transaction(crate::transactions::refused(r, refusal)),
     }
 }
 

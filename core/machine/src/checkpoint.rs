@@ -9,8 +9,11 @@ use crate::catalog::{Topic, TopicPartition};
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::command::{decode, encode};
 use crate::limits::{DROPPED_PARTITIONS_MAX, EPOCHS_PER_PARTITION_MAX};
-use crate::machine::{Dropped, MACHINE_VERSION_FIRST, MACHINE_VERSION_LATEST};
-use crate::{Catalog, EpochStart, Extent, Groups, Machine, MachineSettings, Meta, Partition, Producers};
+use crate::machine::{Dropped, MACHINE_VERSION_FIRST, MACHINE_VERSION_LATEST, MACHINE_VERSION_TRANSACTIONS};
+use crate::{
+    Catalog, EpochStart, Extent, Groups, Machine, MachineSettings, Meta, Partition, Producers, Transactions,
+    Unstable,
+};
 
 type Read<T> = Result<T, DecodeError>;
 
@@ -33,6 +36,12 @@ impl SectionKind {
     pub const GROUPS: SectionKind = SectionKind(6);
     /// Committed offsets.
     pub const OFFSETS: SectionKind = SectionKind(7);
+    /// Transactional producers, from machine version 2 on.
+    pub const TRANSACTIONS: SectionKind = SectionKind(8);
+    /// What of the partitions belongs to transactions, from machine version 2 on.
+    pub const UNSTABLE: SectionKind = SectionKind(9);
+    /// Cursors of open transactions, from machine version 2 on.
+    pub const PENDING_CURSORS: SectionKind = SectionKind(10);
 }
 
 /// The format of every section, written at its beginning.
@@ -41,7 +50,7 @@ const SECTION_FORMAT: u64 = 1;
 impl Machine {
     /// The whole state, in sections by rising kind. Equal states give equal bytes.
     pub fn encode_checkpoint(&self) -> Vec<(SectionKind, Bytes)> {
-        vec![
+        let mut sections = vec![
             section(SectionKind::HEADER, |out| self.encode_header(out)),
             section(SectionKind::CATALOGUE, |out| encode_catalog(&self.catalog, out)),
             section(SectionKind::PARTITIONS, |out| {
@@ -53,7 +62,15 @@ impl Machine {
             section(SectionKind::PRODUCERS, |out| self.producers.encode(out)),
             section(SectionKind::GROUPS, |out| self.groups.encode_groups(out)),
             section(SectionKind::OFFSETS, |out| self.groups.encode_offsets(out)),
-        ]
+        ];
+        if self.version >= MACHINE_VERSION_TRANSACTIONS {
+            sections.extend([
+                section(SectionKind::TRANSACTIONS, |out| self.transactions.encode(out)),
+                section(SectionKind::UNSTABLE, |out| self.unstable.encode(out)),
+                section(SectionKind::PENDING_CURSORS, |out| self.groups.encode_pending(out)),
+            ]);
+        }
+        sections
     }
 
     /// Puts the state together again.
@@ -82,7 +99,27 @@ impl Machine {
         machine.groups = Groups::decode(&mut groups, &mut offsets)?;
         groups.end("the groups")?;
         offsets.end("the offsets")?;
+        if machine.version >= MACHINE_VERSION_TRANSACTIONS {
+            machine.decode_transactions(&mut left)?;
+        }
+        left.end()?;
         Ok(machine)
+    }
+
+    fn decode_transactions(&mut self, left: &mut Sections<'_>) -> Read<()> {
+        let mut input = left.take(SectionKind::TRANSACTIONS, "transactions")?;
+        self.transactions = Transactions::decode(&mut input)?;
+        input.end("the transactions")?;
+        let mut input = left.take(SectionKind::UNSTABLE, "unstable records")?;
+        self.unstable = Unstable::decode(&mut input)?;
+        input.end("the unstable records")?;
+        let mut input = left.take(SectionKind::PENDING_CURSORS, "pending cursors")?;
+        self.groups.decode_pending(&mut input)?;
+        input.end("the pending cursors")?;
+        for (id, partition) in &mut self.partitions {
+            partition.first_open = self.unstable.first_open(*id);
+        }
+        Ok(())
     }
 
     fn encode_header(&self, out: &mut Writer) {
@@ -113,10 +150,15 @@ impl<'a> Sections<'a> {
         if by_kind.len() != sections.len() {
             return Err(DecodeError::Section("of some kind"));
         }
-        if let Some(kind) = by_kind.keys().find(|kind| **kind > SectionKind::OFFSETS) {
-            return Err(DecodeError::UnknownFormat { what: "a section", version: kind.0.into() });
-        }
         Ok(Sections(by_kind))
+    }
+
+    /// Nothing is left over.
+    fn end(&self) -> Read<()> {
+        match self.0.keys().next() {
+            Some(kind) => Err(DecodeError::UnknownFormat { what: "a section", version: kind.0.into() }),
+            None => Ok(()),
+        }
     }
 
     fn take(&mut self, kind: SectionKind, name: &'static str) -> Read<Reader<'a>> {
@@ -245,6 +287,7 @@ fn decode_partition(input: &mut Reader<'_>) -> Read<Partition> {
         newest: input.option("a newest record", |input| {
             Ok((Timestamp(input.int("a timestamp")?), Offset(input.uint("an offset")?)))
         })?,
+        first_open: None,
     };
     let sound = !partition.extents.is_empty()
         && partition.start <= partition.end

@@ -5,12 +5,15 @@ pub(crate) mod encode;
 
 use bytes::Bytes;
 use forebay_model::publish::PayloadKind;
+use forebay_model::transaction::{Decision, Joining, TransactionalId};
 use forebay_model::{
     BatchSequence, GroupId, LeaderEpoch, LogIndex, Offset, PartitionId, ProducerEpoch, ProducerId, ShardId,
     SlotNumber, TimestampType, TopicId, TopicName, TopicSettings,
 };
 use forebay_model::{LogTime, Term, Timestamp};
 use smallvec::SmallVec;
+
+use crate::transactions::{Instance, Next};
 
 pub use decode::decode_commands;
 pub use encode::{CommandList, ListMark, encode_commands};
@@ -86,6 +89,68 @@ pub enum Command {
         /// Which: at most [`TOPICS_PER_FORGET_MAX`](crate::limits::TOPICS_PER_FORGET_MAX).
         topics: Vec<TopicId>,
     },
+    /// Makes an instance of a transactional producer the one that may write.
+    OpenProducer(OpenProducer),
+    /// Adds partitions and groups of this shard to a transaction, which begins if none is open.
+    JoinTransaction(JoinTransaction),
+    /// Holds cursors back until their transaction commits; the coordinator has checked who asks.
+    HoldOffsets(HoldOffsets),
+    /// Ends a transaction: its marks are appended, its cursors set or dropped, all at once.
+    EndTransaction(EndTransaction),
+}
+
+/// See [`Command::OpenProducer`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenProducer {
+    /// Which; made if it does not exist.
+    pub id: TransactionalId,
+    /// A transaction that is open for longer is aborted.
+    pub timeout_ms: u32,
+    /// Who the client believes that it is, if it says so.
+    pub present: Option<Instance>,
+    /// A producer id that nobody has, for a new one and for one that has no epochs left.
+    pub spare: ProducerId,
+}
+
+/// See [`Command::JoinTransaction`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JoinTransaction {
+    /// Whose.
+    pub id: TransactionalId,
+    /// Who asks.
+    pub instance: Instance,
+    /// Partitions of this shard.
+    pub partitions: Vec<PartitionId>,
+    /// Groups of this shard.
+    pub groups: Vec<GroupId>,
+}
+
+/// See [`Command::HoldOffsets`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HoldOffsets {
+    /// Who asks.
+    pub instance: Instance,
+    /// How the group becomes part of the transaction.
+    pub joining: Joining,
+    /// The cursors.
+    pub save: SaveOffsets,
+}
+
+/// See [`Command::EndTransaction`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndTransaction {
+    /// Whose.
+    pub id: TransactionalId,
+    /// Who asks, or whom the shard fences.
+    pub instance: Instance,
+    /// How.
+    pub decision: Decision,
+    /// Who may write behind it.
+    pub next: Next,
+    /// The slot of this entry that holds the mark: a batch of one control record, the same for all partitions.
+    pub mark: SlotNumber,
+    /// Its length in bytes.
+    pub mark_bytes: u32,
 }
 
 /// See [`Command::CreateTopic`].
@@ -179,6 +244,8 @@ pub struct Append {
     pub append_time: Option<Timestamp>,
     /// The idempotent producer that sent it.
     pub producer: Option<ProducerStamp>,
+    /// How it is part of its producer's transaction, if it is; then it names a producer.
+    pub transaction: Option<Joining>,
     /// The slots that hold a payload above [`PART_BYTES_MAX`](forebay_model::limits::PART_BYTES_MAX), in order;
     /// empty when the payload lies in its own slot.
     pub parts: Vec<(LogIndex, SlotNumber)>,
@@ -284,7 +351,12 @@ pub(crate) mod number {
     pub(crate) const COMMIT_OFFSETS: u64 = 33;
     pub(crate) const DELETE_GROUP: u64 = 34;
     pub(crate) const FORGET_TOPICS: u64 = 35;
-    // From 48: settling. From 64: relays. From 80: transactions. From 96: the schedule.
+    // From 48: settling. From 64: relays. From 96: the schedule.
+    pub(crate) const OPEN_PRODUCER: u64 = 80;
+    pub(crate) const JOIN_TRANSACTION: u64 = 81;
+    pub(crate) const APPEND_IN_TRANSACTION: u64 = 82;
+    pub(crate) const HOLD_OFFSETS: u64 = 83;
+    pub(crate) const END_TRANSACTION: u64 = 84;
 }
 
 /// The bits of an append's flags.

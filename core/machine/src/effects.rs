@@ -6,7 +6,7 @@ use forebay_model::{
 use smallvec::SmallVec;
 use std::sync::Arc;
 
-use crate::Topic;
+use crate::{Instance, Topic};
 
 /// Collected over a batch of commands. The first part are facts that every replica carries out; the second part are
 /// hints for the leader, who can rebuild all of it from the state.
@@ -116,8 +116,19 @@ pub enum Outcome {
         /// The partition's start now; above the one asked for when it was there already.
         start: Offset,
     },
-    /// To [`CommitOffsets`](crate::Command::CommitOffsets): one answer per offset, in order.
+    /// To [`CommitOffsets`](crate::Command::CommitOffsets) and [`HoldOffsets`](crate::Command::HoldOffsets): one answer per offset, in
+    /// order.
     OffsetsCommitted(Vec<Result<(), Refusal>>),
+    /// To [`OpenProducer`](crate::Command::OpenProducer).
+    ProducerOpened {
+        /// Who may write now.
+        instance: Instance,
+    },
+    /// To [`EndTransaction`](crate::Command::EndTransaction).
+    TransactionEnded {
+        /// Who may write now.
+        instance: Instance,
+    },
 }
 
 /// Where a payload is in one partition.

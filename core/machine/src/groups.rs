@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use forebay_model::group::Cursor;
-use forebay_model::{GroupId, LeaderEpoch, LogTime, Offset, Refusal, Timestamp, TopicId};
+use forebay_model::transaction::Decision;
+use forebay_model::{GroupId, LeaderEpoch, LogTime, Offset, ProducerId, Refusal, Timestamp, TopicId};
 
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::command::{decode, encode};
@@ -14,6 +15,7 @@ use crate::limits::{
     GROUPS_PER_SHARD_MAX, MEMBERS_PER_GROUP_MAX, OFFSET_METADATA_BYTES_MAX, OFFSETS_BYTES_MAX,
     OFFSETS_PER_GROUP_MAX, OFFSETS_PER_SHARD_MAX, TOPICS_PER_FORGET_MAX,
 };
+use crate::pending_cursors::PendingCursors;
 use crate::table::{Stored, Table, TableLimit};
 use crate::{Member, SaveGeneration, SaveOffsets, SavedOffset};
 
@@ -77,6 +79,8 @@ impl CommittedOffset {
 pub struct Groups {
     groups: Table<GroupId, Group>,
     offsets: Table<OffsetKey, CommittedOffset>,
+    /// Cursors that open transactions are about to set.
+    pending: PendingCursors,
     /// Groups without members, the one idle longest first.
     idle: BTreeSet<(LogTime, GroupId)>,
 }
@@ -88,7 +92,8 @@ const OFFSETS: TableLimit =
 
 impl Default for Groups {
     fn default() -> Groups {
-        Groups { groups: Table::new(GROUPS), offsets: Table::new(OFFSETS), idle: BTreeSet::new() }
+        let (groups, offsets) = (Table::new(GROUPS), Table::new(OFFSETS));
+        Groups { groups, offsets, pending: PendingCursors::default(), idle: BTreeSet::new() }
     }
 }
 
@@ -132,6 +137,16 @@ impl Groups {
         self.offsets.range((from, Bound::Unbounded))
     }
 
+    /// Whether a transaction that has not ended is about to set this cursor.
+    pub fn is_unstable(&self, group: &GroupId, topic: TopicId, number: u32) -> bool {
+        self.pending.holds(&OffsetKey { group: group.clone(), topic, number })
+    }
+
+    /// Whether a transaction that has not ended is about to set a cursor of this group.
+    pub fn has_unstable(&self, group: &GroupId) -> bool {
+        self.pending.of_group(group) > 0
+    }
+
     /// The keys that a batch of commands names and that must be loaded first: see [`Table::prefetch`].
     pub fn prefetch<'k>(&self, keys: impl IntoIterator<Item = &'k OffsetKey>) -> Vec<OffsetKey> {
         self.offsets.prefetch(keys)
@@ -169,10 +184,60 @@ impl Groups {
         }
         let results: Vec<_> =
             offsets.into_iter().map(|offset| self.set_offset(&group, offset, now)).collect();
-        if self.get(&group).is_some_and(Group::is_trace) {
-            self.remove(&group);
-        }
+        self.forget_trace(&group);
         results
+    }
+
+    /// Notes cursors that a transaction sets when it commits. One answer per offset, in order.
+    pub(crate) fn hold(
+        &mut self,
+        producer: ProducerId,
+        save: SaveOffsets,
+        now: LogTime,
+    ) -> Vec<Result<(), Refusal>> {
+        let SaveOffsets { group, offsets } = save;
+        if let Err(refusal) = self.make_active(&group, now) {
+            return vec![Err(refusal); offsets.len()];
+        }
+        let mut hold = |saved: SavedOffset| {
+            let key = OffsetKey { group: group.clone(), topic: saved.topic, number: saved.number };
+            self.check_room(&key, saved.metadata.len())?;
+            self.pending.set(producer, &group, saved)
+        };
+        let results = offsets.into_iter().map(&mut hold).collect();
+        self.forget_trace(&group);
+        results
+    }
+
+    fn forget_trace(&mut self, group: &GroupId) {
+        if !self.has_unstable(group) && self.get(group).is_some_and(Group::is_trace) {
+            self.remove(group);
+        }
+    }
+
+    /// What a transaction was about to set in a group is set, or was never wanted.
+    pub(crate) fn settle(&mut self, producer: ProducerId, group: &GroupId, decision: Decision, now: LogTime) {
+        let offsets = self.pending.take(producer, group);
+        let offsets = if decision == Decision::Commit { offsets } else { Vec::new() };
+        // A group that nothing came of does not stay; one that is gone had its topics deleted.
+        for refused in self.commit(SaveOffsets { group: group.clone(), offsets }, now) {
+            debug_assert_eq!(refused, Ok(()), "room was kept for it");
+        }
+    }
+
+    /// Whether a cursor that is not there yet finds room beside all that are reserved.
+    fn check_room(&self, key: &OffsetKey, metadata: usize) -> Result<(), Refusal> {
+        if self.offsets.get(key).is_some() || self.pending.holds(key) {
+            return Ok(());
+        }
+        let count = self.groups.get(&key.group).map_or(0, |group| group.offsets);
+        if count + self.pending.of_group(&key.group) >= OFFSETS_PER_GROUP_MAX {
+            return Err(Refusal::LimitReached { limit: "OFFSETS_PER_GROUP_MAX" });
+        }
+        let (entries, bytes) = self.pending.reserved();
+        let room = self.offsets.len() + entries < OFFSETS.entries
+            && self.offsets.bytes() + bytes + key.bytes() + CommittedOffset::BYTES + metadata < OFFSETS.bytes;
+        if room { Ok(()) } else { Err(Refusal::LimitReached { limit: OFFSETS.name }) }
     }
 
     /// Makes sure that the group exists, and that a group without members does not expire soon.
@@ -197,10 +262,7 @@ impl Groups {
             }
             return Ok(());
         }
-        let count = self.groups.get(group).map_or(0, |group| group.offsets);
-        if count >= OFFSETS_PER_GROUP_MAX && self.offsets.get(&key).is_none() {
-            return Err(Refusal::LimitReached { limit: "OFFSETS_PER_GROUP_MAX" });
-        }
+        self.check_room(&key, saved.metadata.len())?;
         let offset = CommittedOffset {
             offset: saved.offset,
             leader_epoch: saved.leader_epoch,
@@ -215,7 +277,7 @@ impl Groups {
 
     pub(crate) fn delete(&mut self, id: &GroupId) -> Result<(), Refusal> {
         let group = self.groups.get(id).ok_or(Refusal::UnknownGroup)?;
-        if !group.members.is_empty() {
+        if !group.members.is_empty() || self.has_unstable(id) {
             return Err(Refusal::GroupNotEmpty);
         }
         self.remove(id);
@@ -235,21 +297,34 @@ impl Groups {
             self.offsets.remove(&key);
             self.groups.update(&key.group, |group| group.offsets -= 1);
         }
+        self.pending.forget_topics(|key| topics.contains(&key.topic));
         Ok(())
     }
 
-    /// Forgets groups that were idle at `oldest` or before; a bounded number, the next command goes on.
-    pub(crate) fn expire(&mut self, oldest: LogTime, forgotten: &mut Vec<GroupId>) {
+    /// Forgets groups that were idle at `oldest` or before; a bounded number, the next command goes on. One that a transaction is
+    /// about to set a cursor of is not idle.
+    pub(crate) fn expire(&mut self, now: LogTime, oldest: LogTime, forgotten: &mut Vec<GroupId>) {
         for _ in 0..GROUPS_EXPIRED_PER_COMMAND_MAX {
-            match self.idle.first() {
-                Some((since, _)) if *since <= oldest => {}
+            let id = match self.idle.first() {
+                Some((since, id)) if *since <= oldest => id.clone(),
                 _ => return,
-            }
-            if let Some((_, id)) = self.idle.pop_first() {
+            };
+            if self.has_unstable(&id) {
+                self.touch(&id, now);
+            } else {
                 self.remove(&id);
                 forgotten.push(id);
             }
         }
+    }
+
+    fn touch(&mut self, id: &GroupId, now: LogTime) {
+        let Some(before) = self.groups.update(id, |group| std::mem::replace(&mut group.active_at, now))
+        else {
+            return;
+        };
+        self.idle.remove(&(before, id.clone()));
+        self.idle.insert((now, id.clone()));
     }
 
     fn put(&mut self, id: GroupId, group: Group) -> Result<(), Refusal> {
@@ -281,6 +356,16 @@ impl Groups {
         self.offsets.encode(out);
     }
 
+    pub(crate) fn encode_pending(&self, out: &mut Writer) {
+        self.pending.encode(out);
+    }
+
+    /// Takes in what [`Groups::encode_pending`] wrote.
+    pub(crate) fn decode_pending(&mut self, input: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.pending = PendingCursors::decode(input)?;
+        Ok(())
+    }
+
     pub(crate) fn decode(groups: &mut Reader<'_>, offsets: &mut Reader<'_>) -> Result<Groups, DecodeError> {
         let mut groups = Table::<GroupId, Group>::decode(GROUPS, groups)?;
         let offsets = Table::<OffsetKey, CommittedOffset>::decode(OFFSETS, offsets)?;
@@ -291,7 +376,7 @@ impl Groups {
         }
         let idle = groups.iter().filter(|(_, group)| group.members.is_empty());
         let idle = idle.map(|(id, group)| (group.active_at, id.clone())).collect();
-        Ok(Groups { groups, offsets, idle })
+        Ok(Groups { groups, offsets, pending: PendingCursors::default(), idle })
     }
 }
 
@@ -324,7 +409,7 @@ fn check_group_id(id: &GroupId) -> Result<(), Refusal> {
     if id.0.is_empty() || id.0.len() > GROUP_ID_BYTES_MAX { Err(Refusal::InvalidGroupId) } else { Ok(()) }
 }
 
-fn keys_of(group: &GroupId) -> std::ops::RangeInclusive<OffsetKey> {
+pub(crate) fn keys_of(group: &GroupId) -> std::ops::RangeInclusive<OffsetKey> {
     let key = |topic, number| OffsetKey { group: group.clone(), topic, number };
     key(TopicId([0; 16]), 0)..=key(TopicId([0xff; 16]), u32::MAX)
 }
@@ -402,9 +487,14 @@ impl Stored for OffsetKey {
     }
 }
 
+impl CommittedOffset {
+    /// In memory, without its metadata.
+    const BYTES: usize = 64;
+}
+
 impl Stored for CommittedOffset {
     fn bytes(&self) -> usize {
-        64 + self.metadata.len()
+        CommittedOffset::BYTES + self.metadata.len()
     }
 
     fn encode(&self, out: &mut Writer) {

@@ -1,4 +1,4 @@
-//! The replicated state of a shard: catalogue, partitions, producers, groups. Pure and deterministic: the same commands in
+//! The replicated state of a shard: catalogue, partitions, producers, groups, transactions. Pure and deterministic: the same commands in
 //! the same order give the same state, the same answers and the same checkpoint bytes on every replica.
 //!
 //! [`decode_commands`] takes slot 0 of a committed entry apart, [`Machine::apply`] carries out each command and answers with an
@@ -15,24 +15,34 @@ mod groups;
 pub mod limits;
 mod machine;
 mod partition;
+mod pending_cursors;
 mod producers;
 mod retention;
 mod shared_map;
 pub mod table;
+mod transactions;
+mod unstable;
 mod view;
 
 pub use catalog::{Catalog, Topic, TopicPartition};
 pub use checkpoint::SectionKind;
 pub use codec::DecodeError;
 pub use command::{
-    AddPartitions, Append, Command, CommandList, CreateTopic, ListMark, MachineSettings, Member, Meta,
-    OpenPartition, PartitionSettings, ProducerStamp, SaveGeneration, SaveOffsets, SavedOffset, Which,
-    decode_commands, encode_commands,
+    AddPartitions, Append, Command, CommandList, CreateTopic, EndTransaction, HoldOffsets, JoinTransaction,
+    ListMark, MachineSettings, Member, Meta, OpenPartition, OpenProducer, PartitionSettings, ProducerStamp,
+    SaveGeneration, SaveOffsets, SavedOffset, Which, decode_commands, encode_commands,
 };
 pub use effects::{AppendedTo, DeadSlot, Effects, IndexEntry, Outcome};
 pub use groups::{CommittedOffset, Group, Groups, OffsetKey};
-pub use machine::{CATALOGUE_SHARD, Halt, MACHINE_VERSION_FIRST, MACHINE_VERSION_LATEST, Machine};
+pub use machine::{
+    CATALOGUE_SHARD, Halt, MACHINE_VERSION_FIRST, MACHINE_VERSION_LATEST, MACHINE_VERSION_TRANSACTIONS,
+    Machine,
+};
 pub use partition::{EpochStart, Extent, Partition};
 pub use producers::{Producer, ProducerKey, Producers, StoredBatch};
 pub use retention::{RunSummary, TrimDue, retention_due};
 pub use shared_map::SharedMap;
+pub use transactions::{
+    Instance, Next, OpenTransaction, Participant, TransactionState, TransactionalProducer, Transactions,
+};
+pub use unstable::{AbortedRange, Unstable};

@@ -29,6 +29,29 @@ pub const PRODUCER_EXPIRY_MS_DEFAULT: u64 = 7 * 24 * 3_600_000;
 /// Silent producers forgotten by one command at most.
 pub const PRODUCERS_EXPIRED_PER_COMMAND_MAX: usize = 64;
 
+/// The last epoch that a transactional producer writes with: the one behind it marks its last transaction when that is aborted,
+/// and then it gets another id.
+pub const PRODUCER_EPOCH_MAX: i16 = i16::MAX - 1;
+/// Transactional ids of one shard.
+pub const TRANSACTIONAL_IDS_PER_SHARD_MAX: usize = 100_000;
+/// Bytes of all transactional producers of one shard, with what their open transactions span.
+pub const TRANSACTIONAL_IDS_BYTES_MAX: usize = 128 * MIB;
+/// Bytes of a transactional id.
+pub const TRANSACTIONAL_ID_BYTES_MAX: usize = 4_096;
+/// Partitions and groups of one transaction.
+pub const PARTICIPANTS_PER_TRANSACTION_MAX: usize = 10_000;
+/// A transactional id that nobody uses is forgotten after this many milliseconds of log time: 7 days.
+pub const TRANSACTIONAL_ID_EXPIRY_MS: u64 = 7 * 24 * 3_600_000;
+/// Transactional ids forgotten by one command at most.
+pub const TRANSACTIONAL_IDS_EXPIRED_PER_COMMAND_MAX: usize = 16;
+/// What transactions have open or had aborted in the partitions of one shard, counted once per partition and transaction. An
+/// aborted one counts until it was trimmed.
+pub const TRANSACTION_RANGES_PER_SHARD_MAX: usize = 1_000_000;
+/// Cursors that open transactions of one shard are about to set.
+pub const PENDING_CURSORS_PER_SHARD_MAX: usize = 200_000;
+/// Bytes of these.
+pub const PENDING_CURSORS_BYTES_MAX: usize = 128 * MIB;
+
 /// Groups of one shard.
 pub const GROUPS_PER_SHARD_MAX: usize = 100_000;
 /// Bytes of all groups' members on one shard.

@@ -1,5 +1,7 @@
 //! Applying commands.
 
+mod transaction;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
@@ -8,17 +10,20 @@ use forebay_model::{Count, LogTime, PartitionId, ProducerId, Refusal, ShardId};
 
 use crate::limits::{
     DROPPED_PARTITIONS_MAX, PARTS_PER_APPEND_MAX, PRODUCERS_PER_BLOCK_MAX, TARGETS_PER_APPEND_MAX,
+    TRANSACTIONAL_ID_EXPIRY_MS,
 };
 use crate::producers::{Judgement, StoredBatch};
 use crate::{
     Append, AppendedTo, Catalog, Command, DeadSlot, Effects, Groups, IndexEntry, MachineSettings, Meta,
-    OpenPartition, Outcome, Partition, Producers, Which,
+    OpenPartition, Outcome, Partition, Producers, Transactions, Unstable, Which,
 };
 
 /// The machine version that a new log begins with.
 pub const MACHINE_VERSION_FIRST: u32 = 1;
 /// The newest machine version that this binary can apply.
-pub const MACHINE_VERSION_LATEST: u32 = 1;
+pub const MACHINE_VERSION_LATEST: u32 = 2;
+/// The machine version that has transactions.
+pub const MACHINE_VERSION_TRANSACTIONS: u32 = 2;
 /// The shard whose log holds the catalogue.
 pub const CATALOGUE_SHARD: ShardId = ShardId(0);
 
@@ -36,6 +41,8 @@ pub struct Machine {
     pub(crate) dropped: Dropped,
     pub(crate) producers: Producers,
     pub(crate) groups: Groups,
+    pub(crate) transactions: Transactions,
+    pub(crate) unstable: Unstable,
 }
 
 /// Why a replica cannot go on with its log. The state is unchanged; the shard has to stop.
@@ -74,6 +81,8 @@ impl Machine {
             dropped: Dropped::default(),
             producers: Producers::default(),
             groups: Groups::default(),
+            transactions: Transactions::default(),
+            unstable: Unstable::default(),
         }
     }
 
@@ -103,7 +112,9 @@ impl Machine {
         self.applied = Meta { time: meta.time.max(before), ..meta };
         if self.applied.time > before {
             self.producers.expire(self.producers_oldest());
-            self.groups.expire(self.ago(self.settings.offset_expiry_ms), &mut effects.expired_groups);
+            let oldest = self.ago(self.settings.offset_expiry_ms);
+            self.groups.expire(self.applied.time, oldest, &mut effects.expired_groups);
+            self.transactions.expire(self.ago(TRANSACTIONAL_ID_EXPIRY_MS));
         }
         self.applied
     }
@@ -148,6 +159,7 @@ impl Machine {
             Command::Trim { partition, start, bytes } => {
                 let state = self.partitions.get_mut(&partition).ok_or(Refusal::UnknownPartition)?;
                 if state.trim(start, bytes)? {
+                    self.unstable.trim(partition, start);
                     effects.trimmed.push((partition, start));
                 }
                 Ok(Outcome::Trimmed { start: state.start })
@@ -159,6 +171,10 @@ impl Machine {
             }
             Command::DeleteGroup { group } => self.groups.delete(&group).map(|()| Outcome::Done),
             Command::ForgetTopics { topics } => self.groups.forget_topics(&topics).map(|()| Outcome::Done),
+            Command::OpenProducer(open) => self.open_producer(meta, open),
+            Command::JoinTransaction(join) => self.join_transaction(meta, join),
+            Command::HoldOffsets(hold) => self.hold_offsets(meta, hold),
+            Command::EndTransaction(end) => self.end_transaction(meta, &end, effects),
         };
         if self.catalog.version() != catalogue_before {
             effects.catalogue_version = Some(self.catalog.version());
@@ -227,6 +243,7 @@ impl Machine {
         self.dropped.insert(id);
         if self.partitions.remove(&id).is_some() {
             self.producers.forget(id);
+            self.unstable.forget(id);
             effects.dropped.push(id);
         }
         Ok(Outcome::Done)
@@ -279,7 +296,10 @@ impl Machine {
                 }
             }
         }
-        let base_offset = partition.room_for(append.count)?;
+        partition.room_for(append.count)?;
+        self.admit_append(meta, id, append.producer.as_ref(), append.transaction)?;
+        let partition = self.partitions.get_mut(&id).ok_or(Refusal::UnknownPartition)?;
+        let base_offset = partition.end;
         let max_timestamp = append.append_time.unwrap_or(append.max_timestamp);
         partition.append(append.count, append.bytes, max_timestamp, meta.term);
         let append_time = append.append_time;
@@ -287,6 +307,10 @@ impl Machine {
             let base_sequence = stamp.base_sequence;
             let batch = StoredBatch { base_sequence, count: append.count, base_offset, append_time };
             self.producers.remember(id, stamp, batch, meta.time, oldest);
+            if append.transaction.is_some() {
+                self.unstable.begin(id, stamp.id, base_offset);
+                partition.first_open = self.unstable.first_open(id);
+            }
         }
         effects.appended.push(id);
         effects.indexed.push(IndexEntry {

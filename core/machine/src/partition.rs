@@ -32,6 +32,8 @@ pub struct Partition {
     /// The greatest timestamp in it and the first offset of the payload that has it; `None` when there is none, or
     /// when that payload was trimmed: the index knows.
     pub newest: Option<(Timestamp, Offset)>,
+    /// Where its oldest open transaction begins.
+    pub first_open: Option<Offset>,
 }
 
 /// A range of offsets that was written on one shard.
@@ -79,6 +81,7 @@ impl Partition {
             epochs: Vec::new(),
             bytes: 0,
             newest: None,
+            first_open: None,
         }
     }
 
@@ -99,9 +102,9 @@ impl Partition {
         self.end
     }
 
-    /// Everything before this offset belongs to no open transaction: all there is, as long as there are none.
+    /// Everything before this offset belongs to no open transaction.
     pub fn last_stable_offset(&self) -> Offset {
-        self.end
+        self.first_open.map_or(self.end, |first| first.max(self.start))
     }
 
     /// Where the greatest epoch not above `epoch` ends, or `None` when `epoch` is above the one of `term`. For an epoch

@@ -3,7 +3,7 @@
 use forebay_model::{PartitionId, Refusal, ShardId};
 
 use crate::machine::MACHINE_VERSION_LATEST;
-use crate::{Catalog, Groups, Machine, MachineSettings, Meta, Partition, Producers};
+use crate::{Catalog, Groups, Machine, MachineSettings, Meta, Partition, Producers, Transactions, Unstable};
 
 impl Machine {
     /// Whose state this is.
@@ -59,6 +59,16 @@ impl Machine {
     /// The groups and their offsets.
     pub fn groups(&self) -> &Groups {
         &self.groups
+    }
+
+    /// The transactional producers.
+    pub fn transactions(&self) -> &Transactions {
+        &self.transactions
+    }
+
+    /// What of the partitions belongs to transactions.
+    pub fn unstable(&self) -> &Unstable {
+        &self.unstable
     }
 
     /// Whether a switch to `version` may be proposed. Ask every voter: one that does not know it stops at the entry.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use forebay_machine::*;
 use forebay_model::publish::PayloadKind;
+use forebay_model::transaction::{Decision, Joining, TransactionalId};
 use forebay_model::*;
 use proptest::prelude::*;
 
@@ -83,10 +84,12 @@ fn append() -> impl Strategy<Value = Append> {
         0..150u32,
         (-1..5_000i64).prop_map(Timestamp),
         prop::option::of((0..5_000i64).prop_map(Timestamp)),
-        prop::option::of(producer),
+        prop::option::of((producer, prop::option::weighted(0.3, joining()))),
         parts,
     )
         .prop_map(|(targets, slot, kind, count, bytes, max_timestamp, append_time, producer, parts)| {
+            let transaction = producer.and_then(|(_, transaction)| transaction);
+            let producer = producer.map(|(producer, _)| producer);
             Append {
                 targets: targets.into(),
                 slot,
@@ -96,9 +99,55 @@ fn append() -> impl Strategy<Value = Append> {
                 max_timestamp,
                 append_time,
                 producer,
+                transaction,
                 parts,
             }
         })
+}
+
+fn joining() -> impl Strategy<Value = Joining> {
+    prop::sample::select(vec![Joining::Before, Joining::Now])
+}
+
+fn transactional_id() -> impl Strategy<Value = TransactionalId> {
+    prop::sample::select(vec!["", "t", "u"]).prop_map(|name| TransactionalId(name.into()))
+}
+
+fn instance() -> impl Strategy<Value = Instance> {
+    (0..3i64, 0..3i16).prop_map(|(id, epoch)| (ProducerId(id), ProducerEpoch(epoch)))
+}
+
+fn spare() -> impl Strategy<Value = ProducerId> {
+    (-1..4i64).prop_map(ProducerId)
+}
+
+fn transactional() -> impl Strategy<Value = Command> {
+    let next = prop_oneof![
+        Just(Next::Same),
+        spare().prop_map(|spare| Next::Raised { spare }),
+        spare().prop_map(|spare| Next::Fenced { spare }),
+    ];
+    let decision = prop::sample::select(vec![Decision::Commit, Decision::Abort]);
+    let partitions = prop::collection::vec(partition(), 0..3);
+    let groups = prop::collection::vec(group(), 0..2);
+    prop_oneof![
+        3 => (transactional_id(), 0..5_000u32, prop::option::of(instance()), spare()).prop_map(
+            |(id, timeout_ms, present, spare)| {
+                Command::OpenProducer(OpenProducer { id, timeout_ms, present, spare })
+            }
+        ),
+        3 => (transactional_id(), instance(), partitions, groups).prop_map(|(id, instance, partitions, groups)| {
+            Command::JoinTransaction(JoinTransaction { id, instance, partitions, groups })
+        }),
+        2 => (instance(), joining(), save_offsets()).prop_map(|(instance, joining, save)| {
+            Command::HoldOffsets(HoldOffsets { instance, joining, save })
+        }),
+        3 => (transactional_id(), instance(), decision, next, any::<u32>().prop_map(SlotNumber), 0..100u32).prop_map(
+            |(id, instance, decision, next, mark, mark_bytes)| {
+                Command::EndTransaction(EndTransaction { id, instance, decision, next, mark, mark_bytes })
+            }
+        ),
+    ]
 }
 
 fn member() -> impl Strategy<Value = Member> {
@@ -152,7 +201,7 @@ fn command() -> impl Strategy<Value = Command> {
             Command::AddPartitions(AddPartitions { id, total, shards })
         }),
         1 => (0..9u32).prop_map(|count| Command::AllocateProducers { count }),
-        1 => (0..2u32).prop_map(|version| Command::SetMachineVersion { version }),
+        2 => (0..3u32).prop_map(|version| Command::SetMachineVersion { version }),
         1 => (500..9_000u64, 500..9_000u64).prop_map(|(producer_expiry_ms, offset_expiry_ms)| {
             Command::Configure(MachineSettings { producer_expiry_ms, offset_expiry_ms })
         }),
@@ -169,6 +218,7 @@ fn command() -> impl Strategy<Value = Command> {
         4 => save_offsets().prop_map(Command::CommitOffsets),
         1 => group().prop_map(|group| Command::DeleteGroup { group }),
         1 => prop::collection::vec(topic(), 0..3).prop_map(|topics| Command::ForgetTopics { topics }),
+        12 => transactional(),
     ]
 }
 
@@ -256,9 +306,10 @@ proptest! {
             for command in commands {
                 let mut effects = Effects::default();
                 machine.apply(meta, command.clone(), &mut effects).unwrap();
-                let appended = matches!(command, Command::Append(_));
-                prop_assert_eq!(effects.dead.len(), usize::from(appended && effects.indexed.is_empty()));
-                prop_assert!(appended || effects.indexed.is_empty());
+                let has_slot = matches!(command, Command::Append(_))
+                    || matches!(command, Command::EndTransaction(_));
+                prop_assert_eq!(effects.dead.len(), usize::from(has_slot && effects.indexed.is_empty()));
+                prop_assert!(has_slot || effects.indexed.is_empty());
                 prop_assert_eq!(effects.indexed.len(), effects.appended.len());
             }
         }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{LeaderEpoch, Offset, PartitionRef, Refusal, Timestamp, TopicId};
+use crate::{LeaderEpoch, Offset, PartitionRef, ProducerId, Refusal, Timestamp, TopicId};
 
 /// Reads from any number of partitions, waiting until there is enough.
 #[derive(Clone, Debug)]
@@ -62,6 +62,9 @@ pub struct FetchedRecords {
     pub high_watermark: Offset,
     /// Records of completed transactions end here.
     pub last_stable_offset: Offset,
+    /// For readers of [`Isolation::Committed`] records: transactions among these records that were aborted, each with its
+    /// first record here; their records are to be passed over up to their marks.
+    pub aborted: Vec<(ProducerId, Offset)>,
     /// Whole batches in offset order, stamped with base offset and leader epoch; pieces of one byte string.
     pub records: Vec<Bytes>,
 }

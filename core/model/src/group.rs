@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use crate::{GroupId, LeaderEpoch, Offset, PartitionRef, Refusal, Timestamp};
+use crate::transaction::{Joining, TransactionalId};
+use crate::{GroupId, LeaderEpoch, Offset, PartitionRef, ProducerEpoch, ProducerId, Refusal, Timestamp};
 
 /// Everything asked of a group. All of it is served by the shard of hash(group id).
 #[derive(Clone, Debug)]
@@ -179,8 +180,23 @@ pub struct CommitOffsets {
     pub member: String,
     /// Its static name.
     pub instance: Option<String>,
+    /// The transaction that sets them when it commits; without one they are set at once.
+    pub transaction: Option<CommitInTransaction>,
     /// What.
     pub offsets: Vec<CommitOffset>,
+}
+
+/// By which transaction cursors are set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommitInTransaction {
+    /// Whose.
+    pub id: TransactionalId,
+    /// Its producer...
+    pub producer: ProducerId,
+    /// ...and the instance of it.
+    pub epoch: ProducerEpoch,
+    /// How the group becomes part of it.
+    pub joining: Joining,
 }
 
 /// One cursor to set.
@@ -203,6 +219,8 @@ pub struct FetchOffsets {
     pub group: GroupId,
     /// Which partitions; `None` for all that have one.
     pub partitions: Option<Vec<PartitionRef>>,
+    /// Refuse a cursor that a transaction is about to set.
+    pub stable: bool,
 }
 
 /// One cursor.

@@ -14,6 +14,7 @@ pub mod publish;
 mod refusal;
 mod request;
 mod topic;
+pub mod transaction;
 
 pub use id::{
     GroupId, NodeId, PartitionId, ProducerEpoch, ProducerId, ShardId, TopicId, TopicName, TopicNameError,

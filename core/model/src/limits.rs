@@ -17,6 +17,8 @@ pub const SEGMENT_BYTES_MAX: u64 = 64 * MIB as u64;
 pub const SEGMENT_INDEX_ENTRIES_MAX: usize = 500_000;
 /// A checkpoint is due after this much log, which bounds what recovery replays.
 pub const CHECKPOINT_LOG_BYTES_MAX: u64 = 64 * MIB as u64;
+/// The longest that a transaction may be open, in milliseconds.
+pub const TRANSACTION_TIMEOUT_MS_MAX: u32 = 15 * 60_000;
 /// Topics of one namespace.
 pub const TOPICS_MAX: usize = 200_000;
 /// Partitions of one topic.

@@ -64,6 +64,18 @@ pub enum Refusal {
     /// Nothing is known of this producer.
     UnknownProducer,
 
+    // Transactions.
+    /// The last transaction of this producer has not ended yet; try again.
+    ConcurrentTransaction,
+    /// Nothing like it may happen in the state that the producer's transaction is in.
+    InvalidTransactionState,
+    /// The transactional id is not known, or belongs to another producer id.
+    UnknownTransaction,
+    /// Zero, or above what the operator allows.
+    InvalidTransactionTimeout,
+    /// A transaction that has not ended is about to set this cursor.
+    UnstableCursor,
+
     // Reading.
     /// Outside `start..=end`.
     OffsetOutOfRange {
@@ -154,6 +166,11 @@ impl Refusal {
             Refusal::DuplicateSequence => "duplicate_sequence",
             Refusal::ProducerFenced => "producer_fenced",
             Refusal::UnknownProducer => "unknown_producer",
+            Refusal::ConcurrentTransaction => "concurrent_transaction",
+            Refusal::InvalidTransactionState => "invalid_transaction_state",
+            Refusal::UnknownTransaction => "unknown_transaction",
+            Refusal::InvalidTransactionTimeout => "invalid_transaction_timeout",
+            Refusal::UnstableCursor => "unstable_cursor",
             Refusal::OffsetOutOfRange { .. } => "offset_out_of_range",
             Refusal::FencedLeaderEpoch => "fenced_leader_epoch",
             Refusal::UnknownLeaderEpoch => "unknown_leader_epoch",

@@ -8,6 +8,7 @@ use crate::admin::{
 use crate::fetch::{Fetch, Fetched, FindEpochEnds, FindOffsets, FoundEpochEnd, FoundOffset};
 use crate::group::{GroupListing, GroupReply, GroupRequest};
 use crate::publish::{Publish, Published};
+use crate::transaction::{TransactionListing, TransactionReply, TransactionRequest};
 use crate::{ClusterView, NodeId, ProducerEpoch, ProducerId, Refusal, TopicDefaults};
 
 /// What a session asks.
@@ -33,12 +34,16 @@ pub enum Request {
     CreatePartitions(CreatePartitions),
     /// A producer id, or the next epoch of one.
     AllocateProducer(AllocateProducer),
-    /// Who serves this group.
+    /// Who serves this group, or the transactional producer of this name.
     FindGroup(crate::GroupId),
     /// Something of one group.
     Group(GroupRequest),
     /// Every group this node leads.
     ListGroups,
+    /// Something of one transactional producer.
+    Transaction(TransactionRequest),
+    /// Every transactional producer this node leads.
+    ListTransactions,
 }
 
 /// Asks for a producer id.
@@ -77,4 +82,8 @@ pub enum Reply {
     Group(GroupReply),
     /// From every shard this node leads.
     ListGroups(Result<Vec<GroupListing>, Refusal>),
+    /// From the producer's shard.
+    Transaction(TransactionReply),
+    /// From every shard this node leads.
+    ListTransactions(Result<Vec<TransactionListing>, Refusal>),
 }

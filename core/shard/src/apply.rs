@@ -119,6 +119,14 @@ impl<T: Clone + Send + 'static> Shard<T> {
                     self.answers.push((ticket, Answer::Outcomes(Ok(proposed))));
                 }
                 Asking::Group(key) => self.group_applied(key, own.collect()),
+                Asking::Transaction(ticket, asked) => {
+                    let outcome = own.last().expect("it was asked with a command at least");
+                    self.answers.push((ticket, asked.answer(outcome)));
+                }
+                Asking::Overdue(id) => {
+                    drop(own.last());
+                    self.aborting.remove(&id);
+                }
                 Asking::Part(source, number, slot, bytes) => {
                     self.part_applied(source, number, PartRef { index: entry.index, slot, bytes });
                 }
@@ -153,6 +161,10 @@ impl<T: Clone + Send + 'static> Shard<T> {
             Asking::Append(ticket, _) => self.answers.push((ticket, Answer::Published(Err(refusal.clone())))),
             Asking::Propose(ticket) => self.answers.push((ticket, Answer::Outcomes(Err(refusal.clone())))),
             Asking::Group(key) => self.group_refused(key, refusal),
+            Asking::Transaction(ticket, asked) => {
+                self.answers.push((ticket, asked.refused(refusal.clone())));
+            }
+            Asking::Overdue(id) => drop(self.aborting.remove(&id)),
             // Its payload is refused as a whole when the shard gives up.
             Asking::Part(..) => {}
         }

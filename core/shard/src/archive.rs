@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use forebay_commitlog::{ReadError, Reader, SlotPlace, SlotReader};
-use forebay_machine::IndexEntry;
+use forebay_machine::{AbortedRange, IndexEntry};
 use forebay_model::fetch::{FetchedRecords, OffsetAt};
 use forebay_model::limits::PART_BYTES_MAX;
 use forebay_model::{LeaderEpoch, Offset, PartitionId, Timestamp, TopicId};
@@ -68,6 +68,8 @@ pub(crate) struct ReadPlan {
     pub(crate) bytes_max: u64,
     /// The entries in memory from `offset` on, as far as they may be needed.
     pub(crate) in_memory: Vec<IndexEntry>,
+    /// Transactions that were aborted between `offset` and `bound`, for a reader of completed ones.
+    pub(crate) aborted: Vec<AbortedRange>,
     /// First offset of each epoch, oldest first.
     pub(crate) epochs: Arc<[(Offset, LeaderEpoch)]>,
 }
@@ -79,12 +81,16 @@ impl ReadPlan {
         self.epochs.get(at.saturating_sub(1)).map_or(LeaderEpoch(0), |(_, epoch)| *epoch)
     }
 
-    pub(crate) fn records(&self, pieces: Vec<Bytes>) -> FetchedRecords {
+    /// What was read from `offset` up to `end`.
+    pub(crate) fn records(&self, pieces: Vec<Bytes>, end: Offset) -> FetchedRecords {
+        let within = self.aborted.iter().filter(|range| range.first < end);
+        let aborted = within.map(|range| (range.producer, range.first)).collect();
         FetchedRecords {
             topic: self.topic,
             start_offset: self.start,
             high_watermark: self.high_watermark,
             last_stable_offset: self.last_stable_offset,
+            aborted,
             records: pieces,
         }
     }
@@ -168,6 +174,7 @@ impl Archive {
         let mut slots = self.reader.slots();
         let mut ahead = Ahead::default();
         let limit = plan.bytes_max.min(bytes_max);
+        let mut end = plan.offset;
         loop {
             let indexed = match ahead.pop() {
                 Some(indexed) => indexed,
@@ -191,6 +198,7 @@ impl Archive {
             pieces
                 .stamp_last(entry.bytes as usize, entry.first_offset, epoch)
                 .map_err(ArchiveError::Damaged)?;
+            end = Offset(entry.first_offset.0 + u64::from(entry.count));
             self.metrics.records_out.add(entry.count.into());
             if slots.waited() {
                 // What cannot be read is met again when its turn comes.
@@ -199,7 +207,7 @@ impl Archive {
                 });
             }
         }
-        Ok(plan.records(pieces.finish()))
+        Ok(plan.records(pieces.finish(), end))
     }
 
     /// The payload of an entry in one piece.

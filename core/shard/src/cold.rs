@@ -71,7 +71,7 @@ fn read_fetch<T>(archive: &Archive, fetch: ColdFetch<T>) -> ColdDone<T> {
     let mut read = |plan: Result<ReadPlan, Refusal>| -> Fetched {
         let plan = plan.map_err(|refusal| FetchRefusal { refusal })?;
         if plan.offset >= plan.bound || (left == 0 && !first) {
-            return Ok(plan.records(Vec::new()));
+            return Ok(plan.records(Vec::new(), plan.offset));
         }
         match archive.read(&plan, left, first) {
             Ok(records) => {

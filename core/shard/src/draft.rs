@@ -6,6 +6,7 @@ use bytes::Bytes;
 use forebay_commitlog::limits::{ENTRY_BODY_BYTES_MAX, ENTRY_SLOTS_MAX};
 use forebay_commitlog::{BodyBuilder, BodyError, SlotKind};
 use forebay_env::Monotonic;
+use forebay_machine::limits::TRANSACTIONAL_ID_BYTES_MAX;
 use forebay_machine::{Append, Command, CommandList, ListMark};
 use forebay_model::limits::{MIB, TURN_BYTES_MAX};
 use forebay_model::{LogIndex, LogTime, SlotNumber};
@@ -24,6 +25,9 @@ const SCRATCH_BYTES_MAX: usize = 256 * 1024;
 const APPEND_BYTES_MAX: usize = 96;
 /// ...besides this much for each part that it names.
 const APPEND_PART_BYTES_MAX: usize = 15;
+
+/// The most that commands take which come with a slot and are no appends: two that name a transactional id.
+const COMMANDS_WITH_SLOT_BYTES_MAX: usize = 2 * (TRANSACTIONAL_ID_BYTES_MAX + 64);
 
 const _: () = assert!(2 * DRAFT_BYTES_MAX < ENTRY_BODY_BYTES_MAX);
 
@@ -84,6 +88,24 @@ impl<T> Drafts<T> {
         draft.commands.push(&Command::Append(append));
         let bytes = draft.commands.bytes() - before + besides;
         draft.add(1, Asked { asking, slot, bytes, first_part });
+    }
+
+    /// Adds commands that name a slot which comes with them, all in one entry.
+    pub(crate) fn push_with_slot(
+        &mut self,
+        kind: SlotKind,
+        slot: Bytes,
+        commands: impl FnOnce(SlotNumber) -> Vec<Command>,
+        asking: Asking<T>,
+    ) {
+        let besides = SLOT_BYTES + slot.len();
+        let draft = self.with_room(besides + COMMANDS_WITH_SLOT_BYTES_MAX);
+        let before = draft.commands.bytes();
+        let slot = draft.add_slot(kind, slot);
+        let commands = commands(slot);
+        commands.iter().for_each(|command| draft.commands.push(command));
+        let bytes = draft.commands.bytes() - before + besides;
+        draft.add(commands.len(), Asked { asking, slot: Some(slot), bytes, first_part: None });
     }
 
     /// Adds a slot that stands alone; `asking` says who asked for it, by its number.
@@ -255,6 +277,7 @@ mod tests {
             max_timestamp: Timestamp(-1),
             append_time: None,
             producer: None,
+            transaction: None,
             parts: Vec::new(),
         }
     }

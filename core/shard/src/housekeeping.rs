@@ -22,7 +22,10 @@ impl<T: Clone + Send + 'static> Shard<T> {
     /// Puts the time into a log that has been silent for a while, if anything waits for it.
     fn tell_time(&mut self, now: Monotonic) {
         let due = self.spoke_at + self.config.retention_interval;
-        let waits = !self.machine.groups().is_empty() || !self.machine.producers().is_empty();
+        let machine = &self.machine;
+        let waits = !machine.groups().is_empty()
+            || !machine.producers().is_empty()
+            || !machine.transactions().is_empty();
         if now < due || !waits || !self.draft.is_empty() {
             return;
         }

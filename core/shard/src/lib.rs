@@ -41,6 +41,7 @@ mod sealed;
 mod shard;
 mod stamp;
 mod summary;
+mod transaction;
 mod waiting;
 mod work;
 mod write;
@@ -67,5 +68,6 @@ pub use summary::{
     SUMMARY_PARTITIONS_MAX, Summary,
 };
 pub use work::{
-    Answer, Append, FetchItemWork, FetchWork, FindEpochEndWork, FindOffsetWork, Proposed, Read, Work,
+    Answer, Append, FetchItemWork, FetchWork, FindEpochEndWork, FindOffsetWork, Proposed, Read,
+    TransactionAnswer, TransactionWork, Work,
 };

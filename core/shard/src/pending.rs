@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use forebay_env::Monotonic;
+use forebay_model::transaction::TransactionalId;
 use forebay_model::{LogIndex, Refusal, SlotNumber};
 
 use crate::big::BigNumber;
@@ -21,6 +22,10 @@ pub(crate) enum Asking<T> {
     Propose(T),
     /// The coordinator of groups.
     Group(ProposalKey),
+    /// Something of a transactional producer.
+    Transaction(T, crate::transaction::Asked),
+    /// The end of a transaction whose time is up.
+    Overdue(TransactionalId),
     /// A part of a big payload of this source, in this slot and of so many bytes.
     Part(Source, BigNumber, SlotNumber, u32),
 }

@@ -19,6 +19,9 @@ use crate::work::{Answer, FetchItemWork, FetchWork, FindEpochEndWork, FindOffset
 /// Waiting fetches of one shard; above it a fetch is answered at once with what there is.
 const FETCHES_WAITING_MAX: usize = 100_000;
 
+/// Aborted transactions of one partition in one reply: a read goes no further than these reach.
+const ABORTED_PER_READ: usize = 1_000;
+
 /// Whether a fetch may wait for more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Patience {
@@ -63,6 +66,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
                 self.answers.push((ticket, Answer::FoundEpochEnds(found)));
             }
             Read::ListGroups(ticket) => self.list_groups(ticket),
+            Read::ListTransactions(ticket) => self.list_transactions(now, ticket),
             Read::Barrier(_) | Read::EndFetch(_) | Read::Members(_) => unreachable!("served above"),
         }
     }
@@ -119,6 +123,10 @@ impl<T: Clone + Send + 'static> Shard<T> {
     fn has_enough(&self, fetch: &FetchWork<T>, plans: &[Result<ReadPlan, Refusal>]) -> bool {
         let mut bytes = 0;
         for plan in plans.iter().flatten().filter(|plan| plan.offset < plan.bound) {
+            if plan.aborted.len() >= ABORTED_PER_READ {
+                // It was bounded for their sake: what lies behind comes with the next fetch.
+                return true;
+            }
             if !self.index.covers(plan.partition, plan.offset) {
                 // On disk lies more than anybody waits for, or at least something worth handing out.
                 return true;
@@ -165,7 +173,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         let mut pieces = Pieces::new();
         let mut count = 0;
         if plan.offset >= plan.bound {
-            return Some((plan.records(Vec::new()), 0));
+            return Some((plan.records(Vec::new(), plan.offset), 0));
         }
         let limit = plan.bytes_max.min(bytes_left);
         let mut next = plan.offset;
@@ -187,7 +195,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             count += u64::from(hot.count);
             next = hot.end();
         }
-        Some((plan.records(pieces.finish()), count))
+        Some((plan.records(pieces.finish(), next), count))
     }
 
     fn fetch_cold(&mut self, now: Monotonic, fetch: FetchWork<T>, plans: Vec<Result<ReadPlan, Refusal>>) {
@@ -236,7 +244,10 @@ impl<T: Clone + Send + 'static> Shard<T> {
 
     fn plan(&self, item: &FetchItemWork, isolation: Isolation) -> Result<ReadPlan, Refusal> {
         let partition = self.partition(item.partition, item.leader_epoch)?;
-        let plan = self.plan_from(partition, item.offset, isolation, item.bytes_max);
+        let mut plan = self.plan_from(partition, item.offset, isolation, item.bytes_max);
+        if isolation == Isolation::Committed {
+            self.add_aborted(&mut plan);
+        }
         if item.offset < partition.start || item.offset > partition.end {
             return Err(Refusal::OffsetOutOfRange { start: partition.start, end: partition.end });
         }
@@ -251,17 +262,39 @@ impl<T: Clone + Send + 'static> Shard<T> {
         bytes_max: u64,
     ) -> ReadPlan {
         let epochs: Arc<[_]> = partition.epochs.iter().map(|epoch| (epoch.start, epoch.epoch)).collect();
+        let bound = match (isolation, partition.first_open) {
+            (Isolation::Committed, Some(_)) => partition.last_stable_offset(),
+            (Isolation::Committed, None) | (Isolation::Uncommitted, _) => self.shown_end(partition),
+        };
         ReadPlan {
             partition: partition.id,
             topic: partition.topic,
             offset,
-            bound: self.shown_end(partition).max(bound(partition, isolation)),
+            bound,
             start: partition.start,
             high_watermark: self.shown_end(partition),
             last_stable_offset: partition.last_stable_offset(),
             bytes_max,
             in_memory: Vec::new(),
+            aborted: Vec::new(),
             epochs,
+        }
+    }
+
+    /// Tells a reader of completed transactions which of them were aborted. Where there are many of these it goes less far, so
+    /// that no reply is full of them.
+    fn add_aborted(&self, plan: &mut ReadPlan) {
+        for range in self.machine.unstable().aborted_from(plan.partition, plan.offset) {
+            if range.first < plan.bound {
+                plan.aborted.push(range);
+            }
+            // Whatever begins before there has its mark here or before.
+            if plan.aborted.len() >= ABORTED_PER_READ && range.stable > plan.offset {
+                plan.bound = plan.bound.min(range.stable);
+            }
+            if range.stable >= plan.bound {
+                break;
+            }
         }
     }
 

@@ -7,7 +7,7 @@
 //! A turn never blocks on a flush and never reads a cold file. It is a plain function: whoever owns the shard calls
 //! [`Shard::turn`] when the mailbox wakes it or the returned deadline comes. `T` is the ticket of an asker.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use forebay_commitlog::SegmentId;
 use forebay_env::{Env, Monotonic};
 use forebay_machine::{Catalog, Effects, Machine, MachineSettings};
 use forebay_model::limits::TURN_BYTES_MAX;
+use forebay_model::transaction::TransactionalId;
 use forebay_model::{LogIndex, LogTime, NodeId, PartitionId, Refusal, ShardId, Term, TopicDefaults};
 use forebay_replication::{
     LeaderReady, OpenError, Output, ReadToken, Recovered, Replica, ReplicaConfig, Role,
@@ -212,6 +213,10 @@ pub struct Shard<T> {
     pub(crate) seal_wanted: bool,
     /// The machine's settings were looked at in this term.
     pub(crate) configured: bool,
+    /// The machine version that has transactions was asked for in this term.
+    pub(crate) version_wanted: bool,
+    /// Transactions whose end was proposed because their time is up.
+    pub(crate) aborting: BTreeSet<TransactionalId>,
     /// When something was proposed last.
     pub(crate) spoke_at: Monotonic,
     pub(crate) retention: Retention,
@@ -295,6 +300,8 @@ impl<T: Clone + Send + 'static> Shard<T> {
             grown: Vec::new(),
             applied: LogIndex(0),
             configured: false,
+            version_wanted: false,
+            aborting: BTreeSet::new(),
             spoke_at: Monotonic(0),
             retention: Retention::default(),
             reclaim: Reclaim::of(segments),
@@ -368,6 +375,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         self.look_for_old(now);
         self.look_for_space(now);
         self.keep_house(now);
+        self.abort_overdue(now);
         self.scrub(now);
         self.expire(now);
         self.write_parts();
@@ -548,6 +556,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         self.clock = Some(LogClock::begin(last, now, clock.wall(), step, policy));
         self.provisioning = false;
         self.configured = false;
+        self.version_wanted = false;
         self.spoke_at = now;
         self.load_groups(now);
         // What died before a restart or under another leader may not have been looked for.

@@ -3,15 +3,17 @@
 
 use bytes::Bytes;
 use forebay_env::Monotonic;
-use forebay_machine::{Command, Outcome};
+use forebay_machine::{Command, Instance, JoinTransaction, Next, OpenProducer, Outcome};
 use forebay_model::fetch::{FetchRefusal, Fetched, FoundEpochEnd, FoundOffset, Isolation, OffsetTarget};
 use forebay_model::group::{GroupListing, GroupReply, GroupRequest};
 use forebay_model::publish::{Confirm, PayloadKind, Published};
+use forebay_model::transaction::{Decision, Joining, TransactionListing, TransactionView, TransactionalId};
 use forebay_model::{LeaderEpoch, Offset, PartitionId, Refusal, TopicId};
 
 use crate::mailbox::{Lane, Parcel};
 use crate::membership::MembersOrder;
 use crate::refuse_group;
+use crate::transaction;
 
 /// Work that is ordered per source and may go through the log. `T` is the asker's ticket, given back with the answer.
 #[derive(Debug)]
@@ -22,6 +24,41 @@ pub enum Work<T> {
     Propose(T, Vec<Command>),
     /// Something of a group led here.
     Group(T, GroupRequest),
+    /// Something of a transactional producer led here.
+    Transaction(T, TransactionWork),
+}
+
+/// What is asked of a transactional producer.
+#[derive(Clone, Debug)]
+pub enum TransactionWork {
+    /// Makes whoever asks the one that may write; what it had open is aborted.
+    Open(OpenProducer),
+    /// Adds to its transaction.
+    Join(JoinTransaction),
+    /// Ends its transaction.
+    End {
+        /// Whose.
+        id: TransactionalId,
+        /// Who asks.
+        instance: Instance,
+        /// How.
+        decision: Decision,
+        /// Who may write behind it.
+        next: Next,
+    },
+    /// State and participants.
+    Describe(TransactionalId),
+}
+
+/// What a transactional producer is answered.
+#[derive(Clone, Debug)]
+pub enum TransactionAnswer {
+    /// To [`TransactionWork::Open`] and [`TransactionWork::End`]: who may write now.
+    Instance(Result<Instance, Refusal>),
+    /// To [`TransactionWork::Join`].
+    Done(Result<(), Refusal>),
+    /// To [`TransactionWork::Describe`]: partitions by topic id.
+    Described(Result<TransactionView, Refusal>),
 }
 
 /// One payload to append.
@@ -37,6 +74,8 @@ pub struct Append<T> {
     pub payload: Bytes,
     /// When to answer.
     pub confirm: Confirm,
+    /// How its partition becomes part of the transaction that the batch belongs to, if it belongs to one.
+    pub joining: Joining,
     /// Answer at this time: `TimedOut` if it was not proposed, and then it never is; `Unknown` if it was.
     pub deadline: Monotonic,
 }
@@ -52,6 +91,8 @@ pub enum Read<T> {
     FindEpochEnds(T, Vec<FindEpochEndWork>),
     /// Every group led here.
     ListGroups(T),
+    /// Every transactional producer led here.
+    ListTransactions(T),
     /// Answer when everything that was confirmed before is applied here.
     Barrier(T),
     /// Answer a waiting fetch of this number now, with what there is.
@@ -125,12 +166,16 @@ pub enum Answer {
     Outcomes(Result<Proposed, Refusal>),
     /// To [`Work::Group`].
     Group(GroupReply),
+    /// To [`Work::Transaction`].
+    Transaction(TransactionAnswer),
     /// To [`Read::Fetch`]: one per item.
     Fetched(Vec<Fetched>),
     /// To [`Read::FindOffsets`]: one per item.
     FoundOffsets(Vec<FoundOffset>),
     /// To [`Read::FindEpochEnds`]: one per item.
     FoundEpochEnds(Vec<FoundEpochEnd>),
+    /// To [`Read::ListTransactions`].
+    Transactions(Result<Vec<TransactionListing>, Refusal>),
     /// To [`Read::ListGroups`].
     Groups(Result<Vec<GroupListing>, Refusal>),
     /// To [`Read::Barrier`].
@@ -151,7 +196,7 @@ impl<T> Work<T> {
     pub fn parcel(self, bytes: usize) -> Parcel<Work<T>> {
         let (lane, deadline) = match &self {
             Work::Append(append) => (Lane::Paced, Some(append.deadline)),
-            Work::Propose(..) | Work::Group(..) => (Lane::Free, None),
+            Work::Propose(..) | Work::Group(..) | Work::Transaction(..) => (Lane::Free, None),
         };
         Parcel { bytes, lane, deadline, work: self }
     }
@@ -162,6 +207,7 @@ impl<T> Work<T> {
             Work::Append(append) => (append.ticket, Answer::Published(Err(refusal.clone()))),
             Work::Propose(ticket, _) => (ticket, Answer::Outcomes(Err(refusal.clone()))),
             Work::Group(ticket, request) => (ticket, Answer::Group(refuse_group(&request, refusal))),
+            Work::Transaction(ticket, work) => (ticket, transaction::refuse(&work, refusal)),
         }
     }
 }
@@ -179,6 +225,7 @@ impl<T> Read<T> {
                 Some((ticket, Answer::FoundEpochEnds(items.iter().map(|_| Err(no())).collect())))
             }
             Read::ListGroups(ticket) => Some((ticket, Answer::Groups(Err(no())))),
+            Read::ListTransactions(ticket) => Some((ticket, Answer::Transactions(Err(no())))),
             Read::Barrier(ticket) => Some((ticket, Answer::Barrier(Err(no())))),
             Read::EndFetch(_) => None,
             Read::Members(order) => {

@@ -49,7 +49,13 @@ impl<T: Clone + Send + 'static> Shard<T> {
             Work::Group(ticket, request @ GroupRequest::FetchOffsets(_)) => {
                 self.wait_behind_barrier(Behind::Group(ticket, request));
             }
-            Work::Group(ticket, request) => self.group_request(now, ticket, request),
+            Work::Group(ticket, request) => {
+                if matches!(&request, GroupRequest::CommitOffsets(commit) if commit.transaction.is_some()) {
+                    self.want_transactions();
+                }
+                self.group_request(now, ticket, request);
+            }
+            Work::Transaction(ticket, work) => self.transaction(now, ticket, work),
         }
     }
 
@@ -57,7 +63,11 @@ impl<T: Clone + Send + 'static> Shard<T> {
         if append.deadline <= now {
             return self.answers.push((append.ticket, Answer::Published(Err(Refusal::TimedOut))));
         }
-        match self.prepare(now, &append) {
+        let prepared = self.prepare(now, &append);
+        if prepared.as_ref().is_ok_and(|(_, command)| command.transaction.is_some()) {
+            self.want_transactions();
+        }
+        match prepared {
             Err(refusal) => self.answers.push((append.ticket, Answer::Published(Err(refusal)))),
             Ok((_, command)) if planted(Fault::DuplicateConfirmedEarly) && self.confirms_early(&command) => {
                 self.answers.push((append.ticket, Answer::Published(Err(Refusal::DuplicateSequence))));
@@ -110,6 +120,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             max_timestamp: header.max_timestamp,
             append_time: (timestamps == TimestampType::Append).then_some(header.max_timestamp),
             producer,
+            transaction: header.attributes.is_transactional().then_some(append.joining),
             parts: Vec::new(),
         };
         Ok((payload, command))

@@ -106,6 +106,7 @@ impl Committer {
                 generation: self.generation,
                 member: self.member.clone(),
                 instance: None,
+                transaction: None,
                 offsets: vec![CommitOffset {
                     partition: self.partition(),
                     offset: Offset(offset),
@@ -116,6 +117,7 @@ impl Committer {
             Asked::Read(_) => GroupRequest::FetchOffsets(FetchOffsets {
                 group: self.group.clone(),
                 partitions: Some(vec![self.partition()]),
+                stable: false,
             }),
         }
     }

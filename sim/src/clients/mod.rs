@@ -7,6 +7,7 @@ mod fencing;
 mod producer;
 mod reader;
 mod temporary;
+mod transactor;
 
 use forebay_model::{NodeId, Refusal, Reply, Request};
 
@@ -21,6 +22,7 @@ pub use creator::Creator;
 pub use producer::{Producer, ProducerKind};
 pub use reader::{Reader, ReaderKind};
 pub use temporary::Temporary;
+pub use transactor::Transactor;
 
 /// A client of the cluster.
 pub trait Client {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use forebay_model::publish::{Confirm, PayloadKind, Publish, PublishItem, Published};
+use forebay_model::transaction::Joining;
 use forebay_model::{
     AllocateProducer, BatchSequence, PartitionRef, ProducerEpoch, ProducerId, Refusal, Reply, Request,
     Timestamp, TopicRef,
@@ -326,6 +327,7 @@ pub(super) fn publish(place: Place, payload: Bytes) -> Request {
     Request::Publish(Publish {
         items: vec![PublishItem { partition, kind: PayloadKind::RecordBatch, payload }],
         confirm: Confirm::Quorum,
+        joining: Joining::Before,
         timeout_ms: 1500,
     })
 }

@@ -105,14 +105,14 @@ fn suite(
 }
 
 /// A Java program, told to start quickly rather than to run for days.
-fn java(class_path: &str, class: &str) -> Command {
+pub(super) fn java(class_path: &str, class: &str) -> Command {
     let words = broker::java(class_path, class);
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]);
     command
 }
 
-fn python(runtimes: &Runtimes, script: &Path) -> Command {
+pub(super) fn python(runtimes: &Runtimes, script: &Path) -> Command {
     let mut command = Command::new(runtimes.python());
     command.arg("-u").arg(script);
     command

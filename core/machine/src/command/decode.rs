@@ -1,6 +1,7 @@
 //! Bytes into commands.
 
 use forebay_model::publish::PayloadKind;
+use forebay_model::transaction::{Decision, Joining, TransactionalId};
 use forebay_model::{
     BatchSequence, FlushClass, GroupId, LeaderEpoch, LogIndex, Offset, PartitionId, ProducerEpoch,
     ProducerId, ShardId, SlotNumber, Timestamp, TimestampType, TopicName, TopicSettings,
@@ -9,10 +10,12 @@ use forebay_model::{
 use smallvec::SmallVec;
 
 use super::{
-    AddPartitions, Append, COMMANDS_FORMAT, Command, CreateTopic, MachineSettings, Member, OpenPartition,
-    PartitionSettings, ProducerStamp, SaveGeneration, SaveOffsets, SavedOffset, Which, append_flag, number,
+    AddPartitions, Append, COMMANDS_FORMAT, Command, CreateTopic, EndTransaction, HoldOffsets,
+    JoinTransaction, MachineSettings, Member, OpenPartition, OpenProducer, PartitionSettings, ProducerStamp,
+    SaveGeneration, SaveOffsets, SavedOffset, Which, append_flag, number,
 };
 use crate::codec::{DecodeError, Reader};
+use crate::transactions::{Instance, Next};
 
 type Read<T> = Result<T, DecodeError>;
 
@@ -59,7 +62,11 @@ fn decode_body(number: u64, input: &mut Reader<'_>) -> Read<Command> {
             catalogue_version: input.uint("a catalogue version")?,
             partition: PartitionId(input.uint("a partition")?),
         },
-        number::APPEND => Command::Append(append(input)?),
+        number::APPEND => Command::Append(append(input, None)?),
+        number::APPEND_IN_TRANSACTION => {
+            let joining = joining(input)?;
+            Command::Append(append(input, Some(joining))?)
+        }
         number::TRIM => Command::Trim {
             partition: PartitionId(input.uint("a partition")?),
             start: Offset(input.uint("an offset")?),
@@ -67,14 +74,29 @@ fn decode_body(number: u64, input: &mut Reader<'_>) -> Read<Command> {
         },
         number::ADVANCE_CLOCK => Command::AdvanceClock,
         number::SAVE_GENERATION => Command::SaveGeneration(save_generation(input)?),
-        number::COMMIT_OFFSETS => Command::CommitOffsets(SaveOffsets {
-            group: group_id(input)?,
-            offsets: input.list("offsets of a group", saved_offset)?,
-        }),
+        number::COMMIT_OFFSETS => Command::CommitOffsets(save_offsets(input)?),
         number::DELETE_GROUP => Command::DeleteGroup { group: group_id(input)? },
         number::FORGET_TOPICS => Command::ForgetTopics {
             topics: input.list("forgotten topics", |input| input.topic_id("a topic's id"))?,
         },
+        number::OPEN_PRODUCER => Command::OpenProducer(OpenProducer {
+            id: transactional_id(input)?,
+            timeout_ms: input.narrow("a transaction's timeout")?,
+            present: input.option("an instance", instance)?,
+            spare: ProducerId(input.int("a producer's id")?),
+        }),
+        number::JOIN_TRANSACTION => Command::JoinTransaction(JoinTransaction {
+            id: transactional_id(input)?,
+            instance: instance(input)?,
+            partitions: input.list("partitions", |input| Ok(PartitionId(input.uint("a partition")?)))?,
+            groups: input.list("groups", group_id)?,
+        }),
+        number::HOLD_OFFSETS => Command::HoldOffsets(HoldOffsets {
+            instance: instance(input)?,
+            joining: joining(input)?,
+            save: save_offsets(input)?,
+        }),
+        number::END_TRANSACTION => Command::EndTransaction(end_transaction(input)?),
         unknown => return Err(DecodeError::UnknownCommand(unknown)),
     })
 }
@@ -151,7 +173,7 @@ fn open_partition(input: &mut Reader<'_>) -> Read<OpenPartition> {
     })
 }
 
-fn append(input: &mut Reader<'_>) -> Read<Append> {
+fn append(input: &mut Reader<'_>, transaction: Option<Joining>) -> Read<Append> {
     let flags = input.u8("an append's flags")?;
     if flags & !(append_flag::APPEND_TIME | append_flag::PRODUCER | append_flag::PARTS) != 0 {
         return Err(DecodeError::Invalid("an append's flags"));
@@ -170,6 +192,7 @@ fn append(input: &mut Reader<'_>) -> Read<Append> {
         max_timestamp: Timestamp(input.int("a timestamp")?),
         append_time: None,
         producer: None,
+        transaction,
         parts: Vec::new(),
     };
     append.targets = input.few("an append's targets", target)?;
@@ -197,13 +220,56 @@ fn target(input: &mut Reader<'_>) -> Read<(PartitionId, Which)> {
     Ok((partition, which))
 }
 
+fn joining(input: &mut Reader<'_>) -> Read<Joining> {
+    match input.u8("how something joins a transaction")? {
+        0 => Ok(Joining::Before),
+        1 => Ok(Joining::Now),
+        _ => Err(DecodeError::Invalid("how something joins a transaction")),
+    }
+}
+
+/// Shared with the checkpoint.
+pub(crate) fn transactional_id(input: &mut Reader<'_>) -> Read<TransactionalId> {
+    Ok(TransactionalId(input.text("a transactional id")?.into()))
+}
+
+/// Shared with the checkpoint.
+pub(crate) fn instance(input: &mut Reader<'_>) -> Read<Instance> {
+    Ok((ProducerId(input.int("a producer's id")?), producer_epoch(input)?))
+}
+
+fn producer_epoch(input: &mut Reader<'_>) -> Read<ProducerEpoch> {
+    let epoch = i16::try_from(input.int("a producer's epoch")?);
+    epoch.map(ProducerEpoch).map_err(|_| DecodeError::Invalid("a producer's epoch"))
+}
+
+fn end_transaction(input: &mut Reader<'_>) -> Read<EndTransaction> {
+    let spare = |input: &mut Reader<'_>| Ok(ProducerId(input.int("a producer's id")?));
+    Ok(EndTransaction {
+        id: transactional_id(input)?,
+        instance: instance(input)?,
+        decision: match input.u8("a decision")? {
+            0 => Decision::Commit,
+            1 => Decision::Abort,
+            _ => return Err(DecodeError::Invalid("a decision")),
+        },
+        next: match input.u8("who writes next")? {
+            0 => Next::Same,
+            1 => Next::Raised { spare: spare(input)? },
+            2 => Next::Fenced { spare: spare(input)? },
+            _ => return Err(DecodeError::Invalid("who writes next")),
+        },
+        mark: SlotNumber(input.narrow("a slot")?),
+        mark_bytes: input.narrow("a mark's length")?,
+    })
+}
+
 fn producer_stamp(input: &mut Reader<'_>) -> Read<ProducerStamp> {
     let id = ProducerId(input.int("a producer's id")?);
-    let epoch = i16::try_from(input.int("a producer's epoch")?)
-        .map_err(|_| DecodeError::Invalid("a producer's epoch"))?;
+    let epoch = producer_epoch(input)?;
     let sequence = i32::try_from(input.int("a producer's sequence")?)
         .map_err(|_| DecodeError::Invalid("a producer's sequence"))?;
-    Ok(ProducerStamp { id, epoch: ProducerEpoch(epoch), base_sequence: BatchSequence(sequence) })
+    Ok(ProducerStamp { id, epoch, base_sequence: BatchSequence(sequence) })
 }
 
 /// Shared with the checkpoint.
@@ -246,7 +312,12 @@ pub(crate) fn member(input: &mut Reader<'_>) -> Read<Member> {
     })
 }
 
-fn saved_offset(input: &mut Reader<'_>) -> Read<SavedOffset> {
+fn save_offsets(input: &mut Reader<'_>) -> Read<SaveOffsets> {
+    Ok(SaveOffsets { group: group_id(input)?, offsets: input.list("offsets of a group", saved_offset)? })
+}
+
+/// Shared with the checkpoint.
+pub(crate) fn saved_offset(input: &mut Reader<'_>) -> Read<SavedOffset> {
     Ok(SavedOffset {
         topic: input.topic_id("a topic's id")?,
         number: input.narrow("a partition's number")?,

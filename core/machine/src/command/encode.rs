@@ -1,13 +1,16 @@
 //! Commands into bytes.
 
 use bytes::Bytes;
+use forebay_model::transaction::{Decision, Joining};
 use forebay_model::{ShardId, TimestampType, TopicSettings};
 
 use super::{
-    AddPartitions, Append, COMMANDS_FORMAT, Command, CreateTopic, Member, OpenPartition, PartitionSettings,
-    SaveGeneration, SaveOffsets, SavedOffset, Which, append_flag, number,
+    AddPartitions, Append, COMMANDS_FORMAT, Command, CreateTopic, EndTransaction, HoldOffsets,
+    JoinTransaction, Member, OpenPartition, OpenProducer, PartitionSettings, SaveGeneration, SaveOffsets,
+    SavedOffset, Which, append_flag, number,
 };
 use crate::codec::Writer;
+use crate::transactions::{Instance, Next};
 
 /// The commands of one turn, each encoded as it comes.
 #[derive(Default)]
@@ -157,6 +160,10 @@ fn encode_body(command: &Command, out: &mut Writer) -> u64 {
             out.list(topics.iter(), |out, topic| out.topic_id(*topic));
             number::FORGET_TOPICS
         }
+        Command::OpenProducer(c) => open_producer(c, out),
+        Command::JoinTransaction(c) => join_transaction(c, out),
+        Command::HoldOffsets(c) => hold_offsets(c, out),
+        Command::EndTransaction(c) => end_transaction(c, out),
     }
 }
 
@@ -230,6 +237,13 @@ fn open_partition(c: &OpenPartition, out: &mut Writer) -> u64 {
 }
 
 fn append(c: &Append, out: &mut Writer) -> u64 {
+    let number = match c.transaction {
+        None => number::APPEND,
+        Some(joining) => {
+            out.u8(joining_number(joining));
+            number::APPEND_IN_TRANSACTION
+        }
+    };
     let mut flags = 0;
     if c.append_time.is_some() {
         flags |= append_flag::APPEND_TIME;
@@ -270,7 +284,70 @@ fn append(c: &Append, out: &mut Writer) -> u64 {
             out.uint(slot.0);
         });
     }
-    number::APPEND
+    number
+}
+
+fn joining_number(joining: Joining) -> u8 {
+    match joining {
+        Joining::Before => 0,
+        Joining::Now => 1,
+    }
+}
+
+fn open_producer(c: &OpenProducer, out: &mut Writer) -> u64 {
+    out.text(&c.id.0);
+    out.uint(c.timeout_ms);
+    out.option(c.present, |out, present| instance(present, out));
+    out.int(c.spare.0);
+    number::OPEN_PRODUCER
+}
+
+fn join_transaction(c: &JoinTransaction, out: &mut Writer) -> u64 {
+    out.text(&c.id.0);
+    instance(c.instance, out);
+    out.list(c.partitions.iter(), |out, partition| out.uint(partition.0));
+    out.list(c.groups.iter(), |out, group| out.text(&group.0));
+    number::JOIN_TRANSACTION
+}
+
+fn hold_offsets(c: &HoldOffsets, out: &mut Writer) -> u64 {
+    instance(c.instance, out);
+    out.u8(joining_number(c.joining));
+    save_offsets(&c.save, out);
+    number::HOLD_OFFSETS
+}
+
+fn end_transaction(c: &EndTransaction, out: &mut Writer) -> u64 {
+    out.text(&c.id.0);
+    instance(c.instance, out);
+    out.u8(decision(c.decision));
+    match c.next {
+        Next::Same => out.u8(0),
+        Next::Raised { spare } => {
+            out.u8(1);
+            out.int(spare.0);
+        }
+        Next::Fenced { spare } => {
+            out.u8(2);
+            out.int(spare.0);
+        }
+    }
+    out.uint(c.mark.0);
+    out.uint(c.mark_bytes);
+    number::END_TRANSACTION
+}
+
+fn decision(decision: Decision) -> u8 {
+    match decision {
+        Decision::Commit => 0,
+        Decision::Abort => 1,
+    }
+}
+
+/// Shared with the checkpoint.
+pub(crate) fn instance((producer, epoch): Instance, out: &mut Writer) {
+    out.int(producer.0);
+    out.int(epoch.0.into());
 }
 
 fn save_generation(c: &SaveGeneration, out: &mut Writer) -> u64 {
@@ -301,7 +378,8 @@ fn save_offsets(c: &SaveOffsets, out: &mut Writer) -> u64 {
     number::COMMIT_OFFSETS
 }
 
-fn saved_offset(offset: &SavedOffset, out: &mut Writer) {
+/// Shared with the checkpoint.
+pub(crate) fn saved_offset(offset: &SavedOffset, out: &mut Writer) {
     out.topic_id(offset.topic);
     out.uint(offset.number);
     out.uint(offset.offset.0);

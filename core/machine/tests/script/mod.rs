@@ -7,6 +7,7 @@ use std::str::FromStr;
 use bytes::Bytes;
 use forebay_machine::*;
 use forebay_model::publish::PayloadKind;
+use forebay_model::transaction::{Decision, Joining, TransactionalId};
 use forebay_model::*;
 
 /// One command of a script.
@@ -114,6 +115,10 @@ impl Interpreter {
             "topics" => self.show_topics(&mut out),
             "groups" => self.show_groups(&mut out),
             "offsets" => self.show_offsets(&words, &mut out),
+            "transactions" => self.show_transactions(&mut out),
+            "aborted" => self.show_aborted(&words, &mut out),
+            "unstable" => self.show_unstable(&words, &mut out),
+            "overdue" => self.show_overdue(&words, &mut out),
             "retention" => self.show_retention(&words, &mut out),
             _ => self.apply(parse_command(&words), &mut out),
         }
@@ -147,10 +152,11 @@ impl Interpreter {
             return;
         };
         let epochs: Vec<String> = p.epochs.iter().map(|e| format!("{}@{}", e.epoch, e.start)).collect();
+        let open = p.first_open.map_or(String::new(), |_| format!(" stable {}", p.last_stable_offset()));
         let newest = p.newest.map_or("none".into(), |(time, offset)| format!("{time}@{offset}"));
         writeln!(
             out,
-            "{}..{} bytes {} newest {newest} epoch {} epochs [{}] catalogue v{}",
+            "{}..{} bytes {} newest {newest} epoch {} epochs [{}] catalogue v{}{open}",
             p.start,
             p.end,
             p.bytes,
@@ -229,6 +235,46 @@ impl Interpreter {
         }
     }
 
+    fn show_transactions(&self, out: &mut String) {
+        for (id, producer) in self.machine.transactions().iter() {
+            let state = match &producer.state {
+                TransactionState::Empty => "empty".to_owned(),
+                TransactionState::Ended(decision) => format!("ended {decision:?}"),
+                TransactionState::Open(open) => {
+                    let partitions: Vec<String> = open.partitions.iter().map(|p| format!("p{p}")).collect();
+                    let groups: Vec<String> = open.groups.iter().map(|group| group.to_string()).collect();
+                    format!("open since {} [{}] [{}]", open.since, partitions.join(" "), groups.join(" "))
+                }
+            };
+            let before =
+                producer.before.map_or(String::new(), |before| format!(" before {}", instance(before)));
+            let (now, changed) = (instance(producer.now), producer.changed_at);
+            writeln!(out, "{id} {now}{before} timeout {} changed {changed} {state}", producer.timeout_ms)
+                .unwrap();
+        }
+    }
+
+    fn show_aborted(&self, words: &Words<'_>, out: &mut String) {
+        let partition = PartitionId(words.plain[1].parse().unwrap());
+        for range in self.machine.unstable().aborted_from(partition, Offset(words.get("from"))) {
+            let AbortedRange { producer, first, last, stable } = range;
+            writeln!(out, "producer {producer} {first}..={last} stable {stable}").unwrap();
+        }
+    }
+
+    fn show_unstable(&self, words: &Words<'_>, out: &mut String) {
+        let group = GroupId(words.plain[1].into());
+        let unstable =
+            self.machine.groups().is_unstable(&group, topic_id(words.get("topic")), words.or("partition", 0));
+        writeln!(out, "{unstable}").unwrap();
+    }
+
+    fn show_overdue(&self, words: &Words<'_>, out: &mut String) {
+        for id in self.machine.transactions().overdue(LogTime(words.get("now"))) {
+            writeln!(out, "{id}").unwrap();
+        }
+    }
+
     /// `runs=END:TIMESTAMP:BYTES,...`
     fn show_retention(&self, words: &Words<'_>, out: &mut String) {
         let p = self.machine.partition(PartitionId(words.plain[1].parse().unwrap())).unwrap();
@@ -275,8 +321,14 @@ fn show_outcome(outcome: &Outcome, out: &mut String) {
             };
             results.iter().map(text).collect::<Vec<_>>().join("\n")
         }
+        Outcome::ProducerOpened { instance: opened } => format!("opened {}", instance(*opened)),
+        Outcome::TransactionEnded { instance: next } => format!("ended, next {}", instance(*next)),
     };
     writeln!(out, "{text}").unwrap();
+}
+
+fn instance((producer, epoch): Instance) -> String {
+    format!("{producer}/{epoch}")
 }
 
 fn target_text(result: &Result<AppendedTo, Refusal>) -> String {
@@ -394,23 +446,77 @@ fn parse_command(words: &Words<'_>) -> Command {
             leader: words.or("leader", String::new()),
             members: words.list("members").into_iter().map(member).collect(),
         }),
-        "commit" => Command::CommitOffsets(SaveOffsets {
-            group: group(),
-            offsets: vec![SavedOffset {
-                topic: topic_id(words.get("topic")),
-                number: words.or("partition", 0),
-                offset: Offset(words.get("offset")),
-                leader_epoch: words.find("epoch").map(LeaderEpoch),
-                metadata: "m".repeat(words.or("metadata", 0)),
-            }],
-        }),
+        "commit" => Command::CommitOffsets(parse_commit(group(), words)),
         "delete-group" => Command::DeleteGroup { group: group() },
+        "open-producer" => Command::OpenProducer(OpenProducer {
+            id: TransactionalId(words.plain[1].into()),
+            timeout_ms: words.get("timeout"),
+            present: words.find::<String>("present").map(|present| {
+                let (producer, epoch) = present.split_once('/').unwrap();
+                (ProducerId(producer.parse().unwrap()), ProducerEpoch(epoch.parse().unwrap()))
+            }),
+            spare: ProducerId(words.get("spare")),
+        }),
+        "join" => Command::JoinTransaction(JoinTransaction {
+            id: TransactionalId(words.plain[1].into()),
+            instance: parse_instance(words),
+            partitions: words
+                .find::<String>("partitions")
+                .map_or(Vec::new(), |_| words.list("partitions").into_iter().map(PartitionId).collect()),
+            groups: words.find::<String>("groups").into_iter().map(|name| GroupId(name.into())).collect(),
+        }),
+        "hold" => Command::HoldOffsets(HoldOffsets {
+            instance: parse_instance(words),
+            joining: parse_joining(words).unwrap(),
+            save: parse_commit(group(), words),
+        }),
+        "end" => Command::EndTransaction(EndTransaction {
+            id: TransactionalId(words.plain[1].into()),
+            instance: parse_instance(words),
+            decision: match words.plain[2] {
+                "commit" => Decision::Commit,
+                "abort" => Decision::Abort,
+                other => panic!("{other}"),
+            },
+            next: match words.get::<String>("next").as_str() {
+                "same" => Next::Same,
+                "raised" => Next::Raised { spare: ProducerId(words.or("spare", -1)) },
+                "fenced" => Next::Fenced { spare: ProducerId(words.or("spare", -1)) },
+                other => panic!("{other}"),
+            },
+            mark: SlotNumber(1),
+            mark_bytes: 78,
+        }),
         "forget-topics" => Command::ForgetTopics { topics: topics("ids") },
         verb => panic!("unknown verb {verb}"),
     }
 }
 
-/// `append P[,P...] count=N [bytes=N] [timestamp=N] [append-time=N] [pid=N epoch=N seq=N] [parts=I/S,...] [bitmap=yes]`
+fn parse_commit(group: GroupId, words: &Words<'_>) -> SaveOffsets {
+    let offset = SavedOffset {
+        topic: topic_id(words.get("topic")),
+        number: words.or("partition", 0),
+        offset: Offset(words.get("offset")),
+        leader_epoch: words.find("leader-epoch").map(LeaderEpoch),
+        metadata: "m".repeat(words.or("metadata", 0)),
+    };
+    SaveOffsets { group, offsets: vec![offset] }
+}
+
+fn parse_instance(words: &Words<'_>) -> Instance {
+    (ProducerId(words.get("pid")), ProducerEpoch(words.get("epoch")))
+}
+
+fn parse_joining(words: &Words<'_>) -> Option<Joining> {
+    words.find::<String>("joining").map(|joining| match joining.as_str() {
+        "before" => Joining::Before,
+        "now" => Joining::Now,
+        other => panic!("{other}"),
+    })
+}
+
+/// `append P[,P...] count=N [bytes=N] [timestamp=N] [append-time=N] [pid=N epoch=N seq=N] [joining=before|now] [parts=I/S,...]
+/// [bitmap=yes]`
 fn parse_append(words: &Words<'_>) -> Append {
     let which = || match words.find::<String>("bitmap") {
         Some(_) => Which::Some(Bytes::from_static(&[1])),
@@ -434,6 +540,7 @@ fn parse_append(words: &Words<'_>) -> Append {
             epoch: ProducerEpoch(words.or("epoch", 0)),
             base_sequence: BatchSequence(words.get("seq")),
         }),
+        transaction: parse_joining(words),
         parts: words
             .find::<String>("parts")
             .map_or(Vec::new(), |_| words.list("parts").into_iter().map(parts).collect()),

@@ -45,6 +45,7 @@ impl Producer {
 pub struct BatchBuilder {
     codec: Codec,
     producer: Option<Producer>,
+    attributes: Attributes,
     /// Largest batch in bytes before compression.
     bytes_max: usize,
     records: Vec<u8>,
@@ -59,6 +60,7 @@ impl BatchBuilder {
         BatchBuilder {
             codec,
             producer: None,
+            attributes: Attributes::default(),
             bytes_max: bytes_max.min(i32::MAX as usize),
             records: Vec::new(),
             count: 0,
@@ -71,6 +73,13 @@ impl BatchBuilder {
     #[must_use]
     pub fn producer(mut self, producer: Producer) -> BatchBuilder {
         self.producer = Some(producer);
+        self
+    }
+
+    /// Makes the batch part of its producer's transaction.
+    #[must_use]
+    pub fn transactional(mut self) -> BatchBuilder {
+        self.attributes = Attributes::transactional();
         self
     }
 
@@ -113,7 +122,7 @@ impl BatchBuilder {
             encoded_len: HEADER_BYTES,
             leader_epoch: -1,
             crc: 0,
-            attributes: Attributes::default(),
+            attributes: self.attributes,
             codec: self.codec,
             last_offset_delta,
             base_timestamp: self.base_timestamp,
@@ -139,6 +148,29 @@ pub fn recompress(batch: &Bytes, codec: Codec, inflated_bytes_max: usize) -> Res
     }
     let records = Inflate::open(header.codec, section, inflated_bytes_max)?.read_all()?;
     assemble(BatchHeader { codec, ..header }, &records)
+}
+
+/// A batch of one record that is not compressed.
+pub(super) fn one_record(record: &NewRecord, producer: Producer, attributes: Attributes) -> Bytes {
+    let mut records = Vec::new();
+    put_varint(&mut records, body_len(record, 0, 0) as i64);
+    put_body(&mut records, record, 0, 0);
+    let header = BatchHeader {
+        base_offset: 0,
+        encoded_len: HEADER_BYTES,
+        leader_epoch: -1,
+        crc: 0,
+        attributes,
+        codec: Codec::None,
+        last_offset_delta: 0,
+        base_timestamp: record.timestamp,
+        max_timestamp: record.timestamp,
+        producer_id: producer.id,
+        producer_epoch: producer.epoch,
+        base_sequence: producer.base_sequence,
+        record_count: 1,
+    };
+    assemble(header, &records).expect("a small record fits into a batch")
 }
 
 /// Puts compressed records behind a header, whose length, codec bits and crc are set here.

@@ -101,6 +101,16 @@ impl Attributes {
     const DELETE_HORIZON: u16 = 1 << 6;
     const DEFINED: u16 = 0x7f;
 
+    /// Those of a batch within a transaction.
+    pub(super) fn transactional() -> Attributes {
+        Attributes(Attributes::TRANSACTIONAL)
+    }
+
+    /// Those of the mark that ends a transaction.
+    pub(super) fn mark() -> Attributes {
+        Attributes(Attributes::TRANSACTIONAL | Attributes::CONTROL)
+    }
+
     /// The codec number, known or not.
     pub(super) fn codec_number(self) -> u8 {
         (self.0 & Attributes::CODEC) as u8

@@ -1,8 +1,10 @@
 //! Committed offsets: who may commit, and reading them.
 
 use forebay_machine::limits::OFFSET_METADATA_BYTES_MAX;
-use forebay_machine::{Command, CommittedOffset, Groups, SaveOffsets, SavedOffset};
-use forebay_model::group::{CommitOffset, CommitOffsets, FetchOffsets, FetchedOffset, GroupReply};
+use forebay_machine::{Command, CommittedOffset, Groups, HoldOffsets, SaveOffsets, SavedOffset};
+use forebay_model::group::{
+    CommitInTransaction, CommitOffset, CommitOffsets, FetchOffsets, FetchedOffset, GroupReply,
+};
 use forebay_model::{PartitionRef, Refusal, TopicId, TopicRef};
 
 use super::group::{Group, Phase};
@@ -13,6 +15,10 @@ impl Group {
     /// A member of the present generation, or anybody while there are no members.
     pub(super) fn check_commit(&self, commit: &CommitOffsets, turn: &mut Turn<'_>) -> Result<(), Refusal> {
         if commit.generation < 0 && self.is_empty() {
+            return Ok(());
+        }
+        // A producer that does not say for which member it commits is checked as a producer only.
+        if commit.transaction.is_some() && !claims_membership(commit) {
             return Ok(());
         }
         if claims_membership(commit) {
@@ -56,7 +62,7 @@ pub(super) fn commit(
     from: ReplyKey,
     turn: &mut Turn<'_>,
 ) {
-    let mut save = SaveOffsets { group: commit.group, offsets: Vec::new() };
+    let mut save = SaveOffsets { group: commit.group.clone(), offsets: Vec::new() };
     let mut offsets = Vec::with_capacity(commit.offsets.len());
     for offset in commit.offsets {
         let refused = match checked.clone().and_then(|()| checked_offset(&offset)) {
@@ -74,7 +80,13 @@ pub(super) fn commit(
         turn.reply(from, GroupReply::CommitOffsets(offsets.into_iter().map(answer).collect()));
         return;
     }
-    turn.propose(Command::CommitOffsets(save), Pending::Commit { reply: from, offsets });
+    let command = match commit.transaction {
+        None => Command::CommitOffsets(save),
+        Some(CommitInTransaction { producer, epoch, joining, .. }) => {
+            Command::HoldOffsets(HoldOffsets { instance: (producer, epoch), joining, save })
+        }
+    };
+    turn.propose(command, Pending::Commit { reply: from, offsets });
 }
 
 fn checked_offset(offset: &CommitOffset) -> Result<SavedOffset, Refusal> {
@@ -103,15 +115,22 @@ fn topic_id(partition: &PartitionRef) -> Result<TopicId, Refusal> {
 pub(super) fn fetch(groups: &Groups, fetch: FetchOffsets) -> Result<Vec<FetchedOffset>, Refusal> {
     let group = &fetch.group;
     let Some(partitions) = fetch.partitions else {
-        let fetched = |(topic, number, offset): (TopicId, u32, &CommittedOffset)| FetchedOffset {
-            partition: PartitionRef { topic: TopicRef::Id(topic), number },
-            cursor: Ok(Some(offset.cursor())),
+        let fetched = |(topic, number, offset): (TopicId, u32, &CommittedOffset)| {
+            let unstable = fetch.stable && groups.is_unstable(group, topic, number);
+            FetchedOffset {
+                partition: PartitionRef { topic: TopicRef::Id(topic), number },
+                cursor: if unstable { Err(Refusal::UnstableCursor) } else { Ok(Some(offset.cursor())) },
+            }
         };
         return Ok(groups.offsets(group).map(fetched).collect());
     };
     let fetched = |partition: PartitionRef| {
-        let cursor = topic_id(&partition)
-            .map(|topic| groups.offset(group, topic, partition.number).map(CommittedOffset::cursor));
+        let cursor = topic_id(&partition).and_then(|topic| {
+            if fetch.stable && groups.is_unstable(group, topic, partition.number) {
+                return Err(Refusal::UnstableCursor);
+            }
+            Ok(groups.offset(group, topic, partition.number).map(CommittedOffset::cursor))
+        });
         FetchedOffset { partition, cursor }
     };
     Ok(partitions.into_iter().map(fetched).collect())

@@ -30,6 +30,7 @@ fn reads_and_commits_go_on_while_payloads_wait_for_room_on_the_disk() {
         member: String::new(),
         instance: None,
         generation: -1,
+        transaction: None,
         offsets: vec![offset],
     };
     world.post(3, 100, Work::Group(commit, GroupRequest::CommitOffsets(request)));

@@ -11,6 +11,7 @@ use forebay_env::{Clock, Env, IoClass, Job, Monotonic, Network, Random, Spawn, W
 use forebay_machine::{Command, MachineSettings, OpenPartition, PartitionSettings};
 use forebay_model::fetch::Isolation;
 use forebay_model::publish::{Confirm, PayloadKind, Published};
+use forebay_model::transaction::Joining;
 use forebay_model::{
     FlushClass, LeaderEpoch, NodeId, Offset, PartitionId, ShardId, Timestamp, TimestampType, TopicDefaults,
     TopicId,
@@ -327,6 +328,7 @@ impl World {
             kind: PayloadKind::RecordBatch,
             payload,
             confirm: Confirm::Quorum,
+            joining: Joining::Before,
             deadline: self.now() + time,
         };
         self.post(source, bytes, Work::Append(append));

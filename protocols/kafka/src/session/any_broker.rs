@@ -8,6 +8,10 @@ use forebay_kit::model::group::{
     JoinedMember, MemberView, Synced,
 };
 use forebay_kit::model::publish::Appended;
+use forebay_kit::model::transaction::{
+    JoinRefused, TransactionListing, TransactionPhase, TransactionReply, TransactionRequest, TransactionView,
+    TransactionalId,
+};
 use forebay_kit::model::{
     ClusterView, FlushClass, GroupId, LeaderEpoch, NodeId, NodeView, Offset, PartitionId, PartitionRef,
     PartitionView, ProducerEpoch, ProducerId, Refusal, Reply, Request, ShardId, Timestamp, TimestampType,
@@ -106,6 +110,40 @@ impl AnyBroker {
                 state: GroupState::Empty,
                 kind: "consumer".into(),
             }])),
+            Request::Transaction(r) => Reply::Transaction(self.transaction(r)),
+            Request::ListTransactions => Reply::ListTransactions(self.well(vec![TransactionListing {
+                id: TransactionalId("tx".into()),
+                producer: ProducerId(7),
+                phase: TransactionPhase::Open,
+                open_ms: Some(5),
+            }])),
+        }
+    }
+
+    fn transaction(&mut self, request: &TransactionRequest) -> TransactionReply {
+        let instance = (ProducerId(7), ProducerEpoch(1));
+        match request {
+            TransactionRequest::Open(_) => TransactionReply::Open(self.well(instance)),
+            TransactionRequest::End(_) => TransactionReply::End(self.well(instance)),
+            TransactionRequest::Describe(id) => {
+                let view = TransactionView {
+                    id: id.clone(),
+                    producer: instance.0,
+                    epoch: instance.1,
+                    timeout_ms: 60_000,
+                    phase: TransactionPhase::Open,
+                    since: self.some(Timestamp(5)),
+                    partitions: vec![PartitionRef { topic: TopicRef::Name(name()), number: 1 }],
+                };
+                TransactionReply::Describe(self.well(view))
+            }
+            TransactionRequest::Join(join) if join.partitions.is_empty() || self.below(2) == 0 => {
+                TransactionReply::Join(self.well(()).map_err(JoinRefused::All))
+            }
+            TransactionRequest::Join(join) => {
+                let refused = join.partitions.iter().map(|_| self.well(()).err());
+                TransactionReply::Join(Err(JoinRefused::Partitions(refused.collect())))
+            }
         }
     }
 
@@ -128,6 +166,7 @@ impl AnyBroker {
             start_offset: Offset(0),
             high_watermark: Offset(self.below(3)),
             last_stable_offset: Offset(1),
+            aborted: self.some((ProducerId(7), Offset(0))).into_iter().collect(),
             records,
         };
         self.well(fetched).map_err(|refusal| FetchRefusal { refusal })
@@ -304,6 +343,11 @@ pub(super) fn refusals() -> Vec<Refusal> {
         Refusal::DuplicateSequence,
         Refusal::ProducerFenced,
         Refusal::UnknownProducer,
+        Refusal::ConcurrentTransaction,
+        Refusal::InvalidTransactionState,
+        Refusal::UnknownTransaction,
+        Refusal::InvalidTransactionTimeout,
+        Refusal::UnstableCursor,
         Refusal::OffsetOutOfRange { start: Offset(1), end: Offset(2) },
         Refusal::FencedLeaderEpoch,
         Refusal::UnknownLeaderEpoch,

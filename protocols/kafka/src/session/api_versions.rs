@@ -5,8 +5,14 @@ use forebay_kit::SessionError;
 use super::dispatch::{Asking, Step};
 use super::open::Head;
 use crate::wire::api::advertised;
+use crate::wire::messages::api_versions::{FinalizedFeatureKey, SupportedFeatureKey};
 use crate::wire::messages::{ApiVersionsRequest, ApiVersionsResponse};
 use crate::wire::{ErrorCode, Rope, Str};
+
+/// The feature by whose level producers choose how their transactions go: at 2 partitions join them with the first batch, and
+/// every end raises the epoch (KIP-890). Older producers go on in the older way.
+const TRANSACTIONS: &str = "transaction.version";
+const LEVEL: i16 = 2;
 
 pub(super) fn ask(asking: &mut Asking<'_>, request: ApiVersionsRequest) -> Step<ApiVersionsResponse> {
     let named = [&request.client_software_name, &request.client_software_version];
@@ -16,8 +22,20 @@ pub(super) fn ask(asking: &mut Asking<'_>, request: ApiVersionsRequest) -> Step<
             ..Default::default()
         });
     }
-    // Feature levels would tell clients to use the group and transaction protocols that come later: there are none.
-    Step::Answer(ApiVersionsResponse { api_keys: advertised(), ..Default::default() })
+    let supported =
+        SupportedFeatureKey { name: Str::from_static(TRANSACTIONS), min_version: 0, max_version: LEVEL };
+    let finalized = FinalizedFeatureKey {
+        name: Str::from_static(TRANSACTIONS),
+        max_version_level: LEVEL,
+        min_version_level: LEVEL,
+    };
+    Step::Answer(ApiVersionsResponse {
+        api_keys: advertised(),
+        supported_features: vec![supported],
+        finalized_features_epoch: 0,
+        finalized_features: vec![finalized],
+        ..Default::default()
+    })
 }
 
 /// The answer to a version that we do not know: in version 0, which everybody reads.

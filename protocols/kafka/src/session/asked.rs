@@ -7,7 +7,7 @@ use super::names::Names;
 use super::open::{Head, Replies};
 use super::{
     cluster, configs, fetch, groups, init_producer_id, list_offsets, metadata, offset_for_leader_epoch,
-    produce, topics,
+    produce, topics, transactions,
 };
 use crate::wire::{Response, Rope};
 
@@ -86,6 +86,7 @@ asked! {
     CreatePartitions(topics::grow::Asked),
     DescribeConfigs(configs::describe::Asked),
     InitProducerId(init_producer_id::Asked),
+    OpenProducer(init_producer_id::AskedTransactional),
     FindCoordinator(groups::find_coordinator::Asked),
     JoinGroup(groups::join::Asked),
     SyncGroup(groups::sync::Asked),
@@ -93,6 +94,12 @@ asked! {
     LeaveGroup(groups::leave::Asked),
     OffsetCommit(groups::offset_commit::Asked),
     OffsetFetch(groups::offset_fetch::Asked),
+    AddPartitionsToTxn(transactions::add_partitions::Asked),
+    AddOffsetsToTxn(transactions::add_offsets::Asked),
+    TxnOffsetCommit(transactions::commit_offsets::Asked),
+    EndTxn(transactions::end::Asked),
+    DescribeTransactions(transactions::describe::Asked),
+    ListTransactions(transactions::list::Asked),
     DescribeGroups(groups::describe::Asked),
     ListGroups(groups::list::Asked),
     DeleteGroups(groups::delete::Asked),

@@ -8,7 +8,7 @@ use super::misbehaved;
 use super::open::{Ending, Head};
 use super::{
     api_versions, cluster, configs, fetch, groups, init_producer_id, list_offsets, metadata,
-    offset_for_leader_epoch, produce, topics,
+    offset_for_leader_epoch, produce, topics, transactions,
 };
 use crate::wire::api::Standing;
 use crate::wire::{ApiKey, Cursor, DecodeError, Fault, RequestHead, RequestHeader, Str};
@@ -112,6 +112,12 @@ fn serve(cursor: &mut Cursor<'_>, asking: Asking<'_>) -> Result<Plan, SessionErr
         ApiKey::CreateTopics => with(cursor, asking, topics::create::ask),
         ApiKey::DeleteTopics => with(cursor, asking, topics::delete::ask),
         ApiKey::CreatePartitions => with(cursor, asking, topics::grow::ask),
+        ApiKey::AddPartitionsToTxn => with(cursor, asking, transactions::add_partitions::ask),
+        ApiKey::AddOffsetsToTxn => with(cursor, asking, transactions::add_offsets::ask),
+        ApiKey::TxnOffsetCommit => with(cursor, asking, transactions::commit_offsets::ask),
+        ApiKey::EndTxn => with(cursor, asking, transactions::end::ask),
+        ApiKey::DescribeTransactions => with(cursor, asking, transactions::describe::ask),
+        ApiKey::ListTransactions => with(cursor, asking, transactions::list::ask),
         ApiKey::InitProducerId => with(cursor, asking, init_producer_id::ask),
         ApiKey::OffsetForLeaderEpoch => with(cursor, asking, offset_for_leader_epoch::ask),
         ApiKey::DescribeConfigs => with(cursor, asking, configs::describe::ask),

@@ -20,6 +20,8 @@ pub(super) enum Area {
     Producer,
     /// FindCoordinator.
     FindCoordinator,
+    /// AddPartitionsToTxn, AddOffsetsToTxn, TxnOffsetCommit, EndTxn.
+    Transaction,
     /// JoinGroup, LeaveGroup, OffsetCommit, and the administration of groups.
     Group,
     /// Heartbeat and SyncGroup. Consumers fail on `COORDINATOR_LOAD_IN_PROGRESS` here.
@@ -39,6 +41,7 @@ impl Area {
             Area::Catalogue => "topics and settings",
             Area::Producer => "InitProducerId",
             Area::FindCoordinator => "FindCoordinator",
+            Area::Transaction => "transactional requests",
             Area::Group => "other group requests",
             Area::Membership => "Heartbeat, SyncGroup",
             Area::Cursors => "OffsetFetch",
@@ -72,9 +75,17 @@ pub(super) fn code(refusal: &Refusal, area: Area) -> ErrorCode {
 
         Refusal::OutOfOrderSequence => ErrorCode::OutOfOrderSequenceNumber,
         Refusal::DuplicateSequence => ErrorCode::DuplicateSequenceNumber,
-        Refusal::ProducerFenced if area == Area::Producer => ErrorCode::ProducerFenced,
+        Refusal::ProducerFenced if matches!(area, Area::Producer | Area::Transaction) => {
+            ErrorCode::ProducerFenced
+        }
         Refusal::ProducerFenced => ErrorCode::InvalidProducerEpoch,
         Refusal::UnknownProducer => ErrorCode::UnknownProducerId,
+
+        Refusal::ConcurrentTransaction => ErrorCode::ConcurrentTransactions,
+        Refusal::InvalidTransactionState => ErrorCode::InvalidTxnState,
+        Refusal::UnknownTransaction => ErrorCode::InvalidProducerIdMapping,
+        Refusal::InvalidTransactionTimeout => ErrorCode::InvalidTransactionTimeout,
+        Refusal::UnstableCursor => ErrorCode::UnstableOffsetCommit,
 
         Refusal::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
         Refusal::FencedLeaderEpoch => ErrorCode::FencedLeaderEpoch,
@@ -114,7 +125,7 @@ fn not_leader(area: Area) -> ErrorCode {
         Area::Catalogue => ErrorCode::NotController,
         Area::Producer => ErrorCode::CoordinatorLoadInProgress,
         Area::FindCoordinator => ErrorCode::CoordinatorNotAvailable,
-        Area::Group | Area::Membership | Area::Cursors => ErrorCode::NotCoordinator,
+        Area::Group | Area::Membership | Area::Cursors | Area::Transaction => ErrorCode::NotCoordinator,
     }
 }
 
@@ -123,7 +134,9 @@ fn loading(area: Area) -> ErrorCode {
         Area::Publish | Area::Metadata => ErrorCode::LeaderNotAvailable,
         Area::Read => ErrorCode::NotLeaderOrFollower,
         Area::Catalogue => ErrorCode::NotController,
-        Area::Producer | Area::Group | Area::Cursors => ErrorCode::CoordinatorLoadInProgress,
+        Area::Producer | Area::Group | Area::Cursors | Area::Transaction => {
+            ErrorCode::CoordinatorLoadInProgress
+        }
         Area::FindCoordinator => ErrorCode::CoordinatorNotAvailable,
         Area::Membership => ErrorCode::NotCoordinator,
     }
@@ -145,7 +158,9 @@ fn unknown_fate(area: Area) -> ErrorCode {
         Area::Read => ErrorCode::NotLeaderOrFollower,
         Area::Metadata => ErrorCode::LeaderNotAvailable,
         Area::Producer => ErrorCode::CoordinatorLoadInProgress,
-        Area::FindCoordinator | Area::Group | Area::Membership => ErrorCode::CoordinatorNotAvailable,
+        Area::FindCoordinator | Area::Group | Area::Membership | Area::Transaction => {
+            ErrorCode::CoordinatorNotAvailable
+        }
         Area::Cursors => ErrorCode::NotCoordinator,
     }
 }
@@ -156,6 +171,6 @@ fn storage(area: Area) -> ErrorCode {
         Area::Metadata => ErrorCode::LeaderNotAvailable,
         Area::Producer => ErrorCode::CoordinatorLoadInProgress,
         Area::FindCoordinator => ErrorCode::CoordinatorNotAvailable,
-        Area::Group | Area::Membership | Area::Cursors => ErrorCode::NotCoordinator,
+        Area::Group | Area::Membership | Area::Cursors | Area::Transaction => ErrorCode::NotCoordinator,
     }
 }

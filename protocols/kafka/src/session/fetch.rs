@@ -14,7 +14,7 @@ use super::fetch_session::{Changes, Mode, PartitionKey, Telling, Wanted};
 use super::names::milliseconds;
 use super::open::{Replies, strange};
 use crate::limits::FETCH_RESPONSE_BYTES_MAX;
-use crate::wire::messages::fetch::{FetchableTopicResponse, PartitionData};
+use crate::wire::messages::fetch::{AbortedTransaction, FetchableTopicResponse, PartitionData};
 use crate::wire::messages::{FetchRequest, FetchResponse};
 use crate::wire::{ErrorCode, Records};
 
@@ -187,6 +187,11 @@ fn data(version: i16, isolation: Isolation, fetched: Fetched) -> PartitionData {
     if version < ZSTD_FROM && has_zstd(&records) {
         return unreadable(ErrorCode::UnsupportedCompressionType);
     }
+    let aborted = records.aborted.iter().map(|(producer, first)| AbortedTransaction {
+        producer_id: producer.0,
+        first_offset: first.0.cast_signed(),
+    });
+    let aborted = aborted.collect();
     let mut pieces = Records::new();
     for piece in records.records {
         pieces.push(piece);
@@ -195,8 +200,7 @@ fn data(version: i16, isolation: Isolation, fetched: Fetched) -> PartitionData {
         high_watermark: records.high_watermark.0.cast_signed(),
         last_stable_offset: records.last_stable_offset.0.cast_signed(),
         log_start_offset: records.start_offset.0.cast_signed(),
-        // Transactions come later, so none was aborted.
-        aborted_transactions: (isolation == Isolation::Committed).then(Vec::new),
+        aborted_transactions: (isolation == Isolation::Committed).then_some(aborted),
         records: Some(pieces),
         ..Default::default()
     }

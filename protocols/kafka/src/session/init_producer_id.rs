@@ -1,33 +1,41 @@
-//! InitProducerId: ids for idempotent producers; transactional ones are refused.
+//! InitProducerId: ids for idempotent producers, and the next instance of transactional ones.
 
 use forebay_kit::SessionError;
-use forebay_kit::model::{AllocateProducer, ProducerEpoch, ProducerId, Reply, Request};
+use forebay_kit::model::transaction::{OpenProducer, TransactionReply, TransactionRequest};
+use forebay_kit::model::{AllocateProducer, ProducerEpoch, ProducerId, Refusal, Reply, Request};
 
 use super::asked::{Answer, Connection};
 use super::dispatch::{Asking, Step};
 use super::errors::{self, Area};
+use super::names::milliseconds;
 use super::open::{Replies, strange};
+use super::transactions::{of_producer, transactional_id};
 use crate::wire::ErrorCode;
 use crate::wire::messages::{InitProducerIdRequest, InitProducerIdResponse};
 
-/// What everything that belongs to a transaction is refused with, beside `TRANSACTIONAL_ID_AUTHORIZATION_FAILED`: of the
-/// codes a transactional producer may get, the one after which all of them stop at once instead of trying for minutes.
-pub(super) const NO_TRANSACTIONS: &str = "transactions are not served yet";
+/// First version whose clients know `PRODUCER_FENCED`.
+const FENCED_FROM: i16 = 4;
 
 pub(super) struct Asked;
 
+pub(super) struct AskedTransactional;
+
 pub(super) fn ask(_: &mut Asking<'_>, request: InitProducerIdRequest) -> Step<InitProducerIdResponse> {
-    match &request.transactional_id {
-        Some(id) if id.is_empty() => return Step::Answer(refused(ErrorCode::InvalidRequest)),
-        Some(_) => return Step::Answer(refused(ErrorCode::TransactionalIdAuthorizationFailed)),
-        None => {}
-    }
     let present = match (request.producer_id, request.producer_epoch) {
         (-1, -1) => None,
         (0.., 0..) => Some((ProducerId(request.producer_id), ProducerEpoch(request.producer_epoch))),
         _ => return Step::Answer(refused(ErrorCode::InvalidRequest)),
     };
-    Step::One(Request::AllocateProducer(AllocateProducer { present }), Asked.into())
+    let Some(id) = &request.transactional_id else {
+        return Step::One(Request::AllocateProducer(AllocateProducer { present }), Asked.into());
+    };
+    let id = match transactional_id(id) {
+        Ok(id) => id,
+        Err(code) => return Step::Answer(refused(code)),
+    };
+    let timeout_ms = milliseconds(request.transaction_timeout_ms);
+    let open = TransactionRequest::Open(OpenProducer { id, timeout_ms, present });
+    Step::One(Request::Transaction(open), AskedTransactional.into())
 }
 
 impl Answer for Asked {
@@ -35,19 +43,42 @@ impl Answer for Asked {
 
     fn answer(
         self,
-        _: i16,
+        version: i16,
         replies: Replies,
         _: &mut Connection,
     ) -> Result<InitProducerIdResponse, SessionError> {
         let Reply::AllocateProducer(allocated) = replies.one()? else {
             return Err(strange("AllocateProducer"));
         };
-        Ok(match allocated {
-            Ok((id, epoch)) => {
-                InitProducerIdResponse { producer_id: id.0, producer_epoch: epoch.0, ..Default::default() }
-            }
-            Err(refusal) => refused(errors::code(&refusal, Area::Producer)),
-        })
+        Ok(response(version, allocated))
+    }
+}
+
+impl Answer for AskedTransactional {
+    type Response = InitProducerIdResponse;
+
+    fn answer(
+        self,
+        version: i16,
+        replies: Replies,
+        _: &mut Connection,
+    ) -> Result<InitProducerIdResponse, SessionError> {
+        let TransactionReply::Open(opened) = of_producer(replies.one()?)? else {
+            return Err(strange("Open"));
+        };
+        Ok(response(version, opened))
+    }
+}
+
+fn response(version: i16, opened: Result<(ProducerId, ProducerEpoch), Refusal>) -> InitProducerIdResponse {
+    match opened {
+        Ok((id, epoch)) => {
+            InitProducerIdResponse { producer_id: id.0, producer_epoch: epoch.0, ..Default::default() }
+        }
+        Err(Refusal::ProducerFenced) if version < FENCED_FROM => refused(ErrorCode::InvalidProducerEpoch),
+        // Of the codes a transactional producer may get, the one after which all of them stop at once.
+        Err(Refusal::Unsupported(_)) => refused(ErrorCode::TransactionalIdAuthorizationFailed),
+        Err(refusal) => refused(errors::code(&refusal, Area::Producer)),
     }
 }
 

@@ -32,6 +32,7 @@ mod offset_for_leader_epoch;
 mod open;
 mod produce;
 mod topics;
+mod transactions;
 
 #[cfg(test)]
 mod tests;

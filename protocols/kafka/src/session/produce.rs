@@ -1,6 +1,7 @@
 //! Produce: one batch per partition, checked here, stored as it came.
 
 use forebay_kit::model::publish::{Appended, Confirm, PayloadKind, Publish, PublishItem, Published};
+use forebay_kit::model::transaction::Joining;
 use forebay_kit::model::{Reply, Request};
 use forebay_kit::record::batch::{self, BatchError, BatchHeader, CheckLimits, Codec, Depth, Fault};
 use forebay_kit::record::limits::INFLATED_BYTES_MAX_DEFAULT;
@@ -19,6 +20,8 @@ use crate::wire::{ErrorCode, Str};
 const VERSION_MIN: i16 = 3;
 /// First version whose clients may write zstd.
 const ZSTD_FROM: i16 = 7;
+/// First version by which partitions become part of a transaction (KIP-890); before, AddPartitionsToTxn comes first.
+const JOINS_FROM: i16 = 12;
 /// First version that names topics by id.
 const IDS_FROM: i16 = 13;
 
@@ -47,6 +50,8 @@ pub(super) fn ask(asking: &mut Asking<'_>, request: ProduceRequest) -> Step<Prod
     };
     let all_refused = refuse_all(version, &request);
     let timeout_ms = milliseconds(request.timeout_ms);
+    let joining = if version >= JOINS_FROM { Joining::Now } else { Joining::Before };
+    let has_id = request.transactional_id.as_ref().is_some_and(|id| !id.is_empty());
     let (mut items, mut first_refused) = (Vec::new(), None);
     let mut responses = Vec::with_capacity(request.topic_data.len());
     for topic in request.topic_data {
@@ -56,7 +61,7 @@ pub(super) fn ask(asking: &mut Asking<'_>, request: ProduceRequest) -> Step<Prod
             let index = partition.index;
             let item = match &all_refused {
                 Some(refused) => Err(refused.clone()),
-                None => item(version, &key, partition),
+                None => item(version, has_id, &key, partition),
             };
             partition_responses.push(match item {
                 Ok(item) => {
@@ -72,7 +77,7 @@ pub(super) fn ask(asking: &mut Asking<'_>, request: ProduceRequest) -> Step<Prod
         }
         responses.push(TopicProduceResponse { name: key.text(), topic_id: key.id(), partition_responses });
     }
-    let request = Request::Publish(Publish { items, confirm, timeout_ms });
+    let request = Request::Publish(Publish { items, confirm, joining, timeout_ms });
     let is_empty = matches!(&request, Request::Publish(publish) if publish.items.is_empty());
     let response = ProduceResponse { responses, ..Default::default() };
     if confirm == Confirm::None {
@@ -93,32 +98,42 @@ fn refuse_all(version: i16, request: &ProduceRequest) -> Option<Refused> {
     if !matches!(request.acks, -1..=1) {
         return Some(Refused::new(ErrorCode::InvalidRequiredAcks, "acks is -1, 0 or 1"));
     }
-    request.transactional_id.as_ref().map(|_| Refused::transactional())
+    None
 }
 
 /// The checked batch of one partition.
-fn item(version: i16, key: &TopicKey, partition: PartitionProduceData) -> Result<PublishItem, Refused> {
+fn item(
+    version: i16,
+    has_id: bool,
+    key: &TopicKey,
+    partition: PartitionProduceData,
+) -> Result<PublishItem, Refused> {
     let place =
         key.partition(partition.index).map_err(|code| Refused::new(code, "no such topic or partition"))?;
     let bytes = partition.records.unwrap_or_default().into_bytes();
-    let payload = admit(version, bytes)?;
+    let payload = admit(version, has_id, bytes)?;
     Ok(PublishItem { partition: place, kind: PayloadKind::RecordBatch, payload })
 }
 
-fn admit(version: i16, bytes: Bytes) -> Result<Bytes, Refused> {
+fn admit(version: i16, has_id: bool, bytes: Bytes) -> Result<Bytes, Refused> {
     if bytes.is_empty() {
         return Err(Refused::new(ErrorCode::InvalidRecord, "a partition needs exactly one batch"));
     }
     let (header, payload) = batch::admit(bytes, &LIMITS).map_err(|error| Refused::batch(&error))?;
-    refuse_header(version, &header).map_or(Ok(payload), Err)
+    refuse_header(version, has_id, &header).map_or(Ok(payload), Err)
 }
 
-fn refuse_header(version: i16, header: &BatchHeader) -> Option<Refused> {
+fn refuse_header(version: i16, has_id: bool, header: &BatchHeader) -> Option<Refused> {
     if header.codec == Codec::Zstd && version < ZSTD_FROM {
         let why = "zstd needs Produce version 7";
         return Some(Refused::new(ErrorCode::UnsupportedCompressionType, why));
     }
-    header.attributes.is_transactional().then(Refused::transactional)
+    // Without one nobody could be asked whether the producer may: it has no right to.
+    let nameless = header.attributes.is_transactional() && !has_id;
+    nameless.then(|| {
+        let code = ErrorCode::TransactionalIdAuthorizationFailed;
+        Refused::new(code, "a transactional batch needs a transactional id")
+    })
 }
 
 impl Refused {
@@ -128,11 +143,6 @@ impl Refused {
 
     fn clone(&self) -> Refused {
         Refused { code: self.code, why: self.why.clone() }
-    }
-
-    /// The one code after which every producer stops at once and tells its application.
-    fn transactional() -> Refused {
-        Refused::new(ErrorCode::TransactionalIdAuthorizationFailed, super::init_producer_id::NO_TRANSACTIONS)
     }
 
     fn batch(error: &BatchError) -> Refused {

@@ -131,11 +131,11 @@ api_table! {
     21 DeleteRecords, Forms::CompactFrom(2), 0..3, refused(Refusal::Administration);
     22 InitProducerId, Forms::CompactFrom(2), 0..6, served(0..6);
     23 OffsetForLeaderEpoch, Forms::CompactFrom(4), 2..5, served(2..5);
-    24 AddPartitionsToTxn, Forms::CompactFrom(3), 0..6, refused(Refusal::Transactions);
-    25 AddOffsetsToTxn, Forms::CompactFrom(3), 0..5, refused(Refusal::Transactions);
-    26 EndTxn, Forms::CompactFrom(3), 0..6, refused(Refusal::Transactions);
+    24 AddPartitionsToTxn, Forms::CompactFrom(3), 0..6, served(0..4);
+    25 AddOffsetsToTxn, Forms::CompactFrom(3), 0..5, served(0..5);
+    26 EndTxn, Forms::CompactFrom(3), 0..6, served(0..6);
     27 WriteTxnMarkers, Forms::CompactFrom(1), 0..0, refused(Refusal::BetweenBrokers);
-    28 TxnOffsetCommit, Forms::CompactFrom(3), 0..6, refused(Refusal::Transactions);
+    28 TxnOffsetCommit, Forms::CompactFrom(3), 0..6, served(0..6);
     29 DescribeAcls, Forms::CompactFrom(2), 1..4, refused(Refusal::Authorization);
     30 CreateAcls, Forms::CompactFrom(2), 1..4, refused(Refusal::Authorization);
     31 DeleteAcls, Forms::CompactFrom(2), 1..4, refused(Refusal::Authorization);
@@ -172,8 +172,8 @@ api_table! {
     62 BrokerRegistration, Forms::CompactFrom(0), 0..0, refused(Refusal::BetweenBrokers);
     63 BrokerHeartbeat, Forms::CompactFrom(0), 0..0, refused(Refusal::BetweenBrokers);
     64 UnregisterBroker, Forms::CompactFrom(0), 0..0, refused(Refusal::Quorum);
-    65 DescribeTransactions, Forms::CompactFrom(0), 0..1, refused(Refusal::Transactions);
-    66 ListTransactions, Forms::CompactFrom(0), 0..3, refused(Refusal::Transactions);
+    65 DescribeTransactions, Forms::CompactFrom(0), 0..1, served(0..1);
+    66 ListTransactions, Forms::CompactFrom(0), 0..3, served(0..2);
     67 AllocateProducerIds, Forms::CompactFrom(0), 0..0, refused(Refusal::BetweenBrokers);
     68 ConsumerGroupHeartbeat, Forms::CompactFrom(0), 0..2, refused(Refusal::ConsumerGroups);
     69 ConsumerGroupDescribe, Forms::CompactFrom(0), 0..2, refused(Refusal::ConsumerGroups);

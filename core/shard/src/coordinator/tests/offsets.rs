@@ -8,7 +8,8 @@ use forebay_model::{LeaderEpoch, Offset, PartitionRef, Refusal, TopicName, Topic
 use super::world::*;
 
 fn fetch(world: &mut World, partitions: Option<Vec<PartitionRef>>) -> Vec<Result<Option<u64>, Refusal>> {
-    let key = world.ask(GroupRequest::FetchOffsets(FetchOffsets { group: group(), partitions }));
+    let key =
+        world.ask(GroupRequest::FetchOffsets(FetchOffsets { group: group(), partitions, stable: false }));
     match world.answer(key) {
         Some(GroupReply::FetchOffsets(Ok(fetched))) => {
             let number =

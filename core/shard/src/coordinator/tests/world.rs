@@ -345,6 +345,7 @@ pub(super) fn commit(generation: i32, member: &str, offset: u64) -> CommitOffset
         generation,
         member: member.to_owned(),
         instance: None,
+        transaction: None,
         offsets: vec![offset],
     }
 }

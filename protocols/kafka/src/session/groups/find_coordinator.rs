@@ -1,4 +1,4 @@
-//! FindCoordinator: which node serves a group.
+//! FindCoordinator: which node serves a group or a transactional producer.
 
 use forebay_kit::SessionError;
 use forebay_kit::model::{ClusterView, NodeId, Refusal, Reply, Request};
@@ -7,7 +7,6 @@ use super::GroupList;
 use crate::session::asked::{Answer, Connection};
 use crate::session::dispatch::{Asking, Step};
 use crate::session::errors::{self, Area};
-use crate::session::init_producer_id::NO_TRANSACTIONS;
 use crate::session::names::node_number;
 use crate::session::open::{Replies, strange};
 use crate::wire::messages::find_coordinator::Coordinator;
@@ -29,12 +28,14 @@ pub(in crate::session) fn ask(
 ) -> Step<FindCoordinatorResponse> {
     let version = asking.version();
     let keys = if version >= LIST_FROM { request.coordinator_keys } else { vec![request.key] };
-    let (code, why) = match request.key_type {
-        GROUPS => return find(version, &keys),
-        TRANSACTIONS => (ErrorCode::TransactionalIdAuthorizationFailed, NO_TRANSACTIONS),
-        _ => (ErrorCode::InvalidRequest, "only groups have coordinators here"),
-    };
-    let refused = keys.iter().map(|key| refused(key.detached(), code, Some(Str::from_static(why))));
+    if matches!(request.key_type, GROUPS | TRANSACTIONS) {
+        // A transactional producer is served where a group of its name would be.
+        return find(version, &keys);
+    }
+    let why = "only groups and transactional producers have coordinators here";
+    let refused = keys
+        .iter()
+        .map(|key| refused(key.detached(), ErrorCode::InvalidRequest, Some(Str::from_static(why))));
     Step::Answer(response(version, refused.collect()))
 }
 

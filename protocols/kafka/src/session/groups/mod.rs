@@ -80,7 +80,7 @@ fn proof(
 }
 
 /// The group's answer in a reply.
-fn of_group(reply: Reply) -> Result<GroupReply, SessionError> {
+pub(super) fn of_group(reply: Reply) -> Result<GroupReply, SessionError> {
     match reply {
         Reply::Group(reply) => Ok(reply),
         _ => Err(strange("Group")),

@@ -49,6 +49,7 @@ pub(in crate::session) fn ask(
         generation: request.generation_id_or_member_epoch,
         member: owned(&request.member_id),
         instance: owned_option(&request.group_instance_id),
+        transaction: None,
         offsets,
     };
     Step::One(Request::Group(GroupRequest::CommitOffsets(commit)), Asked(response).into())

@@ -45,6 +45,7 @@ pub(in crate::session) fn ask(
 ) -> Step<OffsetFetchResponse> {
     let version = asking.version();
     let names = &mut asking.connection.names;
+    let stable = request.require_stable;
     let mut requests = Vec::new();
     let mut groups = Vec::new();
     for group in groups_of(version, request) {
@@ -56,7 +57,7 @@ pub(in crate::session) fn ask(
             Err(ErrorCode::InvalidRequest)
         };
         let error_code = id.as_ref().err().copied().unwrap_or_default();
-        requests.extend(id.map(|id| fetch(id, topics.as_deref())));
+        requests.extend(id.map(|id| fetch(id, topics.as_deref(), stable)));
         groups.push(AskedGroup { text: group.group_id.detached(), error_code, topics });
     }
     if requests.is_empty() {
@@ -84,9 +85,9 @@ fn asked_topic(names: &mut Names, topic: OffsetFetchRequestTopics) -> AskedTopic
 }
 
 /// What cannot exist is not asked for: it has no cursor.
-fn fetch(group: GroupId, topics: Option<&[AskedTopic]>) -> Request {
+fn fetch(group: GroupId, topics: Option<&[AskedTopic]>, stable: bool) -> Request {
     let partitions = topics.map(|topics| topics.iter().flat_map(AskedTopic::partitions).collect());
-    Request::Group(GroupRequest::FetchOffsets(FetchOffsets { group, partitions }))
+    Request::Group(GroupRequest::FetchOffsets(FetchOffsets { group, partitions, stable }))
 }
 
 impl AskedTopic {

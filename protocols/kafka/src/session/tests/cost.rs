@@ -58,6 +58,7 @@ fn a_quiet_fetch_in_a_session_allocates_little() {
             start_offset: Offset(0),
             high_watermark: Offset(1),
             last_stable_offset: Offset(1),
+            aborted: Vec::new(),
             records: Vec::new(),
         };
         Reply::Fetch(vec![Ok(one); 50])
@@ -118,6 +119,7 @@ fn session_speed_of_the_hot_paths() {
             start_offset: Offset(0),
             high_watermark: Offset(1),
             last_stable_offset: Offset(1),
+            aborted: Vec::new(),
             records: vec![Bytes::from_static(&[0; 61]), Bytes::from_static(&[0; 16 * 1024])],
         };
         let reply = Reply::Fetch(vec![Ok(one); partitions as usize]);

@@ -37,6 +37,7 @@ fn records(high_watermark: u64, pieces: Vec<Bytes>) -> Fetched {
         start_offset: Offset(0),
         high_watermark: Offset(high_watermark),
         last_stable_offset: Offset(high_watermark),
+        aborted: Vec::new(),
         records: pieces,
     })
 }

@@ -70,18 +70,25 @@ fn the_coordinators_of_many_groups_are_found_in_one_request() {
 }
 
 #[test]
-fn transactions_and_share_groups_have_no_coordinator() {
-    for (key_type, code) in
-        [(1, ErrorCode::TransactionalIdAuthorizationFailed), (2, ErrorCode::InvalidRequest)]
-    {
-        let request =
-            FindCoordinatorRequest { key_type, coordinator_keys: vec!["tx".into()], ..Default::default() };
-        let response = Pair::new().answer(6, &request);
-        assert_eq!(response.coordinators[0].error_code, code);
-        assert!(response.coordinators[0].error_message.is_some());
-        let old = FindCoordinatorRequest { key_type, key: "tx".into(), ..Default::default() };
-        assert_eq!(Pair::new().answer(3, &old).error_code, code);
-    }
+fn a_transactional_producer_is_served_where_a_group_of_its_name_would_be() {
+    let request =
+        FindCoordinatorRequest { key_type: 1, coordinator_keys: vec!["tx".into()], ..Default::default() };
+    let response = Pair::new().exchange(6, &request, |call| {
+        assert!(matches!(call, Request::FindGroup(group) if group == id("tx")));
+        Reply::FindGroup(Ok(NodeId(1)), cluster())
+    });
+    assert_eq!((response.coordinators[0].node_id, response.coordinators[0].error_code), (1, ErrorCode::None));
+}
+
+#[test]
+fn share_groups_have_no_coordinator() {
+    let request =
+        FindCoordinatorRequest { key_type: 2, coordinator_keys: vec!["s".into()], ..Default::default() };
+    let response = Pair::new().answer(6, &request);
+    assert_eq!(response.coordinators[0].error_code, ErrorCode::InvalidRequest);
+    assert!(response.coordinators[0].error_message.is_some());
+    let old = FindCoordinatorRequest { key_type: 2, key: "s".into(), ..Default::default() };
+    assert_eq!(Pair::new().answer(3, &old).error_code, ErrorCode::InvalidRequest);
 }
 
 fn join() -> JoinGroupRequest {

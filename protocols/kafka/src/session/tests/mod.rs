@@ -10,6 +10,7 @@ mod page;
 mod publishes;
 mod refusals;
 mod topics;
+mod transactions;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -114,13 +114,13 @@ fn bytes_behind_a_requests_last_field_are_left_alone() {
 fn what_was_asked_before_a_refused_request_is_answered_first() {
     let mut pair = Pair::new();
     pair.ask(4, &heartbeat());
-    pair.receive(bare(24, 0, &[])).unwrap();
+    pair.receive(bare(29, 1, &[])).unwrap();
     assert_eq!(pair.closed, None);
     let (token, _) = pair.call();
     pair.reply(token, Reply::Group(GroupReply::Heartbeat(Ok(()))));
     let _: HeartbeatResponse = pair.response_to(1, 4);
     let Some(CloseReason::Protocol(why)) = pair.closed else { panic!("the connection closes") };
-    assert_eq!(why, "AddPartitionsToTxn is not served: transactions come later");
+    assert_eq!(why, "DescribeAcls is not served: access control comes later");
 }
 
 #[test]
@@ -152,7 +152,7 @@ impl Pair {
 }
 
 #[test]
-fn api_versions_names_no_feature_and_refuses_a_client_without_a_name() {
+fn api_versions_names_the_level_of_transactions_and_refuses_a_client_without_a_name() {
     let mut pair = Pair::new();
     let named = ApiVersionsRequest {
         client_software_name: "apache-kafka-java".into(),
@@ -161,7 +161,14 @@ fn api_versions_names_no_feature_and_refuses_a_client_without_a_name() {
     let response = pair.answer(4, &named);
     assert_eq!(response.error_code, ErrorCode::None);
     assert_eq!(response.api_keys, crate::wire::api::advertised());
-    assert!(response.finalized_features.is_empty() && response.supported_features.is_empty());
+    let [supported] = &response.supported_features[..] else { panic!("one feature") };
+    assert_eq!(
+        (supported.name.as_str(), supported.min_version, supported.max_version),
+        ("transaction.version", 0, 2)
+    );
+    let [finalized] = &response.finalized_features[..] else { panic!("one feature") };
+    assert_eq!((finalized.name.as_str(), finalized.max_version_level), ("transaction.version", 2));
+    assert_eq!(response.finalized_features_epoch, 0);
     for bad in ["", "-a", "a b", "a."] {
         let request = ApiVersionsRequest { client_software_name: bad.into(), ..named.clone() };
         assert_eq!(pair.answer(3, &request).error_code, ErrorCode::InvalidRequest, "{bad:?}");

@@ -27,6 +27,7 @@ fn the_page_says_which_code_each_refusal_becomes() {
         Area::Group,
         Area::Membership,
         Area::Cursors,
+        Area::Transaction,
     ];
     let mut table = String::from("| what happened | code |\n| --- | --- |\n");
     for refusal in refusals() {

@@ -6,7 +6,6 @@ use crate::wire::messages::{InitProducerIdRequest, ProduceResponse};
 use crate::wire::{ErrorCode, Uuid};
 use forebay_kit::model::publish::{Confirm, Publish};
 use forebay_kit::model::{ProducerEpoch, ProducerId, Refusal, Timestamp, TopicId};
-use forebay_kit::record::batch::{BatchBuilder, Producer};
 
 fn publish_of(request: Request) -> Publish {
     match request {
@@ -149,35 +148,6 @@ fn acks_is_minus_one_zero_or_one() {
         let response = only(Pair::new().answer(9, &produce(acks, "t", vec![batch(Codec::None, "v")])));
         assert_eq!(response.error_code, ErrorCode::InvalidRequiredAcks);
     }
-}
-
-#[test]
-fn what_belongs_to_a_transaction_is_refused_with_a_code_that_stops_producers() {
-    let request = ProduceRequest {
-        transactional_id: Some("tx".into()),
-        ..produce(-1, "t", vec![batch(Codec::None, "v")])
-    };
-    let refused = only(Pair::new().answer(9, &request));
-    assert_eq!(refused.error_code, ErrorCode::TransactionalIdAuthorizationFailed);
-    assert_eq!(refused.error_message.unwrap(), "transactions are not served yet");
-
-    let producer = Producer {
-        id: ProducerId(1),
-        epoch: ProducerEpoch(0),
-        base_sequence: forebay_kit::model::BatchSequence(0),
-    };
-    let mut builder = BatchBuilder::new(Codec::None, 1 << 20).producer(producer);
-    builder.push(&NewRecord::default()).unwrap();
-    let mut transactional = builder.build().unwrap().to_vec();
-    transactional[22] |= 1 << 4;
-    fix_crc(&mut transactional);
-    let refused = only(Pair::new().answer(9, &produce(-1, "t", vec![transactional.into()])));
-    assert_eq!(refused.error_code, ErrorCode::TransactionalIdAuthorizationFailed);
-
-    let request = InitProducerIdRequest { transactional_id: Some("tx".into()), ..Default::default() };
-    let refused = Pair::new().answer(4, &request);
-    assert_eq!(refused.error_code, ErrorCode::TransactionalIdAuthorizationFailed);
-    assert_eq!((refused.producer_id, refused.producer_epoch), (-1, -1));
 }
 
 #[test]

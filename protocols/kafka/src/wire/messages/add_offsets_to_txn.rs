@@ -1,5 +1,5 @@
 //! AddOffsetsToTxn, key 25: tell a transaction's coordinator that the transaction will commit offsets of a group. Under the
-//! newer transactions of KIP-890 no producer sends it: TxnOffsetCommit 5 does both. Not served yet.
+//! newer transactions of KIP-890 no producer sends it: TxnOffsetCommit 5 does both.
 
 use crate::wire::error_code::ErrorCode;
 use crate::wire::schema::wire_struct;

@@ -1,6 +1,6 @@
 //! AddPartitionsToTxn, key 24: tell a transaction's coordinator which partitions the transaction writes to. Producers send
 //! versions up to 3. From 4 on a request holds several transactions and is spoken between brokers (KIP-890): a partition's
-//! leader asks whether a transaction is under way before it appends to it. Not served yet.
+//! leader asks whether a transaction is under way before it appends to it.
 
 use crate::wire::error_code::ErrorCode;
 use crate::wire::schema::wire_struct;

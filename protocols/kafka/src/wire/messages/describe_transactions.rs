@@ -1,4 +1,4 @@
-//! DescribeTransactions, key 65: what a coordinator knows of transactions (KIP-664). Not served yet.
+//! DescribeTransactions, key 65: what a coordinator knows of transactions (KIP-664).
 
 use crate::wire::error_code::ErrorCode;
 use crate::wire::schema::wire_struct;

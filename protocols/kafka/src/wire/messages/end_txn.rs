@@ -1,5 +1,5 @@
 //! EndTxn, key 26: commit or abort a transaction. From version 4 on the error may be `TRANSACTION_ABORTABLE`. Version 5 raises
-//! the producer's epoch with every transaction (KIP-890), so that nothing late of one can end up in the next. Not served yet.
+//! the producer's epoch with every transaction (KIP-890), so that nothing late of one can end up in the next.
 
 use crate::wire::error_code::ErrorCode;
 use crate::wire::schema::wire_struct;

@@ -1,5 +1,5 @@
 //! ListTransactions, key 66: the transactions that a coordinator keeps (KIP-664). Version 1 asks for long ones (KIP-994),
-//! version 2 by a pattern (KIP-1152). Not served yet.
+//! version 2 by a pattern (KIP-1152).
 
 use crate::wire::error_code::ErrorCode;
 use crate::wire::schema::wire_struct;

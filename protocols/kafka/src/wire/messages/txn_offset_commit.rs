@@ -1,6 +1,6 @@
 //! TxnOffsetCommit, key 28: note how far a group has come, to hold when a transaction commits. From version 3 on the group's
 //! coordinator fences members that are no longer in the group (KIP-447), from 4 on the error may be `TRANSACTION_ABORTABLE`,
-//! and version 5 adds the group to the transaction by itself (KIP-890). Not served yet.
+//! and version 5 adds the group to the transaction by itself (KIP-890).
 
 use crate::wire::error_code::ErrorCode;
 use crate::wire::schema::wire_struct;

@@ -1,0 +1,65 @@
+//! The mark that ends a transaction in a partition: a batch of one control record. Its layout is Kafka's (KIP-98): the key holds a
+//! version and whether it commits, the value a version and the epoch of the coordinator.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use forebay_model::transaction::Decision;
+use forebay_model::{BatchSequence, ProducerEpoch, ProducerId, Timestamp};
+
+use super::build::one_record;
+use super::{Attributes, NewRecord, Producer};
+
+/// The version of key and value.
+const VERSION: i16 = 0;
+const ABORT: i16 = 0;
+const COMMIT: i16 = 1;
+
+/// The mark that ends the transaction of this instance of a producer.
+pub fn transaction_mark(
+    id: ProducerId,
+    epoch: ProducerEpoch,
+    decision: Decision,
+    timestamp: Timestamp,
+) -> Bytes {
+    let mut key = BytesMut::with_capacity(4);
+    key.put_i16(VERSION);
+    key.put_i16(match decision {
+        Decision::Abort => ABORT,
+        Decision::Commit => COMMIT,
+    });
+    let mut value = BytesMut::with_capacity(6);
+    value.put_i16(VERSION);
+    // Readers do not look at it, and no coordinator of ours is fenced by it.
+    value.put_i32(0);
+    let record =
+        NewRecord { timestamp, key: Some(key.freeze()), value: Some(value.freeze()), headers: Vec::new() };
+    // Marks are not numbered.
+    let producer = Producer { id, epoch, base_sequence: BatchSequence(-1) };
+    one_record(&record, producer, Attributes::mark())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::crc::crc32c;
+    use crate::batch::{BatchHeader, Codec, Records};
+
+    #[test]
+    fn a_mark_is_one_control_record_that_says_how_it_ended() {
+        for (decision, kind) in [(Decision::Abort, 0), (Decision::Commit, 1)] {
+            let mark = transaction_mark(ProducerId(7), ProducerEpoch(3), decision, Timestamp(5_000));
+            let header = BatchHeader::peek(&mark).expect("a batch");
+            assert!(header.attributes.is_control() && header.attributes.is_transactional());
+            assert_eq!(
+                (header.encoded_len, header.record_count, header.last_offset_delta),
+                (mark.len(), 1, 0)
+            );
+            assert_eq!((header.producer_id, header.producer_epoch), (ProducerId(7), ProducerEpoch(3)));
+            assert_eq!((header.base_sequence, header.codec), (BatchSequence(-1), Codec::None));
+            assert_eq!(header.crc, crc32c(&mark[21..]));
+            let records = Records::open(&mark, usize::MAX).expect("readable");
+            let record = records.map(|record| record.expect("readable")).next().expect("one");
+            assert_eq!(record.key.as_deref(), Some(&[0, 0, 0, kind][..]));
+            assert_eq!(record.value.as_deref(), Some(&[0; 6][..]));
+        }
+    }
+}

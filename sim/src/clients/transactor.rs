@@ -1,0 +1,404 @@
+//! A transactional producer that reads what it wrote. Each of its transactions puts its number into every partition of a topic of its
+//! own; it is asked about until its fate is known, so that at any time the client knows which numbers readers of completed
+//! transactions may see: those that committed, in order, in every partition.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use forebay_model::admin::{CreateTopics, NewTopic};
+use forebay_model::fetch::{Fetch, FetchItem, Fetched, FetchedRecords, Isolation};
+use forebay_model::publish::{Confirm, PayloadKind, Publish, PublishItem, Published};
+use forebay_model::transaction::{
+    Decision, EndTransaction, JoinTransaction, Joining, OpenProducer, TransactionReply, TransactionRequest,
+    TransactionalId,
+};
+use forebay_model::{
+    BatchSequence, Offset, PartitionRef, ProducerEpoch, ProducerId, Refusal, Reply, Request, TopicName,
+    TopicRef, TopicSettings,
+};
+use forebay_record::batch::{BatchBuilder, Batches, Codec, NewRecord, Producer, Records};
+
+use super::{Client, Desk, Route, may_retry};
+use crate::checkers::{Broken, Check};
+
+/// A client gives up waiting for one answer.
+const CALL_MS_MAX: u64 = 3_000;
+/// The timer of the next step.
+const NEXT: u64 = 1 << 62;
+const TOPIC: &str = "transactions";
+const PARTITIONS: u32 = 2;
+
+const WHOLE: &str = "a transaction is whole or nothing";
+const GOES_ON: &str = "a transactional producer can go on";
+
+/// See the module.
+pub struct Transactor {
+    route: Route,
+    instance: (ProducerId, ProducerEpoch),
+    /// The next sequence in each partition.
+    sequences: Vec<i32>,
+    joining: Joining,
+    /// The transaction under way.
+    number: u64,
+    committed: Vec<u64>,
+    step: Step,
+    waits: Option<u64>,
+    stops: bool,
+    over: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Create,
+    Open,
+    Join,
+    /// Into this partition.
+    Write(u32),
+    End(Decision, bool),
+    Read(Reading),
+}
+
+/// A partition on its way to be read.
+#[derive(Clone, Debug, Default)]
+struct Reading {
+    partition: u32,
+    next: u64,
+    numbers: Vec<u64>,
+    /// Producers whose records are passed over up to their marks.
+    aborted: BTreeSet<ProducerId>,
+}
+
+impl Transactor {
+    /// One that has done nothing yet.
+    pub fn new(desk: &mut Desk<'_>) -> Transactor {
+        Transactor {
+            route: Route::any(desk.rng, desk.cluster.plan.nodes),
+            instance: (ProducerId(-1), ProducerEpoch(-1)),
+            sequences: Vec::new(),
+            joining: Joining::Now,
+            number: 0,
+            committed: Vec::new(),
+            step: Step::Create,
+            waits: None,
+            stops: false,
+            over: false,
+        }
+    }
+
+    fn go_on(&mut self, desk: &mut Desk<'_>) {
+        if self.waits.is_some() || self.over {
+            return;
+        }
+        let request = self.request(desk);
+        let token = desk.call(self.route.node(), request);
+        self.waits = Some(token);
+        desk.ring_after(CALL_MS_MAX, token);
+    }
+
+    fn request(&self, desk: &mut Desk<'_>) -> Request {
+        let (producer, epoch) = self.instance;
+        match &self.step {
+            Step::Create => Request::CreateTopics(CreateTopics {
+                topics: vec![NewTopic {
+                    name: TOPIC.into(),
+                    partitions: Some(PARTITIONS),
+                    replicas: None,
+                    assignment: Vec::new(),
+                    settings: Ok(TopicSettings {
+                        retention_ms: Some(None),
+                        retention_bytes: Some(None),
+                        ..TopicSettings::default()
+                    }),
+                }],
+                dry_run: false,
+                timeout_ms: 1000,
+            }),
+            Step::Open => Request::Transaction(TransactionRequest::Open(OpenProducer {
+                id: id(),
+                timeout_ms: desk.rng.pick(&[5_000, 60_000]),
+                present: None,
+            })),
+            Step::Join => Request::Transaction(TransactionRequest::Join(JoinTransaction {
+                id: id(),
+                producer,
+                epoch,
+                partitions: (0..PARTITIONS).map(place).collect(),
+                groups: Vec::new(),
+            })),
+            Step::Write(partition) => Request::Publish(Publish {
+                items: vec![PublishItem {
+                    partition: place(*partition),
+                    kind: PayloadKind::RecordBatch,
+                    payload: self.batch(*partition),
+                }],
+                confirm: Confirm::Quorum,
+                joining: self.joining,
+                timeout_ms: 1500,
+            }),
+            Step::End(decision, raise) => Request::Transaction(TransactionRequest::End(EndTransaction {
+                id: id(),
+                producer,
+                epoch,
+                decision: *decision,
+                raise: *raise,
+            })),
+            Step::Read(reading) => Request::Fetch(Fetch {
+                items: vec![FetchItem {
+                    partition: place(reading.partition),
+                    offset: Offset(reading.next),
+                    bytes_max: 20_000,
+                    leader_epoch: None,
+                }],
+                bytes_min: 0,
+                bytes_max: 20_000,
+                wait_ms_max: 0,
+                isolation: Isolation::Committed,
+            }),
+        }
+    }
+
+    fn batch(&self, partition: u32) -> Bytes {
+        let (id, epoch) = self.instance;
+        let base_sequence = BatchSequence(self.sequences[partition as usize]);
+        let mut builder = BatchBuilder::new(Codec::None, 1 << 16)
+            .producer(Producer { id, epoch, base_sequence })
+            .transactional();
+        let value = Some(Bytes::copy_from_slice(&self.number.to_le_bytes()));
+        builder.push(&NewRecord { value, ..NewRecord::default() }).expect("a small record fits");
+        builder.build().expect("it has a record")
+    }
+
+    fn begin_transaction(&mut self, desk: &mut Desk<'_>) {
+        self.number += 1;
+        self.joining = if desk.rng.chance(500) { Joining::Now } else { Joining::Before };
+        self.step = if self.joining == Joining::Before { Step::Join } else { Step::Write(0) };
+    }
+
+    /// No transaction is under way.
+    fn idle(&mut self, desk: &mut Desk<'_>) {
+        if self.stops || desk.rng.chance(200) {
+            self.step = Step::Read(Reading::default());
+        } else {
+            self.begin_transaction(desk);
+        }
+    }
+
+    fn took(&mut self, instance: (ProducerId, ProducerEpoch)) {
+        if self.instance != instance {
+            self.instance = instance;
+            self.sequences = vec![0; PARTITIONS as usize];
+        }
+    }
+
+    fn written(&mut self, desk: &mut Desk<'_>, partition: u32) {
+        self.sequences[partition as usize] += 1;
+        self.step = if partition + 1 < PARTITIONS {
+            Step::Write(partition + 1)
+        } else if desk.rng.chance(100) {
+            // Another process takes over, and knows nothing of what is open.
+            desk.cluster.counters.hit("transactions abandoned");
+            Step::Open
+        } else {
+            let decision = if desk.rng.chance(600) { Decision::Commit } else { Decision::Abort };
+            Step::End(decision, desk.rng.chance(500))
+        };
+    }
+
+    fn heard(&mut self, desk: &mut Desk<'_>, reply: Reply) -> Result<(), Heard> {
+        match (self.step.clone(), reply) {
+            (Step::Create, Reply::CreateTopics(mut created)) => {
+                match created.remove(0).topic {
+                    Ok(_) | Err(Refusal::TopicExists) => self.step = Step::Open,
+                    Err(refusal) => return Err(refusal.into()),
+                };
+            }
+            (Step::Open, Reply::Transaction(TransactionReply::Open(opened))) => {
+                self.took(opened?);
+                self.idle(desk);
+            }
+            (Step::Join, Reply::Transaction(TransactionReply::Join(joined))) => match joined {
+                Ok(()) => self.step = Step::Write(0),
+                Err(forebay_model::transaction::JoinRefused::All(refusal)) => return Err(refusal.into()),
+                Err(forebay_model::transaction::JoinRefused::Partitions(mut refused)) => {
+                    return Err(refused.remove(0).unwrap_or(Refusal::Loading).into());
+                }
+            },
+            (Step::Write(partition), Reply::Publish(mut published)) => {
+                stored(published.remove(0))?;
+                self.written(desk, partition);
+            }
+            (Step::End(decision, _), Reply::Transaction(TransactionReply::End(ended))) => {
+                self.took(ended?);
+                desk.cluster.counters.hit("transactions ended");
+                if decision == Decision::Commit {
+                    self.committed.push(self.number);
+                }
+                self.idle(desk);
+            }
+            (Step::Read(reading), Reply::Fetch(mut fetched)) => {
+                self.read(desk, reading, fetched.remove(0)).map_err(|heard| *heard)?;
+            }
+            (_, reply) => {
+                let what = format!("an answer to something else: {reply:?}");
+                return Err(Heard::Broken(Broken { promise: "a request is answered once", what }));
+            }
+        }
+        Ok(())
+    }
+
+    fn read(
+        &mut self,
+        desk: &mut Desk<'_>,
+        mut reading: Reading,
+        fetched: Fetched,
+    ) -> Result<(), Box<Heard>> {
+        let records = fetched.map_err(|refused| Box::new(Heard::Refused(refused.refusal)))?;
+        let stable = records.last_stable_offset.0;
+        reading.take(&records);
+        if reading.next < stable && !records.records.is_empty() {
+            self.step = Step::Read(reading);
+            return Ok(());
+        }
+        desk.cluster.counters.hit("reads of completed transactions");
+        let (partition, numbers) = (reading.partition, &reading.numbers);
+        // Who does not know yet that another leads may not know the last ones.
+        let is_all = numbers.len() == self.committed.len();
+        if !self.committed.starts_with(numbers) {
+            let committed = &self.committed;
+            let what = format!("partition {partition} shows {numbers:?}, committed are {committed:?}");
+            return Err(Box::new(Heard::Broken(Broken { promise: WHOLE, what })));
+        }
+        if self.stops && !is_all {
+            self.route.elsewhere(desk.rng);
+            self.step = Step::Read(Reading { partition, ..Reading::default() });
+        } else if partition + 1 < PARTITIONS {
+            self.step = Step::Read(Reading { partition: partition + 1, ..Reading::default() });
+        } else if self.stops {
+            self.over = true;
+        } else {
+            self.begin_transaction(desk);
+        }
+        Ok(())
+    }
+
+    fn refused(&mut self, desk: &mut Desk<'_>, refusal: Refusal) -> Check {
+        match (&self.step, refusal) {
+            (_, refusal) if may_retry(&refusal) => self.route.refused(desk.rng, &refusal),
+            // Its time was up: it was aborted, whatever was asked for last.
+            (
+                Step::Join | Step::Write(_) | Step::End(..),
+                Refusal::ProducerFenced | Refusal::InvalidTransactionState,
+            ) => {
+                desk.cluster.counters.hit("transactions whose time was up");
+                self.step = Step::Open;
+            }
+            (Step::Join | Step::Write(_), Refusal::UnknownPartition | Refusal::UnknownTopic) => {}
+            (Step::Read(_), Refusal::UnknownTopic | Refusal::OffsetOutOfRange { .. }) => {
+                self.route.elsewhere(desk.rng);
+            }
+            (step, refusal) => {
+                let what = format!("{step:?}: {refusal:?}");
+                return Err(Broken { promise: GOES_ON, what });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A batch that is stored, now or before.
+fn stored(published: Published) -> Result<(), Heard> {
+    match published {
+        Ok(_) | Err(Refusal::DuplicateSequence) => Ok(()),
+        Err(refusal) => Err(refusal.into()),
+    }
+}
+
+fn id() -> TransactionalId {
+    TransactionalId("transactor".into())
+}
+
+fn place(number: u32) -> PartitionRef {
+    let name = TopicName::parse(TOPIC).expect("our own names are names");
+    PartitionRef { topic: TopicRef::Name(name), number }
+}
+
+impl Reading {
+    /// Goes over records as clients do.
+    fn take(&mut self, records: &FetchedRecords) {
+        let mut aborted = records.aborted.clone();
+        aborted.sort_by_key(|(_, first)| *first);
+        let mut aborted = aborted.into_iter().peekable();
+        for batch in Batches::new(records.records.concat().into()) {
+            let records =
+                Records::open(&batch.expect("a batch is whole"), 1 << 20).expect("a batch is whole");
+            let header = *records.header();
+            let base = header.base_offset.cast_unsigned();
+            let end = base + u64::from(header.last_offset_delta) + 1;
+            if end <= self.next {
+                continue;
+            }
+            self.next = end;
+            while let Some((producer, _)) = aborted.next_if(|(_, first)| first.0 < end) {
+                self.aborted.insert(producer);
+            }
+            if header.attributes.is_control() {
+                self.aborted.remove(&header.producer_id);
+            } else if !self.aborted.contains(&header.producer_id) {
+                let values = records.map(|record| record.expect("whole").value.expect("it has one"));
+                let number = |value: Bytes| u64::from_le_bytes(value[..].try_into().expect("our own values"));
+                self.numbers.extend(values.map(number));
+            }
+        }
+    }
+}
+
+enum Heard {
+    Refused(Refusal),
+    Broken(Broken),
+}
+
+impl From<Refusal> for Heard {
+    fn from(refusal: Refusal) -> Heard {
+        Heard::Refused(refusal)
+    }
+}
+
+impl Client for Transactor {
+    fn begin(&mut self, desk: &mut Desk<'_>) {
+        self.go_on(desk);
+    }
+
+    fn answered(&mut self, desk: &mut Desk<'_>, token: u64, reply: Option<Reply>) -> Check {
+        if self.waits != Some(token) {
+            return Ok(());
+        }
+        self.waits = None;
+        match reply.map(|reply| self.heard(desk, reply)) {
+            Some(Ok(())) => {}
+            Some(Err(Heard::Broken(broken))) => return Err(broken),
+            Some(Err(Heard::Refused(refusal))) => self.refused(desk, refusal)?,
+            None => self.route.elsewhere(desk.rng),
+        }
+        let after = desk.rng.between(5, 150);
+        desk.ring_after(after, NEXT);
+        Ok(())
+    }
+
+    fn rang(&mut self, desk: &mut Desk<'_>, timer: u64) -> Check {
+        match timer {
+            NEXT => self.go_on(desk),
+            token if self.waits == Some(token) => desk.hang_up(self.route.node()),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn wind_down(&mut self, desk: &mut Desk<'_>) {
+        self.stops = true;
+        self.go_on(desk);
+    }
+
+    fn waits_for(&self) -> Option<String> {
+        (self.stops && !self.over).then(|| format!("the last transaction: {:?}", self.step))
+    }
+}
