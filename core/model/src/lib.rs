@@ -24,6 +24,6 @@ pub use number::{
 pub use refusal::Refusal;
 pub use request::{AllocateProducer, Reply, Request};
 pub use topic::{
-    ClusterView, FlushClass, NodeView, PartitionRef, PartitionView, TimestampType, TopicDefaults, TopicRef,
-    TopicSettings, TopicView,
+    ClusterView, FlushClass, NodeView, PartitionRef, PartitionView, SettingChange, SettingsChange,
+    TimestampType, TopicDefaults, TopicRef, TopicSettings, TopicView,
 };
