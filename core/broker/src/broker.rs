@@ -230,6 +230,7 @@ impl Inner {
             Request::CreateTopics(create) => self.create_topics(asker, create, replies),
             Request::DeleteTopics(delete) => self.delete_topics(asker, delete, currency, replies),
             Request::CreatePartitions(create) => self.create_partitions(asker, create, currency, replies),
+            Request::AlterTopics(alter) => self.alter_topics(asker, alter, currency, replies),
             Request::AllocateProducer(_) => self.allocate_producer(asker, replies),
             Request::FindGroup(group) => self.find_group(asker, &group, replies),
             Request::Group(group) => self.group(asker, group, currency, replies),
@@ -273,6 +274,7 @@ impl Inner {
                 self.deleted(asker, delete, names, refused, answer, replies);
             }
             Step::Grow(grow, refused) => self.grown(asker, grow, refused, answer, replies),
+            Step::Alter(alter, refused) => self.altered(asker, alter, refused, answer, replies),
             Step::Producers => self.producers_allocated(asker, answer, replies),
         }
     }
@@ -381,6 +383,7 @@ fn changes_something(request: &Request) -> bool {
         | Request::CreateTopics(_)
         | Request::DeleteTopics(_)
         | Request::CreatePartitions(_)
+        | Request::AlterTopics(_)
         | Request::AllocateProducer(_) => true,
         Request::Fetch(_)
         | Request::FindOffsets(_)

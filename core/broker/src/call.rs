@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use forebay_env::Monotonic;
-use forebay_model::admin::{CreatePartitions, CreateTopics, DeleteTopics, DescribeTopics};
+use forebay_model::admin::{AlterTopics, CreatePartitions, CreateTopics, DeleteTopics, DescribeTopics};
 use forebay_model::fetch::{FetchRefusal, Fetched, FoundEpochEnd, FoundOffset};
 use forebay_model::group::{FetchedOffset, GroupListing, GroupReply};
 use forebay_model::publish::Published;
@@ -114,6 +114,8 @@ pub(crate) enum Step {
     Delete(DeleteTopics, Vec<Option<(TopicName, TopicId)>>, Vec<Option<Refusal>>),
     /// Waits for shard 0 to add partitions.
     Grow(CreatePartitions, Vec<Option<Refusal>>),
+    /// Waits for shard 0 to change settings.
+    Alter(AlterTopics, Vec<Option<Refusal>>),
     /// Waits for a block of producer ids.
     Producers,
 }

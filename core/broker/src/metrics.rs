@@ -103,6 +103,9 @@ impl BrokerMetrics {
             Reply::CreatePartitions(topics) => {
                 topics.iter().filter_map(|t| t.result.as_ref().err()).for_each(|r| self.count(r));
             }
+            Reply::AlterTopics(topics) => {
+                topics.iter().filter_map(|t| t.result.as_ref().err()).for_each(|r| self.count(r));
+            }
             Reply::AllocateProducer(Err(refusal)) | Reply::FindGroup(Err(refusal), _) => self.count(refusal),
             Reply::ListGroups(Err(refusal)) => self.count(refusal),
             Reply::Group(reply) => self.count_group(reply),

@@ -1,6 +1,8 @@
 //! The reply that refuses a whole request: every item of it with the same reason.
 
-use forebay_model::admin::{CreatedTopic, DeletedTopic, DescribedTopic, GrownTopic, TopicSelection};
+use forebay_model::admin::{
+    AlteredTopic, CreatedTopic, DeletedTopic, DescribedTopic, GrownTopic, TopicSelection,
+};
 use forebay_model::group::{GroupReply, GroupRequest};
 use forebay_model::{Refusal, Reply, Request};
 
@@ -38,6 +40,11 @@ pub(crate) fn reply(request: &Request, refusal: &Refusal, desk: &Inner, asker: &
             let refused =
                 r.topics.iter().map(|topic| GrownTopic { name: topic.name.clone(), result: Err(no()) });
             Reply::CreatePartitions(refused.collect())
+        }
+        Request::AlterTopics(r) => {
+            let refused =
+                r.topics.iter().map(|topic| AlteredTopic { name: topic.name.clone(), result: Err(no()) });
+            Reply::AlterTopics(refused.collect())
         }
         Request::AllocateProducer(_) => Reply::AllocateProducer(Err(no())),
         Request::FindGroup(_) => Reply::FindGroup(Err(no()), desk.cluster(asker)),

@@ -2,8 +2,8 @@
 //! that want it, or an ADR.
 
 use crate::admin::{
-    CreatePartitions, CreateTopics, CreatedTopic, DeleteTopics, DeletedTopic, DescribeTopics, DescribedTopic,
-    GrownTopic,
+    AlterTopics, AlteredTopic, CreatePartitions, CreateTopics, CreatedTopic, DeleteTopics, DeletedTopic,
+    DescribeTopics, DescribedTopic, GrownTopic,
 };
 use crate::fetch::{Fetch, Fetched, FindEpochEnds, FindOffsets, FoundEpochEnd, FoundOffset};
 use crate::group::{GroupListing, GroupReply, GroupRequest};
@@ -31,6 +31,8 @@ pub enum Request {
     DeleteTopics(DeleteTopics),
     /// Add partitions.
     CreatePartitions(CreatePartitions),
+    /// Change settings of topics.
+    AlterTopics(AlterTopics),
     /// A producer id, or the next epoch of one.
     AllocateProducer(AllocateProducer),
     /// Who serves this group.
@@ -69,6 +71,8 @@ pub enum Reply {
     DeleteTopics(Vec<DeletedTopic>),
     /// One per topic, in order.
     CreatePartitions(Vec<GrownTopic>),
+    /// One per topic, in order.
+    AlterTopics(Vec<AlteredTopic>),
     /// An id and an epoch that no other producer has.
     AllocateProducer(Result<(ProducerId, ProducerEpoch), Refusal>),
     /// The node, with the cluster to find its address in.

@@ -83,6 +83,17 @@ pub struct SettingsChange {
     pub flush: SettingChange<FlushClass>,
 }
 
+impl SettingsChange {
+    /// The defaults apply from now on, whatever was set.
+    pub const CLEAR: SettingsChange = SettingsChange {
+        retention_ms: SettingChange::Clear,
+        retention_bytes: SettingChange::Clear,
+        message_bytes_max: SettingChange::Clear,
+        timestamp_type: SettingChange::Clear,
+        flush: SettingChange::Clear,
+    };
+}
+
 impl<T: Copy> SettingChange<T> {
     /// What is set when it was `present`.
     #[must_use]

@@ -212,6 +212,8 @@ pub struct Shard<T> {
     pub(crate) seal_wanted: bool,
     /// The machine's settings were looked at in this term.
     pub(crate) configured: bool,
+    /// The machine version that was asked for last in this term.
+    pub(crate) version_asked: u32,
     /// When something was proposed last.
     pub(crate) spoke_at: Monotonic,
     pub(crate) retention: Retention,
@@ -295,6 +297,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             grown: Vec::new(),
             applied: LogIndex(0),
             configured: false,
+            version_asked: 0,
             spoke_at: Monotonic(0),
             retention: Retention::default(),
             reclaim: Reclaim::of(segments),
@@ -548,6 +551,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         self.clock = Some(LogClock::begin(last, now, clock.wall(), step, policy));
         self.provisioning = false;
         self.configured = false;
+        self.version_asked = 0;
         self.spoke_at = now;
         self.load_groups(now);
         // What died before a restart or under another leader may not have been looked for.

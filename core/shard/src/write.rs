@@ -44,7 +44,10 @@ impl<T: Clone + Send + 'static> Shard<T> {
     fn work(&mut self, now: Monotonic, source: Source, work: Work<T>) {
         match work {
             Work::Append(append) => self.append(now, source, append),
-            Work::Propose(ticket, commands) => self.draft.push_all(&commands, Asking::Propose(ticket)),
+            Work::Propose(ticket, commands) => {
+                self.raise_version(&commands);
+                self.draft.push_all(&commands, Asking::Propose(ticket));
+            }
             // What was committed under a newer leader must not seem to go back.
             Work::Group(ticket, request @ GroupRequest::FetchOffsets(_)) => {
                 self.wait_behind_barrier(Behind::Group(ticket, request));

@@ -1,7 +1,9 @@
 //! A broker that answers anything it may, for fuzzers and stories.
 
 use forebay_kit::Bytes;
-use forebay_kit::model::admin::{CreatedTopic, DeletedTopic, DescribedTopic, GrownTopic, TopicSelection};
+use forebay_kit::model::admin::{
+    AlteredTopic, CreatedTopic, DeletedTopic, DescribedTopic, GrownTopic, TopicSelection,
+};
 use forebay_kit::model::fetch::{EpochEnd, FetchRefusal, FetchedRecords, OffsetAt};
 use forebay_kit::model::group::{
     Cursor, FetchedOffset, GroupListing, GroupReply, GroupRequest, GroupState, GroupView, Joined,
@@ -95,6 +97,13 @@ impl AnyBroker {
                     .iter()
                     .map(|topic| GrownTopic { name: topic.name.clone(), result: self.well(()) });
                 Reply::CreatePartitions(grown.collect())
+            }
+            Request::AlterTopics(r) => {
+                let altered = r
+                    .topics
+                    .iter()
+                    .map(|topic| AlteredTopic { name: topic.name.clone(), result: self.well(()) });
+                Reply::AlterTopics(altered.collect())
             }
             Request::AllocateProducer(_) => {
                 Reply::AllocateProducer(self.well((ProducerId(7), ProducerEpoch(1))))

@@ -85,6 +85,8 @@ asked! {
     DeleteTopics(topics::delete::Asked),
     CreatePartitions(topics::grow::Asked),
     DescribeConfigs(configs::describe::Asked),
+    AlterConfigs(configs::alter::AskedAll),
+    IncrementalAlterConfigs(configs::alter::AskedSome),
     InitProducerId(init_producer_id::Asked),
     FindCoordinator(groups::find_coordinator::Asked),
     JoinGroup(groups::join::Asked),

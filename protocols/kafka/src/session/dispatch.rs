@@ -115,6 +115,8 @@ fn serve(cursor: &mut Cursor<'_>, asking: Asking<'_>) -> Result<Plan, SessionErr
         ApiKey::InitProducerId => with(cursor, asking, init_producer_id::ask),
         ApiKey::OffsetForLeaderEpoch => with(cursor, asking, offset_for_leader_epoch::ask),
         ApiKey::DescribeConfigs => with(cursor, asking, configs::describe::ask),
+        ApiKey::AlterConfigs => with(cursor, asking, configs::alter::ask_all),
+        ApiKey::IncrementalAlterConfigs => with(cursor, asking, configs::alter::ask_some),
         ApiKey::DescribeCluster => with(cursor, asking, cluster::ask),
         ApiKey::DescribeTopicPartitions => with(cursor, asking, metadata::pages::ask),
         other => Err(SessionError::Bug(format!(

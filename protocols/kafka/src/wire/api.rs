@@ -140,7 +140,7 @@ api_table! {
     30 CreateAcls, Forms::CompactFrom(2), 0..0, refused(Refusal::Authorization);
     31 DeleteAcls, Forms::CompactFrom(2), 0..0, refused(Refusal::Authorization);
     32 DescribeConfigs, Forms::CompactFrom(4), 1..5, served(1..5);
-    33 AlterConfigs, Forms::CompactFrom(2), 0..3, refused(Refusal::Administration);
+    33 AlterConfigs, Forms::CompactFrom(2), 0..3, served(0..3);
     34 AlterReplicaLogDirs, Forms::CompactFrom(2), 0..0, refused(Refusal::ReplicaPlacement);
     35 DescribeLogDirs, Forms::CompactFrom(2), 0..0, refused(Refusal::ReplicaPlacement);
     36 SaslAuthenticate, Forms::CompactFrom(2), 0..0, refused(Refusal::Authentication);
@@ -151,7 +151,7 @@ api_table! {
     41 DescribeDelegationToken, Forms::CompactFrom(2), 0..0, refused(Refusal::DelegationTokens);
     42 DeleteGroups, Forms::CompactFrom(2), 0..3, served(0..3);
     43 ElectLeaders, Forms::CompactFrom(2), 0..0, refused(Refusal::ReplicaPlacement);
-    44 IncrementalAlterConfigs, Forms::CompactFrom(1), 0..2, refused(Refusal::Administration);
+    44 IncrementalAlterConfigs, Forms::CompactFrom(1), 0..2, served(0..2);
     45 AlterPartitionReassignments, Forms::CompactFrom(0), 0..0, refused(Refusal::ReplicaPlacement);
     46 ListPartitionReassignments, Forms::CompactFrom(0), 0..0, refused(Refusal::ReplicaPlacement);
     47 OffsetDelete, Forms::Classic, 0..1, refused(Refusal::Administration);
