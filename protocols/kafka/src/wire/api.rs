@@ -142,7 +142,7 @@ api_table! {
     32 DescribeConfigs, Forms::CompactFrom(4), 1..5, served(1..5);
     33 AlterConfigs, Forms::CompactFrom(2), 0..3, served(0..3);
     34 AlterReplicaLogDirs, Forms::CompactFrom(2), 0..0, refused(Refusal::ReplicaPlacement);
-    35 DescribeLogDirs, Forms::CompactFrom(2), 0..0, refused(Refusal::ReplicaPlacement);
+    35 DescribeLogDirs, Forms::CompactFrom(2), 1..6, refused(Refusal::ReplicaPlacement);
     36 SaslAuthenticate, Forms::CompactFrom(2), 0..0, refused(Refusal::Authentication);
     37 CreatePartitions, Forms::CompactFrom(2), 0..4, served(0..4);
     38 CreateDelegationToken, Forms::CompactFrom(2), 0..0, refused(Refusal::DelegationTokens);
@@ -150,10 +150,10 @@ api_table! {
     40 ExpireDelegationToken, Forms::CompactFrom(2), 0..0, refused(Refusal::DelegationTokens);
     41 DescribeDelegationToken, Forms::CompactFrom(2), 0..0, refused(Refusal::DelegationTokens);
     42 DeleteGroups, Forms::CompactFrom(2), 0..3, served(0..3);
-    43 ElectLeaders, Forms::CompactFrom(2), 0..0, refused(Refusal::ReplicaPlacement);
+    43 ElectLeaders, Forms::CompactFrom(2), 0..3, refused(Refusal::ReplicaPlacement);
     44 IncrementalAlterConfigs, Forms::CompactFrom(1), 0..2, served(0..2);
-    45 AlterPartitionReassignments, Forms::CompactFrom(0), 0..0, refused(Refusal::ReplicaPlacement);
-    46 ListPartitionReassignments, Forms::CompactFrom(0), 0..0, refused(Refusal::ReplicaPlacement);
+    45 AlterPartitionReassignments, Forms::CompactFrom(0), 0..2, refused(Refusal::ReplicaPlacement);
+    46 ListPartitionReassignments, Forms::CompactFrom(0), 0..1, refused(Refusal::ReplicaPlacement);
     47 OffsetDelete, Forms::Classic, 0..1, refused(Refusal::Administration);
     48 DescribeClientQuotas, Forms::CompactFrom(1), 0..0, refused(Refusal::Quotas);
     49 AlterClientQuotas, Forms::CompactFrom(1), 0..0, refused(Refusal::Quotas);
@@ -168,7 +168,7 @@ api_table! {
     58 Envelope, Forms::CompactFrom(0), 0..0, refused(Refusal::BetweenBrokers);
     59 FetchSnapshot, Forms::CompactFrom(0), 0..0, refused(Refusal::BetweenBrokers);
     60 DescribeCluster, Forms::CompactFrom(0), 0..3, served(0..3);
-    61 DescribeProducers, Forms::CompactFrom(0), 0..0, refused(Refusal::Transactions);
+    61 DescribeProducers, Forms::CompactFrom(0), 0..1, refused(Refusal::Transactions);
     62 BrokerRegistration, Forms::CompactFrom(0), 0..0, refused(Refusal::BetweenBrokers);
     63 BrokerHeartbeat, Forms::CompactFrom(0), 0..0, refused(Refusal::BetweenBrokers);
     64 UnregisterBroker, Forms::CompactFrom(0), 0..0, refused(Refusal::Quorum);
@@ -181,7 +181,7 @@ api_table! {
     71 GetTelemetrySubscriptions, Forms::CompactFrom(0), 0..0, refused(Refusal::Telemetry);
     72 PushTelemetry, Forms::CompactFrom(0), 0..0, refused(Refusal::Telemetry);
     73 AssignReplicasToDirs, Forms::CompactFrom(0), 0..0, refused(Refusal::BetweenBrokers);
-    74 ListConfigResources, Forms::CompactFrom(0), 0..0, refused(Refusal::Administration);
+    74 ListConfigResources, Forms::CompactFrom(0), 0..2, refused(Refusal::Administration);
     75 DescribeTopicPartitions, Forms::CompactFrom(0), 0..1, served(0..1);
     76 ShareGroupHeartbeat, Forms::CompactFrom(0), 0..0, refused(Refusal::ShareGroups);
     77 ShareGroupDescribe, Forms::CompactFrom(0), 0..0, refused(Refusal::ShareGroups);
