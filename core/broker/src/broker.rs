@@ -33,6 +33,8 @@ pub struct BrokerConfig {
     pub nodes: Vec<NodeId>,
     /// The cluster's id.
     pub cluster: String,
+    /// Where the node keeps its log, for people.
+    pub directory: String,
     /// Per protocol the address to tell clients; without one they are told the address they came to.
     pub advertised: BTreeMap<String, (String, u16)>,
     /// What applies to topics that set nothing.
@@ -231,6 +233,10 @@ impl Inner {
             Request::DeleteTopics(delete) => self.delete_topics(asker, delete, currency, replies),
             Request::CreatePartitions(create) => self.create_partitions(asker, create, currency, replies),
             Request::AlterTopics(alter) => self.alter_topics(asker, alter, currency, replies),
+            Request::TrimPartitions(trim) => self.trim_partitions(asker, trim, currency, replies),
+            Request::DescribePartitions(describe) => {
+                self.describe_partitions(asker, describe, currency, replies);
+            }
             Request::AllocateProducer(_) => self.allocate_producer(asker, replies),
             Request::FindGroup(group) => self.find_group(asker, &group, replies),
             Request::Group(group) => self.group(asker, group, currency, replies),
@@ -384,12 +390,14 @@ fn changes_something(request: &Request) -> bool {
         | Request::DeleteTopics(_)
         | Request::CreatePartitions(_)
         | Request::AlterTopics(_)
+        | Request::TrimPartitions(_)
         | Request::AllocateProducer(_) => true,
         Request::Fetch(_)
         | Request::FindOffsets(_)
         | Request::FindEpochEnds(_)
         | Request::DescribeTopics(_)
         | Request::DescribeDefaults
+        | Request::DescribePartitions(_)
         | Request::FindGroup(_)
         | Request::Group(_)
         | Request::ListGroups => false,

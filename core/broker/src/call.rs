@@ -7,6 +7,7 @@ use forebay_env::Monotonic;
 use forebay_model::admin::{AlterTopics, CreatePartitions, CreateTopics, DeleteTopics, DescribeTopics};
 use forebay_model::fetch::{FetchRefusal, Fetched, FoundEpochEnd, FoundOffset};
 use forebay_model::group::{FetchedOffset, GroupListing, GroupReply};
+use forebay_model::partition::Trimmed;
 use forebay_model::publish::Published;
 use forebay_model::{PartitionRef, Refusal, Reply, TopicId, TopicName};
 use forebay_shard::Answer;
@@ -14,6 +15,7 @@ use forebay_shard::Answer;
 use crate::line::PublishLine;
 use crate::memory::Charge;
 use crate::outbox::{ConnectionId, Outbox};
+use crate::partitions::DescribeGather;
 
 /// Whom a finished request is answered to.
 #[derive(Clone)]
@@ -56,6 +58,10 @@ pub(crate) enum Gather {
     FindOffsets(Slots<FoundOffset>, Parts),
     /// One slot per item; a part covers the items of one shard.
     FindEpochEnds(Slots<FoundEpochEnd>, Parts),
+    /// One slot per item; a part covers the items of one shard.
+    TrimPartitions(Slots<Trimmed>, Parts),
+    /// One slot per partition; a part covers the partitions of one shard.
+    DescribePartitions(DescribeGather),
     /// The one answer of a group.
     Group(GroupGather),
     /// One part per shard.
@@ -221,6 +227,14 @@ impl Gather {
             (Gather::FindEpochEnds(slots, parts), Answer::FoundEpochEnds(found)) => {
                 spread(slots, &parts[part], found);
                 complete(slots, Reply::FindEpochEnds)
+            }
+            (Gather::TrimPartitions(slots, parts), Answer::Trimmed(trimmed)) => {
+                spread(slots, &parts[part], trimmed);
+                complete(slots, Reply::TrimPartitions)
+            }
+            (Gather::DescribePartitions(gather), Answer::DescribedPartitions(states)) => {
+                spread(&mut gather.slots, &gather.parts[part], states);
+                if gather.slots.is_complete() { Next::Reply(gather.reply()) } else { Next::Wait }
             }
             (Gather::Group(group), Answer::Group(reply)) => group.answer(reply),
             (Gather::ListGroups(listed, open), Answer::Groups(more)) => {

@@ -106,6 +106,12 @@ impl BrokerMetrics {
             Reply::AlterTopics(topics) => {
                 topics.iter().filter_map(|t| t.result.as_ref().err()).for_each(|r| self.count(r));
             }
+            Reply::TrimPartitions(items) => {
+                items.iter().filter_map(|i| i.as_ref().err()).for_each(|r| self.count(r));
+            }
+            Reply::DescribePartitions(items, _) => {
+                items.iter().filter_map(|i| i.state.as_ref().err()).for_each(|r| self.count(r));
+            }
             Reply::AllocateProducer(Err(refusal)) | Reply::FindGroup(Err(refusal), _) => self.count(refusal),
             Reply::ListGroups(Err(refusal)) => self.count(refusal),
             Reply::Group(reply) => self.count_group(reply),

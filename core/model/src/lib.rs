@@ -10,6 +10,7 @@ pub mod group;
 mod id;
 pub mod limits;
 mod number;
+pub mod partition;
 pub mod publish;
 mod refusal;
 mod request;

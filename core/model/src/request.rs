@@ -7,6 +7,7 @@ use crate::admin::{
 };
 use crate::fetch::{Fetch, Fetched, FindEpochEnds, FindOffsets, FoundEpochEnd, FoundOffset};
 use crate::group::{GroupListing, GroupReply, GroupRequest};
+use crate::partition::{DescribePartitions, DescribedPartition, StorageView, TrimPartitions, Trimmed};
 use crate::publish::{Publish, Published};
 use crate::{ClusterView, NodeId, ProducerEpoch, ProducerId, Refusal, TopicDefaults};
 
@@ -33,6 +34,10 @@ pub enum Request {
     CreatePartitions(CreatePartitions),
     /// Change settings of topics.
     AlterTopics(AlterTopics),
+    /// Trim partitions.
+    TrimPartitions(TrimPartitions),
+    /// What partitions hold.
+    DescribePartitions(DescribePartitions),
     /// A producer id, or the next epoch of one.
     AllocateProducer(AllocateProducer),
     /// Who serves this group.
@@ -73,6 +78,10 @@ pub enum Reply {
     CreatePartitions(Vec<GrownTopic>),
     /// One per topic, in order.
     AlterTopics(Vec<AlteredTopic>),
+    /// One per item, in order.
+    TrimPartitions(Vec<Trimmed>),
+    /// One per partition, in order, and where the node keeps them.
+    DescribePartitions(Vec<DescribedPartition>, StorageView),
     /// An id and an epoch that no other producer has.
     AllocateProducer(Result<(ProducerId, ProducerEpoch), Refusal>),
     /// The node, with the cluster to find its address in.

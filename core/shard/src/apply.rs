@@ -119,6 +119,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
                     self.answers.push((ticket, Answer::Outcomes(Ok(proposed))));
                 }
                 Asking::Group(key) => self.group_applied(key, own.collect()),
+                Asking::Trim(trims) => self.answers.push(trims.applied(own)),
                 Asking::Part(source, number, slot, bytes) => {
                     self.part_applied(source, number, PartRef { index: entry.index, slot, bytes });
                 }
@@ -153,6 +154,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             Asking::Append(ticket, _) => self.answers.push((ticket, Answer::Published(Err(refusal.clone())))),
             Asking::Propose(ticket) => self.answers.push((ticket, Answer::Outcomes(Err(refusal.clone())))),
             Asking::Group(key) => self.group_refused(key, refusal),
+            Asking::Trim(trims) => self.answers.push(trims.refuse(refusal)),
             // Its payload is refused as a whole when the shard gives up.
             Asking::Part(..) => {}
         }

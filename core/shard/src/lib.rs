@@ -41,6 +41,7 @@ mod sealed;
 mod shard;
 mod stamp;
 mod summary;
+mod trim;
 mod waiting;
 mod work;
 mod write;
@@ -66,6 +67,7 @@ pub use summary::{
     CursorSummary, GroupSummary, PartitionSummary, SUMMARY_CURSORS_MAX, SUMMARY_INTERVAL,
     SUMMARY_PARTITIONS_MAX, Summary,
 };
+pub use trim::TrimDone;
 pub use work::{
-    Answer, Append, FetchItemWork, FetchWork, FindEpochEndWork, FindOffsetWork, Proposed, Read, Work,
+    Answer, Append, FetchItemWork, FetchWork, FindEpochEndWork, FindOffsetWork, Proposed, Read, Trim, Work,
 };

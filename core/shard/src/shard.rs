@@ -44,6 +44,7 @@ use crate::reclaim::{Reclaim, ReclaimDone};
 use crate::retention::{Retention, RetentionDone};
 use crate::scrub::{ScrubDone, Scrubber};
 use crate::summary::Summarizer;
+use crate::trim::TrimDone;
 use crate::waiting::WaitingFetches;
 use crate::work::{Answer, Read, Work};
 
@@ -65,6 +66,8 @@ pub enum Done<T> {
     Replica(forebay_replication::Completion),
     /// A cold read.
     Cold(ColdDone<T>),
+    /// What a trim by hand would give up.
+    Trim(TrimDone<T>),
     /// What retention found.
     Retention(RetentionDone),
     /// What reclaiming did.
@@ -497,6 +500,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         match done {
             Done::Replica(done) => self.replica.complete(now, done),
             Done::Cold(done) => self.cold_done(done),
+            Done::Trim(done) => self.trim_looked(now, done),
             Done::Retention(done) => self.retention_done(done),
             Done::Reclaim(done) => self.reclaim_done(done),
             Done::Scrub(done) => self.scrub_done(done),

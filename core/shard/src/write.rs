@@ -53,6 +53,8 @@ impl<T: Clone + Send + 'static> Shard<T> {
                 self.wait_behind_barrier(Behind::Group(ticket, request));
             }
             Work::Group(ticket, request) => self.group_request(now, ticket, request),
+            // Nobody hears from an old leader where a partition ends.
+            Work::Trim(trim) => self.wait_behind_barrier(Behind::Trim(trim)),
         }
     }
 
@@ -168,6 +170,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         late.extend(self.expire_stalled(now));
         self.answers
             .extend(late.into_iter().map(|ticket| (ticket, Answer::Published(Err(Refusal::TimedOut)))));
+        self.expire_barriers(now);
         let work = self.mailbox.take_expired(now);
         self.answers.extend(work.into_iter().map(|work| work.refuse(&Refusal::TimedOut)));
     }

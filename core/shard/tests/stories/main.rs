@@ -13,4 +13,5 @@ mod reclaim;
 mod retention;
 mod seals;
 mod space;
+mod trims;
 mod world;
