@@ -102,6 +102,8 @@ pub(crate) enum GroupGather {
     Plain,
     /// The answers for the offsets that reached the group go to these places.
     Commit { asked: Vec<(PartitionRef, Option<Refusal>)> },
+    /// The answers for the cursors that reached the group go to the free places.
+    Forget { refused: Vec<Option<Refusal>> },
     /// Cursors come by id and leave as they were asked for.
     Offsets { asked: Option<Vec<(PartitionRef, Option<Refusal>)>> },
 }
@@ -295,6 +297,9 @@ impl GroupGather {
             (GroupGather::Commit { asked }, GroupReply::CommitOffsets(done)) => {
                 GroupReply::CommitOffsets(merge_commits(std::mem::take(asked), done))
             }
+            (GroupGather::Forget { refused }, GroupReply::ForgetOffsets(Ok(done))) => {
+                GroupReply::ForgetOffsets(Ok(merge_forgotten(std::mem::take(refused), done)))
+            }
             (GroupGather::Offsets { asked: Some(asked) }, GroupReply::FetchOffsets(Ok(found))) => {
                 GroupReply::FetchOffsets(Ok(merge_cursors(std::mem::take(asked), found)))
             }
@@ -321,6 +326,19 @@ fn merge_commits(
         (partition, result)
     };
     asked.into_iter().map(answer).collect()
+}
+
+/// Puts the group's answers between the refusals of what never reached it.
+fn merge_forgotten(
+    refused: Vec<Option<Refusal>>,
+    done: Vec<Result<(), Refusal>>,
+) -> Vec<Result<(), Refusal>> {
+    let mut done = done.into_iter();
+    let answer = |refused: Option<Refusal>| match refused {
+        Some(refusal) => Err(refusal),
+        None => done.next().unwrap_or(Err(Refusal::Unknown)),
+    };
+    refused.into_iter().map(answer).collect()
 }
 
 /// Puts the group's cursors between those that never reached it.

@@ -130,9 +130,13 @@ impl BrokerMetrics {
             | GroupReply::Leave(Err(refusal))
             | GroupReply::FetchOffsets(Err(refusal))
             | GroupReply::Describe(Err(refusal))
-            | GroupReply::Delete(Err(refusal)) => self.count(refusal),
+            | GroupReply::Delete(Err(refusal))
+            | GroupReply::ForgetOffsets(Err(refusal)) => self.count(refusal),
             GroupReply::CommitOffsets(items) => {
                 items.iter().filter_map(|(_, r)| r.as_ref().err()).for_each(|r| self.count(r));
+            }
+            GroupReply::ForgetOffsets(Ok(items)) => {
+                items.iter().filter_map(|r| r.as_ref().err()).for_each(|r| self.count(r));
             }
             GroupReply::Join(Ok(_))
             | GroupReply::Sync(Ok(_))

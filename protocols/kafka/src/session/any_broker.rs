@@ -305,6 +305,10 @@ impl AnyBroker {
                 GroupReply::Describe(self.well(view))
             }
             GroupRequest::Delete(_) => GroupReply::Delete(self.well(())),
+            GroupRequest::ForgetOffsets(forget) => {
+                let done = forget.cursors.iter().map(|_| self.well(())).collect();
+                GroupReply::ForgetOffsets(self.well(done))
+            }
         }
     }
 
@@ -373,6 +377,7 @@ pub(super) fn refusals() -> Vec<Refusal> {
         Refusal::GroupFull,
         Refusal::GroupNotEmpty,
         Refusal::UnknownGroup,
+        Refusal::TopicIsRead,
         Refusal::OffsetMetadataTooLarge,
         Refusal::NotLeader { leader: None },
         Refusal::Loading,

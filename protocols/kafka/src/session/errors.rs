@@ -91,6 +91,7 @@ pub(super) fn code(refusal: &Refusal, area: Area) -> ErrorCode {
         Refusal::GroupFull => ErrorCode::GroupMaxSizeReached,
         Refusal::GroupNotEmpty => ErrorCode::NonEmptyGroup,
         Refusal::UnknownGroup => ErrorCode::GroupIdNotFound,
+        Refusal::TopicIsRead => ErrorCode::GroupSubscribedToTopic,
         Refusal::OffsetMetadataTooLarge => ErrorCode::OffsetMetadataTooLarge,
 
         Refusal::NotLeader { .. } => not_leader(area),
