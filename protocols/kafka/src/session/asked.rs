@@ -6,8 +6,8 @@ use super::fetch_session::FetchSessions;
 use super::names::Names;
 use super::open::{Head, Replies};
 use super::{
-    cluster, configs, fetch, groups, init_producer_id, list_offsets, metadata, offset_for_leader_epoch,
-    produce, topics,
+    cluster, configs, delete_records, describe_producers, fetch, groups, init_producer_id, list_offsets,
+    log_dirs, metadata, offset_for_leader_epoch, produce, replicas, topics,
 };
 use crate::wire::{Response, Rope};
 
@@ -87,6 +87,12 @@ asked! {
     DescribeConfigs(configs::describe::Asked),
     AlterConfigs(configs::alter::AskedAll),
     IncrementalAlterConfigs(configs::alter::AskedSome),
+    DeleteRecords(delete_records::Asked),
+    DescribeProducers(describe_producers::Asked),
+    LogDirs(log_dirs::Asked),
+    ElectLeaders(replicas::elect::Asked),
+    Reassign(replicas::reassign::Asked),
+    ListConfigResources(configs::list::Asked),
     InitProducerId(init_producer_id::Asked),
     FindCoordinator(groups::find_coordinator::Asked),
     JoinGroup(groups::join::Asked),
@@ -94,6 +100,7 @@ asked! {
     Heartbeat(groups::heartbeat::Asked),
     LeaveGroup(groups::leave::Asked),
     OffsetCommit(groups::offset_commit::Asked),
+    OffsetDelete(groups::offset_delete::Asked),
     OffsetFetch(groups::offset_fetch::Asked),
     DescribeGroups(groups::describe::Asked),
     ListGroups(groups::list::Asked),

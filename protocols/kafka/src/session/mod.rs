@@ -17,6 +17,8 @@ mod api_versions;
 mod asked;
 mod cluster;
 mod configs;
+mod delete_records;
+mod describe_producers;
 mod dispatch;
 mod errors;
 mod fetch;
@@ -26,11 +28,13 @@ mod groups;
 mod init_producer_id;
 mod intake;
 mod list_offsets;
+mod log_dirs;
 mod metadata;
 mod names;
 mod offset_for_leader_epoch;
 mod open;
 mod produce;
+mod replicas;
 mod topics;
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 pub(super) mod alter;
 pub(super) mod describe;
+pub(super) mod list;
 
 use std::fmt::Display;
 
