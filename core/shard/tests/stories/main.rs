@@ -14,4 +14,5 @@ mod retention;
 mod seals;
 mod space;
 mod trims;
+mod versions;
 mod world;

@@ -218,3 +218,26 @@ fn retention_goes_on_behind_a_trim() {
     let (start, bytes) = state(&world, 1);
     assert!(start > 3 && (250..400).contains(&bytes), "{start}, {bytes} bytes");
 }
+
+#[test]
+fn retention_does_not_count_what_was_trimmed_while_it_looked() {
+    let mut world = World::new();
+    let kept = PartitionSettings { retention_bytes: Some(250), ..settings() };
+    world.open_partitions([1], kept);
+    for n in 0..6 {
+        world.publish(1, 1, batch(&[n; 20]));
+    }
+    world.settle();
+    let one = state(&world, 1).1 / 6;
+    world.advance(Duration::from_secs(31));
+    world.turn();
+    assert!(world.jobs.len() > 0, "it looks");
+    let ticket = ask(&mut world, &[(1, at(2))], FAR);
+    world.settle_with(|class| class != IoClass::Background);
+    assert_eq!(trimmed(&world, ticket), Some(vec![Ok(Offset(2))]));
+    world.settle();
+    assert_eq!(state(&world, 1), (2, 4 * one));
+    // The next round does what is left to do.
+    world.pass(Duration::from_secs(31));
+    assert_eq!(state(&world, 1), (3, 3 * one));
+}
