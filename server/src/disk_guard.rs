@@ -60,6 +60,7 @@ impl DiskWatch {
         let before = self.guard.state();
         let state = judge(space.free, reserve, self.slow_at.of(reserve), before);
         let forecast = self.forecast(space.free, reserve);
+        self.guard.set_total(space.total);
         self.guard.set(state, space.free, reserve, forecast);
         if state != before {
             report(state, space.free, reserve, forecast);

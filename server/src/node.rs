@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -345,11 +345,17 @@ fn hooks(desk: &Arc<OnceLock<Broker>>, noticed: Box<dyn Fn() + Send>) -> Hooks<T
     }
 }
 
+/// The data directory as operators know it.
+fn directory(dir: &Path) -> String {
+    std::path::absolute(dir).unwrap_or_else(|_| dir.to_path_buf()).display().to_string()
+}
+
 fn broker_config(config: &NodeConfig, identity: &Identity) -> BrokerConfig {
     BrokerConfig {
         node: config.node,
         nodes: config.nodes.iter().copied().collect(),
         cluster: identity.cluster.clone(),
+        directory: directory(&config.dir),
         advertised: config.advertised.clone(),
         defaults: config.defaults.clone(),
         auto_create: config.auto_create,

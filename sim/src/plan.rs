@@ -136,6 +136,7 @@ impl Bug {
             Bug::Point(Fault::RewrittenUnlinkedEarly) => &[CAUSE, LOST, CONFIRM],
             Bug::Point(Fault::JournalNotReplayed) => &[CAUSE, CONFIRM, LOST, OFFSET, ASSERTS],
             Bug::Point(Fault::CutNotInJournal) => &[CAUSE, CONFIRM, LOST, OFFSET, STATES, SEGMENTS, ASSERTS],
+            Bug::Point(Fault::AbortedServed) => &["a transaction is whole or nothing"],
             Bug::Control => &[],
         }
     }
@@ -317,7 +318,8 @@ impl Plan {
     /// Whether a transactional producer is among the clients: where all that it spans lies on one shard. Seeds below the first with
     /// one keep the courses in which they once found something.
     pub fn has_transactions(&self) -> bool {
-        self.seed >= TRANSACTIONS_FROM && self.sizes.shards_sync == 1
+        let is_wanted = self.seed >= TRANSACTIONS_FROM || self.bug == Some(Bug::Point(Fault::AbortedServed));
+        is_wanted && self.sizes.shards_sync == 1
     }
 
     /// How many shards there are.

@@ -1,5 +1,6 @@
 //! All suites, by what speaks to the broker.
 
+mod administration;
 mod clients;
 mod commands;
 mod disk;
@@ -29,6 +30,7 @@ pub fn all(rounds: u32) -> Vec<Suite> {
     all.extend(transactions::suites());
     all.extend([
         tools::suite(),
+        administration::suite(),
         commands::suite_with_kafka(),
         rsyslog::suite(),
         kcat::suite(),

@@ -33,6 +33,8 @@ pub struct BrokerConfig {
     pub nodes: Vec<NodeId>,
     /// The cluster's id.
     pub cluster: String,
+    /// Where the node keeps its log, for people.
+    pub directory: String,
     /// Per protocol the address to tell clients; without one they are told the address they came to.
     pub advertised: BTreeMap<String, (String, u16)>,
     /// What applies to topics that set nothing.
@@ -230,6 +232,11 @@ impl Inner {
             Request::CreateTopics(create) => self.create_topics(asker, create, replies),
             Request::DeleteTopics(delete) => self.delete_topics(asker, delete, currency, replies),
             Request::CreatePartitions(create) => self.create_partitions(asker, create, currency, replies),
+            Request::AlterTopics(alter) => self.alter_topics(asker, alter, currency, replies),
+            Request::TrimPartitions(trim) => self.trim_partitions(asker, trim, currency, replies),
+            Request::DescribePartitions(describe) => {
+                self.describe_partitions(asker, describe, currency, replies);
+            }
             Request::AllocateProducer(_) => self.allocate_producer(asker, replies),
             Request::FindGroup(group) => self.find_group(asker, &group, replies),
             Request::Group(group) => self.group(asker, group, currency, replies),
@@ -279,6 +286,7 @@ impl Inner {
                 self.deleted(asker, delete, names, refused, answer, replies);
             }
             Step::Grow(grow, refused) => self.grown(asker, grow, refused, answer, replies),
+            Step::Alter(alter, refused) => self.altered(asker, alter, refused, answer, replies),
             Step::Producers => self.producers_allocated(asker, answer, replies),
             Step::ProducersFor(request) => self.producers_allocated_for(asker, request, answer, replies),
         }
@@ -388,6 +396,8 @@ fn changes_something(request: &Request) -> bool {
         | Request::CreateTopics(_)
         | Request::DeleteTopics(_)
         | Request::CreatePartitions(_)
+        | Request::AlterTopics(_)
+        | Request::TrimPartitions(_)
         | Request::AllocateProducer(_)
         | Request::Transaction(_) => true,
         Request::Fetch(_)
@@ -395,6 +405,7 @@ fn changes_something(request: &Request) -> bool {
         | Request::FindEpochEnds(_)
         | Request::DescribeTopics(_)
         | Request::DescribeDefaults
+        | Request::DescribePartitions(_)
         | Request::FindGroup(_)
         | Request::Group(_)
         | Request::ListGroups

@@ -4,9 +4,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use forebay_env::Monotonic;
-use forebay_model::admin::{CreatePartitions, CreateTopics, DeleteTopics, DescribeTopics};
+use forebay_model::admin::{AlterTopics, CreatePartitions, CreateTopics, DeleteTopics, DescribeTopics};
 use forebay_model::fetch::{FetchRefusal, Fetched, FoundEpochEnd, FoundOffset};
 use forebay_model::group::{FetchedOffset, GroupListing, GroupReply};
+use forebay_model::partition::Trimmed;
 use forebay_model::publish::Published;
 use forebay_model::transaction::{TransactionListing, TransactionRequest, TransactionView};
 use forebay_model::{PartitionRef, Refusal, Reply, TopicId, TopicName};
@@ -15,6 +16,7 @@ use forebay_shard::Answer;
 use crate::line::PublishLine;
 use crate::memory::Charge;
 use crate::outbox::{ConnectionId, Outbox};
+use crate::partitions::DescribeGather;
 use crate::transactions;
 
 /// Whom a finished request is answered to.
@@ -58,6 +60,10 @@ pub(crate) enum Gather {
     FindOffsets(Slots<FoundOffset>, Parts),
     /// One slot per item; a part covers the items of one shard.
     FindEpochEnds(Slots<FoundEpochEnd>, Parts),
+    /// One slot per item; a part covers the items of one shard.
+    TrimPartitions(Slots<Trimmed>, Parts),
+    /// One slot per partition; a part covers the partitions of one shard.
+    DescribePartitions(DescribeGather),
     /// The one answer of a group.
     Group(GroupGather),
     /// The one answer of a transactional producer.
@@ -102,6 +108,8 @@ pub(crate) enum GroupGather {
     Plain,
     /// The answers for the offsets that reached the group go to these places.
     Commit { asked: Vec<(PartitionRef, Option<Refusal>)> },
+    /// The answers for the cursors that reached the group go to the free places.
+    Forget { refused: Vec<Option<Refusal>> },
     /// Cursors come by id and leave as they were asked for.
     Offsets { asked: Option<Vec<(PartitionRef, Option<Refusal>)>> },
 }
@@ -120,6 +128,8 @@ pub(crate) enum Step {
     Delete(DeleteTopics, Vec<Option<(TopicName, TopicId)>>, Vec<Option<Refusal>>),
     /// Waits for shard 0 to add partitions.
     Grow(CreatePartitions, Vec<Option<Refusal>>),
+    /// Waits for shard 0 to change settings.
+    Alter(AlterTopics, Vec<Option<Refusal>>),
     /// Waits for a block of producer ids.
     Producers,
     /// Waits for one to go on with.
@@ -230,6 +240,14 @@ impl Gather {
                 spread(slots, &parts[part], found);
                 complete(slots, Reply::FindEpochEnds)
             }
+            (Gather::TrimPartitions(slots, parts), Answer::Trimmed(trimmed)) => {
+                spread(slots, &parts[part], trimmed);
+                complete(slots, Reply::TrimPartitions)
+            }
+            (Gather::DescribePartitions(gather), Answer::DescribedPartitions(states)) => {
+                spread(&mut gather.slots, &gather.parts[part], states);
+                if gather.slots.is_complete() { Next::Reply(gather.reply()) } else { Next::Wait }
+            }
             (Gather::Group(group), Answer::Group(reply)) => group.answer(reply),
             (Gather::Transaction(asked), Answer::Transaction(answer)) => transactions::next(*asked, answer),
             (Gather::ListTransactions(listed, open), Answer::Transactions(more)) => {
@@ -299,6 +317,9 @@ impl GroupGather {
             (GroupGather::Commit { asked }, GroupReply::CommitOffsets(done)) => {
                 GroupReply::CommitOffsets(merge_commits(std::mem::take(asked), done))
             }
+            (GroupGather::Forget { refused }, GroupReply::ForgetOffsets(Ok(done))) => {
+                GroupReply::ForgetOffsets(Ok(merge_forgotten(std::mem::take(refused), done)))
+            }
             (GroupGather::Offsets { asked: Some(asked) }, GroupReply::FetchOffsets(Ok(found))) => {
                 GroupReply::FetchOffsets(Ok(merge_cursors(std::mem::take(asked), found)))
             }
@@ -325,6 +346,19 @@ fn merge_commits(
         (partition, result)
     };
     asked.into_iter().map(answer).collect()
+}
+
+/// Puts the group's answers between the refusals of what never reached it.
+fn merge_forgotten(
+    refused: Vec<Option<Refusal>>,
+    done: Vec<Result<(), Refusal>>,
+) -> Vec<Result<(), Refusal>> {
+    let mut done = done.into_iter();
+    let answer = |refused: Option<Refusal>| match refused {
+        Some(refusal) => Err(refusal),
+        None => done.next().unwrap_or(Err(Refusal::Unknown)),
+    };
+    refused.into_iter().map(answer).collect()
 }
 
 /// Puts the group's cursors between those that never reached it.

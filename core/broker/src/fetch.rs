@@ -17,7 +17,7 @@ use crate::place::{self, Placed};
 const FETCH_BYTES_MAX: u64 = 4 * forebay_model::limits::MIB as u64;
 
 /// The items of one shard: their places in the request and what they became.
-type Group<W> = (ShardId, Vec<usize>, Vec<W>);
+pub(crate) type Group<W> = (ShardId, Vec<usize>, Vec<W>);
 
 impl Inner {
     pub(crate) fn fetch(&self, asker: Asker, fetch: Fetch, currency: Currency, replies: &mut Replies) {
@@ -151,12 +151,15 @@ impl Inner {
     }
 }
 
-fn any_stale(placed: &[Result<Placed, Refusal>]) -> bool {
+pub(crate) fn any_stale(placed: &[Result<Placed, Refusal>]) -> bool {
     placed.iter().flat_map(|placed| placed.as_ref().err()).any(place::may_be_stale)
 }
 
 /// Hands out the refusal of every item that could not be placed; says whether there was one.
-fn refuse_unplaced(placed: &[Result<Placed, Refusal>], mut refuse: impl FnMut(usize, Refusal)) -> bool {
+pub(crate) fn refuse_unplaced(
+    placed: &[Result<Placed, Refusal>],
+    mut refuse: impl FnMut(usize, Refusal),
+) -> bool {
     let mut any = false;
     for (at, placed) in placed.iter().enumerate() {
         if let Err(refusal) = placed {
@@ -168,7 +171,10 @@ fn refuse_unplaced(placed: &[Result<Placed, Refusal>], mut refuse: impl FnMut(us
 }
 
 /// Groups the placed items by shard, keeping their order within each.
-fn group<W>(placed: &[Result<Placed, Refusal>], mut work: impl FnMut(usize, Placed) -> W) -> Vec<Group<W>> {
+pub(crate) fn group<W>(
+    placed: &[Result<Placed, Refusal>],
+    mut work: impl FnMut(usize, Placed) -> W,
+) -> Vec<Group<W>> {
     let mut groups: BTreeMap<ShardId, (Vec<usize>, Vec<W>)> = BTreeMap::new();
     for (at, placed) in placed.iter().enumerate() {
         if let Ok(placed) = placed {
@@ -180,6 +186,6 @@ fn group<W>(placed: &[Result<Placed, Refusal>], mut work: impl FnMut(usize, Plac
     groups.into_iter().map(|(shard, (places, items))| (shard, places, items)).collect()
 }
 
-fn places<W>(groups: &[Group<W>]) -> Parts {
+pub(crate) fn places<W>(groups: &[Group<W>]) -> Parts {
     groups.iter().map(|(_, places, _)| places.clone()).collect()
 }

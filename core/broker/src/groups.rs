@@ -1,6 +1,8 @@
 //! Groups: one shard serves each. Cursors are kept by topic id; names are put in and taken out here.
 
-use forebay_model::group::{CommitOffsets, FetchOffsets, FetchedOffset, GroupReply, GroupRequest};
+use forebay_model::group::{
+    CommitOffsets, FetchOffsets, FetchedOffset, ForgetOffsets, GroupReply, GroupRequest,
+};
 use forebay_model::{GroupId, PartitionRef, Refusal, Reply, Request, TopicRef};
 use forebay_shard::{Answer, Work};
 
@@ -36,6 +38,7 @@ impl Inner {
         let (request, gather) = match request {
             GroupRequest::CommitOffsets(commit) => self.commit_by_id(commit),
             GroupRequest::FetchOffsets(fetch) => self.fetch_by_id(fetch),
+            GroupRequest::ForgetOffsets(forget) => self.forget_by_id(forget),
             request => (request, GroupGather::Plain),
         };
         let shard = self.shards.of_group(&request.group().0);
@@ -59,6 +62,9 @@ impl Inner {
                 self.resolve(commit.offsets.iter().map(|offset| &offset.partition))
             }
             GroupRequest::FetchOffsets(fetch) => self.resolve(fetch.partitions.iter().flatten()),
+            GroupRequest::ForgetOffsets(forget) => {
+                self.resolve(forget.cursors.iter().map(|cursor| &cursor.partition))
+            }
             _ => return false,
         };
         asked.iter().flat_map(|(_, by_id)| by_id.as_ref().err()).any(place::may_be_stale)
@@ -75,6 +81,20 @@ impl Inner {
             _ => false,
         });
         (GroupRequest::CommitOffsets(commit), GroupGather::Commit { asked: refusals(asked) })
+    }
+
+    fn forget_by_id(&self, mut forget: ForgetOffsets) -> (GroupRequest, GroupGather) {
+        let asked = self.resolve(forget.cursors.iter().map(|cursor| &cursor.partition));
+        let mut known = asked.iter();
+        forget.cursors.retain_mut(|cursor| match known.next() {
+            Some((_, Ok(by_id))) => {
+                cursor.partition = by_id.clone();
+                true
+            }
+            _ => false,
+        });
+        let refused = asked.into_iter().map(|(_, by_id)| by_id.err()).collect();
+        (GroupRequest::ForgetOffsets(forget), GroupGather::Forget { refused })
     }
 
     fn fetch_by_id(&self, mut fetch: FetchOffsets) -> (GroupRequest, GroupGather) {
@@ -127,6 +147,7 @@ fn group_bytes(request: &GroupRequest) -> usize {
         GroupRequest::CommitOffsets(commit) => {
             commit.offsets.iter().map(|offset| 48 + offset.metadata.len()).sum()
         }
+        GroupRequest::ForgetOffsets(forget) => 48 * forget.cursors.len(),
         GroupRequest::Heartbeat(_)
         | GroupRequest::Leave(_)
         | GroupRequest::FetchOffsets(_)

@@ -12,6 +12,7 @@ mod line;
 mod memory;
 mod metrics;
 mod outbox;
+mod partitions;
 mod place;
 mod producers;
 mod provision;

@@ -104,6 +104,15 @@ impl BrokerMetrics {
             Reply::CreatePartitions(topics) => {
                 topics.iter().filter_map(|t| t.result.as_ref().err()).for_each(|r| self.count(r));
             }
+            Reply::AlterTopics(topics) => {
+                topics.iter().filter_map(|t| t.result.as_ref().err()).for_each(|r| self.count(r));
+            }
+            Reply::TrimPartitions(items) => {
+                items.iter().filter_map(|i| i.as_ref().err()).for_each(|r| self.count(r));
+            }
+            Reply::DescribePartitions(items, _) => {
+                items.iter().filter_map(|i| i.state.as_ref().err()).for_each(|r| self.count(r));
+            }
             Reply::AllocateProducer(Err(refusal)) | Reply::FindGroup(Err(refusal), _) => self.count(refusal),
             Reply::ListGroups(Err(refusal)) => self.count(refusal),
             Reply::Group(reply) => self.count_group(reply),
@@ -141,9 +150,13 @@ impl BrokerMetrics {
             | GroupReply::Leave(Err(refusal))
             | GroupReply::FetchOffsets(Err(refusal))
             | GroupReply::Describe(Err(refusal))
-            | GroupReply::Delete(Err(refusal)) => self.count(refusal),
+            | GroupReply::Delete(Err(refusal))
+            | GroupReply::ForgetOffsets(Err(refusal)) => self.count(refusal),
             GroupReply::CommitOffsets(items) => {
                 items.iter().filter_map(|(_, r)| r.as_ref().err()).for_each(|r| self.count(r));
+            }
+            GroupReply::ForgetOffsets(Ok(items)) => {
+                items.iter().filter_map(|r| r.as_ref().err()).for_each(|r| self.count(r));
             }
             GroupReply::Join(Ok(_))
             | GroupReply::Sync(Ok(_))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use forebay_env::Monotonic;
-use forebay_model::admin::{CreatePartitions, DeleteTopics};
+use forebay_model::admin::{AlterTopics, CreatePartitions, DeleteTopics};
 use forebay_model::{Refusal, TopicId, TopicName};
 
 use crate::broker::{Inner, Replies, lock};
@@ -17,6 +17,7 @@ pub(crate) enum Change {
     Created(CreateStep),
     Deleted(DeleteTopics, Vec<Option<(TopicName, TopicId)>>, Vec<Option<Refusal>>),
     Grown(CreatePartitions, Vec<Option<Refusal>>),
+    Altered(AlterTopics, Vec<Option<Refusal>>),
 }
 
 /// Somebody who waits for a version of the catalogue.

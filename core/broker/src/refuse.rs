@@ -1,7 +1,10 @@
 //! The reply that refuses a whole request: every item of it with the same reason.
 
-use forebay_model::admin::{CreatedTopic, DeletedTopic, DescribedTopic, GrownTopic, TopicSelection};
+use forebay_model::admin::{
+    AlteredTopic, CreatedTopic, DeletedTopic, DescribedTopic, GrownTopic, TopicSelection,
+};
 use forebay_model::group::{GroupReply, GroupRequest};
+use forebay_model::partition::{DescribedPartition, PartitionSelection};
 use forebay_model::{Refusal, Reply, Request};
 
 use crate::broker::Inner;
@@ -38,6 +41,21 @@ pub(crate) fn reply(request: &Request, refusal: &Refusal, desk: &Inner, asker: &
             let refused =
                 r.topics.iter().map(|topic| GrownTopic { name: topic.name.clone(), result: Err(no()) });
             Reply::CreatePartitions(refused.collect())
+        }
+        Request::AlterTopics(r) => {
+            let refused =
+                r.topics.iter().map(|topic| AlteredTopic { name: topic.name.clone(), result: Err(no()) });
+            Reply::AlterTopics(refused.collect())
+        }
+        Request::TrimPartitions(r) => Reply::TrimPartitions(r.items.iter().map(|_| Err(no())).collect()),
+        Request::DescribePartitions(r) => {
+            let asked = match &r.partitions {
+                PartitionSelection::All => Vec::new(),
+                PartitionSelection::These(these) => these.clone(),
+            };
+            let described =
+                asked.into_iter().map(|partition| DescribedPartition { partition, state: Err(no()) });
+            Reply::DescribePartitions(described.collect(), desk.storage())
         }
         Request::AllocateProducer(_) => Reply::AllocateProducer(Err(no())),
         Request::FindGroup(_) => Reply::FindGroup(Err(no()), desk.cluster(asker)),

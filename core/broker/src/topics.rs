@@ -1,4 +1,4 @@
-//! The catalogue's requests: describe, create, delete, add partitions.
+//! The catalogue's requests: describe, create, delete, add partitions, change settings.
 //!
 //! A change is answered when shard 0 has applied it, this node's copy of the catalogue has it, and every shard has
 //! caught up with it; so whoever was told that a topic exists can use it at once.
@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use forebay_machine::{AddPartitions, Catalog, Command, CreateTopic, Outcome, Topic};
 use forebay_model::admin::{
-    CreatePartitions, CreateTopics, CreatedTopic, DeleteTopics, DeletedTopic, DescribeTopics, DescribedTopic,
-    GrownTopic, MorePartitions, NewTopic, TopicSelection,
+    AlterTopics, AlteredTopic, CreatePartitions, CreateTopics, CreatedTopic, DeleteTopics, DeletedTopic,
+    DescribeTopics, DescribedTopic, GrownTopic, MorePartitions, NewTopic, TopicChange, TopicSelection,
 };
 use forebay_model::limits::{PARTITIONS_MAX, PARTITIONS_PER_TOPIC_MAX};
 use forebay_model::{
@@ -390,6 +390,65 @@ impl Inner {
         self.when_provisioned(asker, version, timeout_ms, Change::Grown(grow, refused), replies);
     }
 
+    pub(crate) fn alter_topics(
+        &self,
+        asker: Asker,
+        alter: AlterTopics,
+        currency: Currency,
+        replies: &mut Replies,
+    ) {
+        let catalogue = self.catalogue();
+        let named = count_names(alter.topics.iter().map(|topic| topic.name.as_str()));
+        let changes: Vec<_> = alter
+            .topics
+            .iter()
+            .map(|topic| match named[topic.name.as_str()] {
+                1 => self.alteration(&catalogue, topic),
+                _ => Err(Refusal::DuplicateItem),
+            })
+            .collect();
+        let stale = |change: &Result<Command, Refusal>| change.as_ref().is_err_and(place::may_be_stale);
+        if currency == Currency::Unknown && changes.iter().any(stale) {
+            let step = Step::Unresolved(Box::new(Request::AlterTopics(alter)));
+            return self.after_barrier(asker, step, replies);
+        }
+        let refused: Vec<_> = changes.iter().map(|change| change.as_ref().err().cloned()).collect();
+        let commands: Vec<_> = changes.into_iter().flatten().collect();
+        if alter.dry_run || commands.is_empty() {
+            let reply = Reply::AlterTopics(altered_topics(&alter, refused));
+            return self.finish(&asker, reply, replies);
+        }
+        self.propose(asker, Step::Alter(alter, refused), commands, replies);
+    }
+
+    /// Checks one change. A topic stays on the shards that it was placed on, so its flush class stays too: no change that
+    /// comes between can make it another.
+    fn alteration(&self, catalogue: &Catalog, change: &TopicChange) -> Result<Command, Refusal> {
+        let topic = catalogue.topic(&change.name).ok_or(Refusal::UnknownTopic)?;
+        let defaults = &self.config.defaults;
+        let before = place::class(&topic.settings, defaults);
+        if place::class(&change.change.of(&topic.settings), defaults) != before {
+            let name = if before == FlushClass::Async { "async" } else { "sync" };
+            return Err(Refusal::InvalidSetting(format!(
+                "forebay.flush stays {name}: a topic cannot be moved to shards of another flush class yet"
+            )));
+        }
+        Ok(Command::AlterTopic { id: topic.id, change: change.change.clone() })
+    }
+
+    pub(crate) fn altered(
+        &self,
+        asker: Asker,
+        alter: AlterTopics,
+        mut refused: Vec<Option<Refusal>>,
+        answer: Answer,
+        replies: &mut Replies,
+    ) {
+        let version = settle(&mut refused, answer);
+        let timeout_ms = alter.timeout_ms;
+        self.when_provisioned(asker, version, timeout_ms, Change::Altered(alter, refused), replies);
+    }
+
     fn propose(&self, asker: Asker, step: Step, commands: Vec<Command>, replies: &mut Replies) {
         let from = asker.connection;
         let bytes = commands.len() * 64;
@@ -427,6 +486,7 @@ impl Inner {
                 Reply::DeleteTopics(deleted_topics(&delete, &names, merge(refused)))
             }
             Change::Grown(grow, refused) => Reply::CreatePartitions(grown_topics(&grow, merge(refused))),
+            Change::Altered(alter, refused) => Reply::AlterTopics(altered_topics(&alter, merge(refused))),
         };
         self.finish(&asker, reply, replies);
     }
@@ -541,6 +601,14 @@ fn grown_topics(grow: &CreatePartitions, refused: Vec<Option<Refusal>>) -> Vec<G
     grow.topics.iter().zip(refused).map(result).collect()
 }
 
+fn altered_topics(alter: &AlterTopics, refused: Vec<Option<Refusal>>) -> Vec<AlteredTopic> {
+    let result = |(topic, refusal): (&TopicChange, Option<Refusal>)| AlteredTopic {
+        name: topic.name.clone(),
+        result: refusal.map(place::by_name).map_or(Ok(()), Err),
+    };
+    alter.topics.iter().zip(refused).map(result).collect()
+}
+
 /// Puts the outcomes of the proposed commands into the free places; returns the catalogue's version behind them.
 fn settle(refused: &mut [Option<Refusal>], answer: Answer) -> u64 {
     let proposed = match answer {
@@ -557,7 +625,10 @@ fn settle(refused: &mut [Option<Refusal>], answer: Answer) -> u64 {
     let open = refused.iter_mut().filter(|place| place.is_none());
     for (place, outcome) in open.zip(proposed.outcomes) {
         match outcome {
-            Outcome::TopicCreated(_) | Outcome::TopicDeleted(_) | Outcome::PartitionsAdded { .. } => {}
+            Outcome::TopicCreated(_)
+            | Outcome::TopicDeleted(_)
+            | Outcome::PartitionsAdded { .. }
+            | Outcome::TopicAltered(_) => {}
             Outcome::Refused(refusal) => *place = Some(refusal),
             other => panic!("a change of the catalogue was asked for, not {other:?}"),
         }

@@ -29,11 +29,13 @@ pub enum Fault {
     JournalNotReplayed,
     /// A log is cut, and what the journal says of it goes on to count.
     CutNotInJournal,
+    /// A reader of completed transactions is not told which of them were aborted.
+    AbortedServed,
 }
 
 impl Fault {
     /// All of them with the names that people plant them by.
-    pub const ALL: [(&'static str, Fault); 10] = [
+    pub const ALL: [(&'static str, Fault); 11] = [
         ("confirm-before-flush", Fault::ConfirmBeforeFlush),
         ("append-ack-before-flush", Fault::AppendAckBeforeFlush),
         ("checkpoint-ahead-of-log", Fault::CheckpointAheadOfLog),
@@ -44,6 +46,7 @@ impl Fault {
         ("rewritten-unlinked-early", Fault::RewrittenUnlinkedEarly),
         ("journal-not-replayed", Fault::JournalNotReplayed),
         ("cut-not-in-journal", Fault::CutNotInJournal),
+        ("aborted-served", Fault::AbortedServed),
     ];
 }
 

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use forebay_model::limits::{PARTITIONS_MAX, PARTITIONS_PER_TOPIC_MAX, TOPICS_MAX};
-use forebay_model::{LogTime, PartitionId, Refusal, ShardId, TopicId, TopicName, TopicSettings};
+use forebay_model::{
+    LogTime, PartitionId, Refusal, SettingsChange, ShardId, TopicId, TopicName, TopicSettings,
+};
 
 use crate::shared_map::SharedMap;
 use crate::{AddPartitions, CreateTopic};
@@ -133,6 +135,18 @@ impl Catalog {
         topic.version = self.version;
         topic.partitions.extend(self.allocate(&grow.shards));
         Ok((self.put(topic), present as u32))
+    }
+
+    /// Returns the topic as it is now. A change that changes nothing is none: nobody has to catch up with it.
+    pub(crate) fn alter(&mut self, id: TopicId, change: &SettingsChange) -> Result<Arc<Topic>, Refusal> {
+        let topic = self.by_id.get(&id).ok_or(Refusal::UnknownTopicId)?;
+        let settings = change.of(&topic.settings);
+        if settings == topic.settings {
+            return Ok(Arc::clone(topic));
+        }
+        self.version += 1;
+        let topic = Topic { settings, version: self.version, ..Topic::clone(topic) };
+        Ok(self.put(topic))
     }
 
     fn check_partitions(&self, present: usize, added: &[ShardId]) -> Result<(), Refusal> {

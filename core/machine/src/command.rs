@@ -7,8 +7,8 @@ use bytes::Bytes;
 use forebay_model::publish::PayloadKind;
 use forebay_model::transaction::{Decision, Joining, TransactionalId};
 use forebay_model::{
-    BatchSequence, GroupId, LeaderEpoch, LogIndex, Offset, PartitionId, ProducerEpoch, ProducerId, ShardId,
-    SlotNumber, TimestampType, TopicId, TopicName, TopicSettings,
+    BatchSequence, GroupId, LeaderEpoch, LogIndex, Offset, PartitionId, ProducerEpoch, ProducerId,
+    SettingsChange, ShardId, SlotNumber, TimestampType, TopicId, TopicName, TopicSettings,
 };
 use forebay_model::{LogTime, Term, Timestamp};
 use smallvec::SmallVec;
@@ -41,6 +41,13 @@ pub enum Command {
     },
     /// Adds partitions to a topic of the catalogue (shard 0).
     AddPartitions(AddPartitions),
+    /// Changes settings of a topic of the catalogue (shard 0). From machine version 2 on.
+    AlterTopic {
+        /// Which.
+        id: TopicId,
+        /// What becomes of each setting.
+        change: SettingsChange,
+    },
     /// Gives out a block of producer ids (shard 0).
     AllocateProducers {
         /// How many: 1 to [`PRODUCERS_PER_BLOCK_MAX`](crate::limits::PRODUCERS_PER_BLOCK_MAX).
@@ -341,6 +348,7 @@ pub(crate) mod number {
     pub(crate) const ALLOCATE_PRODUCERS: u64 = 4;
     pub(crate) const SET_MACHINE_VERSION: u64 = 5;
     pub(crate) const CONFIGURE: u64 = 6;
+    pub(crate) const ALTER_TOPIC: u64 = 7;
     pub(crate) const OPEN_PARTITION: u64 = 16;
     pub(crate) const DROP_PARTITION: u64 = 17;
     pub(crate) const APPEND: u64 = 18;

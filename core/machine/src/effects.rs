@@ -100,6 +100,8 @@ pub enum Outcome {
         /// The number of the first new partition.
         first_number: u32,
     },
+    /// To [`AlterTopic`](crate::Command::AlterTopic): the topic as it is now.
+    TopicAltered(Arc<Topic>),
     /// To [`AllocateProducers`](crate::Command::AllocateProducers).
     ProducersAllocated {
         /// The first id of the block.

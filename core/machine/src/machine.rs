@@ -145,6 +145,7 @@ impl Machine {
                 .catalog
                 .grow(&grow)
                 .map(|(topic, first_number)| Outcome::PartitionsAdded { topic, first_number }),
+            Command::AlterTopic { id, change } => self.catalog.alter(id, &change).map(Outcome::TopicAltered),
             Command::AllocateProducers { count } => self.allocate_producers(count),
             Command::SetMachineVersion { version } => self.set_version(version),
             Command::Configure(settings) => {
@@ -330,6 +331,14 @@ impl Machine {
 }
 
 impl Command {
+    /// The first machine version that knows it: it may be proposed when that one is in force.
+    pub fn since(&self) -> u32 {
+        match self {
+            Command::AlterTopic { .. } => 2,
+            _ => MACHINE_VERSION_FIRST,
+        }
+    }
+
     /// Whether only shard 0 may carry it out.
     pub fn is_of_catalogue(&self) -> bool {
         matches!(
@@ -337,6 +346,7 @@ impl Command {
             Command::CreateTopic(_)
                 | Command::DeleteTopic { .. }
                 | Command::AddPartitions(_)
+                | Command::AlterTopic { .. }
                 | Command::AllocateProducers { .. }
         )
     }

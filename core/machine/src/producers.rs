@@ -69,6 +69,12 @@ impl Producer {
         sequence_after(last.base_sequence, last.count)
     }
 
+    /// The sequence of its last message.
+    pub fn last_sequence(&self) -> BatchSequence {
+        let last = self.batches.last().expect("state begins with a stored batch");
+        sequence_after(last.base_sequence, last.count - 1)
+    }
+
     fn judge(&self, stamp: &ProducerStamp, count: u32) -> Judgement {
         if stamp.epoch < self.epoch {
             return Judgement::Refused(Refusal::ProducerFenced);

@@ -42,6 +42,26 @@ fn topic_settings() -> impl Strategy<Value = TopicSettings> {
     )
 }
 
+fn setting_change<T: Clone + std::fmt::Debug>(
+    value: impl Strategy<Value = T>,
+) -> impl Strategy<Value = SettingChange<T>> {
+    prop_oneof![Just(SettingChange::Keep), Just(SettingChange::Clear), value.prop_map(SettingChange::Set),]
+}
+
+fn settings_change() -> impl Strategy<Value = SettingsChange> {
+    let kept = || setting_change(prop::option::of(any::<u64>()));
+    let flush = setting_change(prop::sample::select(vec![FlushClass::Sync, FlushClass::Async]));
+    (kept(), kept(), setting_change(any::<u32>()), setting_change(timestamp_type()), flush).prop_map(
+        |(retention_ms, retention_bytes, message_bytes_max, timestamp_type, flush)| SettingsChange {
+            retention_ms,
+            retention_bytes,
+            message_bytes_max,
+            timestamp_type,
+            flush,
+        },
+    )
+}
+
 fn timestamp_type() -> impl Strategy<Value = TimestampType> {
     prop::sample::select(vec![TimestampType::Create, TimestampType::Append])
 }
@@ -200,6 +220,7 @@ fn command() -> impl Strategy<Value = Command> {
         1 => (topic(), 0..9u32, shards()).prop_map(|(id, total, shards)| {
             Command::AddPartitions(AddPartitions { id, total, shards })
         }),
+        2 => (topic(), settings_change()).prop_map(|(id, change)| Command::AlterTopic { id, change }),
         1 => (0..9u32).prop_map(|count| Command::AllocateProducers { count }),
         2 => (0..3u32).prop_map(|version| Command::SetMachineVersion { version }),
         1 => (500..9_000u64, 500..9_000u64).prop_map(|(producer_expiry_ms, offset_expiry_ms)| {
@@ -279,6 +300,52 @@ proptest! {
         prop_assert_eq!(outcomes, whole_outcomes);
         prop_assert_eq!(effects, whole_effects);
         prop_assert_eq!(second.encode_checkpoint(), whole.encode_checkpoint());
+    }
+
+    #[test]
+    fn changes_of_different_settings_do_not_undo_each_other(
+        settings in topic_settings(),
+        change in settings_change(),
+        other in settings_change(),
+        first in any::<bool>(),
+    ) {
+        // One changes the retention, the other everything else; whichever comes first.
+        let one = SettingsChange {
+            retention_ms: change.retention_ms,
+            retention_bytes: change.retention_bytes,
+            ..SettingsChange::default()
+        };
+        let two = SettingsChange {
+            retention_ms: SettingChange::Keep,
+            retention_bytes: SettingChange::Keep,
+            ..other.clone()
+        };
+        let both = SettingsChange {
+            retention_ms: change.retention_ms,
+            retention_bytes: change.retention_bytes,
+            ..other
+        };
+        let id = TopicId([1; 16]);
+        let create = CreateTopic {
+            name: TopicName::parse("a").unwrap(),
+            id,
+            settings: settings.clone(),
+            shards: vec![ShardId(0)],
+        };
+        let mut machine = Machine::new(ShardId(0));
+        let meta = Meta { index: LogIndex(5), term: Term(1), time: LogTime(1_000) };
+        let mut effects = Effects::default();
+        machine.apply(meta, Command::CreateTopic(create), &mut effects).unwrap();
+        for change in if first { [one, two] } else { [two, one] } {
+            let before = machine.catalog().topic_by_id(id).unwrap().clone();
+            let outcome = machine.apply(meta, Command::AlterTopic { id, change }, &mut effects).unwrap();
+            let after = machine.catalog().topic_by_id(id).unwrap().clone();
+            prop_assert_eq!(outcome, Outcome::TopicAltered(after.clone()));
+            // The shards have something to catch up with exactly when something changed.
+            prop_assert_eq!(after.version > before.version, after.settings != before.settings);
+            prop_assert_eq!(&after.partitions, &before.partitions);
+        }
+        prop_assert_eq!(&machine.catalog().topic_by_id(id).unwrap().settings, &both.of(&settings));
     }
 
     #[test]

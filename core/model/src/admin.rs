@@ -1,6 +1,6 @@
 //! Asking for changes of the catalogue.
 
-use crate::{NodeId, Refusal, TopicId, TopicName, TopicRef, TopicSettings, TopicView};
+use crate::{NodeId, Refusal, SettingsChange, TopicId, TopicName, TopicRef, TopicSettings, TopicView};
 
 /// Which topics to describe.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,6 +109,35 @@ pub struct MorePartitions {
 pub struct GrownTopic {
     /// As asked.
     pub name: String,
+    /// Done or refused.
+    pub result: Result<(), Refusal>,
+}
+
+/// Changes settings of topics; each topic by itself.
+#[derive(Clone, Debug)]
+pub struct AlterTopics {
+    /// Which.
+    pub topics: Vec<TopicChange>,
+    /// Only check.
+    pub dry_run: bool,
+    /// Answer `TimedOut` after this many milliseconds.
+    pub timeout_ms: u32,
+}
+
+/// A topic to change.
+#[derive(Clone, Debug)]
+pub struct TopicChange {
+    /// Which.
+    pub name: TopicName,
+    /// What becomes of its settings.
+    pub change: SettingsChange,
+}
+
+/// The fate of one topic.
+#[derive(Clone, Debug)]
+pub struct AlteredTopic {
+    /// As asked.
+    pub name: TopicName,
     /// Done or refused.
     pub result: Result<(), Refusal>,
 }

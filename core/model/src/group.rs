@@ -24,6 +24,8 @@ pub enum GroupRequest {
     Describe(GroupId),
     /// Remove an empty group and its cursors.
     Delete(GroupId),
+    /// Take cursors away.
+    ForgetOffsets(ForgetOffsets),
 }
 
 impl GroupRequest {
@@ -36,6 +38,7 @@ impl GroupRequest {
             GroupRequest::Leave(r) => &r.group,
             GroupRequest::CommitOffsets(r) => &r.group,
             GroupRequest::FetchOffsets(r) => &r.group,
+            GroupRequest::ForgetOffsets(r) => &r.group,
             GroupRequest::Describe(group) | GroupRequest::Delete(group) => group,
         }
     }
@@ -245,6 +248,28 @@ pub struct Cursor {
     pub committed_at: Timestamp,
 }
 
+/// Takes cursors away, of topics that no member reads.
+#[derive(Clone, Debug)]
+pub struct ForgetOffsets {
+    /// Which group.
+    pub group: GroupId,
+    /// Which cursors.
+    pub cursors: Vec<ForgetOffset>,
+    /// The kind of group whose members' metadata the asker can read; another one has to be empty.
+    pub kind: &'static str,
+    /// Reads out of a member's metadata which topics it reads. `None` where that cannot be told: then it may be any.
+    pub topics_of: fn(&Bytes) -> Option<Vec<String>>,
+}
+
+/// One cursor to take away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForgetOffset {
+    /// The topic's name, as members write it.
+    pub topic: String,
+    /// Where.
+    pub partition: PartitionRef,
+}
+
 /// Where a group stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GroupState {
@@ -322,4 +347,6 @@ pub enum GroupReply {
     Describe(Result<GroupView, Refusal>),
     /// To [`GroupRequest::Delete`].
     Delete(Result<(), Refusal>),
+    /// To [`GroupRequest::ForgetOffsets`]: one answer per cursor, in order.
+    ForgetOffsets(Result<Vec<Result<(), Refusal>>, Refusal>),
 }

@@ -10,6 +10,7 @@ pub mod group;
 mod id;
 pub mod limits;
 mod number;
+pub mod partition;
 pub mod publish;
 mod refusal;
 mod request;
@@ -25,6 +26,6 @@ pub use number::{
 pub use refusal::Refusal;
 pub use request::{AllocateProducer, Reply, Request};
 pub use topic::{
-    ClusterView, FlushClass, NodeView, PartitionRef, PartitionView, TimestampType, TopicDefaults, TopicRef,
-    TopicSettings, TopicView,
+    ClusterView, FlushClass, NodeView, PartitionRef, PartitionView, SettingChange, SettingsChange,
+    TimestampType, TopicDefaults, TopicRef, TopicSettings, TopicView,
 };

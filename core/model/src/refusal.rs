@@ -115,6 +115,8 @@ pub enum Refusal {
     GroupNotEmpty,
     /// No group of that id.
     UnknownGroup,
+    /// A member of the group reads this topic: its cursors stay.
+    TopicIsRead,
     /// The metadata beside an offset is too long.
     OffsetMetadataTooLarge,
 
@@ -185,6 +187,7 @@ impl Refusal {
             Refusal::GroupFull => "group_full",
             Refusal::GroupNotEmpty => "group_not_empty",
             Refusal::UnknownGroup => "unknown_group",
+            Refusal::TopicIsRead => "topic_is_read",
             Refusal::OffsetMetadataTooLarge => "offset_metadata_too_large",
             Refusal::NotLeader { .. } => "not_leader",
             Refusal::Loading => "loading",

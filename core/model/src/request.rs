@@ -2,11 +2,12 @@
 //! that want it, or an ADR.
 
 use crate::admin::{
-    CreatePartitions, CreateTopics, CreatedTopic, DeleteTopics, DeletedTopic, DescribeTopics, DescribedTopic,
-    GrownTopic,
+    AlterTopics, AlteredTopic, CreatePartitions, CreateTopics, CreatedTopic, DeleteTopics, DeletedTopic,
+    DescribeTopics, DescribedTopic, GrownTopic,
 };
 use crate::fetch::{Fetch, Fetched, FindEpochEnds, FindOffsets, FoundEpochEnd, FoundOffset};
 use crate::group::{GroupListing, GroupReply, GroupRequest};
+use crate::partition::{DescribePartitions, DescribedPartition, StorageView, TrimPartitions, Trimmed};
 use crate::publish::{Publish, Published};
 use crate::transaction::{TransactionListing, TransactionReply, TransactionRequest};
 use crate::{ClusterView, NodeId, ProducerEpoch, ProducerId, Refusal, TopicDefaults};
@@ -32,6 +33,12 @@ pub enum Request {
     DeleteTopics(DeleteTopics),
     /// Add partitions.
     CreatePartitions(CreatePartitions),
+    /// Change settings of topics.
+    AlterTopics(AlterTopics),
+    /// Trim partitions.
+    TrimPartitions(TrimPartitions),
+    /// What partitions hold.
+    DescribePartitions(DescribePartitions),
     /// A producer id, or the next epoch of one.
     AllocateProducer(AllocateProducer),
     /// Who serves this group, or the transactional producer of this name.
@@ -74,6 +81,12 @@ pub enum Reply {
     DeleteTopics(Vec<DeletedTopic>),
     /// One per topic, in order.
     CreatePartitions(Vec<GrownTopic>),
+    /// One per topic, in order.
+    AlterTopics(Vec<AlteredTopic>),
+    /// One per item, in order.
+    TrimPartitions(Vec<Trimmed>),
+    /// One per partition, in order, and where the node keeps them.
+    DescribePartitions(Vec<DescribedPartition>, StorageView),
     /// An id and an epoch that no other producer has.
     AllocateProducer(Result<(ProducerId, ProducerEpoch), Refusal>),
     /// The node, with the cluster to find its address in.

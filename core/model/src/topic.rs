@@ -55,6 +55,71 @@ pub struct TopicSettings {
     pub flush: Option<FlushClass>,
 }
 
+/// What becomes of one setting of a topic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SettingChange<T> {
+    /// It stays as it is.
+    #[default]
+    Keep,
+    /// The node's default applies from now on.
+    Clear,
+    /// This applies from now on.
+    Set(T),
+}
+
+/// What becomes of the settings of a topic: see [`TopicSettings`]. Each by itself, so that two changes of different settings
+/// do not undo each other.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SettingsChange {
+    /// See [`TopicSettings::retention_ms`].
+    pub retention_ms: SettingChange<Option<u64>>,
+    /// See [`TopicSettings::retention_bytes`].
+    pub retention_bytes: SettingChange<Option<u64>>,
+    /// See [`TopicSettings::message_bytes_max`].
+    pub message_bytes_max: SettingChange<u32>,
+    /// See [`TopicSettings::timestamp_type`].
+    pub timestamp_type: SettingChange<TimestampType>,
+    /// See [`TopicSettings::flush`].
+    pub flush: SettingChange<FlushClass>,
+}
+
+impl SettingsChange {
+    /// The defaults apply from now on, whatever was set.
+    pub const CLEAR: SettingsChange = SettingsChange {
+        retention_ms: SettingChange::Clear,
+        retention_bytes: SettingChange::Clear,
+        message_bytes_max: SettingChange::Clear,
+        timestamp_type: SettingChange::Clear,
+        flush: SettingChange::Clear,
+    };
+}
+
+impl<T: Copy> SettingChange<T> {
+    /// What is set when it was `present`.
+    #[must_use]
+    pub fn of(self, present: Option<T>) -> Option<T> {
+        match self {
+            SettingChange::Keep => present,
+            SettingChange::Clear => None,
+            SettingChange::Set(value) => Some(value),
+        }
+    }
+}
+
+impl SettingsChange {
+    /// What is set on a topic when this was `present`.
+    #[must_use]
+    pub fn of(&self, present: &TopicSettings) -> TopicSettings {
+        TopicSettings {
+            retention_ms: self.retention_ms.of(present.retention_ms),
+            retention_bytes: self.retention_bytes.of(present.retention_bytes),
+            message_bytes_max: self.message_bytes_max.of(present.message_bytes_max),
+            timestamp_type: self.timestamp_type.of(present.timestamp_type),
+            flush: self.flush.of(present.flush),
+        }
+    }
+}
+
 /// What applies to a topic that set nothing itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicDefaults {

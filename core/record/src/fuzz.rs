@@ -23,7 +23,7 @@ pub fn fuzz_check(data: &[u8]) {
     assert_eq!(records.len(), header.record_count as usize);
     let newest = records.iter().map(|r| r.timestamp).max();
     assert_eq!(newest, Some(header.max_timestamp));
-    let found = batch::first_at_max_timestamp(&stored, INFLATED_BYTES_MAX).expect("it was admitted");
+    let found = batch::first_at_max_timestamp(&stored, 0, INFLATED_BYTES_MAX).expect("it was admitted");
     assert_eq!(found.map(|(_, timestamp)| timestamp), newest);
     let patched = batch::with_append_time(&stored, forebay_model::Timestamp(1)).expect("it was admitted");
     batch::verify(&patched).expect("a patched batch has a right crc");
@@ -35,8 +35,8 @@ pub fn fuzz_records(data: &[u8]) {
         if let Ok(records) = Records::open(&batch, INFLATED_BYTES_MAX) {
             records.for_each(drop);
         }
-        let _ = batch::first_at_or_after(&batch, forebay_model::Timestamp(1), INFLATED_BYTES_MAX);
-        let _ = batch::first_at_max_timestamp(&batch, INFLATED_BYTES_MAX);
+        let _ = batch::first_at_or_after(&batch, forebay_model::Timestamp(1), 0, INFLATED_BYTES_MAX);
+        let _ = batch::first_at_max_timestamp(&batch, 0, INFLATED_BYTES_MAX);
         let _ = batch::recompress(&batch, Codec::None, INFLATED_BYTES_MAX);
     }
 }

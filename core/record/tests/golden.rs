@@ -154,9 +154,9 @@ fn patching_a_rotten_batch_does_not_make_it_pass() {
 
 #[test]
 fn a_record_is_found_by_its_time() {
-    let at = |t| batch::first_at_or_after(GOLDEN, Timestamp(t), 0).unwrap();
+    let at = |t| batch::first_at_or_after(GOLDEN, Timestamp(t), 0, 0).unwrap();
     assert_eq!(at(0), Some((0, Timestamp(1000))));
     assert_eq!(at(1001), Some((1, Timestamp(1003))));
     assert_eq!(at(1004), None);
-    assert_eq!(batch::first_at_max_timestamp(GOLDEN, 0).unwrap(), Some((1, Timestamp(1003))));
+    assert_eq!(batch::first_at_max_timestamp(GOLDEN, 0, 0).unwrap(), Some((1, Timestamp(1003))));
 }

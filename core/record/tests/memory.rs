@@ -75,7 +75,7 @@ fn a_zip_bomb_costs_its_bound_and_a_check_costs_a_window() {
         // With room for it, it is a batch like any other, and is read without ever being whole in memory.
         let roomy = CheckLimits { inflated_bytes_max: BOMB_BYTES + MIB, ..LIMITS };
         assert_eq!(batch::check(bomb, &roomy).map(|h| h.codec), Ok(*codec));
-        let found = batch::first_at_or_after(bomb, Timestamp(0), BOMB_BYTES + MIB).unwrap();
+        let found = batch::first_at_or_after(bomb, Timestamp(0), 0, BOMB_BYTES + MIB).unwrap();
         assert_eq!(found, Some((0, Timestamp(7))));
         // Without, it is refused, also where it would have to be whole.
         let refused = BatchError::InflatedTooLarge { limit: 4 * MIB };

@@ -39,14 +39,17 @@ proptest! {
         codec in codec(),
         records in records(),
         wanted in prop_oneof![-2..5001i64, any::<i64>()],
+        from in prop_oneof![Just(0u32), 0..8u32],
     ) {
         let batch = build(codec, &records);
-        let stamps = || records.iter().enumerate().map(|(i, r)| (i as u32, r.timestamp));
+        let all = records.iter().enumerate().map(|(i, r)| (i as u32, r.timestamp));
+        let counted: Vec<_> = all.filter(|(delta, _)| *delta >= from).collect();
+        let stamps = || counted.iter().copied();
         let expected = stamps().find(|(_, t)| *t >= Timestamp(wanted));
-        prop_assert_eq!(batch::first_at_or_after(&batch, Timestamp(wanted), 16 * MIB).unwrap(), expected);
-        let newest = stamps().map(|(_, t)| t).max().unwrap();
-        let expected = stamps().find(|(_, t)| *t == newest);
-        prop_assert_eq!(batch::first_at_max_timestamp(&batch, 16 * MIB).unwrap(), expected);
+        prop_assert_eq!(batch::first_at_or_after(&batch, Timestamp(wanted), from, 16 * MIB).unwrap(), expected);
+        let newest = stamps().map(|(_, t)| t).max();
+        let expected = stamps().find(|(_, t)| Some(*t) == newest);
+        prop_assert_eq!(batch::first_at_max_timestamp(&batch, from, 16 * MIB).unwrap(), expected);
     }
 
     #[test]
@@ -84,7 +87,7 @@ fn long() -> (Bytes, Vec<u8>) {
 fn reads_as(plain: &Bytes, compressed: &Bytes) {
     batch::check(compressed, &LIMITS).unwrap();
     assert_eq!(read(compressed), read(plain));
-    assert_eq!(batch::first_at_or_after(compressed, Timestamp(5), MIB).unwrap(), Some((0, Timestamp(5))));
+    assert_eq!(batch::first_at_or_after(compressed, Timestamp(5), 0, MIB).unwrap(), Some((0, Timestamp(5))));
 }
 
 #[test]
@@ -160,11 +163,11 @@ fn a_compacted_batch_reads_with_its_gaps() {
     let kept = with(&with_section(&full, 0, &section), 57, &2i32.to_be_bytes());
     let deltas: Vec<_> = Records::open(&kept, 0).unwrap().map(|r| r.unwrap().offset_delta).collect();
     assert_eq!(deltas, [0, 2]);
-    assert_eq!(batch::first_at_or_after(&kept, Timestamp(2), 0).unwrap(), Some((2, Timestamp(3))));
+    assert_eq!(batch::first_at_or_after(&kept, Timestamp(2), 0, 0).unwrap(), Some((2, Timestamp(3))));
     // From a client the same batch is refused.
     assert!(matches!(batch::check(&kept, &LIMITS), Err(BatchError::BadCounts { .. })));
 
     let emptied = with(&with_section(&full, 0, &[]), 57, &0i32.to_be_bytes());
     assert_eq!(Records::open(&emptied, 0).unwrap().count(), 0);
-    assert_eq!(batch::first_at_max_timestamp(&emptied, 0).unwrap(), None);
+    assert_eq!(batch::first_at_max_timestamp(&emptied, 0, 0).unwrap(), None);
 }

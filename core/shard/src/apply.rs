@@ -127,6 +127,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
                     drop(own.last());
                     self.aborting.remove(&id);
                 }
+                Asking::Trim(trims) => self.answers.push(trims.applied(own)),
                 Asking::Part(source, number, slot, bytes) => {
                     self.part_applied(source, number, PartRef { index: entry.index, slot, bytes });
                 }
@@ -165,6 +166,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
                 self.answers.push((ticket, asked.refused(refusal.clone())));
             }
             Asking::Overdue(id) => drop(self.aborting.remove(&id)),
+            Asking::Trim(trims) => self.answers.push(trims.refuse(refusal)),
             // Its payload is refused as a whole when the shard gives up.
             Asking::Part(..) => {}
         }

@@ -234,7 +234,8 @@ impl Archive {
                 continue;
             }
             let payload = self.whole_payload(&indexed)?;
-            let found = batch::first_at_or_after(&payload, target, INFLATED_BYTES_MAX);
+            let found =
+                batch::first_at_or_after(&payload, target, trimmed_in(plan, entry), INFLATED_BYTES_MAX);
             let Some((delta, timestamp)) = found.map_err(|error| damaged(entry, &error))? else { continue };
             let offset = Offset(entry.first_offset.0 + u64::from(delta));
             if offset < plan.start || offset >= plan.bound {
@@ -249,23 +250,40 @@ impl Archive {
     /// The first record with the greatest timestamp.
     pub(crate) fn max_timestamp(&self, plan: &ReadPlan) -> Result<Option<OffsetAt>, ArchiveError> {
         let mut best: Option<Indexed> = None;
+        let mut cut = None;
         let mut walk = Walk::new(self, plan, plan.start);
         while let Some(indexed) = walk.next()? {
-            if best.as_ref().is_none_or(|best| indexed.entry.max_timestamp > best.entry.max_timestamp) {
+            if indexed.entry.first_offset < plan.start {
+                // The record that made its timestamp the greatest may be trimmed.
+                cut = self.newest_of(plan, &indexed)?;
+            } else if best.as_ref().is_none_or(|best| indexed.entry.max_timestamp > best.entry.max_timestamp)
+            {
                 best = Some(indexed);
             }
         }
-        let Some(best) = best.filter(|best| best.entry.max_timestamp.0 >= 0) else { return Ok(None) };
-        let payload = self.whole_payload(&best)?;
-        let entry = best.entry;
-        let found = batch::first_at_max_timestamp(&payload, INFLATED_BYTES_MAX)
-            .map_err(|error| damaged(&entry, &error))?;
-        let at = found.map(|(delta, timestamp)| {
+        let cut = cut.filter(|at| at.timestamp >= Some(Timestamp(0)));
+        let later = best.filter(|best| {
+            let greatest = Some(best.entry.max_timestamp);
+            greatest >= Some(Timestamp(0)) && cut.as_ref().is_none_or(|cut| greatest > cut.timestamp)
+        });
+        later.map_or(Ok(cut), |best| self.newest_of(plan, &best))
+    }
+
+    /// The first record with the greatest timestamp of one payload, without those that are trimmed.
+    fn newest_of(&self, plan: &ReadPlan, indexed: &Indexed) -> Result<Option<OffsetAt>, ArchiveError> {
+        let payload = self.whole_payload(indexed)?;
+        let entry = &indexed.entry;
+        let found = batch::first_at_max_timestamp(&payload, trimmed_in(plan, entry), INFLATED_BYTES_MAX);
+        Ok(found.map_err(|error| damaged(entry, &error))?.map(|(delta, timestamp)| {
             let offset = Offset(entry.first_offset.0 + u64::from(delta));
             OffsetAt { offset, timestamp: Some(timestamp), leader_epoch: Some(plan.epoch_at(offset)) }
-        });
-        Ok(at)
+        }))
     }
+}
+
+/// How many records at the beginning of a payload are trimmed: a partition may begin in the middle of one.
+fn trimmed_in(plan: &ReadPlan, entry: &IndexEntry) -> u32 {
+    u32::try_from(plan.start.0.saturating_sub(entry.first_offset.0)).unwrap_or(u32::MAX)
 }
 
 /// The payload of an entry, in pieces.

@@ -8,7 +8,7 @@ use forebay_replication::ReadToken;
 
 use crate::refuse_group;
 use crate::shard::Shard;
-use crate::work::{Answer, Read};
+use crate::work::{Answer, Read, Trim};
 
 /// Somebody behind a barrier.
 pub(crate) enum Behind<T> {
@@ -16,6 +16,8 @@ pub(crate) enum Behind<T> {
     Barrier(T),
     /// Wants this of a group then.
     Group(T, GroupRequest),
+    /// Wants to trim then.
+    Trim(Trim<T>),
     /// Wants to read then.
     Read(Read<T>),
 }
@@ -25,6 +27,7 @@ impl<T> Behind<T> {
         match self {
             Behind::Barrier(ticket) => Some((ticket, Answer::Barrier(Err(refusal.clone())))),
             Behind::Group(ticket, request) => Some((ticket, Answer::Group(refuse_group(&request, refusal)))),
+            Behind::Trim(trim) => Some(trim.refuse(refusal)),
             Behind::Read(read) => read.refuse(refusal),
         }
     }
@@ -53,9 +56,19 @@ impl<T: Clone + Send + 'static> Shard<T> {
             match behind {
                 Behind::Barrier(ticket) => self.answers.push((ticket, Answer::Barrier(Ok(())))),
                 Behind::Group(ticket, request) if self.leads() => self.group_request(now, ticket, request),
+                Behind::Trim(trim) if self.leads() => self.trim(trim),
                 Behind::Read(read) if self.leads() => self.read_confirmed(now, read),
                 deposed => self.answers.extend(deposed.refuse(&self.not_leading())),
             }
+        }
+    }
+
+    /// Gives up the trims that have waited too long: a leader without a majority never passes its barriers.
+    pub(crate) fn expire_barriers(&mut self, now: Monotonic) {
+        let is_late = |behind: &mut Behind<T>| matches!(behind, Behind::Trim(trim) if trim.deadline <= now);
+        for waiting in self.barriers.values_mut() {
+            let late = waiting.extract_if(.., is_late);
+            self.answers.extend(late.filter_map(|behind| behind.refuse(&Refusal::TimedOut)));
         }
     }
 

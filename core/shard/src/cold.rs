@@ -56,11 +56,15 @@ impl<T: Clone + Send + 'static> Shard<T> {
 
     pub(crate) fn cold_done(&mut self, done: ColdDone<T>) {
         if let Some(error) = done.error {
-            self.metrics.read_errors.increment();
-            tracing::error!(shard = self.config.id.0, error, "a read failed; nothing of it was served");
-            self.replica.stand_back();
+            self.read_failed(&error);
         }
         self.answers.push((done.ticket, done.answer));
+    }
+
+    pub(crate) fn read_failed(&mut self, error: &str) {
+        self.metrics.read_errors.increment();
+        tracing::error!(shard = self.config.id.0, error, "a read failed; nothing of it was served");
+        self.replica.stand_back();
     }
 }
 
@@ -102,7 +106,7 @@ fn look_up<T>(archive: &Archive, mut lookup: ColdLookup<T>) -> ColdDone<T> {
 
 /// A record that vanished under the reader was trimmed meanwhile: the reader asks again and hears where the partition
 /// starts now. Everything else is storage that failed.
-fn refusal_of(failed: &ArchiveError, error: &mut Option<String>) -> Refusal {
+pub(crate) fn refusal_of(failed: &ArchiveError, error: &mut Option<String>) -> Refusal {
     match failed {
         ArchiveError::Log(ReadError::NoEntry(_) | ReadError::NoSlot(..)) => Refusal::Busy,
         other => {

@@ -18,6 +18,8 @@ pub enum GuardState {
 pub struct DiskGuard {
     state: AtomicU8,
     free_bytes: AtomicU64,
+    /// 0 when it was not measured.
+    total_bytes: AtomicU64,
     reserve_bytes: AtomicU64,
     /// Seconds until the reserve is reached at the present rate; `u64::MAX` when it is not filling up.
     forecast_s: AtomicU64,
@@ -44,6 +46,16 @@ impl DiskGuard {
             GuardState::Full => 2,
         };
         self.state.store(state, Ordering::Release);
+    }
+
+    /// Sets how large the volume is.
+    pub fn set_total(&self, bytes: u64) {
+        self.total_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes of the whole volume, once they were measured.
+    pub fn total_bytes(&self) -> Option<u64> {
+        Some(self.total_bytes.load(Ordering::Relaxed)).filter(|bytes| *bytes > 0)
     }
 
     /// Free bytes when last measured.

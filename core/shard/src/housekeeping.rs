@@ -1,5 +1,6 @@
-//! What a leader proposes by itself besides retention: the machine's settings when the operator changed them, and the
-//! time on a shard where nothing happens, so that silent producers and groups expire all the same.
+//! What a leader proposes by itself besides retention: the machine's settings when the operator changed them, the version
+//! that a command needs, and the time on a shard where nothing happens, so that silent producers and groups expire all the
+//! same.
 
 use forebay_env::Monotonic;
 use forebay_machine::Command;
@@ -17,6 +18,19 @@ impl<T: Clone + Send + 'static> Shard<T> {
             self.draft.push(&Command::Configure(self.config.machine), Asking::Shard(Own::Housekeeping));
         }
         self.tell_time(now);
+    }
+
+    /// Asks for the machine version that these commands need, right in front of them.
+    pub(crate) fn raise_version(&mut self, commands: &[Command]) {
+        self.raise_version_to(commands.iter().map(Command::since).max().unwrap_or_default());
+    }
+
+    pub(crate) fn raise_version_to(&mut self, needed: u32) {
+        if needed > self.machine.version().max(self.version_asked) {
+            self.version_asked = needed;
+            let command = Command::SetMachineVersion { version: needed };
+            self.draft.push(&command, Asking::Shard(Own::Housekeeping));
+        }
     }
 
     /// Puts the time into a log that has been silent for a while, if anything waits for it.

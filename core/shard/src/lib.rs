@@ -42,6 +42,7 @@ mod shard;
 mod stamp;
 mod summary;
 mod transaction;
+mod trim;
 mod waiting;
 mod work;
 mod write;
@@ -67,7 +68,8 @@ pub use summary::{
     CursorSummary, GroupSummary, PartitionSummary, SUMMARY_CURSORS_MAX, SUMMARY_INTERVAL,
     SUMMARY_PARTITIONS_MAX, Summary,
 };
+pub use trim::TrimDone;
 pub use work::{
     Answer, Append, FetchItemWork, FetchWork, FindEpochEndWork, FindOffsetWork, Proposed, Read,
-    TransactionAnswer, TransactionWork, Work,
+    TransactionAnswer, TransactionWork, Trim, Work,
 };

@@ -9,6 +9,7 @@ use forebay_model::{LogIndex, Refusal, SlotNumber};
 use crate::big::BigNumber;
 use crate::coordinator::ProposalKey;
 use crate::mailbox::Source;
+use crate::trim::TrimsUnderWay;
 use crate::work::Answer;
 
 /// Who asked for some of a turn's commands.
@@ -26,6 +27,8 @@ pub(crate) enum Asking<T> {
     Transaction(T, crate::transaction::Asked),
     /// The end of a transaction whose time is up.
     Overdue(TransactionalId),
+    /// Trims.
+    Trim(Box<TrimsUnderWay<T>>),
     /// A part of a big payload of this source, in this slot and of so many bytes.
     Part(Source, BigNumber, SlotNumber, u32),
 }
@@ -82,24 +85,40 @@ impl<T> Pending<T> {
         self.turns.len()
     }
 
-    /// Answers the publishes that have waited too long. Their turns stay under way, so nobody knows what becomes of them.
+    /// Answers the publishes and trims that have waited too long. Their turns stay under way, so nobody knows what becomes of them.
     pub(crate) fn expire(&mut self, now: Monotonic, answers: &mut Vec<(T, Answer)>) {
         for asking in self.turns.values_mut().flatten().map(|(_, asking)| asking) {
-            if !matches!(asking, Asking::Append(_, deadline) if *deadline <= now) {
+            if asking.deadline().is_none_or(|deadline| deadline > now) {
                 continue;
             }
-            if let Asking::Append(ticket, _) = std::mem::replace(asking, Asking::Shard(Own::Housekeeping)) {
-                answers.push((ticket, Answer::Published(Err(Refusal::Unknown))));
+            match std::mem::replace(asking, Asking::Shard(Own::Housekeeping)) {
+                Asking::Append(ticket, _) => {
+                    answers.push((ticket, Answer::Published(Err(Refusal::Unknown))));
+                }
+                Asking::Trim(trims) => answers.push(trims.refuse(&Refusal::Unknown)),
+                _ => unreachable!("nothing else has a deadline"),
             }
         }
     }
 
-    /// The first deadline of a publish under way.
+    /// The first deadline of what is under way.
     pub(crate) fn next_deadline(&self) -> Option<Monotonic> {
-        let deadlines = self.turns.values().flatten().filter_map(|(_, asking)| match asking {
+        self.turns.values().flatten().filter_map(|(_, asking)| asking.deadline()).min()
+    }
+}
+
+impl<T> Asking<T> {
+    /// When whoever asked is answered, whatever became of it.
+    fn deadline(&self) -> Option<Monotonic> {
+        match self {
             Asking::Append(_, deadline) => Some(*deadline),
-            _ => None,
-        });
-        deadlines.min()
+            Asking::Trim(trims) => Some(trims.deadline()),
+            Asking::Shard(_)
+            | Asking::Propose(_)
+            | Asking::Group(_)
+            | Asking::Transaction(..)
+            | Asking::Overdue(_)
+            | Asking::Part(..) => None,
+        }
     }
 }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use forebay_env::Monotonic;
-use forebay_machine::Partition;
+use forebay_env::fault::{Fault, planted};
+use forebay_machine::{Partition, Producer};
 use forebay_model::fetch::{
     EpochEnd, FetchRefusal, Fetched, FetchedRecords, FoundEpochEnd, Isolation, OffsetAt, OffsetTarget,
 };
-use forebay_model::{LeaderEpoch, Offset, PartitionId, Refusal};
+use forebay_model::partition::{PartitionState, ProducerView};
+use forebay_model::{LeaderEpoch, Offset, PartitionId, ProducerId, Refusal, Timestamp};
 
 use crate::archive::ReadPlan;
 use crate::barrier::Behind;
@@ -64,6 +66,10 @@ impl<T: Clone + Send + 'static> Shard<T> {
             Read::FindEpochEnds(ticket, items) => {
                 let found = items.iter().map(|item| self.epoch_end(item)).collect();
                 self.answers.push((ticket, Answer::FoundEpochEnds(found)));
+            }
+            Read::DescribePartitions(ticket, partitions, producers) => {
+                let described = partitions.iter().map(|id| self.describe(*id, producers)).collect();
+                self.answers.push((ticket, Answer::DescribedPartitions(described)));
             }
             Read::ListGroups(ticket) => self.list_groups(ticket),
             Read::ListTransactions(ticket) => self.list_transactions(now, ticket),
@@ -284,6 +290,9 @@ impl<T: Clone + Send + 'static> Shard<T> {
     /// Tells a reader of completed transactions which of them were aborted. Where there are many of these it goes less far, so
     /// that no reply is full of them.
     fn add_aborted(&self, plan: &mut ReadPlan) {
+        if planted(Fault::AbortedServed) {
+            return;
+        }
         for range in self.machine.unstable().aborted_from(plan.partition, plan.offset) {
             if range.first < plan.bound {
                 plan.aborted.push(range);
@@ -321,6 +330,24 @@ impl<T: Clone + Send + 'static> Shard<T> {
             return self.answers.push((ticket, Answer::FoundOffsets(found)));
         }
         self.start_cold_lookup(ColdLookup { ticket, found, lookups: cold });
+    }
+
+    fn describe(&self, id: PartitionId, with_producers: bool) -> Result<PartitionState, Refusal> {
+        let partition = self.partition(id, None)?;
+        let producer = |(id, producer): (ProducerId, &Producer)| ProducerView {
+            id,
+            epoch: producer.epoch,
+            last_sequence: producer.last_sequence(),
+            seen_at: Timestamp(producer.seen_at.0),
+            open_from: self.machine.unstable().open_of(partition.id, id),
+        };
+        let producers = with_producers.then(|| self.machine.producers().of(id).map(producer).collect());
+        Ok(PartitionState {
+            start: partition.start,
+            end: partition.high_watermark(),
+            bytes: partition.bytes,
+            producers: producers.unwrap_or_default(),
+        })
     }
 
     fn epoch_end(&self, item: &FindEpochEndWork) -> FoundEpochEnd {

@@ -18,5 +18,6 @@ pub fn refuse_group(request: &GroupRequest, refusal: &Refusal) -> GroupReply {
         GroupRequest::FetchOffsets(_) => GroupReply::FetchOffsets(Err(no())),
         GroupRequest::Describe(_) => GroupReply::Describe(Err(no())),
         GroupRequest::Delete(_) => GroupReply::Delete(Err(no())),
+        GroupRequest::ForgetOffsets(_) => GroupReply::ForgetOffsets(Err(no())),
     }
 }

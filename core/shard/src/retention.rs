@@ -140,6 +140,11 @@ impl<T: Clone + Send + 'static> Shard<T> {
             return;
         }
         for found in done.0 {
+            if self.machine.partition(found.partition).is_none_or(|partition| partition.start != found.start)
+            {
+                // Somebody trimmed it by hand meanwhile: what was counted would count twice. The next round looks again.
+                continue;
+            }
             let start = found.due.map_or(found.start, |due| due.start);
             if let Some(oldest) = found.oldest {
                 self.retention.oldest.insert(found.partition, (start, oldest));
@@ -177,6 +182,7 @@ fn look_at(archive: &Archive, looks: Vec<Look>, time: LogTime) -> RetentionDone 
 fn look_at_one(archive: &Archive, look: &Look, time: LogTime) -> Result<Found, ArchiveError> {
     let mut failed = None;
     let mut walk = archive.entries(&look.plan);
+    // Of each payload the end and the newest timestamp.
     let mut seen: Vec<(Offset, Timestamp)> = Vec::new();
     let runs = std::iter::from_fn(|| match walk.next() {
         Ok(entry) => entry,
@@ -186,9 +192,10 @@ fn look_at_one(archive: &Archive, look: &Look, time: LogTime) -> Result<Found, A
         }
     });
     let runs = runs.take(ENTRIES_PER_PARTITION_MAX).map(|Indexed { entry, .. }| {
-        seen.push((entry.first_offset, entry.max_timestamp));
+        let end = Offset(entry.first_offset.0 + u64::from(entry.count));
+        seen.push((end, entry.max_timestamp));
         RunSummary {
-            end: Offset(entry.first_offset.0 + u64::from(entry.count)),
+            end,
             max_timestamp: entry.max_timestamp,
             appended_by: None,
             bytes: u64::from(entry.bytes),
@@ -199,6 +206,6 @@ fn look_at_one(archive: &Archive, look: &Look, time: LogTime) -> Result<Found, A
         return Err(error);
     }
     let start = due.map_or(look.partition.start, |due| due.start);
-    let oldest = seen.iter().find(|(first, _)| *first >= start).map(|(_, timestamp)| *timestamp);
+    let oldest = seen.iter().find(|(end, _)| *end > start).map(|(_, timestamp)| *timestamp);
     Ok(Found { partition: look.partition.id, start: look.partition.start, due, oldest })
 }

@@ -45,6 +45,7 @@ use crate::reclaim::{Reclaim, ReclaimDone};
 use crate::retention::{Retention, RetentionDone};
 use crate::scrub::{ScrubDone, Scrubber};
 use crate::summary::Summarizer;
+use crate::trim::TrimDone;
 use crate::waiting::WaitingFetches;
 use crate::work::{Answer, Read, Work};
 
@@ -66,6 +67,8 @@ pub enum Done<T> {
     Replica(forebay_replication::Completion),
     /// A cold read.
     Cold(ColdDone<T>),
+    /// What a trim by hand would give up.
+    Trim(TrimDone<T>),
     /// What retention found.
     Retention(RetentionDone),
     /// What reclaiming did.
@@ -213,8 +216,8 @@ pub struct Shard<T> {
     pub(crate) seal_wanted: bool,
     /// The machine's settings were looked at in this term.
     pub(crate) configured: bool,
-    /// The machine version that has transactions was asked for in this term.
-    pub(crate) version_wanted: bool,
+    /// The machine version that was asked for last in this term.
+    pub(crate) version_asked: u32,
     /// Transactions whose end was proposed because their time is up.
     pub(crate) aborting: BTreeSet<TransactionalId>,
     /// When something was proposed last.
@@ -300,7 +303,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             grown: Vec::new(),
             applied: LogIndex(0),
             configured: false,
-            version_wanted: false,
+            version_asked: 0,
             aborting: BTreeSet::new(),
             spoke_at: Monotonic(0),
             retention: Retention::default(),
@@ -502,6 +505,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         match done {
             Done::Replica(done) => self.replica.complete(now, done),
             Done::Cold(done) => self.cold_done(done),
+            Done::Trim(done) => self.trim_looked(now, done),
             Done::Retention(done) => self.retention_done(done),
             Done::Reclaim(done) => self.reclaim_done(done),
             Done::Scrub(done) => self.scrub_done(done),
@@ -556,7 +560,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         self.clock = Some(LogClock::begin(last, now, clock.wall(), step, policy));
         self.provisioning = false;
         self.configured = false;
-        self.version_wanted = false;
+        self.version_asked = 0;
         self.spoke_at = now;
         self.load_groups(now);
         // What died before a restart or under another leader may not have been looked for.

@@ -17,7 +17,7 @@ use forebay_model::{
 use forebay_record::batch::transaction_mark;
 
 use crate::entry::SLOT_PAYLOAD;
-use crate::pending::{Asking, Own};
+use crate::pending::Asking;
 use crate::shard::Shard;
 use crate::work::{Answer, TransactionAnswer, TransactionWork};
 
@@ -179,12 +179,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
 
     /// Has the log say that it holds transactions from here on, before the first: a binary that knows none stops there.
     pub(crate) fn want_transactions(&mut self) {
-        if self.machine.version() >= MACHINE_VERSION_TRANSACTIONS || self.version_wanted {
-            return;
-        }
-        self.version_wanted = true;
-        let version = MACHINE_VERSION_TRANSACTIONS;
-        self.draft.push(&Command::SetMachineVersion { version }, Asking::Shard(Own::Housekeeping));
+        self.raise_version_to(MACHINE_VERSION_TRANSACTIONS);
     }
 
     fn transaction_mark(

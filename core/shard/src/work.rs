@@ -6,6 +6,7 @@ use forebay_env::Monotonic;
 use forebay_machine::{Command, Instance, JoinTransaction, Next, OpenProducer, Outcome};
 use forebay_model::fetch::{FetchRefusal, Fetched, FoundEpochEnd, FoundOffset, Isolation, OffsetTarget};
 use forebay_model::group::{GroupListing, GroupReply, GroupRequest};
+use forebay_model::partition::{PartitionState, TrimTo, Trimmed};
 use forebay_model::publish::{Confirm, PayloadKind, Published};
 use forebay_model::transaction::{Decision, Joining, TransactionListing, TransactionView, TransactionalId};
 use forebay_model::{LeaderEpoch, Offset, PartitionId, Refusal, TopicId};
@@ -26,6 +27,8 @@ pub enum Work<T> {
     Group(T, GroupRequest),
     /// Something of a transactional producer led here.
     Transaction(T, TransactionWork),
+    /// Trim partitions; answered when applied.
+    Trim(Trim<T>),
 }
 
 /// What is asked of a transactional producer.
@@ -80,6 +83,17 @@ pub struct Append<T> {
     pub deadline: Monotonic,
 }
 
+/// Partitions to trim.
+#[derive(Debug)]
+pub struct Trim<T> {
+    /// Whom to answer.
+    pub ticket: T,
+    /// Which, and what of them stays.
+    pub items: Vec<(PartitionId, TrimTo)>,
+    /// From this time on it is not proposed but answered with `TimedOut`; with `Unknown` if it was proposed.
+    pub deadline: Monotonic,
+}
+
 /// Work that reads and never goes through the log.
 #[derive(Debug)]
 pub enum Read<T> {
@@ -89,6 +103,8 @@ pub enum Read<T> {
     FindOffsets(T, Vec<FindOffsetWork>, Isolation),
     /// Look up ends of epochs.
     FindEpochEnds(T, Vec<FindEpochEndWork>),
+    /// What partitions hold, and who writes to them if that is wanted.
+    DescribePartitions(T, Vec<PartitionId>, bool),
     /// Every group led here.
     ListGroups(T),
     /// Every transactional producer led here.
@@ -168,6 +184,10 @@ pub enum Answer {
     Group(GroupReply),
     /// To [`Work::Transaction`].
     Transaction(TransactionAnswer),
+    /// To [`Work::Trim`]: one per item.
+    Trimmed(Vec<Trimmed>),
+    /// To [`Read::DescribePartitions`]: one per partition.
+    DescribedPartitions(Vec<Result<PartitionState, Refusal>>),
     /// To [`Read::Fetch`]: one per item.
     Fetched(Vec<Fetched>),
     /// To [`Read::FindOffsets`]: one per item.
@@ -197,6 +217,7 @@ impl<T> Work<T> {
         let (lane, deadline) = match &self {
             Work::Append(append) => (Lane::Paced, Some(append.deadline)),
             Work::Propose(..) | Work::Group(..) | Work::Transaction(..) => (Lane::Free, None),
+            Work::Trim(trim) => (Lane::Free, Some(trim.deadline)),
         };
         Parcel { bytes, lane, deadline, work: self }
     }
@@ -208,7 +229,16 @@ impl<T> Work<T> {
             Work::Propose(ticket, _) => (ticket, Answer::Outcomes(Err(refusal.clone()))),
             Work::Group(ticket, request) => (ticket, Answer::Group(refuse_group(&request, refusal))),
             Work::Transaction(ticket, work) => (ticket, transaction::refuse(&work, refusal)),
+            Work::Trim(trim) => trim.refuse(refusal),
         }
+    }
+}
+
+impl<T> Trim<T> {
+    /// The answer that refuses every item.
+    pub fn refuse(self, refusal: &Refusal) -> (T, Answer) {
+        let items = self.items.iter().map(|_| Err(refusal.clone()));
+        (self.ticket, Answer::Trimmed(items.collect()))
     }
 }
 
@@ -223,6 +253,9 @@ impl<T> Read<T> {
             }
             Read::FindEpochEnds(ticket, items) => {
                 Some((ticket, Answer::FoundEpochEnds(items.iter().map(|_| Err(no())).collect())))
+            }
+            Read::DescribePartitions(ticket, items, _) => {
+                Some((ticket, Answer::DescribedPartitions(items.iter().map(|_| Err(no())).collect())))
             }
             Read::ListGroups(ticket) => Some((ticket, Answer::Groups(Err(no())))),
             Read::ListTransactions(ticket) => Some((ticket, Answer::Transactions(Err(no())))),

@@ -44,7 +44,10 @@ impl<T: Clone + Send + 'static> Shard<T> {
     fn work(&mut self, now: Monotonic, source: Source, work: Work<T>) {
         match work {
             Work::Append(append) => self.append(now, source, append),
-            Work::Propose(ticket, commands) => self.draft.push_all(&commands, Asking::Propose(ticket)),
+            Work::Propose(ticket, commands) => {
+                self.raise_version(&commands);
+                self.draft.push_all(&commands, Asking::Propose(ticket));
+            }
             // What was committed under a newer leader must not seem to go back.
             Work::Group(ticket, request @ GroupRequest::FetchOffsets(_)) => {
                 self.wait_behind_barrier(Behind::Group(ticket, request));
@@ -56,6 +59,8 @@ impl<T: Clone + Send + 'static> Shard<T> {
                 self.group_request(now, ticket, request);
             }
             Work::Transaction(ticket, work) => self.transaction(now, ticket, work),
+            // Nobody hears from an old leader where a partition ends.
+            Work::Trim(trim) => self.wait_behind_barrier(Behind::Trim(trim)),
         }
     }
 
@@ -176,6 +181,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         late.extend(self.expire_stalled(now));
         self.answers
             .extend(late.into_iter().map(|ticket| (ticket, Answer::Published(Err(Refusal::TimedOut)))));
+        self.expire_barriers(now);
         let work = self.mailbox.take_expired(now);
         self.answers.extend(work.into_iter().map(|work| work.refuse(&Refusal::TimedOut)));
     }

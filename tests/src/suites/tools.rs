@@ -27,15 +27,22 @@ pub fn suite() -> Suite {
             Case::new("topic-command", 90, topic_command),
             Case::new("consumer-group-command", 90, group_command),
             Case::new("get-offset-shell", 60, get_offsets),
+            Case::new("configs-command", 120, configs_command),
+            Case::new("delete-records-command", 60, delete_records_command),
+            Case::new("delete-offsets-command", 90, delete_offsets_command),
+            Case::new("log-dirs-command", 60, log_dirs_command),
+            Case::new("leader-election-command", 60, election_command),
             Case::new("producer-and-consumer-performance", 90, performance),
             Case::new("end-to-end-latency", 60, latency),
         ],
     }
 }
 
-/// A tool by its class below org.apache.kafka.tools.
+/// A tool by its class below org.apache.kafka.tools, or by its whole name.
 fn command(context: &mut Context, class: &str, args: &[&str]) -> Command {
-    let words = broker::java(&context.runtimes.class_path(), &format!("org.apache.kafka.tools.{class}"));
+    let whole = class.starts_with("kafka.");
+    let class = if whole { class.to_owned() } else { format!("org.apache.kafka.tools.{class}") };
+    let words = broker::java(&context.runtimes.class_path(), &class);
     let mut command = Command::new(&words[0]);
     command
         .args(&words[1..])
@@ -359,6 +366,83 @@ fn get_offsets(context: &mut Context) -> Outcome {
         ensure!(text(&said).lines().count() == 2, "offsets at {time}:\n{}", text(&said));
         ensure!(sum(&said) == expected, "offsets at {time}:\n{}", text(&said));
     }
+    Ok(())
+}
+
+/// Settings of a topic: set, shown, taken back, refused.
+fn configs_command(context: &mut Context) -> Outcome {
+    const TOOL: &str = "kafka.admin.ConfigCommand";
+    let topic = name(context, "configs");
+    create(context, &topic, "1")?;
+    let of_topic = ["--entity-type", "topics", "--entity-name", &topic];
+    let alter =
+        [&of_topic[..], &["--alter", "--add-config", "max.message.bytes=4321,retention.bytes=1000000"]]
+            .concat();
+    tool(context, TOOL, &alter, "")?;
+    let describe = [&of_topic[..], &["--describe"]].concat();
+    let described = text(&tool(context, TOOL, &describe, "")?);
+    ensure!(described.contains("max.message.bytes=4321"), "described as:\n{described}");
+    ensure!(described.contains("retention.bytes=1000000"), "described as:\n{described}");
+    let alter = [&of_topic[..], &["--alter", "--delete-config", "max.message.bytes"]].concat();
+    tool(context, TOOL, &alter, "")?;
+    let described = text(&tool(context, TOOL, &describe, "")?);
+    ensure!(!described.contains("max.message.bytes=4321"), "described as:\n{described}");
+    ensure!(described.contains("retention.bytes=1000000"), "described as:\n{described}");
+    let alter = [&of_topic[..], &["--alter", "--add-config", "no.such.setting=1"]].concat();
+    let refused = tool(context, TOOL, &alter, "");
+    ensure!(refused.is_err(), "a setting that does not exist was taken");
+    Ok(())
+}
+
+fn delete_records_command(context: &mut Context) -> Outcome {
+    let topic = name(context, "trimmed");
+    create(context, &topic, "1")?;
+    tool(context, "ConsoleProducer", &["--topic", &topic], "a\nb\nc\nd\n")?;
+    let file = context.dir.join("offsets.json");
+    let partition = format!(r#"{{"topic":"{topic}","partition":0,"offset":3}}"#);
+    std::fs::write(&file, format!(r#"{{"partitions":[{partition}],"version":1}}"#))?;
+    let file = file.display().to_string();
+    let said = text(&tool(context, "DeleteRecordsCommand", &["--offset-json-file", &file], "")?);
+    ensure!(said.contains("low_watermark: 3"), "the tool said:\n{said}");
+    let read = ["--topic", &topic, "--from-beginning", "--max-messages", "1"];
+    let said = text(&tool(context, "consumer.ConsoleConsumer", &read, "")?);
+    ensure!(said == "d\n", "what is left is {said:?}");
+    Ok(())
+}
+
+fn delete_offsets_command(context: &mut Context) -> Outcome {
+    const TOOL: &str = "consumer.group.ConsumerGroupCommand";
+    let topic = name(context, "forgotten");
+    let group = name(context, "forgetful");
+    create(context, &topic, "1")?;
+    tool(context, "ConsoleProducer", &["--topic", &topic], "a\n")?;
+    let read = ["--topic", &topic, "--group", &group, "--from-beginning", "--max-messages", "1"];
+    tool(context, "consumer.ConsoleConsumer", &read, "")?;
+    let delete = ["--delete-offsets", "--group", &group, "--topic", &topic];
+    let said = text(&tool(context, TOOL, &delete, "")?);
+    ensure!(said.contains("Successful"), "the tool said:\n{said}");
+    // Nothing is committed: it reads from the beginning again.
+    let said = text(&tool(context, "consumer.ConsoleConsumer", &read, "")?);
+    ensure!(said == "a\n", "what was read again is {said:?}");
+    Ok(())
+}
+
+fn log_dirs_command(context: &mut Context) -> Outcome {
+    let topic = name(context, "directories");
+    create(context, &topic, "2")?;
+    tool(context, "ConsoleProducer", &["--topic", &topic], "a\nb\n")?;
+    let said = text(&tool(context, "LogDirsCommand", &["--describe", "--topic-list", &topic], "")?);
+    let partition = format!(r#""partition":"{topic}-1""#);
+    ensure!(said.contains(&partition) && said.contains(r#""offsetLag":0"#), "the tool said:\n{said}");
+    Ok(())
+}
+
+fn election_command(context: &mut Context) -> Outcome {
+    let topic = name(context, "elected");
+    create(context, &topic, "1")?;
+    let elect = ["--election-type", "preferred", "--topic", &topic, "--partition", "0"];
+    let said = text(&tool(context, "LeaderElectionCommand", &elect, "")?);
+    ensure!(said.contains("Valid replica already elected"), "the tool said:\n{said}");
     Ok(())
 }
 

@@ -4,7 +4,8 @@ use forebay_model::publish::PayloadKind;
 use forebay_model::transaction::{Decision, Joining, TransactionalId};
 use forebay_model::{
     BatchSequence, FlushClass, GroupId, LeaderEpoch, LogIndex, Offset, PartitionId, ProducerEpoch,
-    ProducerId, ShardId, SlotNumber, Timestamp, TimestampType, TopicName, TopicSettings,
+    ProducerId, SettingChange, SettingsChange, ShardId, SlotNumber, Timestamp, TimestampType, TopicName,
+    TopicSettings,
 };
 
 use smallvec::SmallVec;
@@ -47,6 +48,9 @@ fn decode_body(number: u64, input: &mut Reader<'_>) -> Read<Command> {
             total: input.narrow("a count of partitions")?,
             shards: shards(input)?,
         }),
+        number::ALTER_TOPIC => {
+            Command::AlterTopic { id: input.topic_id("a topic's id")?, change: settings_change(input)? }
+        }
         number::ALLOCATE_PRODUCERS => {
             Command::AllocateProducers { count: input.narrow("a count of producers")? }
         }
@@ -127,12 +131,42 @@ pub(crate) fn topic_settings(input: &mut Reader<'_>) -> Read<TopicSettings> {
         retention_bytes: inherited(input)?,
         message_bytes_max: input.option("a size limit", |input| input.narrow("a size limit"))?,
         timestamp_type: input.option("a timestamp type", timestamp_type)?,
-        flush: input.option("a flush class", |input| match input.u8("a flush class")? {
-            0 => Ok(FlushClass::Sync),
-            1 => Ok(FlushClass::Async),
-            _ => Err(DecodeError::Invalid("a flush class")),
-        })?,
+        flush: input.option("a flush class", flush_class)?,
     })
+}
+
+fn settings_change(input: &mut Reader<'_>) -> Read<SettingsChange> {
+    Ok(SettingsChange {
+        retention_ms: setting_change(input, bound)?,
+        retention_bytes: setting_change(input, bound)?,
+        message_bytes_max: setting_change(input, |input| input.narrow("a size limit"))?,
+        timestamp_type: setting_change(input, timestamp_type)?,
+        flush: setting_change(input, flush_class)?,
+    })
+}
+
+fn setting_change<'a, T>(
+    input: &mut Reader<'a>,
+    set: impl FnOnce(&mut Reader<'a>) -> Read<T>,
+) -> Read<SettingChange<T>> {
+    match input.u8("a change of a setting")? {
+        0 => Ok(SettingChange::Keep),
+        1 => Ok(SettingChange::Clear),
+        2 => set(input).map(SettingChange::Set),
+        _ => Err(DecodeError::Invalid("a change of a setting")),
+    }
+}
+
+fn bound(input: &mut Reader<'_>) -> Read<Option<u64>> {
+    input.option("a retention", |input| input.uint("a retention"))
+}
+
+fn flush_class(input: &mut Reader<'_>) -> Read<FlushClass> {
+    match input.u8("a flush class")? {
+        0 => Ok(FlushClass::Sync),
+        1 => Ok(FlushClass::Async),
+        _ => Err(DecodeError::Invalid("a flush class")),
+    }
 }
 
 fn inherited(input: &mut Reader<'_>) -> Read<Option<Option<u64>>> {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use forebay_model::transaction::{Decision, Joining};
-use forebay_model::{ShardId, TimestampType, TopicSettings};
+use forebay_model::{FlushClass, SettingChange, SettingsChange, ShardId, TimestampType, TopicSettings};
 
 use super::{
     AddPartitions, Append, COMMANDS_FORMAT, Command, CreateTopic, EndTransaction, HoldOffsets,
@@ -123,6 +123,11 @@ fn encode_body(command: &Command, out: &mut Writer) -> u64 {
             number::DELETE_TOPIC
         }
         Command::AddPartitions(c) => add_partitions(c, out),
+        Command::AlterTopic { id, change } => {
+            out.topic_id(*id);
+            settings_change(change, out);
+            number::ALTER_TOPIC
+        }
         Command::AllocateProducers { count } => {
             out.uint(*count);
             number::ALLOCATE_PRODUCERS
@@ -192,12 +197,37 @@ pub(crate) fn topic_settings(settings: &TopicSettings, out: &mut Writer) {
     inherited(settings.retention_bytes, out);
     out.option(settings.message_bytes_max, |out, bytes| out.uint(bytes));
     out.option(settings.timestamp_type, |out, kind| out.u8(timestamp_type(kind)));
-    out.option(settings.flush, |out, class| {
-        out.u8(match class {
-            forebay_model::FlushClass::Sync => 0,
-            forebay_model::FlushClass::Async => 1,
-        });
-    });
+    out.option(settings.flush, |out, class| out.u8(flush_class(class)));
+}
+
+fn settings_change(change: &SettingsChange, out: &mut Writer) {
+    setting_change(change.retention_ms, out, bound);
+    setting_change(change.retention_bytes, out, bound);
+    setting_change(change.message_bytes_max, out, |out, bytes| out.uint(bytes));
+    setting_change(change.timestamp_type, out, |out, kind| out.u8(timestamp_type(kind)));
+    setting_change(change.flush, out, |out, class| out.u8(flush_class(class)));
+}
+
+fn setting_change<T>(change: SettingChange<T>, out: &mut Writer, set: impl FnOnce(&mut Writer, T)) {
+    match change {
+        SettingChange::Keep => out.u8(0),
+        SettingChange::Clear => out.u8(1),
+        SettingChange::Set(value) => {
+            out.u8(2);
+            set(out, value);
+        }
+    }
+}
+
+fn bound(out: &mut Writer, value: Option<u64>) {
+    out.option(value, |out, value| out.uint(value));
+}
+
+fn flush_class(class: FlushClass) -> u8 {
+    match class {
+        FlushClass::Sync => 0,
+        FlushClass::Async => 1,
+    }
 }
 
 fn inherited(value: Option<Option<u64>>, out: &mut Writer) {

@@ -301,6 +301,19 @@ fn topic_text(topic: &Topic) -> String {
     format!("{} id {} v{} partitions [{}]", topic.name, topic.id.0[0], topic.version, places.join(" "))
 }
 
+/// What is set, if anything is.
+fn settings_text(settings: &TopicSettings) -> String {
+    let bound = |bound: Option<u64>| bound.map_or("none".to_owned(), |bound| bound.to_string());
+    let set = [
+        ("retention-ms", settings.retention_ms.map(bound)),
+        ("retention-bytes", settings.retention_bytes.map(bound)),
+        ("max", settings.message_bytes_max.map(|bytes| bytes.to_string())),
+        ("timestamps", settings.timestamp_type.map(|kind| format!("{kind:?}"))),
+        ("flush", settings.flush.map(|class| format!("{class:?}"))),
+    ];
+    set.into_iter().filter_map(|(name, value)| Some(format!(" {name}={}", value?))).collect()
+}
+
 fn show_outcome(outcome: &Outcome, out: &mut String) {
     let text = match outcome {
         Outcome::Done => "done".to_owned(),
@@ -309,6 +322,9 @@ fn show_outcome(outcome: &Outcome, out: &mut String) {
         Outcome::TopicDeleted(topic) => format!("deleted {}", topic_text(topic)),
         Outcome::PartitionsAdded { topic, first_number } => {
             format!("grown from {first_number}: {}", topic_text(topic))
+        }
+        Outcome::TopicAltered(topic) => {
+            format!("altered {}{}", topic_text(topic), settings_text(&topic.settings))
         }
         Outcome::ProducersAllocated { first, count } => format!("producers {first}+{count}"),
         Outcome::Opened => "opened".to_owned(),
@@ -411,6 +427,7 @@ fn parse_command(words: &Words<'_>) -> Command {
             total: words.get("total"),
             shards: shards("shards"),
         }),
+        "alter-topic" => Command::AlterTopic { id: topic_id(words.get("id")), change: parse_change(words) },
         "allocate-producers" => Command::AllocateProducers { count: words.get("count") },
         "set-machine-version" => Command::SetMachineVersion { version: words.get("version") },
         "configure" => Command::Configure(MachineSettings {
@@ -513,6 +530,33 @@ fn parse_joining(words: &Words<'_>) -> Option<Joining> {
         "now" => Joining::Now,
         other => panic!("{other}"),
     })
+}
+
+/// `[retention-ms=N|none|clear] [retention-bytes=N|none|clear] [max=N|clear] [timestamps=create|append|clear] [flush=sync|async|clear]`
+fn parse_change(words: &Words<'_>) -> SettingsChange {
+    fn change<T>(words: &Words<'_>, name: &str, parse: impl FnOnce(&str) -> T) -> SettingChange<T> {
+        match words.find::<String>(name).as_deref() {
+            None => SettingChange::Keep,
+            Some("clear") => SettingChange::Clear,
+            Some(text) => SettingChange::Set(parse(text)),
+        }
+    }
+    let bound = |text: &str| if text == "none" { None } else { Some(text.parse().unwrap()) };
+    SettingsChange {
+        retention_ms: change(words, "retention-ms", bound),
+        retention_bytes: change(words, "retention-bytes", bound),
+        message_bytes_max: change(words, "max", |text| text.parse().unwrap()),
+        timestamp_type: change(words, "timestamps", |text| match text {
+            "create" => TimestampType::Create,
+            "append" => TimestampType::Append,
+            other => panic!("timestamps={other}"),
+        }),
+        flush: change(words, "flush", |text| match text {
+            "sync" => FlushClass::Sync,
+            "async" => FlushClass::Async,
+            other => panic!("flush={other}"),
+        }),
+    }
 }
 
 /// `append P[,P...] count=N [bytes=N] [timestamp=N] [append-time=N] [pid=N epoch=N seq=N] [joining=before|now] [parts=I/S,...]

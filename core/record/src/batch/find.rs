@@ -5,11 +5,13 @@ use forebay_model::Timestamp;
 use super::walk::{Frame, walk};
 use super::{BatchError, BatchHeader, HEADER_BYTES, RecordFault};
 
-/// The first record, in order of offsets, whose timestamp is `timestamp` or later: its offset delta and timestamp.
+/// The first record, in order of offsets, whose timestamp is `timestamp` or later: its offset delta and timestamp. Records with a lower
+/// delta than `from` do not count.
 /// `batch` is one whole batch; that no record of it is newer than its header says is believed.
 pub fn first_at_or_after(
     batch: &[u8],
     timestamp: Timestamp,
+    from: u32,
     inflated_bytes_max: usize,
 ) -> Result<Option<(u32, Timestamp)>, BatchError> {
     let header = BatchHeader::peek(batch)?;
@@ -17,20 +19,24 @@ pub fn first_at_or_after(
         return Ok(None);
     }
     each(&header, batch, inflated_bytes_max, |delta, found| {
-        // With append time every record has the same, so the first is the one.
-        (found >= timestamp).then_some((delta, found))
+        // With append time every record has the same, so the first that counts is the one.
+        (delta >= from && found >= timestamp).then_some((delta, found))
     })
 }
 
 /// The first of the records with the newest timestamp: its offset delta and that timestamp; `None` in a batch that
-/// compaction emptied. `batch` is one whole batch.
+/// compaction emptied. Records with a lower delta than `from` do not count. `batch` is one whole batch.
 pub fn first_at_max_timestamp(
     batch: &[u8],
+    from: u32,
     inflated_bytes_max: usize,
 ) -> Result<Option<(u32, Timestamp)>, BatchError> {
     let header = BatchHeader::peek(batch)?;
     let mut newest = None;
     let certain = each(&header, batch, inflated_bytes_max, |delta, found| {
+        if delta < from {
+            return None;
+        }
         if newest.is_none_or(|(_, timestamp)| timestamp < found) {
             newest = Some((delta, found));
         }

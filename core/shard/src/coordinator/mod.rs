@@ -230,6 +230,14 @@ impl Coordinator {
                 offsets::commit(commit, checked, from, &mut turn);
             }
             GroupRequest::Delete(id) => self.delete(now, id, from, groups, out),
+            GroupRequest::ForgetOffsets(forget) => {
+                let refusals = match (self.active.get(&forget.group), groups.get(&forget.group)) {
+                    (Some(group), _) => group.check_forget(&forget),
+                    (None, Some(_)) => Ok(vec![None; forget.cursors.len()]),
+                    (None, None) => Err(Refusal::UnknownGroup),
+                };
+                offsets::forget(forget, refusals, from, &mut self.desk.turn(now, out));
+            }
         }
     }
 
@@ -272,7 +280,7 @@ impl Coordinator {
                 group
             }
             Pending::Emptied { group, .. } => group,
-            pending @ (Pending::Commit { .. } | Pending::Delete { .. }) => {
+            pending @ (Pending::Commit { .. } | Pending::Forget { .. } | Pending::Delete { .. }) => {
                 let answer = match result {
                     Ok(outcome) => pending.carried_out(outcome),
                     Err(refusal) => pending.refused(&refusal),

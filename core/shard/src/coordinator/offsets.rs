@@ -1,11 +1,15 @@
 //! Committed offsets: who may commit, and reading them.
 
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
 use forebay_machine::limits::OFFSET_METADATA_BYTES_MAX;
 use forebay_machine::{Command, CommittedOffset, Groups, HoldOffsets, SaveOffsets, SavedOffset};
 use forebay_model::group::{
-    CommitInTransaction, CommitOffset, CommitOffsets, FetchOffsets, FetchedOffset, GroupReply,
+    CommitInTransaction, CommitOffset, CommitOffsets, FetchOffsets, FetchedOffset, ForgetOffset,
+    ForgetOffsets, GroupReply,
 };
-use forebay_model::{PartitionRef, Refusal, TopicId, TopicRef};
+use forebay_model::{Offset, PartitionRef, Refusal, TopicId, TopicRef};
 
 use super::group::{Group, Phase};
 use super::proposals::Pending;
@@ -36,6 +40,34 @@ impl Group {
             Phase::Empty => {}
         }
         Ok(())
+    }
+}
+
+impl Group {
+    /// Why each cursor stays, if it does: a member reads the topic, or may read it.
+    pub(super) fn check_forget(&self, forget: &ForgetOffsets) -> Result<Vec<Option<Refusal>>, Refusal> {
+        if self.is_empty() {
+            return Ok(vec![None; forget.cursors.len()]);
+        }
+        if self.kind != forget.kind {
+            return Err(Refusal::GroupNotEmpty);
+        }
+        let read = self.topics_read(forget.topics_of);
+        let refusal = |cursor: &ForgetOffset| {
+            let is_read = read.as_ref().is_none_or(|topics| topics.contains(&cursor.topic));
+            is_read.then_some(Refusal::TopicIsRead)
+        };
+        Ok(forget.cursors.iter().map(refusal).collect())
+    }
+
+    /// The topics that members read; `None` when they may read any: before the first generation, and where their metadata
+    /// says nothing.
+    fn topics_read(&self, topics_of: fn(&Bytes) -> Option<Vec<String>>) -> Option<BTreeSet<String>> {
+        if self.strategy.is_empty() {
+            return None;
+        }
+        let topics = self.members.values().map(|member| topics_of(&member.metadata(&self.strategy)));
+        topics.collect::<Option<Vec<_>>>().map(|topics| topics.into_iter().flatten().collect())
     }
 }
 
@@ -87,6 +119,38 @@ pub(super) fn commit(
         }
     };
     turn.propose(command, Pending::Commit { reply: from, offsets });
+}
+
+/// Puts the end of cursors into the log; the answer comes when it is applied.
+pub(super) fn forget(
+    forget: ForgetOffsets,
+    refusals: Result<Vec<Option<Refusal>>, Refusal>,
+    from: ReplyKey,
+    turn: &mut Turn<'_>,
+) {
+    let mut refused = match refusals {
+        Ok(refused) => refused,
+        Err(refusal) => return turn.reply(from, GroupReply::ForgetOffsets(Err(refusal))),
+    };
+    let mut save = SaveOffsets { group: forget.group, offsets: Vec::new() };
+    for (cursor, refused) in forget.cursors.iter().zip(&mut refused).filter(|(_, refused)| refused.is_none())
+    {
+        match topic_id(&cursor.partition) {
+            Ok(topic) => save.offsets.push(SavedOffset {
+                topic,
+                number: cursor.partition.number,
+                offset: Offset::NONE,
+                leader_epoch: None,
+                metadata: String::new(),
+            }),
+            Err(refusal) => *refused = Some(refusal),
+        }
+    }
+    if save.offsets.is_empty() {
+        let answers = refused.into_iter().map(|refused| refused.map_or(Ok(()), Err));
+        return turn.reply(from, GroupReply::ForgetOffsets(Ok(answers.collect())));
+    }
+    turn.propose(Command::CommitOffsets(save), Pending::Forget { reply: from, refused });
 }
 
 fn checked_offset(offset: &CommitOffset) -> Result<SavedOffset, Refusal> {

@@ -22,6 +22,8 @@ pub(super) enum Pending {
     Emptied { group: GroupId, generation: i32 },
     /// Offsets: the commit is answered. An offset that was refused before has its answer already.
     Commit { reply: ReplyKey, offsets: Vec<(PartitionRef, Option<Refusal>)> },
+    /// Cursors to take away. One that was refused before has its answer already.
+    Forget { reply: ReplyKey, refused: Vec<Option<Refusal>> },
     /// A group's end.
     Delete { reply: ReplyKey },
 }
@@ -42,6 +44,17 @@ impl Pending {
                 let answers = offsets.into_iter().map(|(partition, refused)| (partition, answer(refused)));
                 Some((reply, GroupReply::CommitOffsets(answers.collect())))
             }
+            Pending::Forget { reply, refused } => {
+                let Outcome::OffsetsCommitted(results) = outcome else {
+                    unreachable!("a commit of offsets is answered with one answer per offset")
+                };
+                let mut results = results.into_iter();
+                let answers = refused.into_iter().map(|refused| match refused {
+                    Some(refusal) => Err(refusal),
+                    None => results.next().expect("one answer per offset"),
+                });
+                Some((reply, GroupReply::ForgetOffsets(Ok(answers.collect()))))
+            }
             Pending::Delete { reply } => Some((reply, GroupReply::Delete(Ok(())))),
             Pending::Assignment { .. } | Pending::Replacement { .. } | Pending::Emptied { .. } => None,
         }
@@ -56,6 +69,7 @@ impl Pending {
                 };
                 Some((reply, GroupReply::CommitOffsets(offsets.into_iter().map(answer).collect())))
             }
+            Pending::Forget { reply, .. } => Some((reply, GroupReply::ForgetOffsets(Err(refusal.clone())))),
             Pending::Delete { reply } => Some((reply, GroupReply::Delete(Err(refusal.clone())))),
             Pending::Assignment { .. } | Pending::Replacement { .. } | Pending::Emptied { .. } => None,
         }

@@ -14,4 +14,6 @@ mod retention;
 mod seals;
 mod space;
 mod transactions;
+mod trims;
+mod versions;
 mod world;

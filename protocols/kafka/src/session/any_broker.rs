@@ -1,11 +1,16 @@
 //! A broker that answers anything it may, for fuzzers and stories.
 
 use forebay_kit::Bytes;
-use forebay_kit::model::admin::{CreatedTopic, DeletedTopic, DescribedTopic, GrownTopic, TopicSelection};
+use forebay_kit::model::admin::{
+    AlteredTopic, CreatedTopic, DeletedTopic, DescribedTopic, GrownTopic, TopicSelection,
+};
 use forebay_kit::model::fetch::{EpochEnd, FetchRefusal, FetchedRecords, OffsetAt};
 use forebay_kit::model::group::{
     Cursor, FetchedOffset, GroupListing, GroupReply, GroupRequest, GroupState, GroupView, Joined,
     JoinedMember, MemberView, Synced,
+};
+use forebay_kit::model::partition::{
+    DescribedPartition, PartitionSelection, PartitionState, ProducerView, StorageView,
 };
 use forebay_kit::model::publish::Appended;
 use forebay_kit::model::transaction::{
@@ -13,9 +18,9 @@ use forebay_kit::model::transaction::{
     TransactionalId,
 };
 use forebay_kit::model::{
-    ClusterView, FlushClass, GroupId, LeaderEpoch, NodeId, NodeView, Offset, PartitionId, PartitionRef,
-    PartitionView, ProducerEpoch, ProducerId, Refusal, Reply, Request, ShardId, Timestamp, TimestampType,
-    TopicDefaults, TopicId, TopicName, TopicNameError, TopicRef, TopicSettings, TopicView,
+    BatchSequence, ClusterView, FlushClass, GroupId, LeaderEpoch, NodeId, NodeView, Offset, PartitionId,
+    PartitionRef, PartitionView, ProducerEpoch, ProducerId, Refusal, Reply, Request, ShardId, Timestamp,
+    TimestampType, TopicDefaults, TopicId, TopicName, TopicNameError, TopicRef, TopicSettings, TopicView,
 };
 
 /// A broker that answers anything it may.
@@ -100,6 +105,35 @@ impl AnyBroker {
                     .map(|topic| GrownTopic { name: topic.name.clone(), result: self.well(()) });
                 Reply::CreatePartitions(grown.collect())
             }
+            Request::AlterTopics(r) => {
+                let altered = r
+                    .topics
+                    .iter()
+                    .map(|topic| AlteredTopic { name: topic.name.clone(), result: self.well(()) });
+                Reply::AlterTopics(altered.collect())
+            }
+            Request::TrimPartitions(r) => {
+                Reply::TrimPartitions(r.items.iter().map(|_| self.trimmed()).collect())
+            }
+            Request::DescribePartitions(r) => {
+                let asked = match &r.partitions {
+                    PartitionSelection::All => {
+                        vec![PartitionRef { topic: TopicRef::Name(name()), number: 0 }; 2]
+                    }
+                    PartitionSelection::These(these) => these.clone(),
+                };
+                let described = asked.into_iter().map(|partition| {
+                    let state = self.partition_state(r.producers);
+                    DescribedPartition { partition, state: self.well(state) }
+                });
+                let described = described.collect();
+                let storage = StorageView {
+                    directory: "/data".into(),
+                    total_bytes: self.some(10),
+                    free_bytes: self.some(5),
+                };
+                Reply::DescribePartitions(described, storage)
+            }
             Request::AllocateProducer(_) => {
                 Reply::AllocateProducer(self.well((ProducerId(7), ProducerEpoch(1))))
             }
@@ -170,6 +204,28 @@ impl AnyBroker {
             records,
         };
         self.well(fetched).map_err(|refusal| FetchRefusal { refusal })
+    }
+
+    fn trimmed(&mut self) -> Result<Offset, Refusal> {
+        let start = self.offset();
+        self.well(start)
+    }
+
+    fn partition_state(&mut self, with_producers: bool) -> PartitionState {
+        let producer = ProducerView {
+            id: ProducerId(7),
+            epoch: ProducerEpoch(1),
+            last_sequence: BatchSequence(3),
+            seen_at: Timestamp(5),
+            open_from: self.some(Offset(1)),
+        };
+        let producers = if with_producers { self.some(producer) } else { None };
+        PartitionState {
+            start: Offset(1),
+            end: self.offset(),
+            bytes: self.below(u64::MAX),
+            producers: producers.into_iter().collect(),
+        }
     }
 
     fn found_offset(&mut self) -> Result<Option<OffsetAt>, Refusal> {
@@ -289,6 +345,10 @@ impl AnyBroker {
                 GroupReply::Describe(self.well(view))
             }
             GroupRequest::Delete(_) => GroupReply::Delete(self.well(())),
+            GroupRequest::ForgetOffsets(forget) => {
+                let done = forget.cursors.iter().map(|_| self.well(())).collect();
+                GroupReply::ForgetOffsets(self.well(done))
+            }
         }
     }
 
@@ -362,6 +422,7 @@ pub(super) fn refusals() -> Vec<Refusal> {
         Refusal::GroupFull,
         Refusal::GroupNotEmpty,
         Refusal::UnknownGroup,
+        Refusal::TopicIsRead,
         Refusal::OffsetMetadataTooLarge,
         Refusal::NotLeader { leader: None },
         Refusal::Loading,

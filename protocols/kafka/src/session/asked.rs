@@ -6,8 +6,8 @@ use super::fetch_session::FetchSessions;
 use super::names::Names;
 use super::open::{Head, Replies};
 use super::{
-    cluster, configs, fetch, groups, init_producer_id, list_offsets, metadata, offset_for_leader_epoch,
-    produce, topics, transactions,
+    cluster, configs, delete_records, describe_producers, fetch, groups, init_producer_id, list_offsets,
+    log_dirs, metadata, offset_for_leader_epoch, produce, replicas, topics, transactions,
 };
 use crate::wire::{Response, Rope};
 
@@ -85,6 +85,14 @@ asked! {
     DeleteTopics(topics::delete::Asked),
     CreatePartitions(topics::grow::Asked),
     DescribeConfigs(configs::describe::Asked),
+    AlterConfigs(configs::alter::AskedAll),
+    IncrementalAlterConfigs(configs::alter::AskedSome),
+    DeleteRecords(delete_records::Asked),
+    DescribeProducers(describe_producers::Asked),
+    LogDirs(log_dirs::Asked),
+    ElectLeaders(replicas::elect::Asked),
+    Reassign(replicas::reassign::Asked),
+    ListConfigResources(configs::list::Asked),
     InitProducerId(init_producer_id::Asked),
     OpenProducer(init_producer_id::AskedTransactional),
     FindCoordinator(groups::find_coordinator::Asked),
@@ -93,6 +101,7 @@ asked! {
     Heartbeat(groups::heartbeat::Asked),
     LeaveGroup(groups::leave::Asked),
     OffsetCommit(groups::offset_commit::Asked),
+    OffsetDelete(groups::offset_delete::Asked),
     OffsetFetch(groups::offset_fetch::Asked),
     AddPartitionsToTxn(transactions::add_partitions::Asked),
     AddOffsetsToTxn(transactions::add_offsets::Asked),

@@ -7,8 +7,8 @@ use super::asked::{Asked, Connection};
 use super::misbehaved;
 use super::open::{Ending, Head};
 use super::{
-    api_versions, cluster, configs, fetch, groups, init_producer_id, list_offsets, metadata,
-    offset_for_leader_epoch, produce, topics, transactions,
+    api_versions, cluster, configs, delete_records, describe_producers, fetch, groups, init_producer_id,
+    list_offsets, log_dirs, metadata, offset_for_leader_epoch, produce, replicas, topics, transactions,
 };
 use crate::wire::api::Standing;
 use crate::wire::{ApiKey, Cursor, DecodeError, Fault, RequestHead, RequestHeader, Str};
@@ -121,6 +121,16 @@ fn serve(cursor: &mut Cursor<'_>, asking: Asking<'_>) -> Result<Plan, SessionErr
         ApiKey::InitProducerId => with(cursor, asking, init_producer_id::ask),
         ApiKey::OffsetForLeaderEpoch => with(cursor, asking, offset_for_leader_epoch::ask),
         ApiKey::DescribeConfigs => with(cursor, asking, configs::describe::ask),
+        ApiKey::AlterConfigs => with(cursor, asking, configs::alter::ask_all),
+        ApiKey::IncrementalAlterConfigs => with(cursor, asking, configs::alter::ask_some),
+        ApiKey::DeleteRecords => with(cursor, asking, delete_records::ask),
+        ApiKey::OffsetDelete => with(cursor, asking, groups::offset_delete::ask),
+        ApiKey::DescribeLogDirs => with(cursor, asking, log_dirs::ask),
+        ApiKey::DescribeProducers => with(cursor, asking, describe_producers::ask),
+        ApiKey::ElectLeaders => with(cursor, asking, replicas::elect::ask),
+        ApiKey::AlterPartitionReassignments => with(cursor, asking, replicas::reassign::ask),
+        ApiKey::ListPartitionReassignments => with(cursor, asking, replicas::ongoing::ask),
+        ApiKey::ListConfigResources => with(cursor, asking, configs::list::ask),
         ApiKey::DescribeCluster => with(cursor, asking, cluster::ask),
         ApiKey::DescribeTopicPartitions => with(cursor, asking, metadata::pages::ask),
         other => Err(SessionError::Bug(format!(

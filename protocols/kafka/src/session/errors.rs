@@ -16,6 +16,8 @@ pub(super) enum Area {
     Metadata,
     /// Topics and their settings.
     Catalogue,
+    /// DeleteRecords, DescribeProducers. As for readers, but a trim has a time of its own.
+    Stored,
     /// InitProducerId. `NOT_COORDINATOR` would send an idempotent producer to look for a coordinator it has not.
     Producer,
     /// FindCoordinator.
@@ -39,6 +41,7 @@ impl Area {
             Area::Read => "Fetch, ListOffsets, OffsetForLeaderEpoch",
             Area::Metadata => "Metadata",
             Area::Catalogue => "topics and settings",
+            Area::Stored => "DeleteRecords, DescribeProducers",
             Area::Producer => "InitProducerId",
             Area::FindCoordinator => "FindCoordinator",
             Area::Transaction => "transactional requests",
@@ -102,6 +105,7 @@ pub(super) fn code(refusal: &Refusal, area: Area) -> ErrorCode {
         Refusal::GroupFull => ErrorCode::GroupMaxSizeReached,
         Refusal::GroupNotEmpty => ErrorCode::NonEmptyGroup,
         Refusal::UnknownGroup => ErrorCode::GroupIdNotFound,
+        Refusal::TopicIsRead => ErrorCode::GroupSubscribedToTopic,
         Refusal::OffsetMetadataTooLarge => ErrorCode::OffsetMetadataTooLarge,
 
         Refusal::NotLeader { .. } => not_leader(area),
@@ -120,7 +124,7 @@ pub(super) fn message(refusal: &Refusal) -> Option<Str> {
 
 fn not_leader(area: Area) -> ErrorCode {
     match area {
-        Area::Publish | Area::Read => ErrorCode::NotLeaderOrFollower,
+        Area::Publish | Area::Read | Area::Stored => ErrorCode::NotLeaderOrFollower,
         Area::Metadata => ErrorCode::LeaderNotAvailable,
         Area::Catalogue => ErrorCode::NotController,
         Area::Producer => ErrorCode::CoordinatorLoadInProgress,
@@ -132,7 +136,7 @@ fn not_leader(area: Area) -> ErrorCode {
 fn loading(area: Area) -> ErrorCode {
     match area {
         Area::Publish | Area::Metadata => ErrorCode::LeaderNotAvailable,
-        Area::Read => ErrorCode::NotLeaderOrFollower,
+        Area::Read | Area::Stored => ErrorCode::NotLeaderOrFollower,
         Area::Catalogue => ErrorCode::NotController,
         Area::Producer | Area::Group | Area::Cursors | Area::Transaction => {
             ErrorCode::CoordinatorLoadInProgress
@@ -154,7 +158,7 @@ fn busy(area: Area) -> ErrorCode {
 /// It may have happened, or may happen yet.
 fn unknown_fate(area: Area) -> ErrorCode {
     match area {
-        Area::Publish | Area::Catalogue => ErrorCode::RequestTimedOut,
+        Area::Publish | Area::Catalogue | Area::Stored => ErrorCode::RequestTimedOut,
         Area::Read => ErrorCode::NotLeaderOrFollower,
         Area::Metadata => ErrorCode::LeaderNotAvailable,
         Area::Producer => ErrorCode::CoordinatorLoadInProgress,
@@ -167,7 +171,7 @@ fn unknown_fate(area: Area) -> ErrorCode {
 
 fn storage(area: Area) -> ErrorCode {
     match area {
-        Area::Publish | Area::Read | Area::Catalogue => ErrorCode::KafkaStorageError,
+        Area::Publish | Area::Read | Area::Catalogue | Area::Stored => ErrorCode::KafkaStorageError,
         Area::Metadata => ErrorCode::LeaderNotAvailable,
         Area::Producer => ErrorCode::CoordinatorLoadInProgress,
         Area::FindCoordinator => ErrorCode::CoordinatorNotAvailable,

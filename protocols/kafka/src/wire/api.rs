@@ -60,9 +60,7 @@ pub enum Refusal {
     DelegationTokens,
     /// Client quotas come later.
     Quotas,
-    /// The rest of topic, group and configuration administration comes later.
-    Administration,
-    /// There are no movable replicas or log directories to ask about yet.
+    /// Every node has one log directory: nothing can be moved between two.
     ReplicaPlacement,
     /// Kafka's controller quorum and feature levels have no counterpart yet.
     Quorum,
@@ -128,7 +126,7 @@ api_table! {
     18 ApiVersions, Forms::CompactFrom(3), 0..5, served(0..5);
     19 CreateTopics, Forms::CompactFrom(5), 2..8, served(2..8);
     20 DeleteTopics, Forms::CompactFrom(4), 1..7, served(1..7);
-    21 DeleteRecords, Forms::CompactFrom(2), 0..3, refused(Refusal::Administration);
+    21 DeleteRecords, Forms::CompactFrom(2), 0..3, served(0..3);
     22 InitProducerId, Forms::CompactFrom(2), 0..6, served(0..6);
     23 OffsetForLeaderEpoch, Forms::CompactFrom(4), 2..5, served(2..5);
     24 AddPartitionsToTxn, Forms::CompactFrom(3), 0..6, served(0..4);
@@ -140,9 +138,9 @@ api_table! {
     30 CreateAcls, Forms::CompactFrom(2), 1..4, refused(Refusal::Authorization);
     31 DeleteAcls, Forms::CompactFrom(2), 1..4, refused(Refusal::Authorization);
     32 DescribeConfigs, Forms::CompactFrom(4), 1..5, served(1..5);
-    33 AlterConfigs, Forms::CompactFrom(2), 0..3, refused(Refusal::Administration);
+    33 AlterConfigs, Forms::CompactFrom(2), 0..3, served(0..3);
     34 AlterReplicaLogDirs, Forms::CompactFrom(2), 0..0, refused(Refusal::ReplicaPlacement);
-    35 DescribeLogDirs, Forms::CompactFrom(2), 0..0, refused(Refusal::ReplicaPlacement);
+    35 DescribeLogDirs, Forms::CompactFrom(2), 1..6, served(1..6);
     36 SaslAuthenticate, Forms::CompactFrom(2), 0..3, refused(Refusal::Authentication);
     37 CreatePartitions, Forms::CompactFrom(2), 0..4, served(0..4);
     38 CreateDelegationToken, Forms::CompactFrom(2), 0..0, refused(Refusal::DelegationTokens);
@@ -150,11 +148,11 @@ api_table! {
     40 ExpireDelegationToken, Forms::CompactFrom(2), 0..0, refused(Refusal::DelegationTokens);
     41 DescribeDelegationToken, Forms::CompactFrom(2), 0..0, refused(Refusal::DelegationTokens);
     42 DeleteGroups, Forms::CompactFrom(2), 0..3, served(0..3);
-    43 ElectLeaders, Forms::CompactFrom(2), 0..0, refused(Refusal::ReplicaPlacement);
-    44 IncrementalAlterConfigs, Forms::CompactFrom(1), 0..2, refused(Refusal::Administration);
-    45 AlterPartitionReassignments, Forms::CompactFrom(0), 0..0, refused(Refusal::ReplicaPlacement);
-    46 ListPartitionReassignments, Forms::CompactFrom(0), 0..0, refused(Refusal::ReplicaPlacement);
-    47 OffsetDelete, Forms::Classic, 0..1, refused(Refusal::Administration);
+    43 ElectLeaders, Forms::CompactFrom(2), 0..3, served(0..3);
+    44 IncrementalAlterConfigs, Forms::CompactFrom(1), 0..2, served(0..2);
+    45 AlterPartitionReassignments, Forms::CompactFrom(0), 0..2, served(0..2);
+    46 ListPartitionReassignments, Forms::CompactFrom(0), 0..1, served(0..1);
+    47 OffsetDelete, Forms::Classic, 0..1, served(0..1);
     48 DescribeClientQuotas, Forms::CompactFrom(1), 0..2, refused(Refusal::Quotas);
     49 AlterClientQuotas, Forms::CompactFrom(1), 0..2, refused(Refusal::Quotas);
     50 DescribeUserScramCredentials, Forms::CompactFrom(0), 0..1, refused(Refusal::Authentication);
@@ -168,7 +166,7 @@ api_table! {
     58 Envelope, Forms::CompactFrom(0), 0..0, refused(Refusal::BetweenBrokers);
     59 FetchSnapshot, Forms::CompactFrom(0), 0..0, refused(Refusal::BetweenBrokers);
     60 DescribeCluster, Forms::CompactFrom(0), 0..3, served(0..3);
-    61 DescribeProducers, Forms::CompactFrom(0), 0..0, refused(Refusal::Transactions);
+    61 DescribeProducers, Forms::CompactFrom(0), 0..1, served(0..1);
     62 BrokerRegistration, Forms::CompactFrom(0), 0..0, refused(Refusal::BetweenBrokers);
     63 BrokerHeartbeat, Forms::CompactFrom(0), 0..0, refused(Refusal::BetweenBrokers);
     64 UnregisterBroker, Forms::CompactFrom(0), 0..0, refused(Refusal::Quorum);
@@ -181,7 +179,7 @@ api_table! {
     71 GetTelemetrySubscriptions, Forms::CompactFrom(0), 0..1, refused(Refusal::Telemetry);
     72 PushTelemetry, Forms::CompactFrom(0), 0..1, refused(Refusal::Telemetry);
     73 AssignReplicasToDirs, Forms::CompactFrom(0), 0..0, refused(Refusal::BetweenBrokers);
-    74 ListConfigResources, Forms::CompactFrom(0), 0..0, refused(Refusal::Administration);
+    74 ListConfigResources, Forms::CompactFrom(0), 0..2, served(0..2);
     75 DescribeTopicPartitions, Forms::CompactFrom(0), 0..1, served(0..1);
     76 ShareGroupHeartbeat, Forms::CompactFrom(0), 1..2, refused(Refusal::ShareGroups);
     77 ShareGroupDescribe, Forms::CompactFrom(0), 1..2, refused(Refusal::ShareGroups);
@@ -297,8 +295,7 @@ impl Refusal {
             Self::Authorization => "access control comes later",
             Self::DelegationTokens => "delegation tokens come with authentication",
             Self::Quotas => "client quotas come later",
-            Self::Administration => "the rest of administration comes later",
-            Self::ReplicaPlacement => "replicas cannot be moved or elected by hand yet",
+            Self::ReplicaPlacement => "a node has one log directory",
             Self::Quorum => "no counterpart of Kafka's controller quorum",
             Self::ConsumerGroups => "the KIP-848 group protocol comes later; the classic one is served",
             Self::ShareGroups => "share groups come later",

@@ -1,10 +1,13 @@
 //! Cursors.
 
+use bytes::Bytes;
 use forebay_model::group::{
-    CommitOffset, CommitOffsets, FetchOffsets, GroupReply, GroupRequest, GroupState, JoinGroup,
+    CommitOffset, CommitOffsets, FetchOffsets, ForgetOffset, ForgetOffsets, GroupReply, GroupRequest,
+    GroupState, JoinGroup, Strategy,
 };
 use forebay_model::{LeaderEpoch, Offset, PartitionRef, Refusal, TopicName, TopicRef};
 
+use super::super::CoordinatorSettings;
 use super::world::*;
 
 fn fetch(world: &mut World, partitions: Option<Vec<PartitionRef>>) -> Vec<Result<Option<u64>, Refusal>> {
@@ -161,4 +164,111 @@ fn a_group_that_only_gave_out_an_id_is_deleted() {
     assert_eq!(world.state(), GroupState::Dead);
     assert_eq!(world.delete(), Err(Refusal::UnknownGroup));
     world.assert_nothing_left();
+}
+
+/// Members' metadata here is the name of the one topic they read, but for `?`, which says nothing.
+fn topics_of(metadata: &Bytes) -> Option<Vec<String>> {
+    let text = String::from_utf8(metadata.to_vec()).unwrap();
+    (text != "?").then(|| vec![text])
+}
+
+/// Takes cursors away: of each the topic's name and the partition's number.
+fn forget(world: &mut World, cursors: &[(&str, u32)]) -> Result<Vec<Result<(), Refusal>>, Refusal> {
+    let cursor = |(topic, number): &(&str, u32)| ForgetOffset {
+        topic: (*topic).into(),
+        partition: partition(*number),
+    };
+    let cursors = cursors.iter().map(cursor).collect();
+    let forget = ForgetOffsets { group: group(), cursors, kind: "consumer", topics_of };
+    let key = world.ask(GroupRequest::ForgetOffsets(forget));
+    match world.answer(key) {
+        Some(GroupReply::ForgetOffsets(result)) => result.clone(),
+        other => panic!("no answer to forgetting offsets: {other:?}"),
+    }
+}
+
+/// A member that reads this topic.
+fn reader(topic: &str) -> JoinGroup {
+    let metadata = Bytes::copy_from_slice(topic.as_bytes());
+    let strategies = vec![Strategy { name: "range".into(), metadata }];
+    JoinGroup { strategies, ..new_member("c") }
+}
+
+#[test]
+fn cursors_of_an_empty_group_are_taken_away_one_by_one() {
+    let mut world = World::new(at_once());
+    assert_eq!(forget(&mut world, &[("orders", 0)]), Err(Refusal::UnknownGroup));
+    let key = world.commit(-1, "", 42);
+    assert_eq!(world.committed(key), Ok(()));
+    let by_name = ForgetOffset {
+        topic: "gone".into(),
+        partition: PartitionRef { topic: TopicRef::Name(TopicName::parse("gone").unwrap()), number: 0 },
+    };
+    let cursors = vec![
+        by_name,
+        ForgetOffset { topic: "orders".into(), partition: partition(3) },
+        ForgetOffset { topic: "orders".into(), partition: partition(0) },
+    ];
+    world.holds = true;
+    let request = ForgetOffsets { group: group(), cursors, kind: "consumer", topics_of };
+    let key = world.ask(GroupRequest::ForgetOffsets(request.clone()));
+    assert!(world.is_waiting(key), "it goes through the log");
+    assert_eq!(fetch(&mut world, Some(vec![partition(0)])), [Ok(Some(42))]);
+    world.apply_all();
+    let Some(GroupReply::ForgetOffsets(Ok(answers))) = world.answer(key) else { panic!("no answer") };
+    // One that was never there is gone as well.
+    assert_eq!(*answers, [Err(Refusal::UnknownTopic), Ok(()), Ok(())]);
+    assert_eq!(fetch(&mut world, None), []);
+    // It had nothing but its cursor.
+    assert_eq!(world.state(), GroupState::Dead);
+    let key = world.commit(-1, "", 42);
+    world.apply_all();
+    assert_eq!(world.committed(key), Ok(()));
+    let key = world.ask(GroupRequest::ForgetOffsets(request));
+    world.fail_all(Refusal::Unknown);
+    assert!(matches!(world.answer(key), Some(GroupReply::ForgetOffsets(Err(Refusal::Unknown)))));
+}
+
+#[test]
+fn cursors_of_what_members_read_stay() {
+    let mut world = World::new(at_once());
+    let key = world.join(reader("orders"));
+    let joined = world.joined(key).unwrap();
+    world.lead(&joined);
+    let key = world.commit(joined.generation, &joined.member, 42);
+    assert_eq!(world.committed(key), Ok(()));
+    let answers = forget(&mut world, &[("orders", 0), ("payments", 1)]);
+    assert_eq!(answers, Ok(vec![Err(Refusal::TopicIsRead), Ok(())]));
+    assert_eq!(fetch(&mut world, None), [Ok(Some(42))]);
+    // Another leader knows it too.
+    world.change_leader(at_once());
+    assert_eq!(forget(&mut world, &[("orders", 0)]), Ok(vec![Err(Refusal::TopicIsRead)]));
+    assert_eq!(forget(&mut world, &[("payments", 0)]), Ok(vec![Ok(())]));
+    assert_eq!(fetch(&mut world, None), []);
+    // Nobody is left who reads it.
+    assert_eq!(world.leave(&joined.member, None), Ok(()));
+    assert_eq!(forget(&mut world, &[("orders", 0)]), Ok(vec![Ok(())]));
+}
+
+#[test]
+fn where_nobody_can_tell_what_members_read_all_cursors_stay() {
+    let mut world = World::new(at_once());
+    let key = world.join(reader("?"));
+    let joined = world.joined(key).unwrap();
+    world.lead(&joined);
+    assert_eq!(forget(&mut world, &[("orders", 0)]), Ok(vec![Err(Refusal::TopicIsRead)]));
+    assert_eq!(world.leave(&joined.member, None), Ok(()));
+    // Nobody has agreed on anything yet.
+    let mut world = World::new(CoordinatorSettings::default());
+    let key = world.join(reader("payments"));
+    assert!(world.is_waiting(key));
+    assert_eq!(forget(&mut world, &[("orders", 0)]), Ok(vec![Err(Refusal::TopicIsRead)]));
+    // Another kind of group says nothing that could be understood.
+    let mut world = World::new(at_once());
+    let key = world.join(JoinGroup { kind: "connect".into(), ..new_member("c") });
+    let joined = world.joined(key).unwrap();
+    world.lead(&joined);
+    assert_eq!(forget(&mut world, &[("orders", 0)]), Err(Refusal::GroupNotEmpty));
+    assert_eq!(world.leave(&joined.member, None), Ok(()));
+    assert_eq!(forget(&mut world, &[("orders", 0)]), Ok(vec![Ok(())]));
 }

@@ -6,7 +6,7 @@ use forebay_kit::model::{
     ClusterView, Refusal, Reply, Request, TopicDefaults, TopicName, TopicRef, TopicSettings,
 };
 
-use super::{Config, Kind, Source, of_topic};
+use super::{BROKER, Config, Kind, Source, TOPIC, of_topic};
 use crate::session::asked::{Answer, Connection};
 use crate::session::dispatch::{Asking, Step};
 use crate::session::errors::{self, Area};
@@ -18,10 +18,6 @@ use crate::wire::messages::describe_configs::{
 use crate::wire::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 use crate::wire::{ErrorCode, Str};
 
-/// Kafka's number for topics as something configured.
-const TOPIC: i8 = 2;
-/// Kafka's number for brokers.
-const BROKER: i8 = 4;
 /// Where a value comes from: the topic.
 const SOURCE_TOPIC: i8 = 1;
 /// Where a value comes from: nobody set it.

@@ -1,11 +1,20 @@
 //! Settings by Kafka's names: one table of the keys that topics have, what we do with each, and what applies.
 
+pub(super) mod alter;
 pub(super) mod describe;
+pub(super) mod list;
 
 use std::fmt::Display;
 
 use forebay_kit::model::limits::MESSAGE_BYTES_CEILING;
-use forebay_kit::model::{FlushClass, Refusal, TimestampType, TopicDefaults, TopicSettings};
+use forebay_kit::model::{
+    FlushClass, Refusal, SettingChange, SettingsChange, TimestampType, TopicDefaults, TopicSettings,
+};
+
+/// Kafka's number for topics as something configured.
+const TOPIC: i8 = 2;
+/// Kafka's number for brokers.
+const BROKER: i8 = 4;
 
 /// One key of Kafka's topic configuration, or of ours.
 pub(super) struct Key {
@@ -41,6 +50,19 @@ enum Setting {
     MessageBytesMax,
     TimestampType,
     Flush,
+}
+
+/// What becomes of one key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Operation<'a> {
+    /// It gets this value.
+    Set(&'a str),
+    /// The default applies.
+    Delete,
+    /// These get into the list, if they are not in it.
+    Append(&'a str),
+    /// These go out of the list.
+    Subtract(&'a str),
 }
 
 /// Where a value comes from.
@@ -168,19 +190,66 @@ const KNOWN_TO_KAFKA: &[&str] = &[
 pub(super) fn settings<'a>(
     configs: impl Iterator<Item = (&'a str, Option<&'a str>)>,
 ) -> Result<TopicSettings, Refusal> {
-    let mut settings = TopicSettings::default();
+    let mut settings = SettingsChange::default();
     for (name, value) in configs {
         let value = value.ok_or_else(|| Refusal::InvalidSetting(format!("{name} has no value")))?;
-        match &key(name)?.rule {
-            Rule::Fixed(only) if value == *only => {}
-            Rule::Fixed(only) => {
-                let text = format!("{name}={value} cannot be enforced: only {name}={only} is true here");
+        settings = change(settings, std::iter::once((name, Operation::Set(value))))?;
+    }
+    Ok(settings.of(&TopicSettings::default()))
+}
+
+/// Understands changes of a topic's configuration: `change` with what they say. The first key that cannot be honoured refuses all
+/// of them, by name.
+pub(super) fn change<'a>(
+    mut change: SettingsChange,
+    operations: impl Iterator<Item = (&'a str, Operation<'a>)>,
+) -> Result<SettingsChange, Refusal> {
+    for (name, operation) in operations {
+        if operation == Operation::Delete && KNOWN_TO_KAFKA.contains(&name) {
+            // It has never been set.
+            continue;
+        }
+        let key = key(name)?;
+        match (&key.rule, operation) {
+            (_, Operation::Append(_) | Operation::Subtract(_)) if key.kind != Kind::List => {
+                let text = format!("{name} is no list: nothing can be appended to it or subtracted from it");
                 return Err(Refusal::InvalidSetting(text));
             }
-            Rule::Set(setting) => setting.set(&mut settings, name, value)?,
+            (Rule::Fixed(_), Operation::Delete) => {}
+            (Rule::Fixed(only), Operation::Set(value)) => check_fixed(name, value, only)?,
+            (Rule::Fixed(only), Operation::Append(value)) => {
+                let more = parts(value).filter(|part| !parts(only).any(|present| present == *part));
+                check_fixed(name, &joined(parts(only).chain(more)), only)?;
+            }
+            (Rule::Fixed(only), Operation::Subtract(value)) => {
+                let left = parts(only).filter(|part| !parts(value).any(|gone| gone == *part));
+                check_fixed(name, &joined(left), only)?;
+            }
+            (Rule::Set(setting), Operation::Delete) => setting.change(&mut change, name, None)?,
+            (Rule::Set(setting), Operation::Set(value)) => setting.change(&mut change, name, Some(value))?,
+            (Rule::Set(_), Operation::Append(_) | Operation::Subtract(_)) => {
+                unreachable!("no list is kept with a topic")
+            }
         }
     }
-    Ok(settings)
+    Ok(change)
+}
+
+fn check_fixed(name: &str, value: &str, only: &str) -> Result<(), Refusal> {
+    if value == only {
+        return Ok(());
+    }
+    let text = format!("{name}={value} cannot be enforced: only {name}={only} is true here");
+    Err(Refusal::InvalidSetting(text))
+}
+
+/// The parts of a list as Kafka writes one.
+fn parts(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(str::trim).filter(|part| !part.is_empty())
+}
+
+fn joined<'a>(parts: impl Iterator<Item = &'a str>) -> String {
+    parts.collect::<Vec<_>>().join(",")
 }
 
 fn key(name: &str) -> Result<&'static Key, Refusal> {
@@ -213,13 +282,18 @@ pub(super) fn of_topic(settings: &TopicSettings, defaults: &TopicDefaults) -> im
 }
 
 impl Setting {
-    fn set(self, settings: &mut TopicSettings, name: &str, value: &str) -> Result<(), Refusal> {
+    /// `None` for the default.
+    fn change(self, change: &mut SettingsChange, name: &str, value: Option<&str>) -> Result<(), Refusal> {
         match self {
-            Setting::RetentionMs => settings.retention_ms = Some(bound(name, value)?),
-            Setting::RetentionBytes => settings.retention_bytes = Some(bound(name, value)?),
-            Setting::MessageBytesMax => settings.message_bytes_max = Some(message_bytes(name, value)?),
-            Setting::TimestampType => settings.timestamp_type = Some(timestamp_type(name, value)?),
-            Setting::Flush => settings.flush = Some(flush(name, value)?),
+            Setting::RetentionMs => change.retention_ms = changed(value, |value| bound(name, value))?,
+            Setting::RetentionBytes => change.retention_bytes = changed(value, |value| bound(name, value))?,
+            Setting::MessageBytesMax => {
+                change.message_bytes_max = changed(value, |value| message_bytes(name, value))?;
+            }
+            Setting::TimestampType => {
+                change.timestamp_type = changed(value, |value| timestamp_type(name, value))?;
+            }
+            Setting::Flush => change.flush = changed(value, |value| flush(name, value))?,
         }
         Ok(())
     }
@@ -243,6 +317,13 @@ impl Setting {
             Setting::Flush => flush_text(defaults.flush),
         }
     }
+}
+
+fn changed<T>(
+    value: Option<&str>,
+    read: impl FnOnce(&str) -> Result<T, Refusal>,
+) -> Result<SettingChange<T>, Refusal> {
+    value.map_or(Ok(SettingChange::Clear), |value| read(value).map(SettingChange::Set))
 }
 
 fn bound(name: &str, value: &str) -> Result<Option<u64>, Refusal> {

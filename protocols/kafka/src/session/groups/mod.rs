@@ -8,6 +8,7 @@ pub(super) mod join;
 pub(super) mod leave;
 pub(super) mod list;
 pub(super) mod offset_commit;
+pub(super) mod offset_delete;
 pub(super) mod offset_fetch;
 pub(super) mod sync;
 

@@ -1,5 +1,7 @@
 //! Stories of a connection: a client's bytes in, the broker's words out, and back.
 
+mod administration;
+mod alterations;
 mod cost;
 mod every_version;
 mod fetches;

@@ -22,6 +22,7 @@ fn the_page_says_which_code_each_refusal_becomes() {
         Area::Read,
         Area::Metadata,
         Area::Catalogue,
+        Area::Stored,
         Area::Producer,
         Area::FindCoordinator,
         Area::Group,

@@ -1,4 +1,4 @@
-//! AlterConfigs, key 33: replace all settings. Not served yet.
+//! AlterConfigs, key 33: replace all settings.
 
 use crate::wire::error_code::ErrorCode;
 use crate::wire::schema::wire_struct;

@@ -1,4 +1,4 @@
-//! DeleteRecords, key 21: delete a partition's records before an offset. Not served yet.
+//! DeleteRecords, key 21: delete a partition's records before an offset.
 
 use crate::wire::error_code::ErrorCode;
 use crate::wire::schema::wire_struct;

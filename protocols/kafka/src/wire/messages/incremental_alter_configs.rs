@@ -1,4 +1,4 @@
-//! IncrementalAlterConfigs, key 44: change single settings. Not served yet.
+//! IncrementalAlterConfigs, key 44: change single settings.
 
 use crate::wire::error_code::ErrorCode;
 use crate::wire::schema::wire_struct;

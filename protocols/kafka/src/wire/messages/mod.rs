@@ -240,6 +240,12 @@ messages! {
     alter_user_scram_credentials: AlterUserScramCredentials, AlterUserScramCredentialsRequest, AlterUserScramCredentialsResponse;
     describe_quorum: DescribeQuorum, DescribeQuorumRequest, DescribeQuorumResponse;
     update_features: UpdateFeatures, UpdateFeaturesRequest, UpdateFeaturesResponse;
+    describe_log_dirs: DescribeLogDirs, DescribeLogDirsRequest, DescribeLogDirsResponse;
+    elect_leaders: ElectLeaders, ElectLeadersRequest, ElectLeadersResponse;
+    alter_partition_reassignments: AlterPartitionReassignments, AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse;
+    list_partition_reassignments: ListPartitionReassignments, ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse;
+    describe_producers: DescribeProducers, DescribeProducersRequest, DescribeProducersResponse;
+    list_config_resources: ListConfigResources, ListConfigResourcesRequest, ListConfigResourcesResponse;
     describe_cluster: DescribeCluster, DescribeClusterRequest, DescribeClusterResponse;
     describe_transactions: DescribeTransactions, DescribeTransactionsRequest, DescribeTransactionsResponse;
     list_transactions: ListTransactions, ListTransactionsRequest, ListTransactionsResponse;

@@ -1,4 +1,4 @@
-//! OffsetDelete, key 47: forget a group's offsets. Not served yet.
+//! OffsetDelete, key 47: forget a group's offsets.
 
 use crate::wire::error_code::ErrorCode;
 use crate::wire::schema::wire_struct;

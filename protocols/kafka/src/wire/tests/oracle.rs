@@ -24,6 +24,7 @@ fn beyond_oracle(api: ApiKey, version: i16) -> bool {
         (api, version),
         (ApiKey::Produce, ..3)
             | (ApiKey::ListOffsets, 11)
+            | (ApiKey::DescribeLogDirs, 5)
             | (ApiKey::ShareFetch | ApiKey::ShareAcknowledge, 2)
             | (ApiKey::DescribeShareGroupOffsets, 1)
     )
@@ -35,6 +36,7 @@ fn one_sided(api: ApiKey, field: &str) -> bool {
         ApiKey::OffsetCommit | ApiKey::OffsetFetch => {
             field == "topic_id: 00000000-0000-0000-0000-000000000000"
         }
+        ApiKey::DescribeLogDirs => field == "is_cordoned: false",
         ApiKey::InitProducerId => matches!(
             field,
             "enable_2_pc: false"

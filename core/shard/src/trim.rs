@@ -1,0 +1,182 @@
+//! Trims that somebody asked for. How many bytes lie before the new start, the index says; for sealed segments it is on disk,
+//! so a job looks there. The trim itself goes through the log, as retention's do.
+
+use std::sync::Arc;
+
+use forebay_env::{IoClass, Monotonic};
+use forebay_machine::{Command, Outcome};
+use forebay_model::fetch::Isolation;
+use forebay_model::partition::{TrimTo, Trimmed};
+use forebay_model::{Offset, PartitionId, Refusal};
+
+use crate::archive::{Archive, ArchiveError, ReadPlan};
+use crate::cold::refusal_of;
+use crate::pending::Asking;
+use crate::shard::{Done, Shard};
+use crate::work::{Answer, Trim};
+
+/// What is known of the partitions of one request; the others are on their way.
+struct Trims<T> {
+    asked: Trim<T>,
+    known: Vec<Option<Trimmed>>,
+}
+
+/// What a job found.
+pub struct TrimDone<T> {
+    trims: Trims<T>,
+    found: Vec<Found>,
+    /// The first thing that could not be read.
+    error: Option<String>,
+}
+
+/// A trim that is to be proposed.
+struct Found {
+    /// Its place in the request.
+    at: usize,
+    /// Where the partition began when the job was made.
+    from: Offset,
+    to: Offset,
+    bytes: u64,
+}
+
+/// Trims that are proposed; whoever asked hears when they are applied.
+pub(crate) struct TrimsUnderWay<T> {
+    trims: Trims<T>,
+    /// The place of each in the request.
+    places: Vec<usize>,
+}
+
+impl<T> std::fmt::Debug for TrimsUnderWay<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TrimsUnderWay").field("places", &self.places).finish_non_exhaustive()
+    }
+}
+
+impl<T: Clone + Send + 'static> Shard<T> {
+    /// Looks for what the trims would give up. Whoever leads no more never comes here: it is behind a barrier.
+    pub(crate) fn trim(&mut self, asked: Trim<T>) {
+        let mut looks = Vec::new();
+        let mut known = Vec::with_capacity(asked.items.len());
+        for (at, (partition, to)) in asked.items.iter().enumerate() {
+            known.push(match self.plan_trim(*partition, *to) {
+                Ok((plan, to)) if plan.start < to => {
+                    looks.push((at, to, plan));
+                    None
+                }
+                Ok((plan, _)) => Some(Ok(plan.start)),
+                Err(refusal) => Some(Err(refusal)),
+            });
+        }
+        let trims = Trims { asked, known };
+        if looks.is_empty() {
+            return self.answers.push(trims.answer(&Refusal::Unknown));
+        }
+        let (archive, mailbox) = (self.archive.clone(), Arc::clone(&self.mailbox));
+        let job = Box::new(move || mailbox.post_completion(Done::Trim(look_at(&archive, trims, looks))));
+        self.env.spawn.spawn(IoClass::Read, job);
+    }
+
+    /// What a job needs to know of a partition, and where it is to begin.
+    fn plan_trim(&self, id: PartitionId, to: TrimTo) -> Result<(ReadPlan, Offset), Refusal> {
+        let partition = self.machine.partition(id).ok_or_else(|| self.no_partition(id))?;
+        let end = partition.high_watermark();
+        let to = match to {
+            TrimTo::End => end,
+            TrimTo::Offset(offset) if offset > end => {
+                return Err(Refusal::OffsetOutOfRange { start: partition.start, end });
+            }
+            TrimTo::Offset(offset) => offset,
+        };
+        let mut plan = self.plan_from(partition, partition.start, Isolation::Uncommitted, u64::MAX);
+        plan.bound = to;
+        let in_memory = self.index.from(id, partition.start);
+        plan.in_memory = in_memory.take_while(|entry| entry.first_offset < to).collect();
+        Ok((plan, to))
+    }
+
+    pub(crate) fn trim_looked(&mut self, now: Monotonic, done: TrimDone<T>) {
+        let TrimDone { trims, found, error } = done;
+        if let Some(error) = error {
+            self.read_failed(&error);
+        }
+        if !self.leads() {
+            let refusal = self.not_leading();
+            return self.answers.push(trims.answer(&refusal));
+        }
+        if trims.asked.deadline <= now {
+            return self.answers.push(trims.answer(&Refusal::TimedOut));
+        }
+        let start = |found: &Found| self.machine.partition(trims.asked.items[found.at].0).map(|p| p.start);
+        if found.iter().any(|found| start(found) != Some(found.from)) {
+            // Retention trims too, or somebody else; or it is gone. What was counted would count twice.
+            return self.trim(trims.asked);
+        }
+        if found.is_empty() {
+            return self.answers.push(trims.answer(&Refusal::Unknown));
+        }
+        let command = |found: &Found| Command::Trim {
+            partition: trims.asked.items[found.at].0,
+            start: found.to,
+            bytes: found.bytes,
+        };
+        let commands: Vec<_> = found.iter().map(command).collect();
+        let places = found.iter().map(|found| found.at).collect();
+        self.draft.push_all(&commands, Asking::Trim(Box::new(TrimsUnderWay { trims, places })));
+    }
+}
+
+impl<T> Trims<T> {
+    /// The answer; what is not known is refused.
+    fn answer(self, refusal: &Refusal) -> (T, Answer) {
+        let known = self.known.into_iter().map(|known| known.unwrap_or_else(|| Err(refusal.clone())));
+        (self.asked.ticket, Answer::Trimmed(known.collect()))
+    }
+}
+
+impl<T> TrimsUnderWay<T> {
+    pub(crate) fn deadline(&self) -> Monotonic {
+        self.trims.asked.deadline
+    }
+
+    /// The answer when nobody knows what becomes of them, or nothing does.
+    pub(crate) fn refuse(self, refusal: &Refusal) -> (T, Answer) {
+        self.trims.answer(refusal)
+    }
+
+    /// The answer when they were applied.
+    pub(crate) fn applied(mut self, outcomes: impl Iterator<Item = Outcome>) -> (T, Answer) {
+        for (at, outcome) in self.places.into_iter().zip(outcomes) {
+            self.trims.known[at] = Some(match outcome {
+                Outcome::Trimmed { start } => Ok(start),
+                Outcome::Refused(refusal) => Err(refusal),
+                other => panic!("a trim was applied, not {other:?}"),
+            });
+        }
+        self.trims.answer(&Refusal::Unknown)
+    }
+}
+
+fn look_at<T>(archive: &Archive, mut trims: Trims<T>, looks: Vec<(usize, Offset, ReadPlan)>) -> TrimDone<T> {
+    let mut found = Vec::with_capacity(looks.len());
+    let mut error = None;
+    for (at, to, plan) in looks {
+        match bytes_before(archive, &plan, to) {
+            Ok(bytes) => found.push(Found { at, from: plan.start, to, bytes }),
+            Err(failed) => trims.known[at] = Some(Err(refusal_of(&failed, &mut error))),
+        }
+    }
+    TrimDone { trims, found, error }
+}
+
+/// Bytes of the payloads that end at `to` or before: one that the new start cuts stays.
+fn bytes_before(archive: &Archive, plan: &ReadPlan, to: Offset) -> Result<u64, ArchiveError> {
+    let mut walk = archive.entries(plan);
+    let mut bytes = 0;
+    while let Some(indexed) = walk.next()? {
+        let entry = indexed.entry;
+        if entry.first_offset.0 + u64::from(entry.count) <= to.0 {
+            bytes += u64::from(entry.bytes);
+        }
+    }
+    Ok(bytes)
+}

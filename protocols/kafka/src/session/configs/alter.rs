@@ -1,0 +1,214 @@
+//! IncrementalAlterConfigs and AlterConfigs: settings of topics, one by one or all of them. What nodes are configured with
+//! stands in their configuration, and is not changed from here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use forebay_kit::SessionError;
+use forebay_kit::model::admin::{AlterTopics, TopicChange};
+use forebay_kit::model::{Refusal, Reply, Request, SettingsChange, TopicName};
+
+use super::{BROKER, Operation, TOPIC, change};
+use crate::session::asked::{Answer, Connection};
+use crate::session::dispatch::{Asking, Step};
+use crate::session::errors::{self, Area};
+use crate::session::open::{Replies, strange};
+use crate::wire::messages::{
+    AlterConfigsRequest, AlterConfigsResponse, IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResponse, alter_configs, incremental_alter_configs,
+};
+use crate::wire::{ErrorCode, Str};
+
+/// How long the shards may take to catch up with a change: these requests bring no time of their own.
+const TIMEOUT_MS: u32 = 30_000;
+
+/// The response to an [`AlterConfigsRequest`] to be: resources without an error wait for their answer, in order.
+pub(in crate::session) struct AskedAll(Vec<Resource>);
+
+/// The same for an [`IncrementalAlterConfigsRequest`].
+pub(in crate::session) struct AskedSome(Vec<Resource>);
+
+/// Something whose settings are to change.
+struct Resource {
+    kind: i8,
+    name: Str,
+    refused: Option<Refusal>,
+}
+
+/// One key of a resource with what becomes of it; an operation without a value, or one that does not exist, is none.
+type Named<'a> = (&'a Str, Option<Operation<'a>>);
+
+pub(in crate::session) fn ask_all(
+    _: &mut Asking<'_>,
+    request: AlterConfigsRequest,
+) -> Step<AlterConfigsResponse> {
+    let resources = request.resources.iter().map(|resource| {
+        let named = resource.configs.iter().map(replacement);
+        (resource.resource_type, &resource.resource_name, named.collect())
+    });
+    match sort_out(resources.collect(), &SettingsChange::CLEAR, request.validate_only) {
+        (Some(request), resources) => Step::One(request, AskedAll(resources).into()),
+        (None, resources) => Step::Answer(all(resources)),
+    }
+}
+
+pub(in crate::session) fn ask_some(
+    _: &mut Asking<'_>,
+    request: IncrementalAlterConfigsRequest,
+) -> Step<IncrementalAlterConfigsResponse> {
+    let resources = request.resources.iter().map(|resource| {
+        let named = resource.configs.iter().map(operation);
+        (resource.resource_type, &resource.resource_name, named.collect())
+    });
+    match sort_out(resources.collect(), &SettingsChange::default(), request.validate_only) {
+        (Some(request), resources) => Step::One(request, AskedSome(resources).into()),
+        (None, resources) => Step::Answer(some(resources)),
+    }
+}
+
+fn replacement(config: &alter_configs::AlterableConfig) -> Named<'_> {
+    (&config.name, config.value.as_ref().map(|value| Operation::Set(value.as_str())))
+}
+
+fn operation(config: &incremental_alter_configs::AlterableConfig) -> Named<'_> {
+    let value = config.value.as_ref().map(Str::as_str);
+    let operation = match config.config_operation {
+        0 => value.map(Operation::Set),
+        1 => Some(Operation::Delete),
+        2 => value.map(Operation::Append),
+        3 => value.map(Operation::Subtract),
+        _ => None,
+    };
+    (&config.name, operation)
+}
+
+/// Refuses what need not be asked for; what is left, as a request.
+fn sort_out(
+    asked: Vec<(i8, &Str, Vec<Named<'_>>)>,
+    from: &SettingsChange,
+    dry_run: bool,
+) -> (Option<Request>, Vec<Resource>) {
+    let mut times: BTreeMap<(i8, &Str), usize> = BTreeMap::new();
+    asked.iter().for_each(|(kind, name, _)| *times.entry((*kind, *name)).or_default() += 1);
+    let mut topics = Vec::new();
+    let mut resources = Vec::with_capacity(asked.len());
+    for (kind, name, named) in &asked {
+        let change = if times[&(*kind, *name)] > 1 {
+            Err(Refusal::InvalidRequest("a resource is named at most once".into()))
+        } else {
+            topic_change(*kind, name, named, from)
+        };
+        resources.push(Resource {
+            kind: *kind,
+            name: name.detached(),
+            refused: change.as_ref().err().cloned(),
+        });
+        topics.extend(change);
+    }
+    let alter = AlterTopics { topics, dry_run, timeout_ms: TIMEOUT_MS };
+    ((!alter.topics.is_empty()).then_some(Request::AlterTopics(alter)), resources)
+}
+
+fn topic_change(
+    kind: i8,
+    name: &Str,
+    named: &[Named<'_>],
+    from: &SettingsChange,
+) -> Result<TopicChange, Refusal> {
+    let mut names = BTreeSet::new();
+    if !named.iter().all(|(name, _)| names.insert(*name)) {
+        return Err(Refusal::InvalidRequest("a setting is named at most once".into()));
+    }
+    let operations = named.iter().map(|(name, operation)| {
+        let operation = operation.ok_or_else(|| {
+            Refusal::InvalidRequest(format!("{} has no value, or no operation that exists", name.as_str()))
+        })?;
+        Ok((name.as_str(), operation))
+    });
+    let operations: Vec<_> = operations.collect::<Result<_, Refusal>>()?;
+    match kind {
+        TOPIC if name.is_empty() => Err(Refusal::InvalidRequest(
+            "what applies to topics that set nothing is configured on nodes".into(),
+        )),
+        TOPIC => {
+            let name = TopicName::parse(name.as_str()).map_err(Refusal::InvalidTopicName)?;
+            Ok(TopicChange { name, change: change(from.clone(), operations.into_iter())? })
+        }
+        BROKER => Err(Refusal::InvalidSetting(
+            "settings of nodes stand in their configuration: none can be changed while they run".into(),
+        )),
+        _ => Err(Refusal::InvalidRequest("only topics have settings that can be changed here".into())),
+    }
+}
+
+impl Answer for AskedAll {
+    type Response = AlterConfigsResponse;
+
+    fn answer(
+        self,
+        _: i16,
+        replies: Replies,
+        _: &mut Connection,
+    ) -> Result<AlterConfigsResponse, SessionError> {
+        answered(self.0, replies).map(all)
+    }
+}
+
+impl Answer for AskedSome {
+    type Response = IncrementalAlterConfigsResponse;
+
+    fn answer(
+        self,
+        _: i16,
+        replies: Replies,
+        _: &mut Connection,
+    ) -> Result<IncrementalAlterConfigsResponse, SessionError> {
+        answered(self.0, replies).map(some)
+    }
+}
+
+fn answered(mut resources: Vec<Resource>, replies: Replies) -> Result<Vec<Resource>, SessionError> {
+    let Reply::AlterTopics(altered) = replies.one()? else { return Err(strange("AlterTopics")) };
+    let mut altered = altered.into_iter();
+    for resource in resources.iter_mut().filter(|resource| resource.refused.is_none()) {
+        let altered = altered.next().ok_or_else(|| strange("AlterTopics of this length"))?;
+        resource.refused = altered.result.err();
+    }
+    Ok(resources)
+}
+
+fn all(resources: Vec<Resource>) -> AlterConfigsResponse {
+    let response = |resource: Resource| {
+        let (error_code, error_message) = resource.error();
+        alter_configs::AlterConfigsResourceResponse {
+            error_code,
+            error_message,
+            resource_type: resource.kind,
+            resource_name: resource.name,
+        }
+    };
+    let responses = resources.into_iter().map(response).collect();
+    AlterConfigsResponse { responses, ..Default::default() }
+}
+
+fn some(resources: Vec<Resource>) -> IncrementalAlterConfigsResponse {
+    let response = |resource: Resource| {
+        let (error_code, error_message) = resource.error();
+        incremental_alter_configs::AlterConfigsResourceResponse {
+            error_code,
+            error_message,
+            resource_type: resource.kind,
+            resource_name: resource.name,
+        }
+    };
+    let responses = resources.into_iter().map(response).collect();
+    IncrementalAlterConfigsResponse { responses, ..Default::default() }
+}
+
+impl Resource {
+    fn error(&self) -> (ErrorCode, Option<Str>) {
+        let refused = self.refused.as_ref();
+        refused.map_or((ErrorCode::None, None), |refusal| {
+            (errors::code(refusal, Area::Catalogue), errors::message(refusal))
+        })
+    }
+}

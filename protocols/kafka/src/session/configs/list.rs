@@ -1,0 +1,69 @@
+//! ListConfigResources: what has settings, as DescribeConfigs shows them: topics and nodes.
+
+use forebay_kit::SessionError;
+use forebay_kit::model::admin::{DescribeTopics, TopicSelection};
+use forebay_kit::model::{Reply, Request};
+
+use super::{BROKER, TOPIC};
+use crate::session::asked::{Answer, Connection};
+use crate::session::dispatch::{Asking, Step};
+use crate::session::names::{name_text, node_number};
+use crate::session::open::{Replies, strange};
+use crate::wire::messages::list_config_resources::ConfigResource;
+use crate::wire::messages::{ListConfigResourcesRequest, ListConfigResourcesResponse};
+use crate::wire::{ErrorCode, Str};
+
+/// Kafka's number for the loggers of brokers; they have no settings here.
+const BROKER_LOGGER: i8 = 8;
+/// Kafka's number for what clients are to measure; there is none of it.
+const CLIENT_METRICS: i8 = 16;
+/// Kafka's number for groups; they have no settings here.
+const GROUP: i8 = 32;
+/// First version that knows more than client metrics.
+const KINDS_FROM: i16 = 1;
+
+/// Which kinds are wanted.
+pub(in crate::session) struct Asked {
+    topics: bool,
+    brokers: bool,
+}
+
+pub(in crate::session) fn ask(
+    asking: &mut Asking<'_>,
+    request: ListConfigResourcesRequest,
+) -> Step<ListConfigResourcesResponse> {
+    if asking.version() < KINDS_FROM {
+        return Step::Answer(ListConfigResourcesResponse::default());
+    }
+    let kinds = &request.resource_types;
+    if !kinds.iter().all(|kind| [TOPIC, BROKER, BROKER_LOGGER, CLIENT_METRICS, GROUP].contains(kind)) {
+        let error_code = ErrorCode::UnsupportedVersion;
+        return Step::Answer(ListConfigResourcesResponse { error_code, ..Default::default() });
+    }
+    let wants = |kind| kinds.is_empty() || kinds.contains(&kind);
+    let asked = Asked { topics: wants(TOPIC), brokers: wants(BROKER) };
+    let topics = if asked.topics { TopicSelection::All } else { TopicSelection::These(Vec::new()) };
+    Step::One(Request::DescribeTopics(DescribeTopics { topics, create: false }), asked.into())
+}
+
+impl Answer for Asked {
+    type Response = ListConfigResourcesResponse;
+
+    fn answer(
+        self,
+        _: i16,
+        replies: Replies,
+        _: &mut Connection,
+    ) -> Result<ListConfigResourcesResponse, SessionError> {
+        let Reply::DescribeTopics(cluster, topics) = replies.one()? else {
+            return Err(strange("DescribeTopics"));
+        };
+        let resource = |resource_name, resource_type| ConfigResource { resource_name, resource_type };
+        let topics = topics.iter().filter(|_| self.topics).filter_map(|topic| topic.topic.as_ref().ok());
+        let topics = topics.map(|view| resource(name_text(&view.name), TOPIC));
+        let brokers = cluster.nodes.iter().filter(|_| self.brokers);
+        let brokers = brokers.map(|node| resource(Str::from(node_number(node.id).to_string()), BROKER));
+        let config_resources = topics.chain(brokers).collect();
+        Ok(ListConfigResourcesResponse { config_resources, ..Default::default() })
+    }
+}

@@ -1,0 +1,366 @@
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ExecutionException;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AlterConfigOp;
+import org.apache.kafka.clients.admin.AlterConfigsOptions;
+import org.apache.kafka.clients.admin.ConfigEntry;
+import org.apache.kafka.clients.admin.ListConfigResourcesOptions;
+import org.apache.kafka.clients.admin.LogDirDescription;
+import org.apache.kafka.clients.admin.NewPartitionReassignment;
+import org.apache.kafka.clients.admin.OffsetSpec;
+import org.apache.kafka.clients.admin.RecordsToDelete;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
+import org.apache.kafka.common.ElectionType;
+import org.apache.kafka.common.KafkaFuture;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.errors.ElectionNotNeededException;
+import org.apache.kafka.common.errors.GroupIdNotFoundException;
+import org.apache.kafka.common.errors.GroupSubscribedToTopicException;
+import org.apache.kafka.common.errors.InvalidConfigurationException;
+import org.apache.kafka.common.errors.InvalidReplicaAssignmentException;
+import org.apache.kafka.common.errors.InvalidRequestException;
+import org.apache.kafka.common.errors.NoReassignmentInProgressException;
+import org.apache.kafka.common.errors.OffsetOutOfRangeException;
+import org.apache.kafka.common.errors.RecordTooLargeException;
+import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
+
+/** What the Java client's Admin asks of a broker at work. */
+public final class Administration {
+    private Administration() {}
+
+    private interface Story {
+        void tell() throws Exception;
+    }
+
+    private static Story story(String name) {
+        return switch (name) {
+            case "settings" -> Administration::settings;
+            case "lowered-retention" -> Administration::loweredRetention;
+            case "delete-records" -> Administration::deleteRecords;
+            case "delete-offsets" -> Administration::deleteOffsets;
+            case "log-dirs" -> Administration::logDirs;
+            case "replicas" -> Administration::replicas;
+            case "producers" -> Administration::producers;
+            case "config-resources" -> Administration::configResources;
+            default -> throw new IllegalArgumentException("no story " + name);
+        };
+    }
+
+    public static void main(String[] args) {
+        try {
+            story(args[0]).tell();
+        } catch (Throwable e) {
+            e.printStackTrace(System.out);
+            System.out.flush();
+            Runtime.getRuntime().halt(1);
+        }
+        System.out.flush();
+        Runtime.getRuntime().halt(0);
+    }
+
+    /** The future fails with an error of this class. */
+    private static void refused(KafkaFuture<?> future, Class<?> error, String what) throws Exception {
+        try {
+            future.get();
+        } catch (ExecutionException e) {
+            Harness.check(error.isInstance(e.getCause()), what + " was refused with " + e.getCause());
+            return;
+        }
+        throw new AssertionError(what + " was not refused");
+    }
+
+    private static void send(String topic, int partition, int records) throws Exception {
+        try (var producer = Lib.producer()) {
+            List<java.util.concurrent.Future<org.apache.kafka.clients.producer.RecordMetadata>> sent = new ArrayList<>();
+            for (int i = 0; i < records; i++) {
+                sent.add(producer.send(Lib.record(topic, partition, "record " + i)));
+            }
+            Lib.confirms(producer, sent);
+        }
+    }
+
+    private static long earliest(Admin admin, TopicPartition partition) throws Exception {
+        var offsets = admin.listOffsets(Map.of(partition, OffsetSpec.earliest())).all().get();
+        return offsets.get(partition).offset();
+    }
+
+    // --- settings
+
+    private static AlterConfigOp set(String name, String value) {
+        return new AlterConfigOp(new ConfigEntry(name, value), AlterConfigOp.OpType.SET);
+    }
+
+    private static AlterConfigOp take(String name) {
+        return new AlterConfigOp(new ConfigEntry(name, ""), AlterConfigOp.OpType.DELETE);
+    }
+
+    private static KafkaFuture<Void> alter(Admin admin, ConfigResource resource, AlterConfigOp... operations) {
+        Map<ConfigResource, Collection<AlterConfigOp>> change = Map.of(resource, List.of(operations));
+        return admin.incrementalAlterConfigs(change).all();
+    }
+
+    private static String shown(Admin admin, ConfigResource resource, String name) throws Exception {
+        return admin.describeConfigs(List.of(resource)).all().get().get(resource).get(name).value();
+    }
+
+    private static void settings() throws Exception {
+        String topic = Lib.topic("settings", 2);
+        ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, topic);
+        try (Admin admin = Lib.admin()) {
+            String retention = shown(admin, resource, "retention.ms");
+            alter(admin, resource, set("max.message.bytes", "1000"), set("retention.ms", "7200000")).get();
+            Harness.waitUntil("the change is shown", () -> shown(admin, resource, "retention.ms").equals("7200000"));
+            try (var producer = Lib.producer()) {
+                try {
+                    producer.send(Lib.record(topic, 1, "x".repeat(2_000))).get();
+                    throw new AssertionError("a record above max.message.bytes was taken");
+                } catch (ExecutionException e) {
+                    Harness.check(e.getCause() instanceof RecordTooLargeException, "the refusal was " + e.getCause());
+                }
+                producer.send(Lib.record(topic, 1, "small")).get();
+            }
+            // Only what is named changes.
+            alter(admin, resource, take("retention.ms")).get();
+            Harness.waitUntil("the default is shown", () -> shown(admin, resource, "retention.ms").equals(retention));
+            Harness.equal(shown(admin, resource, "max.message.bytes"), "1000", "max.message.bytes");
+            var append = new AlterConfigOp(new ConfigEntry("cleanup.policy", "delete"), AlterConfigOp.OpType.APPEND);
+            alter(admin, resource, append).get();
+            // Checked and not done.
+            Map<ConfigResource, Collection<AlterConfigOp>> change =
+                    Map.of(resource, List.of(set("max.message.bytes", "5000")));
+            admin.incrementalAlterConfigs(change, new AlterConfigsOptions().validateOnly(true)).all().get();
+            Harness.equal(shown(admin, resource, "max.message.bytes"), "1000", "max.message.bytes");
+            // Refused, and nothing of it happens.
+            refused(
+                    alter(admin, resource, set("max.message.bytes", "9"), set("no.such.setting", "1")),
+                    InvalidConfigurationException.class,
+                    "a setting that does not exist");
+            refused(
+                    alter(admin, resource, set("retention.ms", "soon")),
+                    InvalidConfigurationException.class,
+                    "a value that is none");
+            var list = new AlterConfigOp(new ConfigEntry("retention.ms", "1"), AlterConfigOp.OpType.APPEND);
+            refused(alter(admin, resource, list), InvalidConfigurationException.class, "appending to no list");
+            refused(
+                    alter(admin, resource, set("retention.ms", "1"), set("retention.ms", "2")),
+                    InvalidRequestException.class,
+                    "a setting named twice");
+            ConfigResource gone = new ConfigResource(ConfigResource.Type.TOPIC, Harness.name("gone"));
+            refused(
+                    alter(admin, gone, set("retention.ms", "1")),
+                    UnknownTopicOrPartitionException.class,
+                    "a topic that does not exist");
+            Harness.equal(shown(admin, resource, "max.message.bytes"), "1000", "max.message.bytes");
+        }
+        Harness.killBroker();
+        try (Admin admin = Lib.admin()) {
+            Harness.equal(shown(admin, resource, "max.message.bytes"), "1000", "max.message.bytes after a crash");
+        }
+    }
+
+    /** Records that are too old under the new bound go, though their topic was made to keep them. */
+    private static void loweredRetention() throws Exception {
+        String topic = Lib.topic("bound", 1);
+        TopicPartition partition = new TopicPartition(topic, 0);
+        ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, topic);
+        send(topic, 0, 500);
+        try (Admin admin = Lib.admin()) {
+            Harness.equal(earliest(admin, partition), 0L, "earliest offset");
+            alter(admin, resource, set("retention.ms", "1")).get();
+            Harness.waitUntil("the old records are gone", () -> earliest(admin, partition) == 500);
+        }
+        send(topic, 0, 1);
+    }
+
+    // --- records and offsets
+
+    private static void deleteRecords() throws Exception {
+        String topic = Lib.topic("trim", 3);
+        for (int p = 0; p < 3; p++) {
+            send(topic, p, 100);
+        }
+        try (Admin admin = Lib.admin()) {
+            var first = new TopicPartition(topic, 0);
+            var second = new TopicPartition(topic, 1);
+            var third = new TopicPartition(topic, 2);
+            var deleted = admin.deleteRecords(Map.of(
+                            first, RecordsToDelete.beforeOffset(30),
+                            second, RecordsToDelete.beforeOffset(-1),
+                            third, RecordsToDelete.beforeOffset(101)))
+                    .lowWatermarks();
+            Harness.equal(deleted.get(first).get().lowWatermark(), 30L, "low watermark");
+            Harness.equal(deleted.get(second).get().lowWatermark(), 100L, "low watermark of all");
+            refused(deleted.get(third), OffsetOutOfRangeException.class, "an offset behind the end");
+            // What is gone already.
+            var again = admin.deleteRecords(Map.of(first, RecordsToDelete.beforeOffset(10))).lowWatermarks();
+            Harness.equal(again.get(first).get().lowWatermark(), 30L, "low watermark again");
+            Harness.equal(earliest(admin, first), 30L, "earliest offset");
+            Harness.equal(earliest(admin, third), 0L, "earliest offset of another partition");
+            try (var consumer = Lib.consumer()) {
+                consumer.assign(List.of(first));
+                consumer.seek(first, 30);
+                var seen = new ArrayList<org.apache.kafka.clients.consumer.ConsumerRecord<byte[], byte[]>>();
+                Harness.waitUntil("what is left is read", () -> {
+                    seen.addAll(Lib.poll(consumer));
+                    return seen.size() >= 70;
+                });
+                Harness.equal(seen.get(0).offset(), 30L, "first offset");
+                Harness.equal(Harness.text(seen.get(0).value()), "record 30", "first record");
+                Harness.equal(seen.size(), 70, "records");
+            }
+        }
+        send(topic, 1, 1);
+        try (var consumer = Lib.consumer()) {
+            var second = new TopicPartition(topic, 1);
+            consumer.assign(List.of(second));
+            consumer.seekToBeginning(List.of(second));
+            Harness.equal(consumer.position(second), 100L, "the beginning");
+        }
+    }
+
+    private static Map<TopicPartition, OffsetAndMetadata> committed(Admin admin, String group) throws Exception {
+        return admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata().get();
+    }
+
+    private static void deleteOffsets() throws Exception {
+        String read = Lib.topic("read", 2);
+        String left = Lib.topic("left", 1);
+        String group = Harness.name("group");
+        var first = new TopicPartition(read, 0);
+        var second = new TopicPartition(read, 1);
+        var other = new TopicPartition(left, 0);
+        try (Admin admin = Lib.admin()) {
+            refused(
+                    admin.deleteConsumerGroupOffsets(group, Set.of(first)).all(),
+                    GroupIdNotFoundException.class,
+                    "a group that does not exist");
+            try (KafkaConsumer<byte[], byte[]> consumer = Lib.consumer("group.id", group)) {
+                consumer.subscribe(List.of(read));
+                Harness.waitUntil("the member has its share", () -> {
+                    Lib.poll(consumer);
+                    return consumer.assignment().size() == 2;
+                });
+                consumer.commitSync(Map.of(
+                        first, new OffsetAndMetadata(0),
+                        second, new OffsetAndMetadata(0),
+                        other, new OffsetAndMetadata(0)));
+                var result = admin.deleteConsumerGroupOffsets(group, Set.of(first, other));
+                refused(result.partitionResult(first), GroupSubscribedToTopicException.class, "a topic that is read");
+                result.partitionResult(other).get();
+                Harness.equal(committed(admin, group).keySet(), Set.of(first, second), "what is left");
+            }
+            Harness.waitUntil("the member has left", () -> {
+                try {
+                    admin.deleteConsumerGroupOffsets(group, Set.of(first)).all().get();
+                    return true;
+                } catch (ExecutionException e) {
+                    Harness.check(
+                            e.getCause() instanceof GroupSubscribedToTopicException,
+                            "the refusal was " + e.getCause());
+                    return false;
+                }
+            });
+            Harness.equal(committed(admin, group).keySet(), Set.of(second), "what is left");
+        }
+    }
+
+    // --- what there is
+
+    private static void logDirs() throws Exception {
+        String topic = Lib.topic("dirs", 2);
+        send(topic, 1, 1_000);
+        var full = new TopicPartition(topic, 1);
+        try (Admin admin = Lib.admin()) {
+            int node = admin.describeCluster().nodes().get().iterator().next().id();
+            Map<String, LogDirDescription> dirs = admin.describeLogDirs(List.of(node)).allDescriptions().get().get(node);
+            Harness.equal(dirs.size(), 1, "directories");
+            var entry = dirs.entrySet().iterator().next();
+            Harness.check(entry.getKey().startsWith("/"), "the directory is " + entry.getKey());
+            LogDirDescription dir = entry.getValue();
+            Harness.check(dir.error() == null, "its error is " + dir.error());
+            var replica = dir.replicaInfos().get(full);
+            Harness.check(replica.size() > 10_000 && replica.size() < 1_000_000, "it takes " + replica.size() + " bytes");
+            Harness.equal(replica.offsetLag(), 0L, "lag");
+            Harness.check(!replica.isFuture(), "it is a copy on its way");
+            Harness.equal(dir.replicaInfos().get(new TopicPartition(topic, 0)).size(), 0L, "bytes of an empty partition");
+            long total = dir.totalBytes().getAsLong();
+            long usable = dir.usableBytes().getAsLong();
+            Harness.check(0 < usable && usable <= total, usable + " of " + total + " bytes are left");
+        }
+    }
+
+    private static void replicas() throws Exception {
+        String topic = Lib.topic("replicas", 2);
+        var partition = new TopicPartition(topic, 0);
+        var missing = new TopicPartition(topic, 7);
+        try (Admin admin = Lib.admin()) {
+            int node = admin.describeCluster().nodes().get().iterator().next().id();
+            for (ElectionType type : ElectionType.values()) {
+                var elected = admin.electLeaders(type, Set.of(partition, missing)).partitions().get();
+                var why = elected.get(partition).orElseThrow();
+                Harness.check(why instanceof ElectionNotNeededException, type + " said " + why);
+                why = elected.get(missing).orElseThrow();
+                Harness.check(why instanceof UnknownTopicOrPartitionException, type + " said " + why);
+            }
+            Harness.equal(admin.electLeaders(ElectionType.PREFERRED, null).partitions().get(), Map.of(), "elections");
+            Harness.equal(admin.listPartitionReassignments().reassignments().get(), Map.of(), "reassignments");
+            var here = Optional.of(new NewPartitionReassignment(List.of(node)));
+            admin.alterPartitionReassignments(Map.of(partition, here)).all().get();
+            var elsewhere = Optional.of(new NewPartitionReassignment(List.of(node + 1)));
+            refused(
+                    admin.alterPartitionReassignments(Map.of(partition, elsewhere)).all(),
+                    InvalidReplicaAssignmentException.class,
+                    "a node that does not exist");
+            refused(
+                    admin.alterPartitionReassignments(Map.of(partition, Optional.empty())).all(),
+                    NoReassignmentInProgressException.class,
+                    "taking back nothing");
+            refused(
+                    admin.alterPartitionReassignments(Map.of(missing, here)).all(),
+                    UnknownTopicOrPartitionException.class,
+                    "a partition that does not exist");
+        }
+    }
+
+    private static void producers() throws Exception {
+        String topic = Lib.topic("producers", 2);
+        var partition = new TopicPartition(topic, 0);
+        var silent = new TopicPartition(topic, 1);
+        long before = System.currentTimeMillis();
+        send(topic, 0, 50);
+        try (Admin admin = Lib.admin()) {
+            var described = admin.describeProducers(Set.of(partition, silent)).all().get();
+            Harness.equal(described.get(silent).activeProducers().size(), 0, "producers of the silent partition");
+            var producers = described.get(partition).activeProducers();
+            Harness.equal(producers.size(), 1, "producers");
+            var producer = producers.get(0);
+            Harness.check(producer.producerId() >= 0, "its id is " + producer.producerId());
+            Harness.equal(producer.lastSequence(), 49, "last sequence");
+            Harness.check(producer.lastTimestamp() >= before - 1_000, "it wrote at " + producer.lastTimestamp());
+            Harness.check(producer.currentTransactionStartOffset().isEmpty(), "it has an open transaction");
+        }
+    }
+
+    private static void configResources() throws Exception {
+        String topic = Lib.topic("resources", 1);
+        var wanted = new ConfigResource(ConfigResource.Type.TOPIC, topic);
+        try (Admin admin = Lib.admin()) {
+            int node = admin.describeCluster().nodes().get().iterator().next().id();
+            var broker = new ConfigResource(ConfigResource.Type.BROKER, String.valueOf(node));
+            var all = admin.listConfigResources().all().get();
+            Harness.check(all.contains(wanted) && all.contains(broker), "listed: " + all);
+            var topics = admin.listConfigResources(Set.of(ConfigResource.Type.TOPIC), new ListConfigResourcesOptions());
+            var listed = topics.all().get();
+            Harness.check(listed.contains(wanted) && !listed.contains(broker), "listed: " + listed);
+            var groups = admin.listConfigResources(Set.of(ConfigResource.Type.CLIENT_METRICS), new ListConfigResourcesOptions());
+            Harness.equal(Set.copyOf(groups.all().get()), Set.of(), "client metrics");
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Administration as the Java client asks for it. The other libraries have parts of it, in other words for the same requests.
+
+use std::process::Command;
+
+use crate::broker;
+use crate::case::{BrokerUse, Case, Suite};
+use crate::driver;
+use crate::runtime::Runtime;
+
+/// What each story is about stands in tests/clients/java/src/Administration.java; and the seconds it may take.
+const STORIES: &[(&str, u64)] = &[
+    // Set, taken back, appended, checked, refused; two that do not undo each other; after a crash.
+    ("settings", 90),
+    // What is stored already goes when its topic keeps less.
+    ("lowered-retention", 90),
+    // Up to an offset, to the end, and behind it.
+    ("delete-records", 90),
+    // Of topics that are read, and of others.
+    ("delete-offsets", 90),
+    ("log-dirs", 60),
+    // Elections and reassignments.
+    ("replicas", 60),
+    ("producers", 60),
+    ("config-resources", 60),
+];
+
+/// The stories of administration.
+pub fn suite() -> Suite {
+    let cases = STORIES.iter().map(|(name, limit_s)| {
+        Case::new(*name, *limit_s, move |context| {
+            let words = broker::java(&context.runtimes.class_path(), "Administration");
+            let mut command = Command::new(&words[0]);
+            command.args(&words[1..]);
+            driver::run(context, command, name).map(|_| ())
+        })
+    });
+    Suite { name: "java-admin", needs: &[Runtime::Java], broker: BrokerUse::Shared, cases: cases.collect() }
+}
