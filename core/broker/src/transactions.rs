@@ -1,14 +1,14 @@
 //! Transactional producers: each is served by the shard of its transactional id. All that a transaction spans has to lie on that
 //! shard; what lies elsewhere is refused before anything is written.
 
-use forebay_machine::limits::PRODUCER_EPOCH_MAX;
+use forebay_machine::limits::{GROUP_ID_BYTES_MAX, PARTICIPANTS_PER_TRANSACTION_MAX, PRODUCER_EPOCH_MAX};
 use forebay_machine::{JoinTransaction as JoinCommand, Next as NextInstance, OpenProducer as OpenCommand};
 use forebay_model::limits::TRANSACTION_TIMEOUT_MS_MAX;
 use forebay_model::transaction::{
     EndTransaction, JoinRefused, JoinTransaction, OpenProducer, TransactionReply, TransactionRequest,
     TransactionView,
 };
-use forebay_model::{FlushClass, PartitionId, ProducerId, Refusal, Reply, Request, TopicRef};
+use forebay_model::{FlushClass, GroupId, PartitionId, ProducerId, Refusal, Reply, Request, TopicRef};
 use forebay_shard::{Read, TransactionAnswer, TransactionWork, Work};
 
 use crate::broker::{Currency, Inner, Replies};
@@ -112,6 +112,14 @@ impl Inner {
         currency: Currency,
         replies: &mut Replies,
     ) {
+        if join.partitions.len() + join.groups.len() > PARTICIPANTS_PER_TRANSACTION_MAX {
+            let limit = "PARTICIPANTS_PER_TRANSACTION_MAX";
+            return self.join_refused(&asker, JoinRefused::All(Refusal::LimitReached { limit }), replies);
+        }
+        let long = |group: &GroupId| group.0.is_empty() || group.0.len() > GROUP_ID_BYTES_MAX;
+        if join.groups.iter().any(long) {
+            return self.join_refused(&asker, JoinRefused::All(Refusal::InvalidGroupId), replies);
+        }
         let shard = self.shards.of_group(&join.id.0);
         let catalogue = self.catalogue();
         let placed: Vec<Result<PartitionId, Refusal>> = join

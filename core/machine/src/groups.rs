@@ -13,7 +13,8 @@ use crate::command::{decode, encode};
 use crate::limits::{
     GROUP_BYTES_MAX, GROUP_ID_BYTES_MAX, GROUPS_BYTES_MAX, GROUPS_EXPIRED_PER_COMMAND_MAX,
     GROUPS_PER_SHARD_MAX, MEMBERS_PER_GROUP_MAX, OFFSET_METADATA_BYTES_MAX, OFFSETS_BYTES_MAX,
-    OFFSETS_PER_GROUP_MAX, OFFSETS_PER_SHARD_MAX, TOPICS_PER_FORGET_MAX,
+    OFFSETS_PER_GROUP_MAX, OFFSETS_PER_SHARD_MAX, PENDING_CURSORS_BYTES_MAX, PENDING_CURSORS_PER_SHARD_MAX,
+    TOPICS_PER_FORGET_MAX,
 };
 use crate::pending_cursors::PendingCursors;
 use crate::table::{Stored, Table, TableLimit};
@@ -87,8 +88,12 @@ pub struct Groups {
 
 const GROUPS: TableLimit =
     TableLimit { name: "GROUPS_PER_SHARD_MAX", entries: GROUPS_PER_SHARD_MAX, bytes: GROUPS_BYTES_MAX };
-const OFFSETS: TableLimit =
-    TableLimit { name: "OFFSETS_PER_SHARD_MAX", entries: OFFSETS_PER_SHARD_MAX, bytes: OFFSETS_BYTES_MAX };
+/// What transactions are about to set has its room beside what is set at once: a commit is never refused for want of it.
+const OFFSETS: TableLimit = TableLimit {
+    name: "OFFSETS_PER_SHARD_MAX",
+    entries: OFFSETS_PER_SHARD_MAX + PENDING_CURSORS_PER_SHARD_MAX,
+    bytes: OFFSETS_BYTES_MAX + PENDING_CURSORS_BYTES_MAX,
+};
 
 impl Default for Groups {
     fn default() -> Groups {
@@ -218,11 +223,17 @@ impl Groups {
     /// What a transaction was about to set in a group is set, or was never wanted.
     pub(crate) fn settle(&mut self, producer: ProducerId, group: &GroupId, decision: Decision, now: LogTime) {
         let offsets = self.pending.take(producer, group);
-        let offsets = if decision == Decision::Commit { offsets } else { Vec::new() };
-        // A group that nothing came of does not stay; one that is gone had its topics deleted.
-        for refused in self.commit(SaveOffsets { group: group.clone(), offsets }, now) {
-            debug_assert_eq!(refused, Ok(()), "room was kept for it");
+        if decision == Decision::Commit && !offsets.is_empty() {
+            // What could be held back can be set: its room was asked for then.
+            let active = self.make_active(group, now);
+            debug_assert_eq!(active, Ok(()), "a group with cursors held back is there");
+            for offset in offsets {
+                let set = self.put_offset(group, offset, now);
+                debug_assert_eq!(set, Ok(()), "room was kept for it");
+            }
         }
+        // A group that nothing came of does not stay.
+        self.forget_trace(group);
     }
 
     /// Whether a cursor that is not there yet finds room beside all that are reserved.
@@ -235,8 +246,9 @@ impl Groups {
             return Err(Refusal::LimitReached { limit: "OFFSETS_PER_GROUP_MAX" });
         }
         let (entries, bytes) = self.pending.reserved();
-        let room = self.offsets.len() + entries < OFFSETS.entries
-            && self.offsets.bytes() + bytes + key.bytes() + CommittedOffset::BYTES + metadata < OFFSETS.bytes;
+        let room = self.offsets.len() + entries < OFFSETS_PER_SHARD_MAX
+            && self.offsets.bytes() + bytes + key.bytes() + CommittedOffset::BYTES + metadata
+                < OFFSETS_BYTES_MAX;
         if room { Ok(()) } else { Err(Refusal::LimitReached { limit: OFFSETS.name }) }
     }
 
@@ -256,13 +268,20 @@ impl Groups {
             return Err(Refusal::OffsetMetadataTooLarge);
         }
         let key = OffsetKey { group: group.clone(), topic: saved.topic, number: saved.number };
+        if saved.offset != Offset::NONE {
+            self.check_room(&key, saved.metadata.len())?;
+        }
+        self.put_offset(group, saved, now)
+    }
+
+    fn put_offset(&mut self, group: &GroupId, saved: SavedOffset, now: LogTime) -> Result<(), Refusal> {
+        let key = OffsetKey { group: group.clone(), topic: saved.topic, number: saved.number };
         if saved.offset == Offset::NONE {
             if self.offsets.remove(&key).is_some() {
                 self.groups.update(group, |group| group.offsets -= 1);
             }
             return Ok(());
         }
-        self.check_room(&key, saved.metadata.len())?;
         let offset = CommittedOffset {
             offset: saved.offset,
             leader_epoch: saved.leader_epoch,
@@ -554,6 +573,25 @@ mod tests {
         groups.forget_topics(&[TopicId([1; 16])]).unwrap();
         assert_eq!(groups.get(&group).unwrap().offsets_len(), 0);
         assert_eq!(groups.offsets.bytes(), 0);
+    }
+
+    #[test]
+    fn what_a_transaction_could_hold_back_is_set_when_it_commits() {
+        let (mut groups, group) = (Groups::default(), GroupId("g".into()));
+        let save = |offsets| SaveOffsets { group: group.clone(), offsets };
+        let all_but_one = (0..OFFSETS_PER_GROUP_MAX as u32 - 1).map(offset).collect();
+        groups.commit(save(all_but_one), LogTime(1));
+        let (first, second) = (ProducerId(1), ProducerId(2));
+        let last = OFFSETS_PER_GROUP_MAX as u32;
+        assert_eq!(groups.hold(first, save(vec![offset(last)]), LogTime(2)), [Ok(())]);
+        assert_eq!(groups.hold(second, save(vec![offset(3)]), LogTime(2)), [Ok(())]);
+        let full = Err(Refusal::LimitReached { limit: "OFFSETS_PER_GROUP_MAX" });
+        assert_eq!(groups.hold(second, save(vec![offset(last + 1)]), LogTime(2)), [full]);
+        groups.settle(first, &group, Decision::Commit, LogTime(3));
+        groups.settle(second, &group, Decision::Commit, LogTime(3));
+        assert_eq!(groups.get(&group).unwrap().offsets_len(), OFFSETS_PER_GROUP_MAX);
+        assert!(groups.offset(&group, TopicId([1; 16]), last).is_some());
+        assert!(!groups.has_unstable(&group));
     }
 
     #[test]

@@ -5,6 +5,8 @@ use forebay_model::limits::{
     MESSAGE_BYTES_CEILING, MIB, PART_BYTES_MAX, PARTITIONS_MAX, PARTITIONS_PER_TOPIC_MAX,
 };
 
+pub use forebay_model::limits::TRANSACTIONAL_ID_BYTES_MAX;
+
 /// Slots that one payload can be spread over.
 pub const PARTS_PER_APPEND_MAX: usize = MESSAGE_BYTES_CEILING / PART_BYTES_MAX + 1;
 /// Partitions that one append can name.
@@ -36,8 +38,6 @@ pub const PRODUCER_EPOCH_MAX: i16 = i16::MAX - 1;
 pub const TRANSACTIONAL_IDS_PER_SHARD_MAX: usize = 100_000;
 /// Bytes of all transactional producers of one shard, with what their open transactions span.
 pub const TRANSACTIONAL_IDS_BYTES_MAX: usize = 128 * MIB;
-/// Bytes of a transactional id.
-pub const TRANSACTIONAL_ID_BYTES_MAX: usize = 4_096;
 /// Partitions and groups of one transaction.
 pub const PARTICIPANTS_PER_TRANSACTION_MAX: usize = 10_000;
 /// A transactional id that nobody uses is forgotten after this many milliseconds of log time: 7 days.

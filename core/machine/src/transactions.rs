@@ -11,7 +11,7 @@ use forebay_model::{GroupId, LogTime, PartitionId, ProducerEpoch, ProducerId, Re
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::command::{OpenProducer, decode, encode};
 use crate::limits::{
-    PARTICIPANTS_PER_TRANSACTION_MAX, PRODUCER_EPOCH_MAX, TRANSACTIONAL_ID_BYTES_MAX,
+    GROUP_ID_BYTES_MAX, PARTICIPANTS_PER_TRANSACTION_MAX, PRODUCER_EPOCH_MAX, TRANSACTIONAL_ID_BYTES_MAX,
     TRANSACTIONAL_IDS_BYTES_MAX, TRANSACTIONAL_IDS_EXPIRED_PER_COMMAND_MAX, TRANSACTIONAL_IDS_PER_SHARD_MAX,
 };
 use crate::table::{Stored, Table, TableLimit};
@@ -193,6 +193,9 @@ impl Transactions {
                 Participant::Group(group) => drop(open.groups.insert(group)),
             }
         }
+        if open.groups.iter().any(|group| group.0.is_empty() || group.0.len() > GROUP_ID_BYTES_MAX) {
+            return Err(Refusal::InvalidGroupId);
+        }
         if open.partitions.len() + open.groups.len() > PARTICIPANTS_PER_TRANSACTION_MAX {
             return Err(Refusal::LimitReached { limit: "PARTICIPANTS_PER_TRANSACTION_MAX" });
         }
@@ -269,8 +272,9 @@ impl Transactions {
                 producer.now = instance_after(before, spare)?;
                 producer.before = Some(before);
             }
-            Next::Fenced { spare } => {
-                producer.now = instance_after(before, spare)?;
+            Next::Fenced => {
+                // Also the epoch that nobody writes with: whoever opens the producer then gets another id.
+                producer.now.1 = ProducerEpoch(before.1.0.saturating_add(1));
                 producer.before = None;
             }
         }
@@ -370,11 +374,8 @@ pub enum Next {
         /// A producer id that nobody has, for when this one has no epochs left.
         spare: ProducerId,
     },
-    /// The next one, and whoever had it is fenced.
-    Fenced {
-        /// A producer id that nobody has, for when this one has no epochs left.
-        spare: ProducerId,
-    },
+    /// The next one, which nobody is told: whoever had it is fenced.
+    Fenced,
 }
 
 /// In which order a producer waits.

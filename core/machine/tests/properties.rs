@@ -142,11 +142,8 @@ fn spare() -> impl Strategy<Value = ProducerId> {
 }
 
 fn transactional() -> impl Strategy<Value = Command> {
-    let next = prop_oneof![
-        Just(Next::Same),
-        spare().prop_map(|spare| Next::Raised { spare }),
-        spare().prop_map(|spare| Next::Fenced { spare }),
-    ];
+    let next =
+        prop_oneof![Just(Next::Same), spare().prop_map(|spare| Next::Raised { spare }), Just(Next::Fenced),];
     let decision = prop::sample::select(vec![Decision::Commit, Decision::Abort]);
     let partitions = prop::collection::vec(partition(), 0..3);
     let groups = prop::collection::vec(group(), 0..2);

@@ -298,3 +298,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_producer_at_its_last_epoch_is_fenced_too_and_gets_another_id_then() {
+    let mut world = World::new();
+    while world.instances[&0].1.0 < forebay_machine::limits::PRODUCER_EPOCH_MAX {
+        world.end(0, false, true);
+    }
+    let last = world.instances[&0];
+    world.append(0, 1, 1, true);
+    let (decision, next) = (Decision::Abort, Next::Fenced);
+    let (mark, mark_bytes) = (SlotNumber(1), 78);
+    let end = EndTransaction { id: id(0), instance: last, decision, next, mark, mark_bytes };
+    let (outcome, _) = world.apply(Command::EndTransaction(end));
+    assert!(matches!(outcome, Outcome::TransactionEnded { .. }), "{outcome:?}");
+    let join =
+        JoinTransaction { id: id(0), instance: last, partitions: vec![PartitionId(1)], groups: Vec::new() };
+    let (outcome, _) = world.apply(Command::JoinTransaction(join));
+    assert_eq!(outcome, Outcome::Refused(Refusal::ProducerFenced));
+    let open = OpenProducer { id: id(0), timeout_ms: 60_000, present: None, spare: ProducerId(70) };
+    let (outcome, _) = world.apply(Command::OpenProducer(open));
+    assert_eq!(outcome, Outcome::ProducerOpened { instance: (ProducerId(70), ProducerEpoch(0)) });
+}

@@ -19,6 +19,8 @@ pub const SEGMENT_INDEX_ENTRIES_MAX: usize = 500_000;
 pub const CHECKPOINT_LOG_BYTES_MAX: u64 = 64 * MIB as u64;
 /// The longest that a transaction may be open, in milliseconds.
 pub const TRANSACTION_TIMEOUT_MS_MAX: u32 = 15 * 60_000;
+/// Bytes of a transactional id.
+pub const TRANSACTIONAL_ID_BYTES_MAX: usize = 4_096;
 /// Topics of one namespace.
 pub const TOPICS_MAX: usize = 200_000;
 /// Partitions of one topic.

@@ -154,11 +154,12 @@ impl<T: Clone + Send + 'static> Shard<T> {
 
     pub(crate) fn refuse_asking(&mut self, asking: Asking<T>, refusal: &Refusal) {
         match asking {
-            Asking::Shard(own) => {
-                if own == Own::Provision {
-                    self.provisioning = false;
-                }
-            }
+            Asking::Shard(own) => match own {
+                Own::Provision => self.provisioning = false,
+                // It may have been the raise of the version, which somebody will need again.
+                Own::Housekeeping => self.version_asked = 0,
+                Own::Trim => {}
+            },
             Asking::Append(ticket, _) => self.answers.push((ticket, Answer::Published(Err(refusal.clone())))),
             Asking::Propose(ticket) => self.answers.push((ticket, Answer::Outcomes(Err(refusal.clone())))),
             Asking::Group(key) => self.group_refused(key, refusal),

@@ -70,6 +70,8 @@ pub(crate) struct ReadPlan {
     pub(crate) in_memory: Vec<IndexEntry>,
     /// Transactions that were aborted between `offset` and `bound`, for a reader of completed ones.
     pub(crate) aborted: Vec<AbortedRange>,
+    /// Whether `bound` lies before what could be read, because so many were aborted.
+    pub(crate) is_cut: bool,
     /// First offset of each epoch, oldest first.
     pub(crate) epochs: Arc<[(Offset, LeaderEpoch)]>,
 }

@@ -1,10 +1,11 @@
 //! Reads: fetches from memory or through a job, look-ups, barriers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use forebay_env::Monotonic;
 use forebay_env::fault::{Fault, planted};
-use forebay_machine::{Partition, Producer};
+use forebay_machine::{AbortedRange, Partition, Producer};
 use forebay_model::fetch::{
     EpochEnd, FetchRefusal, Fetched, FetchedRecords, FoundEpochEnd, Isolation, OffsetAt, OffsetTarget,
 };
@@ -129,7 +130,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
     fn has_enough(&self, fetch: &FetchWork<T>, plans: &[Result<ReadPlan, Refusal>]) -> bool {
         let mut bytes = 0;
         for plan in plans.iter().flatten().filter(|plan| plan.offset < plan.bound) {
-            if plan.aborted.len() >= ABORTED_PER_READ {
+            if plan.is_cut {
                 // It was bounded for their sake: what lies behind comes with the next fetch.
                 return true;
             }
@@ -283,6 +284,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             bytes_max,
             in_memory: Vec::new(),
             aborted: Vec::new(),
+            is_cut: false,
             epochs,
         }
     }
@@ -293,18 +295,26 @@ impl<T: Clone + Send + 'static> Shard<T> {
         if planted(Fault::AbortedServed) {
             return;
         }
+        // Those that begin from `offset` on: a read that ends before one need not know of it.
+        let mut ahead: BTreeMap<Offset, AbortedRange> = BTreeMap::new();
         for range in self.machine.unstable().aborted_from(plan.partition, plan.offset) {
-            if range.first < plan.bound {
+            if range.first < plan.offset {
                 plan.aborted.push(range);
+            } else if range.first < plan.bound {
+                ahead.insert(range.first, range);
+                if ahead.len() > ABORTED_PER_READ
+                    && let Some((first, _)) = ahead.pop_last()
+                {
+                    plan.bound = plan.bound.min(first);
+                }
             }
             // Whatever begins before there has its mark here or before.
-            if plan.aborted.len() >= ABORTED_PER_READ && range.stable > plan.offset {
-                plan.bound = plan.bound.min(range.stable);
-            }
             if range.stable >= plan.bound {
                 break;
             }
         }
+        plan.is_cut = ahead.len() >= ABORTED_PER_READ;
+        plan.aborted.extend(ahead.into_values());
     }
 
     fn find_offsets(&mut self, ticket: T, items: &[FindOffsetWork], isolation: Isolation) {

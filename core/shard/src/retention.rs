@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use forebay_env::{IoClass, Monotonic};
-use forebay_machine::{Command, Partition, RunSummary, TrimDue, retention_due};
+use forebay_machine::{Command, IndexEntry, Partition, RunSummary, TrimDue, retention_due};
 use forebay_model::fetch::Isolation;
 use forebay_model::{LogTime, Offset, PartitionId, Timestamp};
+use forebay_record::batch::MARK_BYTES;
 
 use crate::archive::{Archive, ArchiveError, ReadPlan};
 use crate::pending::{Asking, Own};
@@ -193,13 +194,13 @@ fn look_at_one(archive: &Archive, look: &Look, time: LogTime) -> Result<Found, A
     });
     let runs = runs.take(ENTRIES_PER_PARTITION_MAX).map(|Indexed { entry, .. }| {
         let end = Offset(entry.first_offset.0 + u64::from(entry.count));
-        seen.push((end, entry.max_timestamp));
-        RunSummary {
-            end,
-            max_timestamp: entry.max_timestamp,
-            appended_by: None,
-            bytes: u64::from(entry.bytes),
-        }
+        // A mark has no time that anybody looks for. It may go as soon as what lies before it is gone.
+        let (oldest, appended_by) = match is_mark(&entry) {
+            true => (Timestamp(0), Some(LogTime(i64::MIN))),
+            false => (entry.max_timestamp, None),
+        };
+        seen.push((end, oldest));
+        RunSummary { end, max_timestamp: entry.max_timestamp, appended_by, bytes: u64::from(entry.bytes) }
     });
     let due = retention_due(&look.partition, time, runs);
     if let Some(error) = failed {
@@ -208,4 +209,10 @@ fn look_at_one(archive: &Archive, look: &Look, time: LogTime) -> Result<Found, A
     let start = due.map_or(look.partition.start, |due| due.start);
     let oldest = seen.iter().find(|(end, _)| *end > start).map(|(_, timestamp)| *timestamp);
     Ok(Found { partition: look.partition.id, start: look.partition.start, due, oldest })
+}
+
+/// Whether it is the mark that ends a transaction. A payload of one record without a time and of just that length is taken for one
+/// too: it goes with what lies before it.
+fn is_mark(entry: &IndexEntry) -> bool {
+    (entry.count, entry.bytes, entry.max_timestamp) == (1, MARK_BYTES, Timestamp(-1))
 }

@@ -3,7 +3,6 @@
 
 use bytes::Bytes;
 use forebay_env::Monotonic;
-use forebay_machine::limits::PRODUCER_EPOCH_MAX;
 use forebay_machine::{
     Command, EndTransaction, Instance, MACHINE_VERSION_TRANSACTIONS, Next, OpenProducer, Outcome, Partition,
     TransactionState, TransactionalProducer,
@@ -11,9 +10,7 @@ use forebay_machine::{
 use forebay_model::transaction::{
     Decision, TransactionListing, TransactionPhase, TransactionView, TransactionalId,
 };
-use forebay_model::{
-    LogTime, PartitionRef, ProducerEpoch, ProducerId, Refusal, SlotNumber, Timestamp, TopicRef,
-};
+use forebay_model::{LogTime, PartitionRef, ProducerEpoch, Refusal, SlotNumber, Timestamp, TopicRef};
 use forebay_record::batch::transaction_mark;
 
 use crate::entry::SLOT_PAYLOAD;
@@ -155,15 +152,13 @@ impl<T: Clone + Send + 'static> Shard<T> {
         if self.machine.transactions().next_deadline().is_none() || !self.leads() || self.stalled.is_some() {
             return;
         }
-        if self.clock.as_ref().is_none_or(|clock| !clock.deletes()) {
-            return;
-        }
+        // Also while a step of the clock is not believed: log time goes on all the same, and what is open holds readers up.
         let time = self.log_time(now);
         let overdue = self.machine.transactions().overdue(time).filter(|id| !self.aborting.contains(*id));
         let overdue: Vec<TransactionalId> = overdue.take(OVERDUE_PER_TURN_MAX).cloned().collect();
         for id in overdue {
             let Some(producer) = self.machine.transactions().get(&id) else { continue };
-            let (instance, decision, next) = (producer.now, Decision::Abort, fence(producer.now));
+            let (instance, decision, next) = (producer.now, Decision::Abort, Next::Fenced);
             tracing::info!(
                 shard = self.config.id.0,
                 id = id.0.as_ref(),
@@ -191,7 +186,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
     ) -> Bytes {
         let raised = match next {
             Next::Same => epoch.0,
-            Next::Raised { .. } | Next::Fenced { .. } => epoch.0.saturating_add(1),
+            Next::Raised { .. } | Next::Fenced => epoch.0.saturating_add(1),
         };
         let LogTime(time) = self.log_time(now);
         transaction_mark(producer, ProducerEpoch(raised), decision, Timestamp(time))
@@ -205,11 +200,6 @@ fn phase(state: &TransactionState) -> TransactionPhase {
         TransactionState::Ended(Decision::Commit) => TransactionPhase::Committed,
         TransactionState::Ended(Decision::Abort) => TransactionPhase::Aborted,
     }
-}
-
-/// How a producer is fenced by a shard, which has no ids to give out: one without epochs finds its transaction ended all the same.
-fn fence((_, epoch): Instance) -> Next {
-    if epoch.0 < PRODUCER_EPOCH_MAX { Next::Fenced { spare: ProducerId(-1) } } else { Next::Same }
 }
 
 fn end_command(

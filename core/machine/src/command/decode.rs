@@ -290,7 +290,7 @@ fn end_transaction(input: &mut Reader<'_>) -> Read<EndTransaction> {
         next: match input.u8("who writes next")? {
             0 => Next::Same,
             1 => Next::Raised { spare: spare(input)? },
-            2 => Next::Fenced { spare: spare(input)? },
+            2 => Next::Fenced,
             _ => return Err(DecodeError::Invalid("who writes next")),
         },
         mark: SlotNumber(input.narrow("a slot")?),

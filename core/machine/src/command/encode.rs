@@ -357,10 +357,7 @@ fn end_transaction(c: &EndTransaction, out: &mut Writer) -> u64 {
             out.u8(1);
             out.int(spare.0);
         }
-        Next::Fenced { spare } => {
-            out.u8(2);
-            out.int(spare.0);
-        }
+        Next::Fenced => out.u8(2),
     }
     out.uint(c.mark.0);
     out.uint(c.mark_bytes);

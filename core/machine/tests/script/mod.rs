@@ -498,7 +498,7 @@ fn parse_command(words: &Words<'_>) -> Command {
             next: match words.get::<String>("next").as_str() {
                 "same" => Next::Same,
                 "raised" => Next::Raised { spare: ProducerId(words.or("spare", -1)) },
-                "fenced" => Next::Fenced { spare: ProducerId(words.or("spare", -1)) },
+                "fenced" => Next::Fenced,
                 other => panic!("{other}"),
             },
             mark: SlotNumber(1),

@@ -8,6 +8,9 @@ use forebay_model::{BatchSequence, ProducerEpoch, ProducerId, Timestamp};
 use super::build::one_record;
 use super::{Attributes, NewRecord, Producer};
 
+/// The length of every mark.
+pub const MARK_BYTES: u32 = 78;
+
 /// The version of key and value.
 const VERSION: i16 = 0;
 const ABORT: i16 = 0;
@@ -48,6 +51,7 @@ mod tests {
         for (decision, kind) in [(Decision::Abort, 0), (Decision::Commit, 1)] {
             let mark = transaction_mark(ProducerId(7), ProducerEpoch(3), decision, Timestamp(5_000));
             let header = BatchHeader::peek(&mark).expect("a batch");
+            assert_eq!(mark.len(), MARK_BYTES as usize);
             assert!(header.attributes.is_control() && header.attributes.is_transactional());
             assert_eq!(
                 (header.encoded_len, header.record_count, header.last_offset_delta),

@@ -21,7 +21,7 @@ pub use check::{CheckLimits, Depth, admit, check, verify};
 pub use error::{BatchError, Fault, RecordFault};
 pub use find::{first_at_max_timestamp, first_at_or_after};
 pub use header::{Attributes, BatchHeader, Codec, HEADER_BYTES};
-pub use mark::transaction_mark;
+pub use mark::{MARK_BYTES, transaction_mark};
 pub use patch::{reissue, set_append_time, set_max_timestamp, stamp, with_append_time};
 pub use records::{Header, Record, Records};
 pub use split::Batches;

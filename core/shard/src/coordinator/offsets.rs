@@ -35,7 +35,11 @@ impl Group {
         }
         match self.phase {
             // It has joined but has no assignment yet: it has nothing to commit.
-            Phase::Assigning { .. } => return Err(Refusal::RebalanceInProgress),
+            Phase::Assigning { .. } if commit.transaction.is_none() => {
+                return Err(Refusal::RebalanceInProgress);
+            }
+            // Its producer could not go on; what it has read belongs to the generation that it names.
+            Phase::Assigning { .. } => self.touch(&commit.member, turn),
             Phase::Joining { .. } | Phase::Stable => self.touch(&commit.member, turn),
             Phase::Empty => {}
         }

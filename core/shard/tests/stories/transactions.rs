@@ -258,3 +258,26 @@ fn aborted_transactions_are_known_wherever_their_records_lie() {
     assert_eq!(world.seen(1, Isolation::Committed), expected);
     assert_eq!(world.fetch(1, 60, Isolation::Committed).aborted.len(), 4, "those from offset 60 on");
 }
+
+#[test]
+fn what_is_too_old_goes_with_its_marks() {
+    let mut world = World::new();
+    let settings = forebay_machine::PartitionSettings { retention_ms: Some(1_000), ..settings() };
+    world.open_partitions([1], settings);
+    let mut instance = world.open_producer(MINUTE);
+    for round in 0..5 {
+        let ticket = world.publish_joining(1, transactional(instance, 0, b"old"), Joining::Now);
+        assert!(world.published(ticket).unwrap().is_ok());
+        let decision = if round % 2 == 0 { Decision::Abort } else { Decision::Commit };
+        instance =
+            world.end_transaction(instance, decision, Next::Raised { spare: ProducerId(-1) }).expect("ended");
+    }
+    assert_eq!(world.shard.machine().unstable().len(), 3);
+    let interval = world.config.retention_interval;
+    for _ in 0..4 {
+        world.pass(interval + Duration::from_secs(2));
+    }
+    let partition = world.shard.machine().partition(PartitionId(1)).expect("it is there");
+    assert_eq!((partition.start, partition.end), (Offset(10), Offset(10)));
+    assert!(world.shard.machine().unstable().is_empty(), "nothing is kept of what was aborted");
+}

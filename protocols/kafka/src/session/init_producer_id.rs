@@ -50,7 +50,7 @@ impl Answer for Asked {
         let Reply::AllocateProducer(allocated) = replies.one()? else {
             return Err(strange("AllocateProducer"));
         };
-        Ok(response(version, allocated))
+        Ok(response(version, Area::Producer, allocated))
     }
 }
 
@@ -66,11 +66,16 @@ impl Answer for AskedTransactional {
         let TransactionReply::Open(opened) = of_producer(replies.one()?)? else {
             return Err(strange("Open"));
         };
-        Ok(response(version, opened))
+        // Its client has a coordinator, and looks for another one.
+        Ok(response(version, Area::Transaction, opened))
     }
 }
 
-fn response(version: i16, opened: Result<(ProducerId, ProducerEpoch), Refusal>) -> InitProducerIdResponse {
+fn response(
+    version: i16,
+    area: Area,
+    opened: Result<(ProducerId, ProducerEpoch), Refusal>,
+) -> InitProducerIdResponse {
     match opened {
         Ok((id, epoch)) => {
             InitProducerIdResponse { producer_id: id.0, producer_epoch: epoch.0, ..Default::default() }
@@ -78,7 +83,7 @@ fn response(version: i16, opened: Result<(ProducerId, ProducerEpoch), Refusal>) 
         Err(Refusal::ProducerFenced) if version < FENCED_FROM => refused(ErrorCode::InvalidProducerEpoch),
         // Of the codes a transactional producer may get, the one after which all of them stop at once.
         Err(Refusal::Unsupported(_)) => refused(ErrorCode::TransactionalIdAuthorizationFailed),
-        Err(refusal) => refused(errors::code(&refusal, Area::Producer)),
+        Err(refusal) => refused(errors::code(&refusal, area)),
     }
 }
 

@@ -56,6 +56,8 @@ fn a_transactional_producer_is_opened_by_its_id() {
     let errors = [
         (Refusal::ProducerFenced, 3, ErrorCode::InvalidProducerEpoch),
         (Refusal::ProducerFenced, 4, ErrorCode::ProducerFenced),
+        (Refusal::NotLeader { leader: None }, 4, ErrorCode::NotCoordinator),
+        (Refusal::Unknown, 4, ErrorCode::CoordinatorNotAvailable),
         (Refusal::ConcurrentTransaction, 4, ErrorCode::ConcurrentTransactions),
         (Refusal::InvalidTransactionTimeout, 4, ErrorCode::InvalidTransactionTimeout),
         (Refusal::Unsupported("several shards"), 4, ErrorCode::TransactionalIdAuthorizationFailed),
@@ -67,6 +69,9 @@ fn a_transactional_producer_is_opened_by_its_id() {
     }
     let nameless = InitProducerIdRequest { transactional_id: Some("".into()), ..Default::default() };
     assert_eq!(Pair::new().answer(4, &nameless).error_code, ErrorCode::InvalidRequest);
+    let long = "x".repeat(forebay_kit::model::limits::TRANSACTIONAL_ID_BYTES_MAX + 1);
+    let long = InitProducerIdRequest { transactional_id: Some(long.as_str().into()), ..nameless };
+    assert_eq!(Pair::new().answer(4, &long).error_code, ErrorCode::InvalidRequest);
 }
 
 fn codes(response: AddPartitionsToTxnResponse) -> Vec<ErrorCode> {

@@ -8,6 +8,7 @@ pub(super) mod end;
 pub(super) mod list;
 
 use forebay_kit::SessionError;
+use forebay_kit::model::limits::TRANSACTIONAL_ID_BYTES_MAX;
 use forebay_kit::model::transaction::{TransactionPhase, TransactionReply, TransactionalId};
 use forebay_kit::model::{ProducerEpoch, ProducerId, Refusal, Reply};
 
@@ -38,7 +39,8 @@ impl Claim {
 
 /// A transactional id, unless it cannot be one.
 pub(super) fn transactional_id(text: &Str) -> Result<TransactionalId, ErrorCode> {
-    if text.is_empty() { Err(ErrorCode::InvalidRequest) } else { Ok(TransactionalId(text.as_str().into())) }
+    let fits = (1..=TRANSACTIONAL_ID_BYTES_MAX).contains(&text.len());
+    if fits { Ok(TransactionalId(text.as_str().into())) } else { Err(ErrorCode::InvalidRequest) }
 }
 
 /// A refusal as transactional clients of this version know it.
