@@ -92,6 +92,8 @@ pub enum Work {
         bytes: u32,
         /// The measured time.
         seconds: u32,
+        /// What the topic keeps, in bytes; without it, all.
+        kept_bytes: Option<u64>,
     },
     /// Records to many topics that were just made, and again to the same.
     Topics {
@@ -184,8 +186,12 @@ impl Work {
             Work::Tail { groups, rate, bytes, seconds } => {
                 flags(&[("groups", groups), ("rate", rate), ("bytes", bytes), ("seconds", seconds)])
             }
-            Work::Latency { rate, bytes, seconds } => {
-                flags(&[("rate", rate), ("bytes", bytes), ("seconds", seconds)])
+            Work::Latency { rate, bytes, seconds, kept_bytes } => {
+                let mut words = flags(&[("rate", rate), ("bytes", bytes), ("seconds", seconds)]);
+                if let Some(kept) = kept_bytes {
+                    words.extend(["--topic-config".to_owned(), format!("retention.bytes={kept}")]);
+                }
+                words
             }
             Work::Topics { topics, bytes, each } => {
                 flags(&[("topics", topics), ("bytes", bytes), ("each", each)])

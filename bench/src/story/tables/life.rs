@@ -16,6 +16,9 @@ pub(super) fn backlog(scale: Scale) -> Vec<Case> {
     vec![Case::of_steps(name, steps).in_settings(Settings::First).by(Clients::First).fresh()]
 }
 
+/// What the hour's topic keeps: an hour of it would be a hundred gigabytes, and the space that is given back is part of the work.
+const HOUR_KEPT: u64 = 4 << 30;
+
 pub(super) fn hour(scale: Scale) -> Vec<Case> {
     if scale != Scale::Full {
         return vec![];
@@ -23,7 +26,9 @@ pub(super) fn hour(scale: Scale) -> Vec<Case> {
     let peak = Work::Classic { senders: 64, connections: Connections::OneForAll, bytes: 1024, seconds: 30 };
     let steps = vec![
         Step::Load(peak),
-        Step::AtHalf { work: Work::Latency { rate: 1, bytes: 1024, seconds: 3_600 } },
+        Step::AtHalf {
+            work: Work::Latency { rate: 1, bytes: 1024, seconds: 3_600, kept_bytes: Some(HOUR_KEPT) },
+        },
         Step::Idle { seconds: 60 },
     ];
     let case = Case::of_steps("half of the peak", steps).only(&["forebay"]).fresh();

@@ -92,7 +92,7 @@ pub(super) fn tail(scale: Scale) -> Vec<Case> {
 
 pub(super) fn latency(scale: Scale) -> Vec<Case> {
     let case = |rate: u32, rate_name: &str, bytes: u32| {
-        let work = Work::Latency { rate, bytes, seconds: scale.pick(5, 30, 60) };
+        let work = Work::Latency { rate, bytes, seconds: scale.pick(5, 30, 60), kept_bytes: None };
         for_scale(Case::new(format!("{rate_name}/s of {}", size(bytes)), work), scale)
     };
     let mut cases = vec![case(5_000, "5,000", 1024)];
