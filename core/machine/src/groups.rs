@@ -236,19 +236,21 @@ impl Groups {
         self.forget_trace(group);
     }
 
-    /// Whether a cursor that is not there yet finds room beside all that are reserved.
+    /// Whether a cursor finds room beside all that are reserved: a new one, or what one that is there grows by.
     fn check_room(&self, key: &OffsetKey, metadata: usize) -> Result<(), Refusal> {
-        if self.offsets.get(key).is_some() || self.pending.holds(key) {
-            return Ok(());
-        }
+        let known = self.offsets.get(key);
+        let is_new = known.is_none() && !self.pending.holds(key);
         let count = self.groups.get(&key.group).map_or(0, |group| group.offsets);
-        if count + self.pending.of_group(&key.group) >= OFFSETS_PER_GROUP_MAX {
+        if is_new && count + self.pending.of_group(&key.group) >= OFFSETS_PER_GROUP_MAX {
             return Err(Refusal::LimitReached { limit: "OFFSETS_PER_GROUP_MAX" });
         }
+        let grows = match known {
+            Some(known) => metadata.saturating_sub(known.metadata.len()),
+            None => key.bytes() + CommittedOffset::BYTES + metadata,
+        };
         let (entries, bytes) = self.pending.reserved();
-        let room = self.offsets.len() + entries < OFFSETS_PER_SHARD_MAX
-            && self.offsets.bytes() + bytes + key.bytes() + CommittedOffset::BYTES + metadata
-                < OFFSETS_BYTES_MAX;
+        let room = (!is_new || self.offsets.len() + entries < OFFSETS_PER_SHARD_MAX)
+            && (grows == 0 || self.offsets.bytes() + bytes + grows <= OFFSETS_BYTES_MAX);
         if room { Ok(()) } else { Err(Refusal::LimitReached { limit: OFFSETS.name }) }
     }
 

@@ -22,6 +22,8 @@ use crate::{
 pub const MACHINE_VERSION_FIRST: u32 = 1;
 /// The newest machine version that this binary can apply.
 pub const MACHINE_VERSION_LATEST: u32 = 2;
+/// The machine version that can change the settings of a topic.
+const MACHINE_VERSION_SETTINGS: u32 = 2;
 /// The machine version that has transactions.
 pub const MACHINE_VERSION_TRANSACTIONS: u32 = 2;
 /// The shard whose log holds the catalogue.
@@ -334,7 +336,12 @@ impl Command {
     /// The first machine version that knows it: it may be proposed when that one is in force.
     pub fn since(&self) -> u32 {
         match self {
-            Command::AlterTopic { .. } => 2,
+            Command::AlterTopic { .. } => MACHINE_VERSION_SETTINGS,
+            Command::OpenProducer(_)
+            | Command::JoinTransaction(_)
+            | Command::HoldOffsets(_)
+            | Command::EndTransaction(_) => MACHINE_VERSION_TRANSACTIONS,
+            Command::Append(append) if append.transaction.is_some() => MACHINE_VERSION_TRANSACTIONS,
             _ => MACHINE_VERSION_FIRST,
         }
     }

@@ -152,8 +152,13 @@ impl Transactions {
         if let (Some(known), Some(present)) = (known, present)
             && known.now != present
         {
-            let again = known.before == Some(present) && known.state == TransactionState::Empty;
-            return if again { Ok(known.now) } else { Err(Refusal::ProducerFenced) };
+            match known.state {
+                _ if known.before != Some(present) => return Err(Refusal::ProducerFenced),
+                // It has not heard the answer of its opening...
+                TransactionState::Empty => return Ok(known.now),
+                // ...or that of the end of its transaction, and nobody else has come since.
+                TransactionState::Ended(_) | TransactionState::Open(_) => {}
+            }
         }
         if known.is_some_and(|known| matches!(known.state, TransactionState::Open(_))) {
             return Err(Refusal::ConcurrentTransaction);
@@ -238,8 +243,15 @@ impl Transactions {
         next: Next,
     ) -> Result<Ending, Refusal> {
         let producer = self.table.get(id).ok_or(Refusal::UnknownTransaction)?;
-        if producer.before == Some(instance) && producer.state == TransactionState::Ended(decision) {
-            return Ok(Ending::Before(producer.now));
+        if producer.before == Some(instance)
+            && let TransactionState::Ended(ended) = producer.state
+        {
+            let again = ended == decision;
+            return if again {
+                Ok(Ending::Before(producer.now))
+            } else {
+                Err(Refusal::InvalidTransactionState)
+            };
         }
         let raises = matches!(next, Next::Raised { .. });
         match &self.check(id, instance)?.state {

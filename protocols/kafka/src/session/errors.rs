@@ -18,11 +18,11 @@ pub(super) enum Area {
     Catalogue,
     /// DeleteRecords, DescribeProducers. As for readers, but a trim has a time of its own.
     Stored,
-    /// InitProducerId. `NOT_COORDINATOR` would send an idempotent producer to look for a coordinator it has not.
+    /// InitProducerId without a transactional id. `NOT_COORDINATOR` would send an idempotent producer to look for a coordinator it has not.
     Producer,
     /// FindCoordinator.
     FindCoordinator,
-    /// AddPartitionsToTxn, AddOffsetsToTxn, TxnOffsetCommit, EndTxn.
+    /// AddPartitionsToTxn, AddOffsetsToTxn, TxnOffsetCommit, EndTxn, and InitProducerId with a transactional id.
     Transaction,
     /// JoinGroup, LeaveGroup, OffsetCommit, and the administration of groups.
     Group,

@@ -35,11 +35,7 @@ import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 public final class Administration {
     private Administration() {}
 
-    private interface Story {
-        void tell() throws Exception;
-    }
-
-    private static Story story(String name) {
+    private static Harness.Story story(String name) {
         return switch (name) {
             case "settings" -> Administration::settings;
             case "lowered-retention" -> Administration::loweredRetention;
@@ -54,15 +50,7 @@ public final class Administration {
     }
 
     public static void main(String[] args) {
-        try {
-            story(args[0]).tell();
-        } catch (Throwable e) {
-            e.printStackTrace(System.out);
-            System.out.flush();
-            Runtime.getRuntime().halt(1);
-        }
-        System.out.flush();
-        Runtime.getRuntime().halt(0);
+        Harness.tell(() -> story(args[0]).tell());
     }
 
     /** The future fails with an error of this class. */

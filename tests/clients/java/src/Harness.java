@@ -17,6 +17,25 @@ final class Harness {
 
     private Harness() {}
 
+    /** What a driver does when it is asked for a case. */
+    interface Story {
+        void tell() throws Exception;
+    }
+
+    /** Ends the process with 0 when the story was told to its end. */
+    static void tell(Story story) {
+        try {
+            story.tell();
+        } catch (Throwable e) {
+            e.printStackTrace(System.out);
+            System.out.flush();
+            // Threads of the library must not keep a failed driver alive.
+            Runtime.getRuntime().halt(1);
+        }
+        System.out.flush();
+        Runtime.getRuntime().halt(0);
+    }
+
     /** A topic or group name of this case's own. */
     static String name(String part) {
         return PREFIX + part;

@@ -36,11 +36,7 @@ public final class Stories {
     private static final long START_MS = 1_700_000_000_000L;
     private static final String COOPERATIVE = "org.apache.kafka.clients.consumer.CooperativeStickyAssignor";
 
-    private interface Story {
-        void tell() throws Exception;
-    }
-
-    private static Story story(String name) {
+    private static Harness.Story story(String name) {
         if (name.startsWith("roundtrip-")) {
             return () -> roundtrip(name.substring("roundtrip-".length()));
         }
@@ -68,20 +64,13 @@ public final class Stories {
     }
 
     public static void main(String[] args) {
-        try {
+        Harness.tell(() -> {
             if (args[0].equals("member")) {
                 member(args[1], args[2]);
             } else {
                 story(args[0]).tell();
             }
-        } catch (Throwable e) {
-            e.printStackTrace(System.out);
-            System.out.flush();
-            // Threads of the library must not keep a failed driver alive.
-            Runtime.getRuntime().halt(1);
-        }
-        System.out.flush();
-        Runtime.getRuntime().halt(0);
+        });
     }
 
     // --- producing and consuming

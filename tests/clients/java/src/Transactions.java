@@ -19,11 +19,7 @@ import org.apache.kafka.common.errors.ProducerFencedException;
 
 /** The stories of tests/src/suites/transactions.rs with Kafka's own Java client. */
 public final class Transactions {
-    private interface Story {
-        void tell() throws Exception;
-    }
-
-    private static Story story(String name) {
+    private static Harness.Story story(String name) {
         return switch (name) {
             case "commit-and-abort" -> Transactions::commitAndAbort;
             case "open-hides" -> Transactions::openHides;
@@ -37,15 +33,7 @@ public final class Transactions {
     }
 
     public static void main(String[] args) {
-        try {
-            story(args[0]).tell();
-        } catch (Throwable e) {
-            e.printStackTrace(System.out);
-            System.out.flush();
-            Runtime.getRuntime().halt(1);
-        }
-        System.out.flush();
-        Runtime.getRuntime().halt(0);
+        Harness.tell(() -> story(args[0]).tell());
     }
 
     private static KafkaProducer<byte[], byte[]> producer(String id, Object... settings) {
