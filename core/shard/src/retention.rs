@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use forebay_env::{IoClass, Monotonic};
 use forebay_machine::{Command, IndexEntry, Partition, RunSummary, TrimDue, retention_due};
@@ -20,8 +21,10 @@ use crate::shard::{Done, Shard};
 
 /// Partitions that one job looks at; the next one of the same round goes on behind them.
 const PARTITIONS_PER_JOB_MAX: usize = 512;
-/// Index entries read of one partition by one job; what is left is found by the next round.
+/// Index entries read of one partition by one job; what is left is found by the next round...
 const ENTRIES_PER_PARTITION_MAX: usize = 50_000;
+/// ...which then begins so much later: partitions that small batches are written to fill faster than one job per interval empties them.
+const NEXT_ROUND_OF_MORE: Duration = Duration::from_millis(500);
 
 /// What retention remembers between two looks.
 #[derive(Default)]
@@ -55,6 +58,8 @@ pub(crate) struct Found {
     due: Option<TrimDue>,
     /// The time of the first payload that stays, if the job saw one.
     oldest: Option<Timestamp>,
+    /// The job stopped at its limit with everything due that it had read: there may be more.
+    more: bool,
 }
 
 /// What a job found.
@@ -140,6 +145,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         if !self.leads() {
             return;
         }
+        let mut more = false;
         for found in done.0 {
             if self.machine.partition(found.partition).is_none_or(|partition| partition.start != found.start)
             {
@@ -150,6 +156,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             if let Some(oldest) = found.oldest {
                 self.retention.oldest.insert(found.partition, (start, oldest));
             }
+            more |= found.more;
             if let Some(due) = found.due {
                 tracing::debug!(
                     shard = self.config.id.0,
@@ -160,6 +167,10 @@ impl<T: Clone + Send + 'static> Shard<T> {
                 let trim = Command::Trim { partition: found.partition, start, bytes: due.bytes };
                 self.draft.push(&trim, Asking::Shard(Own::Trim));
             }
+        }
+        if more {
+            let soon = self.env.clock.monotonic() + NEXT_ROUND_OF_MORE;
+            self.retention.next = self.retention.next.map(|next| next.min(soon));
         }
         let machine = &self.machine;
         self.retention.oldest.retain(|id, _| machine.partition(*id).is_some());
@@ -208,7 +219,8 @@ fn look_at_one(archive: &Archive, look: &Look, time: LogTime) -> Result<Found, A
     }
     let start = due.map_or(look.partition.start, |due| due.start);
     let oldest = seen.iter().find(|(end, _)| *end > start).map(|(_, timestamp)| *timestamp);
-    Ok(Found { partition: look.partition.id, start: look.partition.start, due, oldest })
+    let more = due.is_some() && oldest.is_none() && seen.len() >= ENTRIES_PER_PARTITION_MAX;
+    Ok(Found { partition: look.partition.id, start: look.partition.start, due, oldest, more })
 }
 
 /// Whether it is the mark that ends a transaction. A payload of one record without a time and of just that length is taken for one

@@ -58,3 +58,22 @@ fn a_greatest_timestamp_is_found_until_retention_has_dropped_its_record() {
     world.pass(Duration::from_secs(31));
     assert_eq!((greatest(&mut world), world.end(1)), (None, 3));
 }
+
+#[test]
+fn a_partition_that_fills_with_small_batches_is_emptied_as_fast() {
+    let mut world = World::new();
+    let kept = PartitionSettings { retention_bytes: Some(1_000), ..settings() };
+    world.open_partitions([1], kept);
+    // More than one job looks at.
+    for _ in 0..104 {
+        for source in 0..500 {
+            world.publish(source, 1, batch(b"small"));
+        }
+        world.settle();
+    }
+    assert_eq!(world.end(1), 52_000);
+    world.pass(Duration::from_secs(31));
+    world.pass(Duration::from_secs(1));
+    let partition = world.shard.machine().partition(PartitionId(1)).unwrap();
+    assert!(partition.start.0 > 51_900, "the rest waits for the next interval: {}", partition.start);
+}
