@@ -324,7 +324,8 @@ fn shard_config(config: &NodeConfig, id: ShardId, class: FlushClass) -> Result<S
 }
 
 fn hooks(desk: &Arc<OnceLock<Broker>>, noticed: Box<dyn Fn() + Send>) -> Hooks<Ticket> {
-    let (answers, catalogue, board) = (Arc::clone(desk), Arc::clone(desk), Arc::clone(desk));
+    let (answers, catalogue, board, pass) =
+        (Arc::clone(desk), Arc::clone(desk), Arc::clone(desk), Arc::clone(desk));
     Hooks {
         answers: Box::new(move |batch| {
             let desk = answers.get().expect("nobody asks before the front desk is open");
@@ -341,6 +342,11 @@ fn hooks(desk: &Arc<OnceLock<Broker>>, noticed: Box<dyn Fn() + Send>) -> Hooks<T
                 desk.provisioned();
             }
             noticed();
+        }),
+        pass: Box::new(move |target, passed| {
+            if let Some(desk) = pass.get() {
+                desk.pass(target, passed);
+            }
         }),
     }
 }

@@ -15,7 +15,6 @@ use forebay_broker::{ClientInfo, ConnectionId, Delivered, DiskGuard, FrontDesk, 
 use forebay_kit::record::batch::{BatchBuilder, Codec, NewRecord, Producer};
 use forebay_model::fetch::{Fetch, FetchItem, Isolation};
 use forebay_model::publish::{Confirm, PayloadKind, Publish, PublishItem, Published};
-use forebay_model::transaction::Joining;
 use forebay_model::{
     BatchSequence, Offset, ProducerEpoch, ProducerId, Refusal, Reply, Request, ShardId, Timestamp, TopicName,
 };
@@ -104,12 +103,7 @@ fn publish(topic: &str, sequence: i32, timeout_ms: u32) -> Request {
         kind: PayloadKind::RecordBatch,
         payload: builder.build().unwrap(),
     };
-    Request::Publish(Publish {
-        items: vec![item],
-        confirm: Confirm::Quorum,
-        joining: Joining::Before,
-        timeout_ms,
-    })
+    Request::Publish(Publish { items: vec![item], confirm: Confirm::Quorum, transaction: None, timeout_ms })
 }
 
 /// A fetch that waits for minutes.

@@ -14,7 +14,6 @@ use forebay_model::admin::{CreateTopics, NewTopic};
 use forebay_model::fetch::{Fetch, FetchItem, FindOffset, FindOffsets, Isolation, OffsetTarget};
 use forebay_model::group::{CommitOffset, CommitOffsets, GroupReply, GroupRequest};
 use forebay_model::publish::{Confirm, PayloadKind, Publish, PublishItem};
-use forebay_model::transaction::Joining;
 use forebay_model::{
     FlushClass, GroupId, NodeId, Offset, PartitionRef, Refusal, Reply, Request, ShardId, Timestamp,
     TimestampType, TopicDefaults, TopicName, TopicRef, TopicSettings,
@@ -162,12 +161,8 @@ impl Running {
             kind: PayloadKind::RecordBatch,
             payload: batch(value),
         };
-        let publish = Publish {
-            items: vec![item],
-            confirm: Confirm::Quorum,
-            joining: Joining::Before,
-            timeout_ms: 10_000,
-        };
+        let publish =
+            Publish { items: vec![item], confirm: Confirm::Quorum, transaction: None, timeout_ms: 10_000 };
         let Reply::Publish(published) = self.ask(Request::Publish(publish)) else { panic!() };
         published[0].as_ref().unwrap_or_else(|refusal| panic!("{refusal:?}")).base_offset.0
     }
@@ -312,7 +307,7 @@ fn a_big_payload_is_written_although_small_ones_never_pause() {
         Request::Publish(Publish {
             items: vec![item],
             confirm: Confirm::Quorum,
-            joining: Joining::Before,
+            transaction: None,
             timeout_ms: 60_000,
         })
     };

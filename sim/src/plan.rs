@@ -315,11 +315,11 @@ impl Plan {
         Seed { number: self.seed, nodes: self.nodes }
     }
 
-    /// Whether a transactional producer is among the clients: where all that it spans lies on one shard. Seeds below the first with
+    /// Whether a transactional producer is among the clients: where all that it spans lies on one shard or one node. Seeds below the first with
     /// one keep the courses in which they once found something.
     pub fn has_transactions(&self) -> bool {
         let is_wanted = self.seed >= TRANSACTIONS_FROM || self.bug == Some(Bug::Point(Fault::AbortedServed));
-        is_wanted && self.sizes.shards_sync == 1
+        is_wanted && (self.sizes.shards_sync == 1 || self.nodes == Nodes::One)
     }
 
     /// How many shards there are.

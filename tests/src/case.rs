@@ -79,6 +79,8 @@ pub struct Suite {
 pub enum BrokerUse {
     /// One for all cases, replaced after a case that failed.
     Shared,
+    /// As `Shared`; where it is Forebay, started with these arguments.
+    SharedWith(&'static [&'static str]),
     /// As `Shared`, but Apache Kafka, whatever else is under test.
     SharedKafka,
     /// None: the cases start what they need, and only Forebay will do.

@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use forebay_env::{Env, Monotonic};
 use forebay_machine::Catalog;
-use forebay_model::{ClusterView, NodeId, NodeView, Refusal, Reply, Request, TopicDefaults};
-use forebay_shard::{Answer, Read, Source, Work};
+use forebay_model::{ClusterView, NodeId, NodeView, Refusal, Reply, Request, ShardId, TopicDefaults};
+use forebay_shard::{Answer, Done, Passed, Read, Source, Work};
 
 use crate::call::{Asker, Call, Gather, Next, Step, Ticket};
 use crate::line::PublishLine;
@@ -119,6 +119,13 @@ impl Broker {
             self.inner.answer(&ticket, answer, &mut replies);
         }
         replies.deliver();
+    }
+
+    /// Passes something from one shard to another. A shard that this node does not run never gets it.
+    pub fn pass(&self, target: ShardId, passed: Passed) {
+        if let Some(shard) = self.inner.shards.get(target) {
+            shard.mailbox.post_completion(Done::Passed(passed));
+        }
     }
 
     /// Takes a new version of the catalogue from shard 0 and tells every shard.
@@ -260,6 +267,9 @@ impl Inner {
                 let reply = self.name_offsets(found);
                 self.finish(&ticket.call.asker, reply, replies);
             }
+            Next::Admitted(then, result) => {
+                self.after_join(ticket.call.asker.clone(), then, result, replies);
+            }
             Next::NamePartitions(view) => {
                 let reply = self.name_partitions(view);
                 self.finish(&ticket.call.asker, reply, replies);
@@ -288,6 +298,7 @@ impl Inner {
             Step::Grow(grow, refused) => self.grown(asker, grow, refused, answer, replies),
             Step::Alter(alter, refused) => self.altered(asker, alter, refused, answer, replies),
             Step::Producers => self.producers_allocated(asker, answer, replies),
+            Step::Join(step) => self.joined(asker, *step, answer, replies),
             Step::ProducersFor(request) => self.producers_allocated_for(asker, request, answer, replies),
         }
     }

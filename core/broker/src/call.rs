@@ -13,6 +13,7 @@ use forebay_model::transaction::{TransactionListing, TransactionRequest, Transac
 use forebay_model::{PartitionRef, Refusal, Reply, TopicId, TopicName};
 use forebay_shard::Answer;
 
+use crate::joins::{AdmitGather, JoinStep, Then};
 use crate::line::PublishLine;
 use crate::memory::Charge;
 use crate::outbox::{ConnectionId, Outbox};
@@ -68,6 +69,8 @@ pub(crate) enum Gather {
     Group(GroupGather),
     /// The one answer of a transactional producer.
     Transaction(transactions::Asked),
+    /// One part per shard that a transaction is about to span.
+    Admit(AdmitGather),
     /// One part per shard.
     ListTransactions(Vec<TransactionListing>, usize),
     /// One part per shard.
@@ -134,6 +137,8 @@ pub(crate) enum Step {
     Producers,
     /// Waits for one to go on with.
     ProducersFor(TransactionRequest),
+    /// Waits for a transactional producer's own shard to note what its transaction spans elsewhere.
+    Join(Box<JoinStep>),
 }
 
 /// A creation under way.
@@ -190,6 +195,8 @@ pub(crate) enum Next {
     NameOffsets(Vec<FetchedOffset>),
     /// A transaction whose partitions must be put into names.
     NamePartitions(TransactionView),
+    /// Every shard that a transaction is about to span has answered.
+    Admitted(Then, Result<(), Refusal>),
 }
 
 impl Call {
@@ -250,6 +257,10 @@ impl Gather {
             }
             (Gather::Group(group), Answer::Group(reply)) => group.answer(reply),
             (Gather::Transaction(asked), Answer::Transaction(answer)) => transactions::next(*asked, answer),
+            (Gather::Admit(gather), Answer::Transaction(answer)) => match gather.answer(answer) {
+                Some((then, result)) => Next::Admitted(then, result),
+                None => Next::Wait,
+            },
             (Gather::ListTransactions(listed, open), Answer::Transactions(more)) => {
                 listed.extend(more.unwrap_or_default());
                 *open -= 1;

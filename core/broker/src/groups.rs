@@ -8,6 +8,7 @@ use forebay_shard::{Answer, Work};
 
 use crate::broker::{Currency, Inner, Replies};
 use crate::call::{Asker, Call, Gather, GroupGather, Step, Ticket};
+use crate::joins::Then;
 use crate::place;
 use crate::shards::leader_of;
 
@@ -35,6 +36,14 @@ impl Inner {
             let step = Step::Unresolved(Box::new(Request::Group(request)));
             return self.after_barrier(asker, step, replies);
         }
+        match self.group_to_join(&request) {
+            Some(spread) => self.join(asker, spread, Then::Group(Box::new(request)), replies),
+            None => self.group_joined(asker, request, replies),
+        }
+    }
+
+    /// Goes on with what needs to join no transaction any more.
+    pub(crate) fn group_joined(&self, asker: Asker, request: GroupRequest, replies: &mut Replies) {
         let (request, gather) = match request {
             GroupRequest::CommitOffsets(commit) => self.commit_by_id(commit),
             GroupRequest::FetchOffsets(fetch) => self.fetch_by_id(fetch),

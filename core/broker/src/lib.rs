@@ -8,6 +8,7 @@ mod broker;
 mod call;
 mod fetch;
 mod groups;
+mod joins;
 mod line;
 mod memory;
 mod metrics;

@@ -2,11 +2,13 @@
 //! not have waits until the copy is known to be current; what the same connection publishes meanwhile waits behind it, for
 //! its records would overtake those before them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Mutex;
 
 use forebay_env::Monotonic;
+use forebay_machine::Instance;
 use forebay_model::publish::Publish;
+use forebay_model::{PartitionId, Refusal};
 
 use crate::broker::{Currency, lock};
 use crate::call::Asker;
@@ -38,6 +40,10 @@ struct State {
     busy: bool,
     /// Somebody looks at the deadlines.
     watched: bool,
+    /// What the transaction of this connection's producer has joined on other shards than its own.
+    joined: Option<(Instance, BTreeSet<PartitionId>)>,
+    /// Why the publish with this token could not join; it is in front.
+    refused: Option<(u64, Refusal)>,
 }
 
 impl PublishLine {
@@ -59,6 +65,44 @@ impl PublishLine {
         state.waiting.iter_mut().for_each(|(_, currency)| *currency = Currency::Confirmed);
         state.busy = true;
         !std::mem::replace(&mut state.watched, true)
+    }
+
+    /// Puts the first publish back in front: something is asked for that concerns it alone. Says whether somebody should begin to
+    /// look at the deadlines.
+    pub(crate) fn wait_alone(&self, waiting: Waiting, currency: Currency) -> bool {
+        let mut state = lock(&self.state);
+        state.waiting.push_front((waiting, currency));
+        state.busy = true;
+        !std::mem::replace(&mut state.watched, true)
+    }
+
+    /// Whether this partition is joined to what this instance writes.
+    pub(crate) fn has_joined(&self, instance: Instance, partition: PartitionId) -> bool {
+        let state = lock(&self.state);
+        state
+            .joined
+            .as_ref()
+            .is_some_and(|(by, partitions)| *by == instance && partitions.contains(&partition))
+    }
+
+    /// Notes what was joined. An instance lives as long as its transaction, so what others had is forgotten.
+    pub(crate) fn note_joined(&self, instance: Instance, partitions: Vec<PartitionId>) {
+        let mut state = lock(&self.state);
+        match &mut state.joined {
+            Some((by, known)) if *by == instance => known.extend(partitions),
+            joined => *joined = Some((instance, partitions.into_iter().collect())),
+        }
+    }
+
+    /// Notes that the publish in front could not join, if it is the one with this token.
+    pub(crate) fn note_refused(&self, token: u64, refusal: Refusal) {
+        lock(&self.state).refused = Some((token, refusal));
+    }
+
+    /// Why the publish with this token could not join, if it could not.
+    pub(crate) fn take_refused(&self, token: u64) -> Option<Refusal> {
+        let refused = lock(&self.state).refused.take();
+        refused.filter(|(of, _)| *of == token).map(|(_, refusal)| refusal)
     }
 
     /// The next publish to place. Without one, later ones are placed at once again.

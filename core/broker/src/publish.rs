@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use forebay_env::Monotonic;
 use forebay_model::publish::Publish;
+use forebay_model::transaction::Joining;
 use forebay_model::{PartitionRef, Refusal, Reply, Request};
 use forebay_shard::{Answer, Append, GuardState, Read, Work};
 
 use crate::broker::{Currency, Inner, Replies, lock};
 use crate::call::{Asker, Call, Gather, PublishGather, Slots, Step, Ticket};
+use crate::joins::Then;
 use crate::line::{PublishLine, Waiting};
 use crate::memory::Charge;
 use crate::place::{self, Placed};
@@ -84,8 +86,21 @@ impl Inner {
         let placed = self.place(waiting.publish.items.iter().map(|item| &item.partition));
         let stale = placed.iter().flat_map(|p| p.as_ref().err()).any(place::may_be_stale);
         if currency == Currency::Confirmed || !stale {
-            self.send_publish(waiting, placed, replies);
-            return Placing::Done;
+            if let Some(refusal) = line.take_refused(waiting.asker.token) {
+                self.refuse_publish(waiting, &refusal, replies);
+                return Placing::Done;
+            }
+            let Some((spread, partitions)) = self.publish_to_join(line, &waiting.publish, &placed) else {
+                self.send_publish(waiting, placed, replies);
+                return Placing::Done;
+            };
+            let (asker, instance) = (waiting.asker.clone(), spread.instance);
+            if line.wait_alone(waiting, currency) {
+                lock(&self.lines).push(Arc::clone(line));
+            }
+            let then = Then::Publish { line: Arc::clone(line), token: asker.token, instance, partitions };
+            self.join(asker, spread, then, replies);
+            return Placing::Waits;
         }
         let asker = waiting.asker.clone();
         if line.wait_first(waiting) {
@@ -99,6 +114,7 @@ impl Inner {
     fn send_publish(&self, waiting: Waiting, placed: Vec<Result<Placed, Refusal>>, replies: &mut Replies) {
         let Waiting { asker, publish, since, deadline, charge } = waiting;
         let confirm = publish.confirm;
+        let joining = publish.transaction.as_ref().map_or(Joining::Before, |transaction| transaction.joining);
         let gather = PublishGather { slots: Slots::new(publish.items.len()), since, _charge: charge };
         let call = Call::new(asker, Gather::Publish(gather));
         for (part, (item, placed)) in publish.items.into_iter().zip(placed).enumerate() {
@@ -109,7 +125,7 @@ impl Inner {
                 Ok(placed) => {
                     self.metrics.published(bytes);
                     let append = Append {
-                        joining: publish.joining,
+                        joining,
                         ticket,
                         partition: placed.id,
                         kind: item.kind,

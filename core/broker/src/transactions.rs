@@ -1,28 +1,33 @@
-//! Transactional producers: each is served by the shard of its transactional id. All that a transaction spans has to lie on that
-//! shard; what lies elsewhere is refused before anything is written.
+//! Transactional producers: each is served by the shard of its transactional id. What its transaction spans elsewhere is joined there too
+//! (`joins`); what lies on shards of other nodes, or on those that confirm before they flush, is refused before anything is written.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use forebay_machine::limits::{GROUP_ID_BYTES_MAX, PARTICIPANTS_PER_TRANSACTION_MAX, PRODUCER_EPOCH_MAX};
-use forebay_machine::{JoinTransaction as JoinCommand, Next as NextInstance, OpenProducer as OpenCommand};
+use forebay_machine::{Next as NextInstance, OpenProducer as OpenCommand, Span};
 use forebay_model::limits::TRANSACTION_TIMEOUT_MS_MAX;
 use forebay_model::transaction::{
     EndTransaction, JoinRefused, JoinTransaction, OpenProducer, TransactionReply, TransactionRequest,
     TransactionView,
 };
-use forebay_model::{FlushClass, GroupId, PartitionId, ProducerId, Refusal, Reply, Request, TopicRef};
+use forebay_model::{
+    FlushClass, GroupId, PartitionId, PartitionRef, ProducerId, Refusal, Reply, Request, ShardId, TopicRef,
+};
 use forebay_shard::{Read, TransactionAnswer, TransactionWork, Work};
 
 use crate::broker::{Currency, Inner, Replies};
 use crate::call::{Asker, Call, Gather, Next, Step, Ticket};
+use crate::joins::{Spread, Then};
 use crate::place;
 use crate::shards::ShardHandle;
 
-const ELSEWHERE: &str = "a transaction cannot span what lies on several shards";
+const NODES: &str = "transactions are not served yet where several nodes have several shards";
+const UNFLUSHED: &str = "a transaction cannot span what is confirmed before it is flushed";
 
 /// What was asked, for the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
     Open,
-    Join,
     End,
     Describe,
 }
@@ -58,6 +63,13 @@ impl Inner {
     /// A description as it leaves: with names.
     pub(crate) fn name_partitions(&self, mut view: TransactionView) -> Reply {
         let catalogue = self.catalogue();
+        let elsewhere: BTreeSet<PartitionId> = std::mem::take(&mut view.elsewhere).into_iter().collect();
+        for topic in catalogue.topics().filter(|_| !elsewhere.is_empty()) {
+            let numbered = (0..).zip(&topic.partitions);
+            let joined = numbered.filter(|(_, partition)| elsewhere.contains(&partition.id));
+            view.partitions
+                .extend(joined.map(|(number, _)| PartitionRef { topic: TopicRef::Id(topic.id), number }));
+        }
         view.partitions.retain_mut(|partition| match place::topic(&catalogue, &partition.topic) {
             Ok(topic) => {
                 partition.topic = TopicRef::Name(topic.name.clone());
@@ -73,9 +85,9 @@ impl Inner {
             let reply = TransactionReply::Open(Err(Refusal::InvalidTransactionTimeout));
             return self.finish(&asker, Reply::Transaction(reply), replies);
         }
-        if self.shards.of_class(FlushClass::Sync).len() > 1 {
-            // Topics lie on all of them, and what one transaction spans would too.
-            let reply = TransactionReply::Open(Err(Refusal::Unsupported(ELSEWHERE)));
+        if self.config.nodes.len() > 1 && self.shards.of_class(FlushClass::Sync).len() > 1 {
+            // Their leaders may be on different nodes, which pass each other nothing yet.
+            let reply = TransactionReply::Open(Err(Refusal::Unsupported(NODES)));
             return self.finish(&asker, Reply::Transaction(reply), replies);
         }
         self.with_producer(asker, TransactionRequest::Open(open), replies);
@@ -122,12 +134,15 @@ impl Inner {
         }
         let shard = self.shards.of_group(&join.id.0);
         let catalogue = self.catalogue();
-        let placed: Vec<Result<PartitionId, Refusal>> = join
+        let placed: Vec<Result<(ShardId, PartitionId), Refusal>> = join
             .partitions
             .iter()
             .map(|partition| {
                 let placed = place::partition(&catalogue, &self.config.defaults, partition)?;
-                if placed.shard == shard.id { Ok(placed.id) } else { Err(Refusal::Unsupported(ELSEWHERE)) }
+                match self.is_sync(placed.shard) {
+                    true => Ok((placed.shard, placed.id)),
+                    false => Err(Refusal::Unsupported(UNFLUSHED)),
+                }
             })
             .collect();
         let stale = placed.iter().filter_map(|placed| placed.as_ref().err()).any(place::may_be_stale);
@@ -135,17 +150,22 @@ impl Inner {
             let request = Request::Transaction(TransactionRequest::Join(join));
             return self.after_barrier(asker, Step::Unresolved(Box::new(request)), replies);
         }
-        if join.groups.iter().any(|group| self.shards.of_group(&group.0).id != shard.id) {
-            return self.join_refused(&asker, JoinRefused::All(Refusal::Unsupported(ELSEWHERE)), replies);
-        }
         if placed.iter().any(Result::is_err) {
             let refused = JoinRefused::Partitions(placed.into_iter().map(Result::err).collect());
             return self.join_refused(&asker, refused, replies);
         }
         let JoinTransaction { id, producer, epoch, groups, .. } = join;
-        let partitions = placed.into_iter().flatten().collect();
-        let work = TransactionWork::Join(JoinCommand { id, instance: (producer, epoch), partitions, groups });
-        self.ask_producer(asker, shard, Asked::Join, work, replies);
+        let mut spans: BTreeMap<ShardId, Span> = BTreeMap::new();
+        for (shard, partition) in placed.into_iter().flatten() {
+            spans.entry(shard).or_default().partitions.insert(partition);
+        }
+        for group in groups {
+            let shard = self.shards.of_group(&group.0).id;
+            spans.entry(shard).or_default().groups.insert(group);
+        }
+        let here = spans.remove(&shard.id).unwrap_or_default();
+        let spread = Spread { id, instance: (producer, epoch), here, elsewhere: spans };
+        self.join(asker, spread, Then::Reply, replies);
     }
 
     fn join_refused(&self, asker: &Asker, refused: JoinRefused, replies: &mut Replies) {
@@ -196,9 +216,6 @@ pub(crate) fn next(asked: Asked, answer: TransactionAnswer) -> Next {
         }
         (Asked::Open, TransactionAnswer::Instance(result)) => TransactionReply::Open(result),
         (Asked::End, TransactionAnswer::Instance(result)) => TransactionReply::End(result),
-        (Asked::Join, TransactionAnswer::Done(result)) => {
-            TransactionReply::Join(result.map_err(JoinRefused::All))
-        }
         (asked, answer) => panic!("{asked:?} was asked, and answered {answer:?}"),
     };
     Next::Reply(Reply::Transaction(reply))
@@ -215,13 +232,19 @@ pub(crate) fn refused(request: &TransactionRequest, refusal: &Refusal) -> Transa
 }
 
 /// What a request weighs in a mailbox.
-fn transaction_bytes(work: &TransactionWork) -> usize {
+pub(crate) fn transaction_bytes(work: &TransactionWork) -> usize {
     match work {
         TransactionWork::Open(open) => open.id.0.len(),
         TransactionWork::End { id, .. } | TransactionWork::Describe(id) => id.0.len(),
         TransactionWork::Join(join) => {
             let groups = join.groups.iter().map(|group| group.0.len()).sum::<usize>();
-            join.id.0.len() + join.partitions.len() * 10 + groups
+            let elsewhere = join.elsewhere.iter().map(|(_, span)| span_bytes(span)).sum::<usize>();
+            join.id.0.len() + join.partitions.len() * 10 + groups + elsewhere
         }
+        TransactionWork::Admit(admit) => span_bytes(&admit.span),
     }
+}
+
+fn span_bytes(span: &Span) -> usize {
+    span.partitions.len() * 10 + span.groups.iter().map(|group| group.0.len()).sum::<usize>()
 }

@@ -8,8 +8,13 @@ use forebay_model::{LeaderEpoch, LogIndex, LogTime, Offset, PartitionId, ShardId
 use crate::catalog::{Topic, TopicPartition};
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::command::{decode, encode};
+use crate::guests::Guests;
 use crate::limits::{DROPPED_PARTITIONS_MAX, EPOCHS_PER_PARTITION_MAX};
-use crate::machine::{Dropped, MACHINE_VERSION_FIRST, MACHINE_VERSION_LATEST, MACHINE_VERSION_TRANSACTIONS};
+use crate::machine::{
+    Dropped, MACHINE_VERSION_FIRST, MACHINE_VERSION_LATEST, MACHINE_VERSION_RELAYS,
+    MACHINE_VERSION_TRANSACTIONS,
+};
+use crate::relays::Relays;
 use crate::{
     Catalog, EpochStart, Extent, Groups, Machine, MachineSettings, Meta, Partition, Producers, Transactions,
     Unstable,
@@ -42,6 +47,10 @@ impl SectionKind {
     pub const UNSTABLE: SectionKind = SectionKind(9);
     /// Cursors of open transactions, from machine version 2 on.
     pub const PENDING_CURSORS: SectionKind = SectionKind(10);
+    /// What is handed over to other shards and taken from them, from machine version 3 on.
+    pub const RELAYS: SectionKind = SectionKind(11);
+    /// Transactional producers of other shards, from machine version 3 on.
+    pub const GUESTS: SectionKind = SectionKind(12);
 }
 
 /// The format of every section, written at its beginning.
@@ -68,6 +77,12 @@ impl Machine {
                 section(SectionKind::TRANSACTIONS, |out| self.transactions.encode(out)),
                 section(SectionKind::UNSTABLE, |out| self.unstable.encode(out)),
                 section(SectionKind::PENDING_CURSORS, |out| self.groups.encode_pending(out)),
+            ]);
+        }
+        if self.version >= MACHINE_VERSION_RELAYS {
+            sections.extend([
+                section(SectionKind::RELAYS, |out| self.relays.encode(out)),
+                section(SectionKind::GUESTS, |out| self.guests.encode(out)),
             ]);
         }
         sections
@@ -101,6 +116,14 @@ impl Machine {
         offsets.end("the offsets")?;
         if machine.version >= MACHINE_VERSION_TRANSACTIONS {
             machine.decode_transactions(&mut left)?;
+        }
+        if machine.version >= MACHINE_VERSION_RELAYS {
+            let mut input = left.take(SectionKind::RELAYS, "relays")?;
+            machine.relays = Relays::decode(&mut input)?;
+            input.end("the relays")?;
+            let mut input = left.take(SectionKind::GUESTS, "guests")?;
+            machine.guests = Guests::decode(&mut input)?;
+            input.end("the guests")?;
         }
         left.end()?;
         Ok(machine)

@@ -13,6 +13,8 @@ use forebay_model::{
 use forebay_model::{LogTime, Term, Timestamp};
 use smallvec::SmallVec;
 
+use crate::relays::RelayedEnd;
+use crate::span::Span;
 use crate::transactions::{Instance, Next};
 
 pub use decode::decode_commands;
@@ -98,12 +100,49 @@ pub enum Command {
     },
     /// Makes an instance of a transactional producer the one that may write.
     OpenProducer(OpenProducer),
-    /// Adds partitions and groups of this shard to a transaction, which begins if none is open.
+    /// Adds partitions and groups to a transaction, which begins if none is open.
     JoinTransaction(JoinTransaction),
     /// Holds cursors back until their transaction commits; the coordinator has checked who asks.
     HoldOffsets(HoldOffsets),
     /// Ends a transaction: its marks are appended, its cursors set or dropped, all at once.
     EndTransaction(EndTransaction),
+    /// Lets a transaction of another shard's producer span this one. From machine version 3 on.
+    AdmitGuest(AdmitGuest),
+    /// Carries out what another shard handed over. From machine version 3 on.
+    Relay(Relay),
+    /// Another shard has carried out what was handed over to it. From machine version 3 on.
+    Relayed {
+        /// Which.
+        target: ShardId,
+        /// Everything up to this number.
+        up_to: u64,
+    },
+}
+
+/// See [`Command::AdmitGuest`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdmitGuest {
+    /// Who may write.
+    pub instance: Instance,
+    /// The transaction: the entry by which it first spanned another shard, in the log of its producer's shard.
+    pub begun: LogIndex,
+    /// What of this shard.
+    pub span: Span,
+}
+
+/// See [`Command::Relay`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relay {
+    /// Who hands it over.
+    pub source: ShardId,
+    /// Its number among what that shard hands over to this one.
+    pub number: u64,
+    /// What.
+    pub item: RelayedEnd,
+    /// The slot of this entry that holds the mark, as in [`EndTransaction::mark`].
+    pub mark: SlotNumber,
+    /// Its length in bytes.
+    pub mark_bytes: u32,
 }
 
 /// See [`Command::OpenProducer`].
@@ -130,6 +169,8 @@ pub struct JoinTransaction {
     pub partitions: Vec<PartitionId>,
     /// Groups of this shard.
     pub groups: Vec<GroupId>,
+    /// What of other shards, which admit the producer afterwards. From machine version 3 on.
+    pub elsewhere: Vec<(ShardId, Span)>,
 }
 
 /// See [`Command::HoldOffsets`].
@@ -359,12 +400,16 @@ pub(crate) mod number {
     pub(crate) const COMMIT_OFFSETS: u64 = 33;
     pub(crate) const DELETE_GROUP: u64 = 34;
     pub(crate) const FORGET_TOPICS: u64 = 35;
-    // From 48: settling. From 64: relays. From 96: the schedule.
+    // From 48: settling. From 96: the schedule.
+    pub(crate) const RELAY: u64 = 64;
+    pub(crate) const RELAYED: u64 = 65;
     pub(crate) const OPEN_PRODUCER: u64 = 80;
     pub(crate) const JOIN_TRANSACTION: u64 = 81;
     pub(crate) const APPEND_IN_TRANSACTION: u64 = 82;
     pub(crate) const HOLD_OFFSETS: u64 = 83;
     pub(crate) const END_TRANSACTION: u64 = 84;
+    pub(crate) const JOIN_TRANSACTION_ELSEWHERE: u64 = 85;
+    pub(crate) const ADMIT_GUEST: u64 = 86;
 }
 
 /// The bits of an append's flags.

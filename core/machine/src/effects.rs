@@ -1,5 +1,6 @@
 //! What applying a command means for the world around the machine.
 
+use forebay_model::transaction::TransactionalId;
 use forebay_model::{
     Count, GroupId, LogIndex, LogTime, Offset, PartitionId, ProducerId, Refusal, SlotNumber, Timestamp,
 };
@@ -28,6 +29,10 @@ pub struct Effects {
     pub expired_groups: Vec<GroupId>,
     /// Hint: the catalogue changed and now has this version.
     pub catalogue_version: Option<u64>,
+    /// Hint: something is to be handed over to other shards.
+    pub handed_over: bool,
+    /// Hint: transactions that other shards have carried out the end of, all of them.
+    pub ended: Vec<TransactionalId>,
 }
 
 impl Effects {
@@ -41,6 +46,8 @@ impl Effects {
         self.appended.clear();
         self.expired_groups.clear();
         self.catalogue_version = None;
+        self.handed_over = false;
+        self.ended.clear();
     }
 }
 
@@ -130,6 +137,21 @@ pub enum Outcome {
     TransactionEnded {
         /// Who may write now.
         instance: Instance,
+    },
+    /// To [`EndTransaction`](crate::Command::EndTransaction): it is decided so, and other shards are about to carry that out.
+    TransactionEnding {
+        /// Whose.
+        id: TransactionalId,
+    },
+    /// To [`JoinTransaction`](crate::Command::JoinTransaction), where the transaction spans other shards.
+    Joined {
+        /// By which entry it first did: they admit it by that.
+        begun: LogIndex,
+    },
+    /// To [`Relay`](crate::Command::Relay): everything up to this number is carried out here.
+    Relayed {
+        /// The number.
+        up_to: u64,
     },
 }
 

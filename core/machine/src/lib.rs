@@ -12,13 +12,16 @@ mod command;
 mod effects;
 pub mod fuzz;
 mod groups;
+mod guests;
 pub mod limits;
 mod machine;
 mod partition;
 mod pending_cursors;
 mod producers;
+mod relays;
 mod retention;
 mod shared_map;
+mod span;
 pub mod table;
 mod transactions;
 mod unstable;
@@ -28,21 +31,24 @@ pub use catalog::{Catalog, Topic, TopicPartition};
 pub use checkpoint::SectionKind;
 pub use codec::DecodeError;
 pub use command::{
-    AddPartitions, Append, Command, CommandList, CreateTopic, EndTransaction, HoldOffsets, JoinTransaction,
-    ListMark, MachineSettings, Member, Meta, OpenPartition, OpenProducer, PartitionSettings, ProducerStamp,
-    SaveGeneration, SaveOffsets, SavedOffset, Which, decode_commands, encode_commands,
+    AddPartitions, AdmitGuest, Append, Command, CommandList, CreateTopic, EndTransaction, HoldOffsets,
+    JoinTransaction, ListMark, MachineSettings, Member, Meta, OpenPartition, OpenProducer, PartitionSettings,
+    ProducerStamp, Relay, SaveGeneration, SaveOffsets, SavedOffset, Which, decode_commands, encode_commands,
 };
 pub use effects::{AppendedTo, DeadSlot, Effects, IndexEntry, Outcome};
 pub use groups::{CommittedOffset, Group, Groups, OffsetKey};
+pub use guests::{Guest, Guests};
 pub use machine::{
-    CATALOGUE_SHARD, Halt, MACHINE_VERSION_FIRST, MACHINE_VERSION_LATEST, MACHINE_VERSION_TRANSACTIONS,
-    Machine,
+    CATALOGUE_SHARD, Halt, MACHINE_VERSION_FIRST, MACHINE_VERSION_LATEST, MACHINE_VERSION_RELAYS,
+    MACHINE_VERSION_TRANSACTIONS, Machine,
 };
 pub use partition::{EpochStart, Extent, Partition};
 pub use producers::{Producer, ProducerKey, Producers, StoredBatch};
+pub use relays::{RelayedEnd, Relays};
 pub use retention::{RunSummary, TrimDue, retention_due};
 pub use shared_map::SharedMap;
+pub use span::{Participant, Span};
 pub use transactions::{
-    Instance, Next, OpenTransaction, Participant, TransactionState, TransactionalProducer, Transactions,
+    Elsewhere, Instance, Next, OpenTransaction, TransactionState, TransactionalProducer, Transactions,
 };
 pub use unstable::{AbortedRange, Unstable};

@@ -40,6 +40,8 @@ pub const TRANSACTIONAL_IDS_PER_SHARD_MAX: usize = 100_000;
 pub const TRANSACTIONAL_IDS_BYTES_MAX: usize = 128 * MIB;
 /// Partitions and groups of one transaction.
 pub const PARTICIPANTS_PER_TRANSACTION_MAX: usize = 10_000;
+/// Bytes of what one transaction spans: it ends in one entry of the log.
+pub const TRANSACTION_SPAN_BYTES_MAX: usize = MIB;
 /// A transactional id that nobody uses is forgotten after this many milliseconds of log time: 7 days.
 pub const TRANSACTIONAL_ID_EXPIRY_MS: u64 = 7 * 24 * 3_600_000;
 /// Transactional ids forgotten by one command at most.
@@ -51,6 +53,17 @@ pub const TRANSACTION_RANGES_PER_SHARD_MAX: usize = 1_000_000;
 pub const PENDING_CURSORS_PER_SHARD_MAX: usize = 200_000;
 /// Bytes of these.
 pub const PENDING_CURSORS_BYTES_MAX: usize = 128 * MIB;
+
+/// Ends of transactions that one shard has for others and that were not carried out there yet.
+pub const RELAYS_PER_SHARD_MAX: usize = 100_000;
+/// Bytes of these.
+pub const RELAYS_BYTES_MAX: usize = 64 * MIB;
+/// Transactional producers of other shards that one shard knows.
+pub const GUESTS_PER_SHARD_MAX: usize = 200_000;
+/// Bytes of these, with what their open transactions span.
+pub const GUESTS_BYTES_MAX: usize = 128 * MIB;
+/// Those with nothing open that are forgotten by one command at most.
+pub const GUESTS_EXPIRED_PER_COMMAND_MAX: usize = 16;
 
 /// Groups of one shard.
 pub const GROUPS_PER_SHARD_MAX: usize = 100_000;

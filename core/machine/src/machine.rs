@@ -14,18 +14,20 @@ use crate::limits::{
 };
 use crate::producers::{Judgement, StoredBatch};
 use crate::{
-    Append, AppendedTo, Catalog, Command, DeadSlot, Effects, Groups, IndexEntry, MachineSettings, Meta,
-    OpenPartition, Outcome, Partition, Producers, Transactions, Unstable, Which,
+    Append, AppendedTo, Catalog, Command, DeadSlot, Effects, Groups, Guests, IndexEntry, MachineSettings,
+    Meta, OpenPartition, Outcome, Partition, Producers, Relays, Transactions, Unstable, Which,
 };
 
 /// The machine version that a new log begins with.
 pub const MACHINE_VERSION_FIRST: u32 = 1;
 /// The newest machine version that this binary can apply.
-pub const MACHINE_VERSION_LATEST: u32 = 2;
+pub const MACHINE_VERSION_LATEST: u32 = 3;
 /// The machine version that can change the settings of a topic.
 const MACHINE_VERSION_SETTINGS: u32 = 2;
 /// The machine version that has transactions.
 pub const MACHINE_VERSION_TRANSACTIONS: u32 = 2;
+/// The machine version whose transactions span several shards.
+pub const MACHINE_VERSION_RELAYS: u32 = 3;
 /// The shard whose log holds the catalogue.
 pub const CATALOGUE_SHARD: ShardId = ShardId(0);
 
@@ -45,6 +47,8 @@ pub struct Machine {
     pub(crate) groups: Groups,
     pub(crate) transactions: Transactions,
     pub(crate) unstable: Unstable,
+    pub(crate) relays: Relays,
+    pub(crate) guests: Guests,
 }
 
 /// Why a replica cannot go on with its log. The state is unchanged; the shard has to stop.
@@ -85,6 +89,8 @@ impl Machine {
             groups: Groups::default(),
             transactions: Transactions::default(),
             unstable: Unstable::default(),
+            relays: Relays::default(),
+            guests: Guests::default(),
         }
     }
 
@@ -117,6 +123,7 @@ impl Machine {
             let oldest = self.ago(self.settings.offset_expiry_ms);
             self.groups.expire(self.applied.time, oldest, &mut effects.expired_groups);
             self.transactions.expire(self.ago(TRANSACTIONAL_ID_EXPIRY_MS));
+            self.guests.expire(self.ago(TRANSACTIONAL_ID_EXPIRY_MS));
         }
         self.applied
     }
@@ -178,6 +185,9 @@ impl Machine {
             Command::JoinTransaction(join) => self.join_transaction(meta, join),
             Command::HoldOffsets(hold) => self.hold_offsets(meta, hold),
             Command::EndTransaction(end) => self.end_transaction(meta, &end, effects),
+            Command::AdmitGuest(admit) => self.admit_guest(meta, admit),
+            Command::Relay(relay) => self.relay(meta, &relay, effects),
+            Command::Relayed { target, up_to } => self.relayed(meta, target, up_to, effects),
         };
         if self.catalog.version() != catalogue_before {
             effects.catalogue_version = Some(self.catalog.version());
@@ -337,6 +347,8 @@ impl Command {
     pub fn since(&self) -> u32 {
         match self {
             Command::AlterTopic { .. } => MACHINE_VERSION_SETTINGS,
+            Command::JoinTransaction(join) if !join.elsewhere.is_empty() => MACHINE_VERSION_RELAYS,
+            Command::AdmitGuest(_) | Command::Relay(_) | Command::Relayed { .. } => MACHINE_VERSION_RELAYS,
             Command::OpenProducer(_)
             | Command::JoinTransaction(_)
             | Command::HoldOffsets(_)

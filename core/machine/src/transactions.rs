@@ -6,14 +6,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use forebay_model::transaction::{Decision, Joining, TransactionalId};
-use forebay_model::{GroupId, LogTime, PartitionId, ProducerEpoch, ProducerId, Refusal};
+use forebay_model::{LogIndex, LogTime, ProducerEpoch, ProducerId, Refusal, ShardId};
 
 use crate::codec::{DecodeError, Reader, Writer};
-use crate::command::{OpenProducer, decode, encode};
+use crate::command::{Meta, OpenProducer, decode, encode};
 use crate::limits::{
-    GROUP_ID_BYTES_MAX, PARTICIPANTS_PER_TRANSACTION_MAX, PRODUCER_EPOCH_MAX, TRANSACTIONAL_ID_BYTES_MAX,
-    TRANSACTIONAL_IDS_BYTES_MAX, TRANSACTIONAL_IDS_EXPIRED_PER_COMMAND_MAX, TRANSACTIONAL_IDS_PER_SHARD_MAX,
+    GROUP_ID_BYTES_MAX, PARTICIPANTS_PER_TRANSACTION_MAX, PRODUCER_EPOCH_MAX, TRANSACTION_SPAN_BYTES_MAX,
+    TRANSACTIONAL_ID_BYTES_MAX, TRANSACTIONAL_IDS_BYTES_MAX, TRANSACTIONAL_IDS_EXPIRED_PER_COMMAND_MAX,
+    TRANSACTIONAL_IDS_PER_SHARD_MAX,
 };
+use crate::span::{Participant, Span};
 use crate::table::{Stored, Table, TableLimit};
 
 /// A producer and the instance of it that may write.
@@ -41,8 +43,25 @@ pub enum TransactionState {
     Empty,
     /// It is open.
     Open(OpenTransaction),
+    /// It was decided so, and other shards that it spans have not carried that out yet.
+    Ending {
+        /// How.
+        decision: Decision,
+        /// Which shards; at least one.
+        left: BTreeSet<ShardId>,
+    },
     /// It has ended so, completely.
     Ended(Decision),
+}
+
+impl TransactionState {
+    /// How it was decided, if it was.
+    pub fn decided(&self) -> Option<Decision> {
+        match self {
+            TransactionState::Empty | TransactionState::Open(_) => None,
+            TransactionState::Ending { decision, .. } | TransactionState::Ended(decision) => Some(*decision),
+        }
+    }
 }
 
 /// What an open transaction spans.
@@ -50,25 +69,34 @@ pub enum TransactionState {
 pub struct OpenTransaction {
     /// When it began.
     pub since: LogTime,
-    /// Partitions that it may write to.
-    pub partitions: BTreeSet<PartitionId>,
-    /// Groups whose cursors it may set.
-    pub groups: BTreeSet<GroupId>,
+    /// What of this shard.
+    pub here: Span,
+    /// What of others.
+    pub elsewhere: Elsewhere,
+}
+
+/// What an open transaction spans on shards that do not keep its producer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// The entry by which it first spanned one: names the transaction there. It rises from one to the next of a producer.
+    pub begun: LogIndex,
+    /// By shard; none is empty.
+    pub spans: BTreeMap<ShardId, Span>,
 }
 
 impl OpenTransaction {
     fn since(since: LogTime) -> OpenTransaction {
-        OpenTransaction { since, partitions: BTreeSet::new(), groups: BTreeSet::new() }
+        OpenTransaction { since, here: Span::default(), elsewhere: Elsewhere::default() }
     }
-}
 
-/// Something that becomes part of a transaction.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Participant {
-    /// Appends to this partition.
-    Partition(PartitionId),
-    /// Cursors of this group.
-    Group(GroupId),
+    /// Partitions and groups.
+    fn len(&self) -> usize {
+        self.here.len() + self.elsewhere.spans.values().map(Span::len).sum::<usize>()
+    }
+
+    fn groups(&self) -> impl Iterator<Item = &forebay_model::GroupId> {
+        self.here.groups.iter().chain(self.elsewhere.spans.values().flat_map(|span| &span.groups))
+    }
 }
 
 /// What an end finds.
@@ -157,10 +185,14 @@ impl Transactions {
                 // It has not heard the answer of its opening...
                 TransactionState::Empty => return Ok(known.now),
                 // ...or that of the end of its transaction, and nobody else has come since.
-                TransactionState::Ended(_) | TransactionState::Open(_) => {}
+                TransactionState::Ended(_) | TransactionState::Ending { .. } | TransactionState::Open(_) => {}
             }
         }
-        if known.is_some_and(|known| matches!(known.state, TransactionState::Open(_))) {
+        let busy = |state: &TransactionState| match state {
+            TransactionState::Open(_) | TransactionState::Ending { .. } => true,
+            TransactionState::Empty | TransactionState::Ended(_) => false,
+        };
+        if known.is_some_and(|known| busy(&known.state)) {
             return Err(Refusal::ConcurrentTransaction);
         }
         let instance = match known {
@@ -178,36 +210,43 @@ impl Transactions {
         Ok(instance)
     }
 
-    /// Adds to a transaction, which begins if none is open.
+    /// Adds to a transaction, which begins if none is open. Answers by which entry it first spanned another shard, if it spans one.
     pub(crate) fn join(
         &mut self,
         id: &TransactionalId,
         instance: Instance,
-        participants: impl IntoIterator<Item = Participant>,
-        now: LogTime,
-    ) -> Result<(), Refusal> {
-        let producer = self.check(id, instance)?;
-        let mut producer = producer.clone();
+        here: Span,
+        elsewhere: Vec<(ShardId, Span)>,
+        meta: &Meta,
+    ) -> Result<Option<LogIndex>, Refusal> {
+        let mut producer = self.check(id, instance)?.clone();
         let mut open = match producer.state {
             TransactionState::Open(open) => open,
-            TransactionState::Empty | TransactionState::Ended(_) => OpenTransaction::since(now),
+            TransactionState::Ending { .. } => return Err(Refusal::ConcurrentTransaction),
+            TransactionState::Empty | TransactionState::Ended(_) => OpenTransaction::since(meta.time),
         };
-        for participant in participants {
-            match participant {
-                Participant::Partition(partition) => drop(open.partitions.insert(partition)),
-                Participant::Group(group) => drop(open.groups.insert(group)),
+        open.here.add_all(here);
+        for (shard, span) in elsewhere {
+            if open.elsewhere.spans.is_empty() {
+                open.elsewhere.begun = meta.index;
             }
+            open.elsewhere.spans.entry(shard).or_default().add_all(span);
         }
-        if open.groups.iter().any(|group| group.0.is_empty() || group.0.len() > GROUP_ID_BYTES_MAX) {
+        if open.groups().any(|group| group.0.is_empty() || group.0.len() > GROUP_ID_BYTES_MAX) {
             return Err(Refusal::InvalidGroupId);
         }
-        if open.partitions.len() + open.groups.len() > PARTICIPANTS_PER_TRANSACTION_MAX {
+        if open.len() > PARTICIPANTS_PER_TRANSACTION_MAX {
             return Err(Refusal::LimitReached { limit: "PARTICIPANTS_PER_TRANSACTION_MAX" });
         }
+        if open.elsewhere.spans.values().map(Span::bytes).sum::<usize>() > TRANSACTION_SPAN_BYTES_MAX {
+            return Err(Refusal::LimitReached { limit: "TRANSACTION_SPAN_BYTES_MAX" });
+        }
+        let begun = (!open.elsewhere.spans.is_empty()).then_some(open.elsewhere.begun);
         producer.state = TransactionState::Open(open);
         producer.before = None;
-        producer.changed_at = now;
-        self.put(id.clone(), producer)
+        producer.changed_at = meta.time;
+        self.put(id.clone(), producer)?;
+        Ok(begun)
     }
 
     /// Whether `participant` may be written to by this instance now; joins it where that is how it joins.
@@ -216,20 +255,22 @@ impl Transactions {
         instance: Instance,
         participant: Participant,
         joining: Joining,
-        now: LogTime,
+        meta: &Meta,
     ) -> Result<(), Refusal> {
         let id = self.by_producer.get(&instance.0).ok_or(Refusal::UnknownTransaction)?.clone();
         let open = match &self.check(&id, instance)?.state {
             TransactionState::Open(open) => Some(open),
+            TransactionState::Ending { .. } => return Err(Refusal::ConcurrentTransaction),
             TransactionState::Empty | TransactionState::Ended(_) => None,
         };
-        let joined = open.is_some_and(|open| match &participant {
-            Participant::Partition(partition) => open.partitions.contains(partition),
-            Participant::Group(group) => open.groups.contains(group),
-        });
+        let joined = open.is_some_and(|open| open.here.contains(&participant));
         match joining {
             _ if joined => Ok(()),
-            Joining::Now => self.join(&id, instance, [participant], now),
+            Joining::Now => {
+                let mut here = Span::default();
+                here.add(participant);
+                self.join(&id, instance, here, Vec::new(), meta).map(drop)
+            }
             Joining::Before => Err(Refusal::InvalidTransactionState),
         }
     }
@@ -244,7 +285,7 @@ impl Transactions {
     ) -> Result<Ending, Refusal> {
         let producer = self.table.get(id).ok_or(Refusal::UnknownTransaction)?;
         if producer.before == Some(instance)
-            && let TransactionState::Ended(ended) = producer.state
+            && let Some(ended) = producer.state.decided()
         {
             let again = ended == decision;
             return if again {
@@ -257,9 +298,8 @@ impl Transactions {
         match &self.check(id, instance)?.state {
             TransactionState::Open(open) => Ok(Ending::Due(open.clone())),
             // A client that gets an instance with every end would have asked with the one before.
-            TransactionState::Ended(ended) if *ended == decision && !raises => {
-                Ok(Ending::Before(producer.now))
-            }
+            state if state.decided() == Some(decision) && !raises => Ok(Ending::Before(producer.now)),
+            TransactionState::Ending { .. } => Err(Refusal::ConcurrentTransaction),
             // It does not know whether anything of its transaction has come here, and wants to begin anew.
             _ if raises && decision == Decision::Abort => {
                 Ok(Ending::Due(OpenTransaction::since(producer.changed_at)))
@@ -268,12 +308,13 @@ impl Transactions {
         }
     }
 
-    /// Ends the open transaction of a producer; who may write behind it.
+    /// Decides the open transaction of a producer; who may write behind it. `left` are the shards that have to be told.
     pub(crate) fn end(
         &mut self,
         id: &TransactionalId,
         decision: Decision,
         next: Next,
+        left: BTreeSet<ShardId>,
         now: LogTime,
     ) -> Result<Instance, Refusal> {
         let mut producer = self.table.get(id).ok_or(Refusal::UnknownTransaction)?.clone();
@@ -290,11 +331,30 @@ impl Transactions {
                 producer.before = None;
             }
         }
-        producer.state = TransactionState::Ended(decision);
+        producer.state = match left.is_empty() {
+            true => TransactionState::Ended(decision),
+            false => TransactionState::Ending { decision, left },
+        };
         producer.changed_at = now;
         let instance = producer.now;
         self.put(id.clone(), producer)?;
         Ok(instance)
+    }
+
+    /// A shard has carried out the end of this producer's transaction. Says whether it was the last one.
+    pub(crate) fn carried_out(&mut self, id: &TransactionalId, shard: ShardId, now: LogTime) -> bool {
+        let Some(mut producer) = self.table.get(id).cloned() else { return false };
+        let TransactionState::Ending { decision, left } = &mut producer.state else { return false };
+        left.remove(&shard);
+        let last = left.is_empty();
+        if last {
+            producer.state = TransactionState::Ended(*decision);
+            producer.changed_at = now;
+        }
+        // It is no larger than it was.
+        let put = self.put(id.clone(), producer);
+        debug_assert_eq!(put, Ok(()), "what shrinks finds room");
+        last
     }
 
     /// Forgets producers without an open transaction that were idle at `oldest` or before; a bounded number, the next command
@@ -340,9 +400,10 @@ impl Transactions {
         }
         self.by_producer.insert(instance.0, id.clone());
         match place {
-            Place::Open { deadline } => self.deadlines.insert((deadline, id)),
-            Place::Idle { since } => self.idle.insert((since, id)),
-        };
+            Place::Open { deadline } => drop(self.deadlines.insert((deadline, id))),
+            Place::Ending => {}
+            Place::Idle { since } => drop(self.idle.insert((since, id))),
+        }
         Ok(())
     }
 
@@ -355,9 +416,10 @@ impl Transactions {
     fn unlist(&mut self, id: &TransactionalId, producer: &TransactionalProducer) {
         self.by_producer.remove(&producer.now.0);
         match Place::of(producer) {
-            Place::Open { deadline } => self.deadlines.remove(&(deadline, id.clone())),
-            Place::Idle { since } => self.idle.remove(&(since, id.clone())),
-        };
+            Place::Open { deadline } => drop(self.deadlines.remove(&(deadline, id.clone()))),
+            Place::Ending => {}
+            Place::Idle { since } => drop(self.idle.remove(&(since, id.clone()))),
+        }
     }
 
     pub(crate) fn encode(&self, out: &mut Writer) {
@@ -392,8 +454,14 @@ pub enum Next {
 
 /// In which order a producer waits.
 enum Place {
-    Open { deadline: LogTime },
-    Idle { since: LogTime },
+    Open {
+        deadline: LogTime,
+    },
+    /// It ends by itself.
+    Ending,
+    Idle {
+        since: LogTime,
+    },
 }
 
 impl Place {
@@ -402,6 +470,7 @@ impl Place {
             TransactionState::Open(open) => {
                 Place::Open { deadline: LogTime(open.since.0.saturating_add(producer.timeout_ms.into())) }
             }
+            TransactionState::Ending { .. } => Place::Ending,
             TransactionState::Empty | TransactionState::Ended(_) => {
                 Place::Idle { since: producer.changed_at }
             }
@@ -448,9 +517,10 @@ impl Stored for TransactionalProducer {
     fn bytes(&self) -> usize {
         let participants = match &self.state {
             TransactionState::Open(open) => {
-                let groups = open.groups.iter().map(|group| 48 + group.0.len()).sum::<usize>();
-                open.partitions.len() * 16 + groups
+                let elsewhere = open.elsewhere.spans.values().map(|span| 64 + span.bytes());
+                open.here.bytes() + elsewhere.sum::<usize>()
             }
+            TransactionState::Ending { left, .. } => left.len() * 16,
             TransactionState::Empty | TransactionState::Ended(_) => 0,
         };
         160 + participants
@@ -463,14 +533,29 @@ impl Stored for TransactionalProducer {
         out.int(self.changed_at.0);
         match &self.state {
             TransactionState::Empty => out.u8(0),
-            TransactionState::Open(open) => {
+            TransactionState::Open(open) if open.elsewhere.spans.is_empty() => {
                 out.u8(1);
                 out.int(open.since.0);
-                out.list(open.partitions.iter(), |out, partition| out.uint(partition.0));
-                out.list(open.groups.iter(), |out, group| out.text(&group.0));
+                open.here.encode(out);
             }
             TransactionState::Ended(Decision::Commit) => out.u8(2),
             TransactionState::Ended(Decision::Abort) => out.u8(3),
+            // From machine version 3 on.
+            TransactionState::Open(open) => {
+                out.u8(4);
+                out.int(open.since.0);
+                open.here.encode(out);
+                out.uint(open.elsewhere.begun.0);
+                out.list(open.elsewhere.spans.iter(), |out, (shard, span)| {
+                    out.uint(shard.0);
+                    span.encode(out);
+                });
+            }
+            TransactionState::Ending { decision, left } => {
+                out.u8(5);
+                out.u8(encode::decision(*decision));
+                out.list(left.iter(), |out, shard| out.uint(shard.0));
+            }
         }
     }
 
@@ -484,16 +569,42 @@ impl Stored for TransactionalProducer {
                 0 => TransactionState::Empty,
                 1 => TransactionState::Open(OpenTransaction {
                     since: LogTime(input.int("a log time")?),
-                    partitions: input
-                        .list("partitions", |input| Ok(PartitionId(input.uint("a partition")?)))?
-                        .into_iter()
-                        .collect(),
-                    groups: input.list("groups", decode::group_id)?.into_iter().collect(),
+                    here: Span::decode(input)?,
+                    elsewhere: Elsewhere::default(),
                 }),
                 2 => TransactionState::Ended(Decision::Commit),
                 3 => TransactionState::Ended(Decision::Abort),
+                4 => TransactionState::Open(OpenTransaction {
+                    since: LogTime(input.int("a log time")?),
+                    here: Span::decode(input)?,
+                    elsewhere: Elsewhere::decode(input)?,
+                }),
+                5 => {
+                    TransactionState::Ending { decision: decode::decision(input)?, left: shards_left(input)? }
+                }
                 _ => return Err(DecodeError::Invalid("a transaction's state")),
             },
         })
+    }
+}
+
+impl Elsewhere {
+    fn decode(input: &mut Reader<'_>) -> Result<Elsewhere, DecodeError> {
+        let begun = LogIndex(input.uint("a log index")?);
+        let spans = input.list("what a transaction spans", |input| {
+            Ok((ShardId(input.narrow("a shard")?), Span::decode(input)?))
+        })?;
+        if spans.is_empty() {
+            return Err(DecodeError::Invalid("what a transaction spans"));
+        }
+        Ok(Elsewhere { begun, spans: spans.into_iter().collect() })
+    }
+}
+
+fn shards_left(input: &mut Reader<'_>) -> Result<BTreeSet<ShardId>, DecodeError> {
+    let left = input.list("shards", |input| Ok(ShardId(input.narrow("a shard")?)))?;
+    match left.is_empty() {
+        true => Err(DecodeError::Invalid("a transaction's state")),
+        false => Ok(left.into_iter().collect()),
     }
 }

@@ -3,7 +3,10 @@
 use forebay_model::{PartitionId, Refusal, ShardId};
 
 use crate::machine::MACHINE_VERSION_LATEST;
-use crate::{Catalog, Groups, Machine, MachineSettings, Meta, Partition, Producers, Transactions, Unstable};
+use crate::{
+    Catalog, Groups, Guests, Machine, MachineSettings, Meta, Partition, Producers, Relays, Transactions,
+    Unstable,
+};
 
 impl Machine {
     /// Whose state this is.
@@ -69,6 +72,16 @@ impl Machine {
     /// What of the partitions belongs to transactions.
     pub fn unstable(&self) -> &Unstable {
         &self.unstable
+    }
+
+    /// What is handed over to other shards, and what was taken from them.
+    pub fn relays(&self) -> &Relays {
+        &self.relays
+    }
+
+    /// The transactional producers of other shards.
+    pub fn guests(&self) -> &Guests {
+        &self.guests
     }
 
     /// Whether a switch to `version` may be proposed. Ask every voter: one that does not know it stops at the entry.

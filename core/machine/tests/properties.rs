@@ -141,6 +141,29 @@ fn spare() -> impl Strategy<Value = ProducerId> {
     (-1..4i64).prop_map(ProducerId)
 }
 
+fn span() -> impl Strategy<Value = Span> {
+    (prop::collection::btree_set(partition(), 0..3), prop::collection::btree_set(group(), 0..2))
+        .prop_map(|(partitions, groups)| Span { partitions, groups })
+}
+
+fn elsewhere() -> impl Strategy<Value = Vec<(ShardId, Span)>> {
+    prop::collection::vec(((0..3u32).prop_map(ShardId), span()), 0..3)
+}
+
+fn relayed_end() -> impl Strategy<Value = RelayedEnd> {
+    let decision = prop::sample::select(vec![Decision::Commit, Decision::Abort]);
+    (transactional_id(), instance(), instance(), 0..60u64, decision, span()).prop_map(
+        |(id, instance, next, begun, decision, span)| RelayedEnd {
+            id,
+            instance,
+            next,
+            begun: LogIndex(begun),
+            decision,
+            span,
+        },
+    )
+}
+
 fn transactional() -> impl Strategy<Value = Command> {
     let next =
         prop_oneof![Just(Next::Same), spare().prop_map(|spare| Next::Raised { spare }), Just(Next::Fenced),];
@@ -153,8 +176,21 @@ fn transactional() -> impl Strategy<Value = Command> {
                 Command::OpenProducer(OpenProducer { id, timeout_ms, present, spare })
             }
         ),
-        3 => (transactional_id(), instance(), partitions, groups).prop_map(|(id, instance, partitions, groups)| {
-            Command::JoinTransaction(JoinTransaction { id, instance, partitions, groups })
+        3 => (transactional_id(), instance(), partitions, groups, elsewhere()).prop_map(
+            |(id, instance, partitions, groups, elsewhere)| {
+                Command::JoinTransaction(JoinTransaction { id, instance, partitions, groups, elsewhere })
+            }
+        ),
+        2 => (instance(), 0..60u64, span()).prop_map(|(instance, begun, span)| {
+            Command::AdmitGuest(AdmitGuest { instance, begun: LogIndex(begun), span })
+        }),
+        2 => (1..4u64, relayed_end(), any::<u32>().prop_map(SlotNumber), 0..100u32).prop_map(
+            |(number, item, mark, mark_bytes)| {
+                Command::Relay(Relay { source: ShardId(5), number, item, mark, mark_bytes })
+            }
+        ),
+        1 => (1..3u32, 0..4u64).prop_map(|(target, up_to)| {
+            Command::Relayed { target: ShardId(target), up_to }
         }),
         2 => (instance(), joining(), save_offsets()).prop_map(|(instance, joining, save)| {
             Command::HoldOffsets(HoldOffsets { instance, joining, save })
@@ -371,7 +407,7 @@ proptest! {
                 let mut effects = Effects::default();
                 machine.apply(meta, command.clone(), &mut effects).unwrap();
                 let has_slot = matches!(command, Command::Append(_))
-                    || matches!(command, Command::EndTransaction(_));
+                    || matches!(command, Command::EndTransaction(_) | Command::Relay(_));
                 prop_assert_eq!(effects.dead.len(), usize::from(has_slot && effects.indexed.is_empty()));
                 prop_assert!(has_slot || effects.indexed.is_empty());
                 prop_assert_eq!(effects.indexed.len(), effects.appended.len());

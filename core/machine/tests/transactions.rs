@@ -312,8 +312,13 @@ fn a_producer_at_its_last_epoch_is_fenced_too_and_gets_another_id_then() {
     let end = EndTransaction { id: id(0), instance: last, decision, next, mark, mark_bytes };
     let (outcome, _) = world.apply(Command::EndTransaction(end));
     assert!(matches!(outcome, Outcome::TransactionEnded { .. }), "{outcome:?}");
-    let join =
-        JoinTransaction { id: id(0), instance: last, partitions: vec![PartitionId(1)], groups: Vec::new() };
+    let join = JoinTransaction {
+        id: id(0),
+        instance: last,
+        partitions: vec![PartitionId(1)],
+        groups: Vec::new(),
+        elsewhere: Vec::new(),
+    };
     let (outcome, _) = world.apply(Command::JoinTransaction(join));
     assert_eq!(outcome, Outcome::Refused(Refusal::ProducerFenced));
     let open = OpenProducer { id: id(0), timeout_ms: 60_000, present: None, spare: ProducerId(70) };

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use crate::transaction::{Joining, TransactionalId};
-use crate::{GroupId, LeaderEpoch, Offset, PartitionRef, ProducerEpoch, ProducerId, Refusal, Timestamp};
+use crate::transaction::InTransaction;
+use crate::{GroupId, LeaderEpoch, Offset, PartitionRef, Refusal, Timestamp};
 
 /// Everything asked of a group. All of it is served by the shard of hash(group id).
 #[derive(Clone, Debug)]
@@ -184,22 +184,9 @@ pub struct CommitOffsets {
     /// Its static name.
     pub instance: Option<String>,
     /// The transaction that sets them when it commits; without one they are set at once.
-    pub transaction: Option<CommitInTransaction>,
+    pub transaction: Option<InTransaction>,
     /// What.
     pub offsets: Vec<CommitOffset>,
-}
-
-/// By which transaction cursors are set.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CommitInTransaction {
-    /// Whose.
-    pub id: TransactionalId,
-    /// Its producer...
-    pub producer: ProducerId,
-    /// ...and the instance of it.
-    pub epoch: ProducerEpoch,
-    /// How the group becomes part of it.
-    pub joining: Joining,
 }
 
 /// One cursor to set.

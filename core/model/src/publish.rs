@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::transaction::Joining;
+use crate::transaction::InTransaction;
 use crate::{Offset, PartitionRef, Refusal, Timestamp};
 
 /// When a publish is answered.
@@ -34,8 +34,8 @@ pub struct Publish {
     pub items: Vec<PublishItem>,
     /// When to answer.
     pub confirm: Confirm,
-    /// How partitions become part of the transaction of the batches that belong to one.
-    pub joining: Joining,
+    /// The transaction of those batches that belong to one; they belong to the same.
+    pub transaction: Option<InTransaction>,
     /// Answer `TimedOut` after this many milliseconds.
     pub timeout_ms: u32,
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{GroupId, PartitionRef, ProducerEpoch, ProducerId, Refusal, Timestamp};
+use crate::{GroupId, PartitionId, PartitionRef, ProducerEpoch, ProducerId, Refusal, Timestamp};
 
 /// The name of a transactional producer: any non-empty text. Whoever opens it anew fences those before. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,6 +31,19 @@ pub enum Joining {
     Before,
     /// By the first thing that is written to it.
     Now,
+}
+
+/// By which transaction something is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InTransaction {
+    /// Whose.
+    pub id: TransactionalId,
+    /// Its producer...
+    pub producer: ProducerId,
+    /// ...and the instance of it.
+    pub epoch: ProducerEpoch,
+    /// How what is written to becomes part of it.
+    pub joining: Joining,
 }
 
 /// Everything asked of a transactional producer. All of it is served by the shard of hash(transactional id).
@@ -119,6 +132,8 @@ pub enum TransactionPhase {
     Empty,
     /// It is open.
     Open,
+    /// It was decided so, and some of what it spans has not carried that out yet.
+    Ending(Decision),
     /// It has committed.
     Committed,
     /// It was aborted.
@@ -142,6 +157,8 @@ pub struct TransactionView {
     pub since: Option<Timestamp>,
     /// What the open one may write to.
     pub partitions: Vec<PartitionRef>,
+    /// More of that, by id: the front desk names them and leaves none.
+    pub elsewhere: Vec<PartitionId>,
 }
 
 /// A transactional producer in a list.

@@ -100,6 +100,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             self.grown.push(partition);
         }
         self.grown.append(&mut effects.appended);
+        self.ends_carried_out(std::mem::take(&mut effects.ended));
         self.effects = effects;
     }
 
@@ -120,8 +121,14 @@ impl<T: Clone + Send + 'static> Shard<T> {
                 }
                 Asking::Group(key) => self.group_applied(key, own.collect()),
                 Asking::Transaction(ticket, asked) => {
-                    let outcome = own.last().expect("it was asked with a command at least");
-                    self.answers.push((ticket, asked.answer(outcome)));
+                    match own.last().expect("it was asked with a command at least") {
+                        Outcome::TransactionEnding { id } => self.wait_for_end(id, ticket),
+                        outcome => self.answers.push((ticket, asked.answer(outcome))),
+                    }
+                }
+                Asking::Relay(source) => {
+                    let outcome = own.last().expect("a relay is one command");
+                    self.relay_applied(source, outcome);
                 }
                 Asking::Overdue(id) => {
                     drop(own.last());
@@ -158,7 +165,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
                 Own::Provision => self.provisioning = false,
                 // It may have been the raise of the version, which somebody will need again.
                 Own::Housekeeping => self.version_asked = 0,
-                Own::Trim => {}
+                Own::Trim | Own::Relays => {}
             },
             Asking::Append(ticket, _) => self.answers.push((ticket, Answer::Published(Err(refusal.clone())))),
             Asking::Propose(ticket) => self.answers.push((ticket, Answer::Outcomes(Err(refusal.clone())))),
@@ -167,6 +174,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
                 self.answers.push((ticket, asked.refused(refusal.clone())));
             }
             Asking::Overdue(id) => drop(self.aborting.remove(&id)),
+            Asking::Relay(source) => self.relay_refused(source, refusal),
             Asking::Trim(trims) => self.answers.push(trims.refuse(refusal)),
             // Its payload is refused as a whole when the shard gives up.
             Asking::Part(..) => {}

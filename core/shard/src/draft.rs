@@ -98,8 +98,20 @@ impl<T> Drafts<T> {
         commands: impl FnOnce(SlotNumber) -> Vec<Command>,
         asking: Asking<T>,
     ) {
+        self.push_weighty_with_slot(kind, slot, COMMANDS_WITH_SLOT_BYTES_MAX, commands, asking);
+    }
+
+    /// The same for commands of at most `weight` bytes.
+    pub(crate) fn push_weighty_with_slot(
+        &mut self,
+        kind: SlotKind,
+        slot: Bytes,
+        weight: usize,
+        commands: impl FnOnce(SlotNumber) -> Vec<Command>,
+        asking: Asking<T>,
+    ) {
         let besides = SLOT_BYTES + slot.len();
-        let draft = self.with_room(besides + COMMANDS_WITH_SLOT_BYTES_MAX);
+        let draft = self.with_room(besides + weight);
         let before = draft.commands.bytes();
         let slot = draft.add_slot(kind, slot);
         let commands = commands(slot);

@@ -6,7 +6,7 @@ use forebay_replication::Fence;
 
 use crate::mailbox::Room;
 use crate::shard::Shard;
-use crate::work::Answer;
+use crate::work::{Answer, TransactionAnswer};
 
 impl<T: Clone + Send + 'static> Shard<T> {
     /// Begins to end the shard in good order: everybody who waits is answered, everything written is flushed and
@@ -65,5 +65,10 @@ impl<T: Clone + Send + 'static> Shard<T> {
             self.answers.push(fetch.refuse(certain));
         }
         self.refuse_barriers(certain);
+        // What they ended has ended; they only do not hear it.
+        for ticket in self.relays.clear() {
+            let unknown = TransactionAnswer::Instance(Err(Refusal::Unknown));
+            self.answers.push((ticket, Answer::Transaction(unknown)));
+        }
     }
 }

@@ -35,6 +35,7 @@ mod reach;
 mod read;
 mod reclaim;
 mod refuse_group;
+mod relay;
 mod retention;
 mod scrub;
 mod sealed;
@@ -59,6 +60,7 @@ pub use membership::{MembersOrder, MembersReply, MembersRequest, MembersView};
 pub use metrics::ShardMetrics;
 pub use reclaim::{CarriedOut, ReclaimDone};
 pub use refuse_group::refuse_group;
+pub use relay::{Passed, RELAYS_PASSED_MAX};
 pub use retention::RetentionDone;
 pub use scrub::ScrubDone;
 pub use shard::{

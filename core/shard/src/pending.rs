@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use forebay_env::Monotonic;
 use forebay_model::transaction::TransactionalId;
-use forebay_model::{LogIndex, Refusal, SlotNumber};
+use forebay_model::{LogIndex, Refusal, ShardId, SlotNumber};
 
 use crate::big::BigNumber;
 use crate::coordinator::ProposalKey;
@@ -27,6 +27,8 @@ pub(crate) enum Asking<T> {
     Transaction(T, crate::transaction::Asked),
     /// The end of a transaction whose time is up.
     Overdue(TransactionalId),
+    /// An item of another shard.
+    Relay(ShardId),
     /// Trims.
     Trim(Box<TrimsUnderWay<T>>),
     /// A part of a big payload of this source, in this slot and of so many bytes.
@@ -40,6 +42,8 @@ pub(crate) enum Own {
     Provision,
     /// Retention.
     Trim,
+    /// What other shards have carried out.
+    Relays,
     /// Settings of the machine, the log's time.
     Housekeeping,
 }
@@ -118,6 +122,7 @@ impl<T> Asking<T> {
             | Asking::Group(_)
             | Asking::Transaction(..)
             | Asking::Overdue(_)
+            | Asking::Relay(_)
             | Asking::Part(..) => None,
         }
     }

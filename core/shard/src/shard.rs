@@ -42,6 +42,7 @@ use crate::pending::Pending;
 use crate::propose::Turn;
 use crate::reclaim::segments::Segments;
 use crate::reclaim::{Reclaim, ReclaimDone};
+use crate::relay::{Passed, RelayDesk};
 use crate::retention::{Retention, RetentionDone};
 use crate::scrub::{ScrubDone, Scrubber};
 use crate::summary::Summarizer;
@@ -77,6 +78,8 @@ pub enum Done<T> {
     Scrub(ScrubDone),
     /// A frame from a peer's replica.
     Peer(bytes::Bytes),
+    /// Something from another shard.
+    Passed(Passed),
 }
 
 /// The mailbox of a shard.
@@ -122,6 +125,8 @@ pub struct Hooks<T> {
     pub catalogue: Box<dyn Fn(Arc<Catalog>) + Send>,
     /// The board says something new.
     pub noticed: Box<dyn Fn() + Send>,
+    /// Passes something to another shard, which takes it with [`Done::Passed`]; it may get lost.
+    pub pass: Box<dyn Fn(ShardId, Passed) + Send>,
 }
 
 /// What connects a shard to the threads around it.
@@ -220,6 +225,7 @@ pub struct Shard<T> {
     pub(crate) version_asked: u32,
     /// Transactions whose end was proposed because their time is up.
     pub(crate) aborting: BTreeSet<TransactionalId>,
+    pub(crate) relays: RelayDesk<T>,
     /// When something was proposed last.
     pub(crate) spoke_at: Monotonic,
     pub(crate) retention: Retention,
@@ -305,6 +311,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             configured: false,
             version_asked: 0,
             aborting: BTreeSet::new(),
+            relays: RelayDesk::new(),
             spoke_at: Monotonic(0),
             retention: Retention::default(),
             reclaim: Reclaim::of(segments),
@@ -386,6 +393,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         self.pump(now);
         self.seal_if_due(now);
         self.wake_readers(now);
+        self.pass_relays(now);
         self.pending.expire(now, &mut self.answers);
         self.notice();
         self.summarize(now);
@@ -491,6 +499,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             self.waiting.next_deadline(),
             self.pending.next_deadline(),
             self.groups.next_deadline(),
+            self.relays.next_deadline(),
             self.retention.next_look(),
             self.scrubber.next_step(),
             self.reclaim.next_look().filter(|_| self.leads()),
@@ -510,6 +519,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             Done::Reclaim(done) => self.reclaim_done(done),
             Done::Scrub(done) => self.scrub_done(done),
             Done::Peer(frame) => self.replica.step(now, frame),
+            Done::Passed(passed) => self.passed(now, passed),
         }
     }
 

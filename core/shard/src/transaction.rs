@@ -4,8 +4,8 @@
 use bytes::Bytes;
 use forebay_env::Monotonic;
 use forebay_machine::{
-    Command, EndTransaction, Instance, MACHINE_VERSION_TRANSACTIONS, Next, OpenProducer, Outcome, Partition,
-    TransactionState, TransactionalProducer,
+    Command, EndTransaction, Instance, MACHINE_VERSION_RELAYS, MACHINE_VERSION_TRANSACTIONS, Next,
+    OpenProducer, Outcome, Partition, TransactionState, TransactionalProducer,
 };
 use forebay_model::transaction::{
     Decision, TransactionListing, TransactionPhase, TransactionView, TransactionalId,
@@ -26,8 +26,8 @@ const OVERDUE_PER_TURN_MAX: usize = 64;
 pub(crate) enum Asked {
     /// Who may write now.
     Instance,
-    /// Whether it was done.
-    Done,
+    /// Whether it was joined.
+    Joined,
     /// What it is.
     View,
 }
@@ -36,7 +36,7 @@ impl Asked {
     fn of(work: &TransactionWork) -> Asked {
         match work {
             TransactionWork::Open(_) | TransactionWork::End { .. } => Asked::Instance,
-            TransactionWork::Join(_) => Asked::Done,
+            TransactionWork::Join(_) | TransactionWork::Admit(_) => Asked::Joined,
             TransactionWork::Describe(_) => Asked::View,
         }
     }
@@ -45,7 +45,7 @@ impl Asked {
     pub(crate) fn refused(self, refusal: Refusal) -> Answer {
         Answer::Transaction(match self {
             Asked::Instance => TransactionAnswer::Instance(Err(refusal)),
-            Asked::Done => TransactionAnswer::Done(Err(refusal)),
+            Asked::Joined => TransactionAnswer::Joined(Err(refusal)),
             Asked::View => TransactionAnswer::Described(Err(refusal)),
         })
     }
@@ -56,7 +56,8 @@ impl Asked {
             Outcome::ProducerOpened { instance } | Outcome::TransactionEnded { instance } => {
                 Answer::Transaction(TransactionAnswer::Instance(Ok(instance)))
             }
-            Outcome::Done => Answer::Transaction(TransactionAnswer::Done(Ok(()))),
+            Outcome::Done => Answer::Transaction(TransactionAnswer::Joined(Ok(None))),
+            Outcome::Joined { begun } => Answer::Transaction(TransactionAnswer::Joined(Ok(Some(begun)))),
             Outcome::Refused(refusal) => self.refused(refusal),
             other => panic!("something of a transaction was asked for, not {other:?}"),
         }
@@ -74,11 +75,18 @@ impl<T: Clone + Send + 'static> Shard<T> {
             let view = TransactionAnswer::Described(self.describe_transaction(id));
             return self.answers.push((ticket, Answer::Transaction(view)));
         }
-        self.want_transactions();
+        match &work {
+            TransactionWork::Admit(_) => self.raise_version_to(MACHINE_VERSION_RELAYS),
+            TransactionWork::Join(join) if !join.elsewhere.is_empty() => {
+                self.raise_version_to(MACHINE_VERSION_RELAYS);
+            }
+            _ => self.want_transactions(),
+        }
         let asking = Asking::Transaction(ticket, Asked::of(&work));
         match work {
             TransactionWork::Open(open) => self.open_producer(now, open, asking),
             TransactionWork::Join(join) => self.draft.push(&Command::JoinTransaction(join), asking),
+            TransactionWork::Admit(admit) => self.draft.push(&Command::AdmitGuest(admit), asking),
             TransactionWork::End { id, instance, decision, next } => {
                 let mark = self.transaction_mark(now, instance, decision, next);
                 let bytes = mark.len();
@@ -93,9 +101,10 @@ impl<T: Clone + Send + 'static> Shard<T> {
         let known = self.machine.transactions().get(id).ok_or(Refusal::UnknownTransaction)?;
         let open = match &known.state {
             TransactionState::Open(open) => Some(open),
-            TransactionState::Empty | TransactionState::Ended(_) => None,
+            TransactionState::Empty | TransactionState::Ending { .. } | TransactionState::Ended(_) => None,
         };
-        let partitions = open.into_iter().flat_map(|open| &open.partitions);
+        let partitions = open.into_iter().flat_map(|open| &open.here.partitions);
+        let elsewhere = open.into_iter().flat_map(|open| open.elsewhere.spans.values());
         let partition = |partition: &Partition| PartitionRef {
             topic: TopicRef::Id(partition.topic),
             number: partition.number,
@@ -108,6 +117,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             phase: phase(&known.state),
             since: open.map(|open| Timestamp(open.since.0)),
             partitions: partitions.filter_map(|id| self.machine.partition(*id)).map(partition).collect(),
+            elsewhere: elsewhere.flat_map(|span| &span.partitions).copied().collect(),
         })
     }
 
@@ -121,7 +131,9 @@ impl<T: Clone + Send + 'static> Shard<T> {
                 TransactionState::Open(open) => {
                     Some(time.saturating_sub(open.since.0).max(0).cast_unsigned())
                 }
-                TransactionState::Empty | TransactionState::Ended(_) => None,
+                TransactionState::Empty | TransactionState::Ending { .. } | TransactionState::Ended(_) => {
+                    None
+                }
             },
         };
         let listed = self.machine.transactions().iter().map(listing).collect();
@@ -197,6 +209,7 @@ fn phase(state: &TransactionState) -> TransactionPhase {
     match state {
         TransactionState::Empty => TransactionPhase::Empty,
         TransactionState::Open(_) => TransactionPhase::Open,
+        TransactionState::Ending { decision, .. } => TransactionPhase::Ending(*decision),
         TransactionState::Ended(Decision::Commit) => TransactionPhase::Committed,
         TransactionState::Ended(Decision::Abort) => TransactionPhase::Aborted,
     }

@@ -3,13 +3,13 @@
 
 use bytes::Bytes;
 use forebay_env::Monotonic;
-use forebay_machine::{Command, Instance, JoinTransaction, Next, OpenProducer, Outcome};
+use forebay_machine::{AdmitGuest, Command, Instance, JoinTransaction, Next, OpenProducer, Outcome};
 use forebay_model::fetch::{FetchRefusal, Fetched, FoundEpochEnd, FoundOffset, Isolation, OffsetTarget};
 use forebay_model::group::{GroupListing, GroupReply, GroupRequest};
 use forebay_model::partition::{PartitionState, TrimTo, Trimmed};
 use forebay_model::publish::{Confirm, PayloadKind, Published};
 use forebay_model::transaction::{Decision, Joining, TransactionListing, TransactionView, TransactionalId};
-use forebay_model::{LeaderEpoch, Offset, PartitionId, Refusal, TopicId};
+use forebay_model::{LeaderEpoch, LogIndex, Offset, PartitionId, Refusal, TopicId};
 
 use crate::mailbox::{Lane, Parcel};
 use crate::membership::MembersOrder;
@@ -38,6 +38,8 @@ pub enum TransactionWork {
     Open(OpenProducer),
     /// Adds to its transaction.
     Join(JoinTransaction),
+    /// Lets a transaction of another shard's producer span this one.
+    Admit(AdmitGuest),
     /// Ends its transaction.
     End {
         /// Whose.
@@ -58,8 +60,9 @@ pub enum TransactionWork {
 pub enum TransactionAnswer {
     /// To [`TransactionWork::Open`] and [`TransactionWork::End`]: who may write now.
     Instance(Result<Instance, Refusal>),
-    /// To [`TransactionWork::Join`].
-    Done(Result<(), Refusal>),
+    /// To [`TransactionWork::Join`]: by which entry it first spanned another shard, if it spans one. To
+    /// [`TransactionWork::Admit`]: nothing.
+    Joined(Result<Option<LogIndex>, Refusal>),
     /// To [`TransactionWork::Describe`]: partitions by topic id.
     Described(Result<TransactionView, Refusal>),
 }

@@ -14,7 +14,6 @@ use forebay_env::{DirEntry, Disk, DiskSpace, Env, File, Lock, OpenMode};
 use forebay_kit::record::batch::{BatchBuilder, Codec, NewRecord};
 use forebay_model::admin::{CreateTopics, NewTopic};
 use forebay_model::publish::{Confirm, PayloadKind, Publish, PublishItem, Published};
-use forebay_model::transaction::Joining;
 use forebay_model::{
     FlushClass, NodeId, PartitionRef, Reply, Request, ShardId, Timestamp, TimestampType, TopicDefaults,
     TopicName, TopicRef, TopicSettings,
@@ -167,12 +166,8 @@ impl Running {
             kind: PayloadKind::RecordBatch,
             payload: builder.build().unwrap(),
         };
-        let publish = Publish {
-            items: vec![item],
-            confirm: Confirm::Quorum,
-            joining: Joining::Before,
-            timeout_ms: 10_000,
-        };
+        let publish =
+            Publish { items: vec![item], confirm: Confirm::Quorum, transaction: None, timeout_ms: 10_000 };
         let Reply::Publish(mut published) = self.ask(Request::Publish(publish)) else { panic!() };
         published.remove(0)
     }

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use forebay_model::publish::{Confirm, PayloadKind, Publish, PublishItem, Published};
-use forebay_model::transaction::Joining;
 use forebay_model::{
     AllocateProducer, BatchSequence, PartitionRef, ProducerEpoch, ProducerId, Refusal, Reply, Request,
     Timestamp, TopicRef,
@@ -327,7 +326,7 @@ pub(super) fn publish(place: Place, payload: Bytes) -> Request {
     Request::Publish(Publish {
         items: vec![PublishItem { partition, kind: PayloadKind::RecordBatch, payload }],
         confirm: Confirm::Quorum,
-        joining: Joining::Before,
+        transaction: None,
         timeout_ms: 1500,
     })
 }

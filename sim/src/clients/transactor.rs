@@ -9,8 +9,8 @@ use forebay_model::admin::{CreateTopics, NewTopic};
 use forebay_model::fetch::{Fetch, FetchItem, Fetched, FetchedRecords, Isolation};
 use forebay_model::publish::{Confirm, PayloadKind, Publish, PublishItem, Published};
 use forebay_model::transaction::{
-    Decision, EndTransaction, JoinTransaction, Joining, OpenProducer, TransactionReply, TransactionRequest,
-    TransactionalId,
+    Decision, EndTransaction, InTransaction, JoinTransaction, Joining, OpenProducer, TransactionReply,
+    TransactionRequest, TransactionalId,
 };
 use forebay_model::{
     BatchSequence, Offset, PartitionRef, ProducerEpoch, ProducerId, Refusal, Reply, Request, TopicName,
@@ -132,7 +132,7 @@ impl Transactor {
                     payload: self.batch(*partition),
                 }],
                 confirm: Confirm::Quorum,
-                joining: self.joining,
+                transaction: Some(InTransaction { id: id(), producer, epoch, joining: self.joining }),
                 timeout_ms: 1500,
             }),
             Step::End(decision, raise) => Request::Transaction(TransactionRequest::End(EndTransaction {
@@ -284,6 +284,10 @@ impl Transactor {
     fn refused(&mut self, desk: &mut Desk<'_>, refusal: Refusal) -> Check {
         match (&self.step, refusal) {
             (_, refusal) if may_retry(&refusal) => self.route.refused(desk.rng, &refusal),
+            // Other shards have not carried out the end of the one before: asked again until they have.
+            (Step::Open | Step::Join | Step::Write(_) | Step::End(..), Refusal::ConcurrentTransaction) => {
+                desk.cluster.counters.hit("ends of transactions awaited");
+            }
             // Its time was up: it was aborted, whatever was asked for last.
             (
                 Step::Join | Step::Write(_) | Step::End(..),

@@ -32,19 +32,29 @@ const STORIES: &[(&str, u64, bool)] = &[
 
 /// One suite per library.
 pub fn suites() -> Vec<Suite> {
-    let by_librdkafka = STORIES.iter().filter(|(_, _, told)| *told);
+    let by_librdkafka = || STORIES.iter().filter(|(_, _, told)| *told);
+    let one = BrokerUse::Shared;
+    // What a transaction spans lies on several of them.
+    let several = BrokerUse::SharedWith(&["--shards-sync", "4"]);
     vec![
-        suite("transactions-java", &[Runtime::Java], STORIES.iter(), |runtimes| {
-            java(&runtimes.class_path(), "Transactions")
-        }),
-        suite("transactions-confluent", &[Runtime::Python], by_librdkafka, |runtimes| {
-            python(runtimes, &clients().join("python/transactions.py"))
-        }),
+        suite("transactions-java", one, &[Runtime::Java], STORIES.iter(), java_client),
+        suite("transactions-java-shards", several, &[Runtime::Java], STORIES.iter(), java_client),
+        suite("transactions-confluent", one, &[Runtime::Python], by_librdkafka(), librdkafka),
+        suite("transactions-confluent-shards", several, &[Runtime::Python], by_librdkafka(), librdkafka),
     ]
+}
+
+fn java_client(runtimes: &Runtimes) -> Command {
+    java(&runtimes.class_path(), "Transactions")
+}
+
+fn librdkafka(runtimes: &Runtimes) -> Command {
+    python(runtimes, &clients().join("python/transactions.py"))
 }
 
 fn suite(
     name: &'static str,
+    broker: BrokerUse,
     needs: &'static [Runtime],
     stories: impl Iterator<Item = &'static (&'static str, u64, bool)>,
     command: fn(&Runtimes) -> Command,
@@ -55,5 +65,5 @@ fn suite(
             driver::run(context, command, name).map(|_| ())
         })
     };
-    Suite { name, needs, broker: BrokerUse::Shared, cases: stories.map(case).collect() }
+    Suite { name, needs, broker, cases: stories.map(case).collect() }
 }

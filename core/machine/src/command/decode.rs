@@ -11,11 +11,13 @@ use forebay_model::{
 use smallvec::SmallVec;
 
 use super::{
-    AddPartitions, Append, COMMANDS_FORMAT, Command, CreateTopic, EndTransaction, HoldOffsets,
+    AddPartitions, AdmitGuest, Append, COMMANDS_FORMAT, Command, CreateTopic, EndTransaction, HoldOffsets,
     JoinTransaction, MachineSettings, Member, OpenPartition, OpenProducer, PartitionSettings, ProducerStamp,
-    SaveGeneration, SaveOffsets, SavedOffset, Which, append_flag, number,
+    Relay, SaveGeneration, SaveOffsets, SavedOffset, Which, append_flag, number,
 };
 use crate::codec::{DecodeError, Reader};
+use crate::relays::RelayedEnd;
+use crate::span::Span;
 use crate::transactions::{Instance, Next};
 
 type Read<T> = Result<T, DecodeError>;
@@ -89,19 +91,47 @@ fn decode_body(number: u64, input: &mut Reader<'_>) -> Read<Command> {
             present: input.option("an instance", instance)?,
             spare: ProducerId(input.int("a producer's id")?),
         }),
-        number::JOIN_TRANSACTION => Command::JoinTransaction(JoinTransaction {
-            id: transactional_id(input)?,
-            instance: instance(input)?,
-            partitions: input.list("partitions", |input| Ok(PartitionId(input.uint("a partition")?)))?,
-            groups: input.list("groups", group_id)?,
-        }),
+        number::JOIN_TRANSACTION => Command::JoinTransaction(join_transaction(input)?),
+        number::JOIN_TRANSACTION_ELSEWHERE => {
+            let join = join_transaction(input)?;
+            let elsewhere = input.list("what a transaction spans", |input| {
+                Ok((ShardId(input.narrow("a shard")?), Span::decode(input)?))
+            })?;
+            Command::JoinTransaction(JoinTransaction { elsewhere, ..join })
+        }
         number::HOLD_OFFSETS => Command::HoldOffsets(HoldOffsets {
             instance: instance(input)?,
             joining: joining(input)?,
             save: save_offsets(input)?,
         }),
         number::END_TRANSACTION => Command::EndTransaction(end_transaction(input)?),
+        number::ADMIT_GUEST => Command::AdmitGuest(AdmitGuest {
+            instance: instance(input)?,
+            begun: LogIndex(input.uint("a log index")?),
+            span: Span::decode(input)?,
+        }),
+        number::RELAY => Command::Relay(Relay {
+            source: ShardId(input.narrow("a shard")?),
+            number: input.uint("the number of a relay")?,
+            item: RelayedEnd::decode(input)?,
+            mark: SlotNumber(input.narrow("a slot")?),
+            mark_bytes: input.narrow("a mark's length")?,
+        }),
+        number::RELAYED => Command::Relayed {
+            target: ShardId(input.narrow("a shard")?),
+            up_to: input.uint("the number of a relay")?,
+        },
         unknown => return Err(DecodeError::UnknownCommand(unknown)),
+    })
+}
+
+fn join_transaction(input: &mut Reader<'_>) -> Read<JoinTransaction> {
+    Ok(JoinTransaction {
+        id: transactional_id(input)?,
+        instance: instance(input)?,
+        partitions: input.list("partitions", |input| Ok(PartitionId(input.uint("a partition")?)))?,
+        groups: input.list("groups", group_id)?,
+        elsewhere: Vec::new(),
     })
 }
 
@@ -272,7 +302,8 @@ pub(crate) fn instance(input: &mut Reader<'_>) -> Read<Instance> {
     Ok((ProducerId(input.int("a producer's id")?), producer_epoch(input)?))
 }
 
-fn producer_epoch(input: &mut Reader<'_>) -> Read<ProducerEpoch> {
+/// Shared with the checkpoint.
+pub(crate) fn producer_epoch(input: &mut Reader<'_>) -> Read<ProducerEpoch> {
     let epoch = i16::try_from(input.int("a producer's epoch")?);
     epoch.map(ProducerEpoch).map_err(|_| DecodeError::Invalid("a producer's epoch"))
 }
@@ -282,11 +313,7 @@ fn end_transaction(input: &mut Reader<'_>) -> Read<EndTransaction> {
     Ok(EndTransaction {
         id: transactional_id(input)?,
         instance: instance(input)?,
-        decision: match input.u8("a decision")? {
-            0 => Decision::Commit,
-            1 => Decision::Abort,
-            _ => return Err(DecodeError::Invalid("a decision")),
-        },
+        decision: decision(input)?,
         next: match input.u8("who writes next")? {
             0 => Next::Same,
             1 => Next::Raised { spare: spare(input)? },
@@ -296,6 +323,15 @@ fn end_transaction(input: &mut Reader<'_>) -> Read<EndTransaction> {
         mark: SlotNumber(input.narrow("a slot")?),
         mark_bytes: input.narrow("a mark's length")?,
     })
+}
+
+/// Shared with the checkpoint.
+pub(crate) fn decision(input: &mut Reader<'_>) -> Read<Decision> {
+    match input.u8("a decision")? {
+        0 => Ok(Decision::Commit),
+        1 => Ok(Decision::Abort),
+        _ => Err(DecodeError::Invalid("a decision")),
+    }
 }
 
 fn producer_stamp(input: &mut Reader<'_>) -> Read<ProducerStamp> {

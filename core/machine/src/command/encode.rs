@@ -5,9 +5,9 @@ use forebay_model::transaction::{Decision, Joining};
 use forebay_model::{FlushClass, SettingChange, SettingsChange, ShardId, TimestampType, TopicSettings};
 
 use super::{
-    AddPartitions, Append, COMMANDS_FORMAT, Command, CreateTopic, EndTransaction, HoldOffsets,
-    JoinTransaction, Member, OpenPartition, OpenProducer, PartitionSettings, SaveGeneration, SaveOffsets,
-    SavedOffset, Which, append_flag, number,
+    AddPartitions, AdmitGuest, Append, COMMANDS_FORMAT, Command, CreateTopic, EndTransaction, HoldOffsets,
+    JoinTransaction, Member, OpenPartition, OpenProducer, PartitionSettings, Relay, SaveGeneration,
+    SaveOffsets, SavedOffset, Which, append_flag, number,
 };
 use crate::codec::Writer;
 use crate::transactions::{Instance, Next};
@@ -169,6 +169,13 @@ fn encode_body(command: &Command, out: &mut Writer) -> u64 {
         Command::JoinTransaction(c) => join_transaction(c, out),
         Command::HoldOffsets(c) => hold_offsets(c, out),
         Command::EndTransaction(c) => end_transaction(c, out),
+        Command::AdmitGuest(c) => admit_guest(c, out),
+        Command::Relay(c) => relay(c, out),
+        Command::Relayed { target, up_to } => {
+            out.uint(target.0);
+            out.uint(*up_to);
+            number::RELAYED
+        }
     }
 }
 
@@ -337,7 +344,30 @@ fn join_transaction(c: &JoinTransaction, out: &mut Writer) -> u64 {
     instance(c.instance, out);
     out.list(c.partitions.iter(), |out, partition| out.uint(partition.0));
     out.list(c.groups.iter(), |out, group| out.text(&group.0));
-    number::JOIN_TRANSACTION
+    if c.elsewhere.is_empty() {
+        return number::JOIN_TRANSACTION;
+    }
+    out.list(c.elsewhere.iter(), |out, (shard, span)| {
+        out.uint(shard.0);
+        span.encode(out);
+    });
+    number::JOIN_TRANSACTION_ELSEWHERE
+}
+
+fn admit_guest(c: &AdmitGuest, out: &mut Writer) -> u64 {
+    instance(c.instance, out);
+    out.uint(c.begun.0);
+    c.span.encode(out);
+    number::ADMIT_GUEST
+}
+
+fn relay(c: &Relay, out: &mut Writer) -> u64 {
+    out.uint(c.source.0);
+    out.uint(c.number);
+    c.item.encode(out);
+    out.uint(c.mark.0);
+    out.uint(c.mark_bytes);
+    number::RELAY
 }
 
 fn hold_offsets(c: &HoldOffsets, out: &mut Writer) -> u64 {
@@ -364,7 +394,8 @@ fn end_transaction(c: &EndTransaction, out: &mut Writer) -> u64 {
     number::END_TRANSACTION
 }
 
-fn decision(decision: Decision) -> u8 {
+/// Shared with the checkpoint.
+pub(crate) fn decision(decision: Decision) -> u8 {
     match decision {
         Decision::Commit => 0,
         Decision::Abort => 1,

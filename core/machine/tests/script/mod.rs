@@ -240,9 +240,12 @@ impl Interpreter {
             let state = match &producer.state {
                 TransactionState::Empty => "empty".to_owned(),
                 TransactionState::Ended(decision) => format!("ended {decision:?}"),
+                TransactionState::Ending { decision, left } => format!("ending {decision:?} {left:?}"),
                 TransactionState::Open(open) => {
-                    let partitions: Vec<String> = open.partitions.iter().map(|p| format!("p{p}")).collect();
-                    let groups: Vec<String> = open.groups.iter().map(|group| group.to_string()).collect();
+                    let partitions: Vec<String> =
+                        open.here.partitions.iter().map(|p| format!("p{p}")).collect();
+                    let groups: Vec<String> =
+                        open.here.groups.iter().map(|group| group.to_string()).collect();
                     format!("open since {} [{}] [{}]", open.since, partitions.join(" "), groups.join(" "))
                 }
             };
@@ -339,6 +342,9 @@ fn show_outcome(outcome: &Outcome, out: &mut String) {
         }
         Outcome::ProducerOpened { instance: opened } => format!("opened {}", instance(*opened)),
         Outcome::TransactionEnded { instance: next } => format!("ended, next {}", instance(*next)),
+        Outcome::TransactionEnding { id } => format!("ending {id}"),
+        Outcome::Joined { begun } => format!("joined, begun at {begun}"),
+        Outcome::Relayed { up_to } => format!("relayed up to {up_to}"),
     };
     writeln!(out, "{text}").unwrap();
 }
@@ -481,6 +487,7 @@ fn parse_command(words: &Words<'_>) -> Command {
                 .find::<String>("partitions")
                 .map_or(Vec::new(), |_| words.list("partitions").into_iter().map(PartitionId).collect()),
             groups: words.find::<String>("groups").into_iter().map(|name| GroupId(name.into())).collect(),
+            elsewhere: Vec::new(),
         }),
         "hold" => Command::HoldOffsets(HoldOffsets {
             instance: parse_instance(words),

@@ -6,9 +6,9 @@ use bytes::Bytes;
 use forebay_machine::limits::OFFSET_METADATA_BYTES_MAX;
 use forebay_machine::{Command, CommittedOffset, Groups, HoldOffsets, SaveOffsets, SavedOffset};
 use forebay_model::group::{
-    CommitInTransaction, CommitOffset, CommitOffsets, FetchOffsets, FetchedOffset, ForgetOffset,
-    ForgetOffsets, GroupReply,
+    CommitOffset, CommitOffsets, FetchOffsets, FetchedOffset, ForgetOffset, ForgetOffsets, GroupReply,
 };
+use forebay_model::transaction::InTransaction;
 use forebay_model::{Offset, PartitionRef, Refusal, TopicId, TopicRef};
 
 use super::group::{Group, Phase};
@@ -118,7 +118,7 @@ pub(super) fn commit(
     }
     let command = match commit.transaction {
         None => Command::CommitOffsets(save),
-        Some(CommitInTransaction { producer, epoch, joining, .. }) => {
+        Some(InTransaction { producer, epoch, joining, .. }) => {
             Command::HoldOffsets(HoldOffsets { instance: (producer, epoch), joining, save })
         }
     };

@@ -179,9 +179,15 @@ fn a_partition_that_has_not_joined_takes_nothing() {
     let instance = world.open_producer(MINUTE);
     let refused = world.publish_joining(1, transactional(instance, 0, b"x"), Joining::Before);
     assert_eq!(world.published(refused), Some(Err(Refusal::InvalidTransactionState)));
-    let join = JoinTransaction { id: id(), instance, partitions: vec![PartitionId(1)], groups: vec![] };
-    let TransactionAnswer::Done(joined) = world.transact(TransactionWork::Join(join)) else { panic!() };
-    assert_eq!(joined, Ok(()));
+    let join = JoinTransaction {
+        id: id(),
+        instance,
+        partitions: vec![PartitionId(1)],
+        groups: vec![],
+        elsewhere: vec![],
+    };
+    let TransactionAnswer::Joined(joined) = world.transact(TransactionWork::Join(join)) else { panic!() };
+    assert_eq!(joined, Ok(None));
     let taken = world.publish_joining(1, transactional(instance, 0, b"x"), Joining::Before);
     assert_eq!(world.offset(taken), 0);
     let refused = world.publish_joining(2, transactional(instance, 0, b"x"), Joining::Before);

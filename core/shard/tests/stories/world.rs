@@ -412,6 +412,7 @@ fn open(env: &Env, config: &ShardConfig, answered: &Answered) -> (Shard<u64>, Fi
         }),
         catalogue: Box::new(|_| {}),
         noticed: Box::new(|| {}),
+        pass: Box::new(|_, _| {}),
     };
     let fittings = Fittings {
         mailbox: Arc::clone(&fitted.mailbox),

@@ -168,6 +168,7 @@ impl AnyBroker {
                     phase: TransactionPhase::Open,
                     since: self.some(Timestamp(5)),
                     partitions: vec![PartitionRef { topic: TopicRef::Name(name()), number: 1 }],
+                    elsewhere: Vec::new(),
                 };
                 TransactionReply::Describe(self.well(view))
             }

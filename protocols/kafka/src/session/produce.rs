@@ -1,8 +1,8 @@
 //! Produce: one batch per partition, checked here, stored as it came.
 
 use forebay_kit::model::publish::{Appended, Confirm, PayloadKind, Publish, PublishItem, Published};
-use forebay_kit::model::transaction::Joining;
-use forebay_kit::model::{Reply, Request};
+use forebay_kit::model::transaction::{InTransaction, Joining, TransactionalId};
+use forebay_kit::model::{ProducerEpoch, ProducerId, Reply, Request};
 use forebay_kit::record::batch::{self, BatchError, BatchHeader, CheckLimits, Codec, Depth, Fault};
 use forebay_kit::record::limits::INFLATED_BYTES_MAX_DEFAULT;
 use forebay_kit::{Bytes, SessionError};
@@ -50,9 +50,9 @@ pub(super) fn ask(asking: &mut Asking<'_>, request: ProduceRequest) -> Step<Prod
     };
     let all_refused = refuse_all(version, &request);
     let timeout_ms = milliseconds(request.timeout_ms);
-    let joining = if version >= JOINS_FROM { Joining::Now } else { Joining::Before };
-    let has_id = request.transactional_id.as_ref().is_some_and(|id| !id.is_empty());
-    let (mut items, mut first_refused) = (Vec::new(), None);
+    let id = request.transactional_id.as_ref().filter(|id| !id.is_empty());
+    let id = id.map(|id| TransactionalId(id.as_str().into()));
+    let (mut items, mut writer, mut first_refused) = (Vec::new(), None, None);
     let mut responses = Vec::with_capacity(request.topic_data.len());
     for topic in request.topic_data {
         let key = asking.connection.names.key_in(version >= IDS_FROM, &topic.name, topic.topic_id);
@@ -61,11 +61,12 @@ pub(super) fn ask(asking: &mut Asking<'_>, request: ProduceRequest) -> Step<Prod
             let index = partition.index;
             let item = match &all_refused {
                 Some(refused) => Err(refused.clone()),
-                None => item(version, has_id, &key, partition),
+                None => item(version, id.is_some(), &key, partition),
             };
             partition_responses.push(match item {
-                Ok(item) => {
+                Ok((item, by)) => {
                     items.push(item);
+                    writer = writer.or(by);
                     PartitionProduceResponse { index, base_offset: -1, ..Default::default() }
                 }
                 Err(refused) => {
@@ -77,7 +78,11 @@ pub(super) fn ask(asking: &mut Asking<'_>, request: ProduceRequest) -> Step<Prod
         }
         responses.push(TopicProduceResponse { name: key.text(), topic_id: key.id(), partition_responses });
     }
-    let request = Request::Publish(Publish { items, confirm, joining, timeout_ms });
+    let joining = if version >= JOINS_FROM { Joining::Now } else { Joining::Before };
+    let transaction = id.zip(writer);
+    let transaction =
+        transaction.map(|(id, (producer, epoch))| InTransaction { id, producer, epoch, joining });
+    let request = Request::Publish(Publish { items, confirm, transaction, timeout_ms });
     let is_empty = matches!(&request, Request::Publish(publish) if publish.items.is_empty());
     let response = ProduceResponse { responses, ..Default::default() };
     if confirm == Confirm::None {
@@ -101,26 +106,31 @@ fn refuse_all(version: i16, request: &ProduceRequest) -> Option<Refused> {
     None
 }
 
-/// The checked batch of one partition.
+/// Who wrote a transactional batch.
+type Writer = (ProducerId, ProducerEpoch);
+
+/// The checked batch of one partition, and who wrote it if it belongs to a transaction.
 fn item(
     version: i16,
     has_id: bool,
     key: &TopicKey,
     partition: PartitionProduceData,
-) -> Result<PublishItem, Refused> {
+) -> Result<(PublishItem, Option<Writer>), Refused> {
     let place =
         key.partition(partition.index).map_err(|code| Refused::new(code, "no such topic or partition"))?;
     let bytes = partition.records.unwrap_or_default().into_bytes();
-    let payload = admit(version, has_id, bytes)?;
-    Ok(PublishItem { partition: place, kind: PayloadKind::RecordBatch, payload })
+    let (payload, writer) = admit(version, has_id, bytes)?;
+    Ok((PublishItem { partition: place, kind: PayloadKind::RecordBatch, payload }, writer))
 }
 
-fn admit(version: i16, has_id: bool, bytes: Bytes) -> Result<Bytes, Refused> {
+fn admit(version: i16, has_id: bool, bytes: Bytes) -> Result<(Bytes, Option<Writer>), Refused> {
     if bytes.is_empty() {
         return Err(Refused::new(ErrorCode::InvalidRecord, "a partition needs exactly one batch"));
     }
     let (header, payload) = batch::admit(bytes, &LIMITS).map_err(|error| Refused::batch(&error))?;
-    refuse_header(version, has_id, &header).map_or(Ok(payload), Err)
+    let writer = (header.producer_id, header.producer_epoch);
+    let writer = header.attributes.is_transactional().then_some(writer);
+    refuse_header(version, has_id, &header).map_or(Ok((payload, writer)), Err)
 }
 
 fn refuse_header(version: i16, has_id: bool, header: &BatchHeader) -> Option<Refused> {

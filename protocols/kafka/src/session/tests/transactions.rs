@@ -191,7 +191,8 @@ fn a_transactional_batch_needs_an_id_and_joins_from_version_12() {
             ProduceRequest { transactional_id: Some("tx".into()), ..produce(-1, "t", vec![transactional()]) };
         let response = Pair::new().exchange(version, &request, |call| {
             let Request::Publish(publish) = call else { panic!("{call:?}") };
-            assert_eq!(publish.joining, expected);
+            let transaction = publish.transaction.as_ref().expect("the batch belongs to one");
+            assert_eq!((transaction.id.0.as_ref(), transaction.joining), ("tx", expected));
             Reply::Publish(vec![Err(Refusal::InvalidTransactionState)])
         });
         let answered = &response.responses[0].partition_responses[0];

@@ -3,8 +3,8 @@
 
 use forebay_kit::SessionError;
 use forebay_kit::model::Request;
-use forebay_kit::model::group::{CommitInTransaction, CommitOffset, CommitOffsets, GroupReply, GroupRequest};
-use forebay_kit::model::transaction::Joining;
+use forebay_kit::model::group::{CommitOffset, CommitOffsets, GroupReply, GroupRequest};
+use forebay_kit::model::transaction::{InTransaction, Joining};
 use forebay_kit::model::{GroupId, Offset};
 
 use super::{Claim, code};
@@ -61,14 +61,11 @@ pub(in crate::session) fn ask(
     Step::One(Request::Group(GroupRequest::CommitOffsets(commit)), Asked(response).into())
 }
 
-fn who(
-    request: &TxnOffsetCommitRequest,
-    joining: Joining,
-) -> Result<(GroupId, CommitInTransaction), ErrorCode> {
+fn who(request: &TxnOffsetCommitRequest, joining: Joining) -> Result<(GroupId, InTransaction), ErrorCode> {
     let group = group_id(&request.group_id)?;
     let Claim { id, producer, epoch } =
         Claim::new(&request.transactional_id, request.producer_id, request.producer_epoch)?;
-    Ok((group, CommitInTransaction { id, producer, epoch, joining }))
+    Ok((group, InTransaction { id, producer, epoch, joining }))
 }
 
 fn offset(key: &TopicKey, partition: &TxnOffsetCommitRequestPartition) -> Result<CommitOffset, ErrorCode> {

@@ -1,7 +1,7 @@
 //! ListTransactions.
 
 use forebay_kit::SessionError;
-use forebay_kit::model::transaction::{TransactionListing, TransactionPhase};
+use forebay_kit::model::transaction::{Decision, TransactionListing, TransactionPhase};
 use forebay_kit::model::{Reply, Request};
 
 use super::{code, phase_name};
@@ -12,8 +12,8 @@ use crate::wire::Str;
 use crate::wire::messages::list_transactions::TransactionState;
 use crate::wire::messages::{ListTransactionsRequest, ListTransactionsResponse};
 
-/// States that Apache Kafka knows and that no transaction here is ever seen in: an end is whole when it is there.
-const PASSED: &[&str] = &["PrepareCommit", "PrepareAbort", "PrepareEpochFence", "Dead"];
+/// States that Apache Kafka knows and that no transaction here is ever seen in.
+const PASSED: &[&str] = &["PrepareEpochFence", "Dead"];
 
 /// Which transactions are wanted; all where a list is empty.
 pub(in crate::session) struct Asked {
@@ -42,6 +42,8 @@ fn is_state(name: &str) -> bool {
     let phases = [
         TransactionPhase::Empty,
         TransactionPhase::Open,
+        TransactionPhase::Ending(Decision::Commit),
+        TransactionPhase::Ending(Decision::Abort),
         TransactionPhase::Committed,
         TransactionPhase::Aborted,
     ];

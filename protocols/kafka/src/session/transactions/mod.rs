@@ -9,7 +9,7 @@ pub(super) mod list;
 
 use forebay_kit::SessionError;
 use forebay_kit::model::limits::TRANSACTIONAL_ID_BYTES_MAX;
-use forebay_kit::model::transaction::{TransactionPhase, TransactionReply, TransactionalId};
+use forebay_kit::model::transaction::{Decision, TransactionPhase, TransactionReply, TransactionalId};
 use forebay_kit::model::{ProducerEpoch, ProducerId, Refusal, Reply};
 
 use super::errors::{self, Area};
@@ -56,6 +56,8 @@ fn phase_name(phase: TransactionPhase) -> &'static str {
     match phase {
         TransactionPhase::Empty => "Empty",
         TransactionPhase::Open => "Ongoing",
+        TransactionPhase::Ending(Decision::Commit) => "PrepareCommit",
+        TransactionPhase::Ending(Decision::Abort) => "PrepareAbort",
         TransactionPhase::Committed => "CompleteCommit",
         TransactionPhase::Aborted => "CompleteAbort",
     }
