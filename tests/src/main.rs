@@ -8,7 +8,7 @@
 //! | `FOREBAY_BIN` | the binary under test; else target/release/forebay |
 //! | `FOREBAY_TEST_BOOTSTRAP` | HOST:PORT of a running broker to test instead, as `--broker HOST:PORT` does |
 //!
-//! `--freeze DIR` makes a data directory of the binary's own format instead: see `suites/formats.rs`.
+//! `--freeze DIR [--shards N]` makes a data directory of the binary's own format instead: see `suites/formats.rs`.
 //!
 //! `--broker kafka` runs the same tests against Apache Kafka: a test that fails there is a wrong test.
 #![forbid(unsafe_code)]
@@ -36,6 +36,8 @@ use runtime::Runtimes;
 const JOBS: usize = 2;
 /// Rounds of the kill -9 loop in an ordinary run.
 const ROUNDS: u32 = 10;
+/// Sync shards of a directory that is kept: as many as a transaction may span.
+const FROZEN_SHARDS: u32 = 1;
 
 struct Options {
     list: bool,
@@ -44,6 +46,8 @@ struct Options {
     rounds: u32,
     /// Where to make a data directory that is kept, instead of any case.
     freeze: Option<PathBuf>,
+    /// How many sync shards it has.
+    shards: u32,
     filters: Vec<String>,
 }
 
@@ -66,6 +70,7 @@ fn options(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
         jobs: JOBS,
         rounds: ROUNDS,
         freeze: None,
+        shards: FROZEN_SHARDS,
         filters: Vec::new(),
     };
     while let Some(arg) = args.next() {
@@ -75,6 +80,7 @@ fn options(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
             "--list" => options.list = true,
             "--broker" => options.broker = value()?,
             "--freeze" => options.freeze = Some(PathBuf::from(value()?)),
+            "--shards" => options.shards = number(value()?)?,
             "--jobs" => options.jobs = number(value()?)? as usize,
             "--rounds" => options.rounds = number(value()?)?,
             other if other.starts_with("--") => return Err(format!("no option {other}")),
@@ -86,7 +92,7 @@ fn options(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
 
 fn run(options: Options) -> Result<bool, String> {
     let suites = match options.freeze {
-        Some(to) => vec![suites::freezing(to)],
+        Some(to) => vec![suites::freezing(to, options.shards)],
         None => chosen(suites::all(options.rounds), &options.filters),
     };
     if options.list {

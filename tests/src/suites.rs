@@ -14,8 +14,10 @@ mod large;
 mod load;
 mod process;
 mod rsyslog;
+mod streams;
 mod tools;
 mod trace;
+mod transaction_tools;
 mod transactions;
 
 use std::path::PathBuf;
@@ -25,11 +27,12 @@ use crate::case::Suite;
 /// Every suite, with this many rounds of the kill -9 loop. The longest come first, so that none runs alone at
 /// the end.
 pub fn all(rounds: u32) -> Vec<Suite> {
-    let mut all = vec![flights::suite(), kill9::suite(rounds), disk::suite()];
+    let mut all = vec![flights::suite(), kill9::suite(rounds), streams::suite(), disk::suite()];
     all.extend(clients::suites());
     all.extend(transactions::suites());
     all.extend([
         tools::suite(),
+        transaction_tools::suite(),
         administration::suite(),
         commands::suite_with_kafka(),
         rsyslog::suite(),
@@ -47,6 +50,6 @@ pub fn all(rounds: u32) -> Vec<Suite> {
 }
 
 /// The one that makes a data directory of the binary's format, to be kept.
-pub fn freezing(to: PathBuf) -> Suite {
-    formats::freezing(to)
+pub fn freezing(to: PathBuf, shards: u32) -> Suite {
+    formats::freezing(to, shards)
 }

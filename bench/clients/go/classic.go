@@ -33,6 +33,11 @@ func classic(ctx context.Context, s *settings) error {
 			one.sender.close()
 		}
 	}()
+	return closedLoop(ctx, s, "classic", senders, s.bytes)
+}
+
+// closedLoop lets the senders work, and measures what they do after the warm-up. What each sends has so many bytes.
+func closedLoop(ctx context.Context, s *settings, name string, senders []*sending, bytes int) error {
 	var current atomic.Int32 // A phase.
 	var running sync.WaitGroup
 	for i, one := range senders {
@@ -43,7 +48,7 @@ func classic(ctx context.Context, s *settings) error {
 		running.Wait()
 		return ctx.Err()
 	}
-	window := s.out.begin("classic")
+	window := s.out.begin(name)
 	current.Store(measuring)
 	pause(ctx, s.window())
 	current.Store(over)
@@ -58,7 +63,7 @@ func classic(ctx context.Context, s *settings) error {
 		errors += one.errors
 		found.merge(one.found)
 	}
-	window.report(records, records*s.bytes, errors, found, map[string]any{"senders": len(senders)})
+	window.report(records, records*bytes, errors, found, map[string]any{"senders": len(senders)})
 	return firstError(senders, records)
 }
 

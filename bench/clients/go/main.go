@@ -45,6 +45,11 @@ var stories = []story{
 		map[string]string{"records": "20000000", "bytes": "512"}, backlog},
 	{"slow-consumer", "latency of a tail reader, alone and beside a reader of a backlog", []string{"records", "rate", "bytes", "seconds", "partitions"},
 		map[string]string{"rate": "1000"}, slowConsumer},
+	{"transactions", "a stream of records in transactions", []string{"transaction-ms", "bytes", "seconds", "partitions"}, nil, transactions},
+	{"copy", "a topic copied to another in transactions with the reader's cursors", []string{"transaction-ms", "records", "bytes", "seconds", "partitions"},
+		map[string]string{"seconds": "0"}, copyTopic},
+	{"commits", "groups that commit their cursors in turn", []string{"groups", "connections", "seconds"},
+		map[string]string{"groups": "10000", "connections": "16"}, commits},
 }
 
 // These every story takes.
@@ -146,6 +151,7 @@ type settings struct {
 	smallRate     int
 	smallBytes    int
 	every         float64
+	transactionMs int
 
 	broker   broker
 	payloads *payloads
@@ -181,6 +187,7 @@ func (s *story) settings() (*settings, *flag.FlagSet) {
 	all.IntVar(&v.smallRate, "small-rate", 10, "records a second of each small client")
 	all.IntVar(&v.smallBytes, "small-bytes", 124, "bytes of a small client's records")
 	all.Float64Var(&v.every, "every", 0, "seconds from one large record to the next; 0 is one after another")
+	all.IntVar(&v.transactionMs, "transaction-ms", 100, "milliseconds of records in a transaction")
 	own := flag.NewFlagSet("load "+s.name, flag.ExitOnError)
 	for _, name := range slices.Concat(common, s.flags) {
 		given := all.Lookup(name)
@@ -204,6 +211,7 @@ func (s *settings) check() error {
 		{"connections", s.connections}, {"clients", s.clients}, {"groups", s.groups}, {"partitions", s.partitions},
 		{"bytes", s.bytes}, {"rate", s.rate}, {"topics", s.topics}, {"each", s.each}, {"batch", s.batch}, {"records-each", s.recordsEach},
 		{"readings", s.readings}, {"small-clients", s.smallClients}, {"small-rate", s.smallRate}, {"small-bytes", s.smallBytes},
+		{"transaction-ms", s.transactionMs},
 	} {
 		if number.value < 1 {
 			return fmt.Errorf("--%s is at least 1", number.name)
@@ -252,6 +260,9 @@ func fresh(name string) string {
 
 func (s *settings) window() time.Duration { return seconds(s.seconds) }
 func (s *settings) warm() time.Duration   { return seconds(s.warmSeconds) }
+
+// transaction is how long one stays open for records.
+func (s *settings) transaction() time.Duration { return time.Duration(s.transactionMs) * time.Millisecond }
 
 func seconds(number float64) time.Duration { return time.Duration(number * float64(time.Second)) }
 

@@ -13,6 +13,7 @@ pub fn all() -> Vec<Goal> {
         many_topics(),
         fairness_and_shards(),
         interleaved_and_log(),
+        transactions_and_commits(),
         memory_and_start(),
         an_hour(),
     ]
@@ -149,6 +150,17 @@ fn interleaved_and_log() -> Vec<Goal> {
         rate("batches of 16 among 1000 topics", "again", 0.5),
         log("64 KiB"),
         log("1 MiB"),
+    ]
+}
+
+fn transactions_and_commits() -> Vec<Goal> {
+    let copy = "consume, transform, produce: exactly once, transactions of 100 ms";
+    let copied = |metric| pick("eos", "copy 1 KiB in transactions of 100 ms", "", metric);
+    let committed = pick("commits", "10,000 groups in turn, 16 connections", "", Metric::Rate);
+    vec![
+        goal(copy, copied(Metric::Rate), Bound::AtLeast(1.5), KAFKA),
+        goal(copy, copied(Metric::BrokerCpu), Bound::AtMost(0.5), KAFKA),
+        goal("commits of 10,000 groups", committed, Bound::AtLeast(3.0), KAFKA),
     ]
 }
 

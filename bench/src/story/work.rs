@@ -136,7 +136,7 @@ pub enum Work {
         /// The measured time.
         seconds: u32,
     },
-    /// What only a loader of its own can do, in that loader's words.
+    /// What only one loader can do, in that loader's words.
     Own {
         /// The name by which that loader knows it.
         name: &'static str,

@@ -143,8 +143,8 @@ type verifier struct {
 	unconfirmed [kill9Partitions]map[int64]string
 }
 
-func newVerifier(name string) *verifier {
-	v := &verifier{consumer: consumer(name, kill9Partitions)}
+func newVerifier(name string, options ...kgo.Opt) *verifier {
+	v := &verifier{consumer: consumer(name, kill9Partitions, options...)}
 	for p := range v.unconfirmed {
 		v.unconfirmed[p] = map[int64]string{}
 	}

@@ -1,4 +1,4 @@
-// The stories of tests/src/suites/clients.rs with franz-go, and the load of the kill -9 loop.
+// The stories of tests/src/suites/clients.rs and transactions.rs with franz-go, and the load of the kill -9 loop.
 package main
 
 import (
@@ -39,9 +39,18 @@ var stories = map[string]func(){
 	"restart-idempotent": restartIdempotent,
 	"restart-plain":      restartPlain,
 	"restart-consume":    restartConsume,
-	// Not stories: the member that member-dies kills, the kill -9 loop, and the producer under a tracer.
+	// Of tests/src/suites/transactions.rs.
+	"commit-and-abort":  commitAndAbort,
+	"open-hides":        openHides,
+	"offsets":           cursorsInTransactions,
+	"fenced":            fenced,
+	"time-is-up":        timeIsUp,
+	"many-ids":          manyIds,
+	"copy-over-crashes": copyOverCrashes,
+	// Not stories: the member that member-dies kills, the two of the kill -9 loop, and the producer under a tracer.
 	"member":     member,
 	"kill9":      kill9,
+	"kill9-copy": kill9Copy,
 	"one-by-one": oneByOne,
 }
 

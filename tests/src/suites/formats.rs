@@ -4,6 +4,8 @@
 //! consume --json` wrote it, and `read-by-group.jsonl` with what a group had read of it. `forebay-tests --freeze DIR` makes one with the binary under test;
 //! a frozen one is never made again.
 
+mod ledger;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,17 +33,8 @@ const LARGE_BYTES: usize = 1_200_000;
 /// Enough of them for a file that says which segments hold a partition.
 const ROUNDS: u32 = 10;
 
-/// The settings that the directories were written with. What is as old as they are must not be retained away.
-const SETTINGS: [&str; 8] = [
-    "--shards-sync",
-    "2",
-    "--shards-async",
-    "1",
-    "--segment-bytes",
-    "1MiB",
-    "--group-offsets-retention",
-    "36500d",
-];
+/// The settings that the directories were written with, beside the number of their shards. What is as old as they are must not be retained away.
+const SETTINGS: [&str; 4] = ["--segment-bytes", "1MiB", "--group-offsets-retention", "36500d"];
 
 /// One case per frozen format, and that what comes later is refused.
 pub fn suite() -> Suite {
@@ -58,9 +51,10 @@ pub fn suite() -> Suite {
     Suite { name: "formats", needs: &[], broker: BrokerUse::OwnForebay, cases }
 }
 
-/// Makes a directory of the binary's own format at `to`.
-pub fn freezing(to: PathBuf) -> Suite {
-    let case = Case::new("write", 120, move |context| freeze(context, &to));
+/// Makes a directory of the binary's own format at `to`, with this many sync shards. With one it has transactions too, and with several a
+/// journal that has taken from the segments what a power cut can.
+pub fn freezing(to: PathBuf, shards: u32) -> Suite {
+    let case = Case::new("write", 120, move |context| freeze(context, &to, shards));
     Suite { name: "freeze", needs: &[], broker: BrokerUse::OwnForebay, cases: vec![case] }
 }
 
@@ -76,9 +70,23 @@ fn frozen() -> Vec<String> {
     names
 }
 
+/// A broker with the settings of a directory of so many shards.
+fn stopped(context: &Context, sync: &str, background: &str) -> Result<Broker, Failure> {
+    let shards = ["--shards-sync", sync, "--shards-async", background];
+    Broker::stopped(context.kind, &[&shards[..], &SETTINGS].concat(), &[])
+}
+
+/// A broker with the settings of a frozen directory, which tells its number of shards in its `node` file.
+fn stopped_for(context: &Context, format: &Path) -> Result<Broker, Failure> {
+    let node = fs::read_to_string(format.join(DATA).join("node"))?;
+    let shards = node.lines().find_map(|line| line.strip_prefix("shards sync=")?.split_once(" async="));
+    let (sync, background) = shards.ok_or_else(|| Failure::new(format!("no shards are named:\n{node}")))?;
+    stopped(context, sync, background)
+}
+
 fn served(context: &mut Context, name: &str) -> Outcome {
     let format = home().join(name);
-    let mut broker = Broker::stopped(context.kind, &SETTINGS, &[])?;
+    let mut broker = stopped_for(context, &format)?;
     copy(&format.join(DATA), &broker.data_dir())?;
     if journals(&broker.data_dir())?.is_empty() {
         verify(context, &broker)?;
@@ -97,6 +105,13 @@ fn served(context: &mut Context, name: &str) -> Outcome {
     let rest = forebay(context, &broker, &["consume", "lines", "--group", GROUP, "--json"], "")?;
     let of_group = written.lines().filter(|line| line.contains(r#""topic":"lines""#));
     is_same(&(before + &rest), &of_group.collect::<Vec<_>>().join("\n"))?;
+
+    if format.join(ledger::FILE).exists() {
+        for topic in [ledger::EARLY, ledger::LATE] {
+            settings_are_told(context, &broker, topic)?;
+            ledger::served(context, &mut broker, &format, topic)?;
+        }
+    }
 
     // It goes on where it was: behind every record, with the producers' numbers, through a restart.
     for topic in &topics {
@@ -138,7 +153,7 @@ fn is_same(found: &str, written: &str) -> Outcome {
 
 /// The node file stands for the directory: its version rises with that of any file in it.
 fn later_is_refused(context: &mut Context, name: &str) -> Outcome {
-    let mut broker = Broker::stopped(context.kind, &SETTINGS, &[])?;
+    let mut broker = stopped_for(context, &home().join(name))?;
     copy(&home().join(name).join(DATA), &broker.data_dir())?;
     let node = broker.data_dir().join("node");
     let text = fs::read_to_string(&node)?;
@@ -155,12 +170,18 @@ fn later_is_refused(context: &mut Context, name: &str) -> Outcome {
     Ok(())
 }
 
-fn freeze(context: &mut Context, to: &Path) -> Outcome {
+fn freeze(context: &mut Context, to: &Path, shards: u32) -> Outcome {
     ensure!(!to.exists(), "{} is there already", to.display());
-    let mut broker = Broker::start_with(context.kind, &SETTINGS, &[])?;
+    let mut broker = stopped(context, &shards.to_string(), "1")?;
+    broker.start_again()?;
     forebay(context, &broker, &["topic", "create", "lines", "--partitions", "2"], "")?;
     forebay(context, &broker, &["topic", "create", "doomed", "--partitions", "4"], "")?;
     forebay(context, &broker, &["topic", "create", "relaxed", "--config", "forebay.flush=async"], "")?;
+    // All that a transaction spans has to lie on one shard.
+    let has_transactions = shards == 1;
+    if has_transactions {
+        ledger::write(context, &broker, ledger::EARLY)?;
+    }
     // Most of each sealed segment dies, so that what is left of it is written again.
     for round in 0..ROUNDS {
         write_some(context, &broker, &format!("round {round}"))?;
@@ -185,15 +206,29 @@ fn freeze(context: &mut Context, to: &Path) -> Outcome {
     let together = ["bench", "classic", "--topic", TOGETHER, "--partitions", "4", "--connections", "4"];
     let short = ["--bytes", "16", "--warm", "0", "--seconds", "1", "--allow-duplicates"];
     forebay(context, &broker, &[&together[..], &short].concat(), "")?;
+    if has_transactions {
+        ledger::write(context, &broker, ledger::LATE)?;
+    }
     broker.kill9()?;
     copy(&broker.data_dir(), &to.join(DATA))?;
-    lose_power(&to.join(DATA))?;
+    // Several sync shards flush through a journal.
+    if shards > 1 {
+        lose_power(&to.join(DATA))?;
+    }
     broker.start_again()?;
+    if has_transactions {
+        settings_are_told(context, &broker, ledger::EARLY)?;
+        fs::write(to.join(ledger::FILE), ledger::describe(context, &broker)?)?;
+    }
     let records = read(context, &broker, &TOPICS)?;
     fs::write(to.join(RECORDS), &records)?;
     fs::write(to.join(GROUP_READ), read_by_group)?;
     context.remarks.push(format!("{} records", records.lines().count()));
     Ok(())
+}
+
+fn settings_are_told(context: &Context, broker: &Broker, topic: &str) -> Outcome {
+    ledger::settings_are_told(&forebay(context, broker, &["topic", "describe", topic], "")?)
 }
 
 fn journals(data: &Path) -> Result<Vec<PathBuf>, Failure> {

@@ -1,7 +1,8 @@
-//! kill -9 at random moments under load, over and over: what was confirmed is there, once and in order.
+//! kill -9 at random moments under load, over and over: what was confirmed is there, once and in order, and every transaction is there
+//! as a whole or not at all.
 
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::case::{BrokerUse, Case, Context, Failure, Outcome, Suite};
 use crate::driver::Conversation;
@@ -12,6 +13,8 @@ use crate::runtime::Runtime;
 const ROUND_S: u64 = 20;
 /// Confirms between two crashes, at most; at least one, so that every round has something to lose.
 const CONFIRMS_MAX: u64 = 4_000;
+/// Transactions answered as committed between two crashes, at most; at least one.
+const COMMITS_MAX: u64 = 8;
 /// One crash in this many is followed by another one while the broker still recovers.
 const CRASH_AGAIN_ONE_IN: u64 = 4;
 
@@ -26,60 +29,103 @@ pub fn suite(rounds: u32) -> Suite {
     }
 }
 
-fn under_load(context: &mut Context, rounds: u32) -> Outcome {
-    let command = Command::new(context.runtimes.go());
-    let at = context.broker().address();
-    let mut load = Conversation::start(context, at, command, &["kill9"])?;
-    let outcome = crash_over_and_over(context, &mut load, rounds);
-    load.conclude(outcome).map(|_| ())
+/// What goes on while the broker dies.
+struct Load {
+    /// An idempotent producer.
+    producer: Conversation,
+    /// Copies what it produces, in transactions that hold the copier's cursors too.
+    copier: Conversation,
 }
 
-fn crash_over_and_over(context: &mut Context, load: &mut Conversation, rounds: u32) -> Outcome {
+/// How long after its restart the broker did something for the first time.
+struct Recovery {
+    answered: Duration,
+    confirmed: Duration,
+    committed: Duration,
+}
+
+fn under_load(context: &mut Context, rounds: u32) -> Outcome {
+    let at = context.broker().address();
+    let mut producer = Conversation::start(context, at, Command::new(context.runtimes.go()), &["kill9"])?;
+    // It answers when its topic is there.
+    let ready = confirmed(&mut producer, context);
+    if let Err(why) = ready {
+        return producer.conclude(Err(why)).map(|_| ());
+    }
+    let copier = Conversation::start(context, at, Command::new(context.runtimes.go()), &["kill9-copy"])?;
+    let mut load = Load { producer, copier };
+    let outcome = crash_over_and_over(context, &mut load, rounds);
+    // A failure takes the last words of both with it.
+    let outcome = load.copier.conclude(outcome).map(|_| ());
+    load.producer.conclude(outcome).map(|_| ())
+}
+
+fn crash_over_and_over(context: &mut Context, load: &mut Load, rounds: u32) -> Outcome {
     let mut recoveries = Vec::new();
     for round in 1..=rounds {
-        let crash = one_round(context, load).map_err(|failure| in_round(failure, round, &recoveries))?;
+        let crash = one_round(context, load).map_err(|failure| in_round(failure, round, recoveries.len()))?;
         recoveries.push(crash);
     }
-    let total = load.ask(context, "stop")?;
-    load.serve_to_the_end(context)?;
-    recoveries.sort();
-    let (least, middle, most) =
-        (recoveries[0], recoveries[recoveries.len() / 2], recoveries[recoveries.len() - 1]);
-    context.remarks.push(format!(
-        "{rounds} rounds, {total} records; answered again after {} / {} / {} ms (least, middle, most)",
-        least.as_millis(),
-        middle.as_millis(),
-        most.as_millis()
-    ));
+    let copied = load.copier.ask(context, "stop")?;
+    load.copier.serve_to_the_end(context)?;
+    let total = load.producer.ask(context, "stop")?;
+    load.producer.serve_to_the_end(context)?;
+    context.remarks.push(format!("{rounds} rounds, {total} records, {copied} copied in transactions"));
+    context.remarks.push("after a restart, in ms (least, middle, most)".to_string());
+    let times = |of: fn(&Recovery) -> Duration| spread(recoveries.iter().map(of).collect());
+    context.remarks.push(format!("answered {}", times(|recovery| recovery.answered)));
+    context.remarks.push(format!("first confirm {}", times(|recovery| recovery.confirmed)));
+    context.remarks.push(format!("first commit {}", times(|recovery| recovery.committed)));
     Ok(())
 }
 
-fn in_round(failure: Failure, round: u32, recoveries: &[Duration]) -> Failure {
+fn spread(mut times: Vec<Duration>) -> String {
+    times.sort_unstable();
+    let (least, middle, most) = (times[0], times[times.len() / 2], times[times.len() - 1]);
+    format!("{} / {} / {}", least.as_millis(), middle.as_millis(), most.as_millis())
+}
+
+fn in_round(failure: Failure, round: u32, good: usize) -> Failure {
     match failure {
-        Failure::Failed(why) => {
-            Failure::Failed(format!("round {round}, after {} good ones: {why}", recoveries.len()))
-        }
+        Failure::Failed(why) => Failure::Failed(format!("round {round}, after {good} good ones: {why}")),
         skipped => skipped,
     }
 }
 
-/// Lets the load run to a random point, crashes the broker there, and holds its log against the confirms.
-fn one_round(context: &mut Context, load: &mut Conversation) -> Result<Duration, Failure> {
-    let confirmed = |load: &mut Conversation, context: &Context| -> Result<u64, Failure> {
-        let answer = load.ask(context, "confirmed")?;
-        answer.parse().map_err(|_| Failure::new(format!("the load answered '{answer}'")))
-    };
-    let until = confirmed(load, context)? + 1 + random() % CONFIRMS_MAX;
-    while confirmed(load, context)? < until {
+/// How much of a load was answered so far.
+fn confirmed(of: &mut Conversation, context: &Context) -> Result<u64, Failure> {
+    let answer = of.ask(context, "confirmed")?;
+    answer.parse().map_err(|_| Failure::new(format!("the load answered '{answer}'")))
+}
+
+fn wait_for(of: &mut Conversation, context: &Context, until: u64) -> Outcome {
+    while confirmed(of, context)? < until {
         std::thread::sleep(Duration::from_millis(1));
     }
+    Ok(())
+}
+
+/// Lets the load run to a random point, crashes the broker there, and holds its log against the confirms.
+fn one_round(context: &mut Context, load: &mut Load) -> Result<Recovery, Failure> {
+    let commits = confirmed(&mut load.copier, context)? + 1 + random() % COMMITS_MAX;
+    wait_for(&mut load.copier, context, commits)?;
+    let confirms = confirmed(&mut load.producer, context)? + 1 + random() % CONFIRMS_MAX;
+    wait_for(&mut load.producer, context, confirms)?;
     // Anywhere between two flushes, not only where a confirm has just been read.
     std::thread::sleep(Duration::from_micros(random() % 10_000));
     context.broker().kill9()?;
     if random().is_multiple_of(CRASH_AGAIN_ONE_IN) {
         context.broker().start_and_kill_after(Duration::from_micros(random() % 60_000))?;
     }
-    let recovery = context.broker().start_again()?;
-    load.ask(context, "verify")?;
-    Ok(recovery)
+    let confirms = confirmed(&mut load.producer, context)?;
+    let commits = confirmed(&mut load.copier, context)?;
+    let start = Instant::now();
+    let answered = context.broker().start_again()?;
+    wait_for(&mut load.producer, context, confirms + 1)?;
+    let confirmed = start.elapsed();
+    wait_for(&mut load.copier, context, commits + 1)?;
+    let committed = start.elapsed();
+    load.producer.ask(context, "verify")?;
+    load.copier.ask(context, "verify")?;
+    Ok(Recovery { answered, confirmed, committed })
 }

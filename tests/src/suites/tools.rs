@@ -53,25 +53,25 @@ fn command(context: &mut Context, class: &str, args: &[&str]) -> Command {
 }
 
 /// Runs a tool to its end.
-fn tool(context: &mut Context, class: &str, args: &[&str], input: &str) -> Result<Said, Failure> {
+pub(super) fn tool(context: &mut Context, class: &str, args: &[&str], input: &str) -> Result<Said, Failure> {
     let mut command = command(context, class, args);
     driver::output(context, &mut command, input.as_bytes())
 }
 
 /// Starts a tool that runs beside the test.
-fn start(context: &mut Context, class: &str, args: &[&str]) -> Result<Background, Failure> {
+pub(super) fn start(context: &mut Context, class: &str, args: &[&str]) -> Result<Background, Failure> {
     Background::start(class, &mut command(context, class, args))
 }
 
-fn text(said: &Said) -> String {
+pub(super) fn text(said: &Said) -> String {
     String::from_utf8_lossy(&said.out).into_owned()
 }
 
-fn name(context: &Context, part: &str) -> String {
+pub(super) fn name(context: &Context, part: &str) -> String {
     format!("{}{part}", context.prefix)
 }
 
-fn create(context: &mut Context, topic: &str, partitions: &str) -> Outcome {
+pub(super) fn create(context: &mut Context, topic: &str, partitions: &str) -> Outcome {
     let args =
         ["--create", "--topic", topic, "--partitions", partitions, "--config", "retention.ms=86400000"];
     let said = tool(context, "TopicCommand", &args, "")?;
@@ -292,17 +292,17 @@ fn record(line: &str) -> Option<String> {
 }
 
 /// Whether a verifiable tool's line tells of this.
-fn is(line: &str, event: &str) -> bool {
+pub(super) fn is(line: &str, event: &str) -> bool {
     line.contains(&format!("\"name\":\"{event}\""))
 }
 
 /// A field of such a line that is a text.
-fn field(line: &str, name: &str) -> Option<String> {
+pub(super) fn field(line: &str, name: &str) -> Option<String> {
     let (_, rest) = line.split_once(&format!("\"{name}\":\""))?;
     rest.split('"').next().map(String::from)
 }
 
-fn last_line(text: &str) -> &str {
+pub(super) fn last_line(text: &str) -> &str {
     text.lines().last().unwrap_or_default()
 }
 

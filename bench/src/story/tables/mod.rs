@@ -6,6 +6,7 @@ mod life;
 mod log;
 mod many;
 mod stream;
+mod transactions;
 
 use super::Story;
 
@@ -61,6 +62,16 @@ pub const STORIES: &[Story] = &[
         name: "backlog",
         about: "millions of records that nobody has read: written beside, read, restarted with",
         cases: life::backlog,
+    },
+    Story {
+        name: "eos",
+        about: "transactions of 100 ms: a stream in them, and a topic copied in them with its reader's cursors",
+        cases: transactions::exactly_once,
+    },
+    Story {
+        name: "commits",
+        about: "10,000 groups that commit their cursors in turn",
+        cases: transactions::commits,
     },
     Story { name: "start", about: "an empty start, then idleness, then a restart", cases: life::start },
     Story { name: "log", about: "the log alone beside fio: one flush after each write", cases: log::cases },

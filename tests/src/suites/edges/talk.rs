@@ -10,6 +10,9 @@ use crate::wire;
 /// An answer that has not come by then does not come.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The attribute of a batch that is part of a transaction.
+pub const TRANSACTIONAL: i16 = 0x10;
+
 /// A connection on which requests may be sent ahead of their answers.
 pub struct Connection {
     stream: TcpStream,
@@ -181,9 +184,18 @@ pub struct Batch {
 impl Batch {
     /// The batch as it goes over the wire.
     pub fn bytes(self) -> Vec<u8> {
+        self.written(0, 0)
+    }
+
+    /// The same in a transaction, by a producer of this epoch.
+    pub fn in_transaction(self, epoch: i16) -> Vec<u8> {
+        self.written(TRANSACTIONAL, epoch)
+    }
+
+    fn written(self, attributes: i16, epoch: i16) -> Vec<u8> {
         let count = i32::from(self.records);
-        let (epoch, sequence) = if self.producer < 0 { (-1, -1) } else { (0, self.sequence) };
-        let mut body = Words::new().i16(0).i32(count - 1).i64(1).i64(1);
+        let (epoch, sequence) = if self.producer < 0 { (-1, -1) } else { (epoch, self.sequence) };
+        let mut body = Words::new().i16(attributes).i32(count - 1).i64(1).i64(1);
         body = body.i64(self.producer).i16(epoch).i32(sequence).i32(count);
         for number in 0..self.records {
             // Length, attributes, time, offset, no key, a value of one byte, no headers: all of them one byte long.
