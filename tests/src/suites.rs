@@ -1,6 +1,7 @@
 //! All suites, by what speaks to the broker.
 
 mod administration;
+mod assigned;
 mod clients;
 mod commands;
 mod disk;
@@ -30,6 +31,7 @@ pub fn all(rounds: u32) -> Vec<Suite> {
     let mut all = vec![flights::suite(), kill9::suite(rounds), streams::suite(), disk::suite()];
     all.extend(clients::suites());
     all.extend(transactions::suites());
+    all.extend(assigned::suites());
     all.extend([
         tools::suite(),
         transaction_tools::suite(),

@@ -157,10 +157,16 @@ fn group_bytes(request: &GroupRequest) -> usize {
             commit.offsets.iter().map(|offset| 48 + offset.metadata.len()).sum()
         }
         GroupRequest::ForgetOffsets(forget) => 48 * forget.cursors.len(),
+        GroupRequest::Attend(attend) => {
+            let topics = attend.topics.iter().flatten().map(|topic| 24 + topic.len());
+            let pattern = attend.pattern.as_ref().map_or(0, String::len);
+            topics.sum::<usize>() + pattern + 24 * attend.owned.as_ref().map_or(0, |owned| owned.len())
+        }
         GroupRequest::Heartbeat(_)
         | GroupRequest::Leave(_)
         | GroupRequest::FetchOffsets(_)
         | GroupRequest::Describe(_)
+        | GroupRequest::DescribeAssigned(_)
         | GroupRequest::Delete(_) => 0,
     }
 }

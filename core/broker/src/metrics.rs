@@ -151,6 +151,8 @@ impl BrokerMetrics {
             | GroupReply::FetchOffsets(Err(refusal))
             | GroupReply::Describe(Err(refusal))
             | GroupReply::Delete(Err(refusal))
+            | GroupReply::Attend(Err(refusal))
+            | GroupReply::DescribeAssigned(Err(refusal))
             | GroupReply::ForgetOffsets(Err(refusal)) => self.count(refusal),
             GroupReply::CommitOffsets(items) => {
                 items.iter().filter_map(|(_, r)| r.as_ref().err()).for_each(|r| self.count(r));
@@ -164,6 +166,8 @@ impl BrokerMetrics {
             | GroupReply::Leave(Ok(_))
             | GroupReply::FetchOffsets(Ok(_))
             | GroupReply::Describe(Ok(_))
+            | GroupReply::Attend(Ok(_))
+            | GroupReply::DescribeAssigned(Ok(_))
             | GroupReply::Delete(Ok(())) => {}
         }
     }

@@ -1,9 +1,14 @@
 //! Groups: consumers of one subscription, their generation and their committed offsets.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 
 use crate::transaction::InTransaction;
-use crate::{GroupId, LeaderEpoch, Offset, PartitionRef, Refusal, Timestamp};
+use crate::{GroupId, LeaderEpoch, Offset, PartitionRef, Refusal, Timestamp, TopicId};
+
+/// Partitions by topic id and number.
+pub type PartitionSet = BTreeSet<(TopicId, u32)>;
 
 /// Everything asked of a group. All of it is served by the shard of hash(group id).
 #[derive(Clone, Debug)]
@@ -26,6 +31,10 @@ pub enum GroupRequest {
     Delete(GroupId),
     /// Take cursors away.
     ForgetOffsets(ForgetOffsets),
+    /// Join, stay in or leave a group whose partitions the broker assigns.
+    Attend(Box<AttendGroup>),
+    /// State and members of a group whose partitions the broker assigns.
+    DescribeAssigned(GroupId),
 }
 
 impl GroupRequest {
@@ -39,7 +48,10 @@ impl GroupRequest {
             GroupRequest::CommitOffsets(r) => &r.group,
             GroupRequest::FetchOffsets(r) => &r.group,
             GroupRequest::ForgetOffsets(r) => &r.group,
-            GroupRequest::Describe(group) | GroupRequest::Delete(group) => group,
+            GroupRequest::Attend(r) => &r.group,
+            GroupRequest::Describe(group)
+            | GroupRequest::DescribeAssigned(group)
+            | GroupRequest::Delete(group) => group,
         }
     }
 }
@@ -211,6 +223,8 @@ pub struct FetchOffsets {
     pub partitions: Option<Vec<PartitionRef>>,
     /// Refuse a cursor that a transaction is about to set.
     pub stable: bool,
+    /// The member that asks and its epoch, where the broker assigns; a stale one is refused.
+    pub member: Option<(String, i32)>,
 }
 
 /// One cursor.
@@ -268,6 +282,10 @@ pub enum GroupState {
     ExpectAssignment,
     /// Everyone works.
     Stable,
+    /// The broker has to assign anew.
+    Assigning,
+    /// Members give back and take over what the broker assigned.
+    Reconciling,
     /// Unknown or deleted.
     Dead,
 }
@@ -311,8 +329,127 @@ pub struct GroupListing {
     pub group: GroupId,
     /// Where it stands.
     pub state: GroupState,
-    /// What kind of group it is.
+    /// What kind of group it is; empty where the broker assigns.
     pub kind: String,
+    /// Who assigns its partitions.
+    pub assigned_by: AssignedBy,
+}
+
+/// Who assigns the partitions of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AssignedBy {
+    /// One of its members.
+    Leader,
+    /// The broker.
+    Broker,
+}
+
+/// A member of a group whose partitions the broker assigns. What has not changed since it was said last may be left out.
+#[derive(Clone, Debug)]
+pub struct AttendGroup {
+    /// Which group.
+    pub group: GroupId,
+    /// The member's id, which it made itself; empty where the broker is to make one.
+    pub member: String,
+    /// Whether it comes, stays or goes.
+    pub presence: Presence,
+    /// A static member's name.
+    pub instance: Option<String>,
+    /// The client's own name, for people.
+    pub client: String,
+    /// The client's address, for people.
+    pub host: String,
+    /// Where the member runs, for people.
+    pub rack: Option<String>,
+    /// Out if it does not give back what is taken away within this many milliseconds.
+    pub rebalance_timeout_ms: Option<u32>,
+    /// The topics that it reads.
+    pub topics: Option<Vec<String>>,
+    /// It also reads the topics whose whole name matches this regular expression; an empty one matches none.
+    pub pattern: Option<String>,
+    /// The strategy that it would have the broker assign by.
+    pub strategy: Option<String>,
+    /// What it has.
+    pub owned: Option<PartitionSet>,
+}
+
+/// Whether a member comes, stays or goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It is new, or begins again with nothing.
+    Joins,
+    /// It lives, and the last it heard is this epoch.
+    Stays(i32),
+    /// It goes for good.
+    Leaves,
+    /// A static member will be back: its place is kept for as long as a session lasts.
+    Pauses,
+}
+
+/// What a member is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attended {
+    /// Its id.
+    pub member: String,
+    /// Its epoch; 0 when it has left.
+    pub epoch: i32,
+    /// When it has to be heard again, in milliseconds.
+    pub heartbeat_interval_ms: u32,
+    /// What it may have, if that is news to it: what it has besides it gives back.
+    pub assignment: Option<PartitionSet>,
+}
+
+/// A group whose partitions the broker assigns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AssignedView {
+    /// Its id.
+    pub group: GroupId,
+    /// Where it stands.
+    pub state: GroupState,
+    /// Rises with every change of members, of what they read, and of the topics.
+    pub epoch: i32,
+    /// The epoch that its partitions were assigned for.
+    pub assigned_epoch: i32,
+    /// The strategy that they were assigned by.
+    pub strategy: &'static str,
+    /// Its members.
+    pub members: Vec<AssignedMemberView>,
+}
+
+/// A member of such a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AssignedMemberView {
+    /// Its id.
+    pub member: String,
+    /// Its static name.
+    pub instance: Option<String>,
+    /// Where it runs.
+    pub rack: Option<String>,
+    /// The client's own name.
+    pub client: String,
+    /// Its address.
+    pub host: String,
+    /// Its epoch; `None` for a static member that is away.
+    pub epoch: Option<i32>,
+    /// The topics that it reads by name.
+    pub topics: Vec<String>,
+    /// The pattern by which it reads others.
+    pub pattern: Option<String>,
+    /// What it has.
+    pub held: Vec<NamedPartitions>,
+    /// What it is to have.
+    pub target: Vec<NamedPartitions>,
+}
+
+/// Partitions of one topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedPartitions {
+    /// The topic.
+    pub topic: TopicId,
+    /// Its name; empty when it was deleted.
+    pub name: String,
+    /// The partitions' numbers.
+    pub numbers: Vec<u32>,
 }
 
 /// Answers of a group.
@@ -336,4 +473,8 @@ pub enum GroupReply {
     Delete(Result<(), Refusal>),
     /// To [`GroupRequest::ForgetOffsets`]: one answer per cursor, in order.
     ForgetOffsets(Result<Vec<Result<(), Refusal>>, Refusal>),
+    /// To [`GroupRequest::Attend`].
+    Attend(Result<Attended, Refusal>),
+    /// To [`GroupRequest::DescribeAssigned`].
+    DescribeAssigned(Result<AssignedView, Refusal>),
 }

@@ -119,6 +119,16 @@ pub enum Refusal {
     TopicIsRead,
     /// The metadata beside an offset is too long.
     OffsetMetadataTooLarge,
+    /// The member's epoch is not one that it was told, or was told long ago: it gives up all it has and joins again.
+    FencedMember,
+    /// The member's epoch is not the present one: what it says is not taken over.
+    StaleMember,
+    /// The static member's name is still in use.
+    UnreleasedInstance,
+    /// The broker has no assignment strategy of that name.
+    UnsupportedStrategy(String),
+    /// Not a regular expression, or too large a one.
+    InvalidPattern(String),
 
     // Not now: every one of these may be tried again.
     /// Another node leads.
@@ -189,6 +199,11 @@ impl Refusal {
             Refusal::UnknownGroup => "unknown_group",
             Refusal::TopicIsRead => "topic_is_read",
             Refusal::OffsetMetadataTooLarge => "offset_metadata_too_large",
+            Refusal::FencedMember => "fenced_member",
+            Refusal::StaleMember => "stale_member",
+            Refusal::UnreleasedInstance => "unreleased_instance",
+            Refusal::UnsupportedStrategy(_) => "unsupported_strategy",
+            Refusal::InvalidPattern(_) => "invalid_pattern",
             Refusal::NotLeader { .. } => "not_leader",
             Refusal::Loading => "loading",
             Refusal::Busy => "busy",
@@ -210,6 +225,8 @@ impl fmt::Display for Refusal {
             | Refusal::InvalidAssignment(text)
             | Refusal::InvalidSetting(text)
             | Refusal::InvalidRequest(text)
+            | Refusal::UnsupportedStrategy(text)
+            | Refusal::InvalidPattern(text)
             | Refusal::CorruptPayload(text)
             | Refusal::InvalidPayload(text)
             | Refusal::InvalidTimestamp(text) => f.write_str(text),

@@ -7,7 +7,9 @@ use forebay_machine::Outcome;
 use forebay_model::Refusal;
 use forebay_model::group::GroupRequest;
 
-use crate::coordinator::{Action, Coordinator, CoordinatorSettings, Note, ProposalKey, ReplyKey, What};
+use crate::coordinator::{
+    Action, Coordinator, CoordinatorSettings, Known, Note, ProposalKey, ReplyKey, What,
+};
 use crate::pending::Asking;
 use crate::shard::Shard;
 use crate::work::Answer;
@@ -41,7 +43,10 @@ impl<T: Clone + Send + 'static> Shard<T> {
         let key = self.groups.wait(ticket);
         let random = u128::from(self.env.random.next_u64()) << 64 | u128::from(self.env.random.next_u64());
         let mut actions = Vec::new();
-        self.groups.coordinator.handle(now.0, request, key, random, self.machine.groups(), &mut actions);
+        // What is wished for is newer than what has come true.
+        let topics = self.wish.as_deref().or(self.reconciled.as_deref());
+        let known = Known { groups: self.machine.groups(), topics };
+        self.groups.coordinator.handle(now.0, request, key, random, known, &mut actions);
         self.carry_out(actions);
     }
 

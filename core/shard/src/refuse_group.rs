@@ -19,5 +19,7 @@ pub fn refuse_group(request: &GroupRequest, refusal: &Refusal) -> GroupReply {
         GroupRequest::Describe(_) => GroupReply::Describe(Err(no())),
         GroupRequest::Delete(_) => GroupReply::Delete(Err(no())),
         GroupRequest::ForgetOffsets(_) => GroupReply::ForgetOffsets(Err(no())),
+        GroupRequest::Attend(_) => GroupReply::Attend(Err(no())),
+        GroupRequest::DescribeAssigned(_) => GroupReply::DescribeAssigned(Err(no())),
     }
 }

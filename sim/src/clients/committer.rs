@@ -118,6 +118,7 @@ impl Committer {
                 group: self.group.clone(),
                 partitions: Some(vec![self.partition()]),
                 stable: false,
+                member: None,
             }),
         }
     }

@@ -84,7 +84,10 @@ impl Group {
     /// The group as its last saved generation left it.
     pub(super) fn recovered(id: GroupId, replicated: &forebay_machine::Group) -> Group {
         let mut group = Group::new(id);
-        group.kind = replicated.kind.clone();
+        // A group without members may have been of the other kind: its next members decide.
+        if replicated.kind != super::assigned::KIND {
+            group.kind.clone_from(&replicated.kind);
+        }
         group.generation = replicated.generation;
         group.saved_generation = replicated.generation;
         group.strategy = replicated.strategy.clone();

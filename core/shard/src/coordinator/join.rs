@@ -301,7 +301,7 @@ impl Group {
 }
 
 /// A member's id: the client's or the static name, so that people see who it is, and a random part.
-fn new_id(name: &str, random: u128) -> Arc<str> {
+pub(super) fn new_id(name: &str, random: u128) -> Arc<str> {
     let r = random;
     format!(
         "{name}-{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",

@@ -6,6 +6,7 @@
 //!
 //! The rules are those of Kafka's classic group protocol; where they leave a choice, the comments say what was chosen.
 
+mod assigned;
 mod group;
 mod join;
 mod leave;
@@ -23,10 +24,11 @@ mod view;
 use std::collections::BTreeMap;
 
 use forebay_machine::limits::{GROUP_ID_BYTES_MAX, GROUPS_PER_SHARD_MAX, MEMBERS_PER_GROUP_MAX};
-use forebay_machine::{Command, Groups, Outcome};
+use forebay_machine::{Catalog, Command, Groups, Outcome};
 use forebay_model::group::{GroupListing, GroupReply, GroupRequest, LeaveGroup};
 use forebay_model::{GroupId, Refusal};
 
+use self::assigned::AssignedGroup;
 use self::group::Group;
 use self::proposals::{Pending, Proposals};
 pub use self::settings::CoordinatorSettings;
@@ -86,6 +88,15 @@ pub enum What {
     },
 }
 
+/// What the coordinator may look at.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
+    /// The replicated groups as applied.
+    pub groups: &'a Groups,
+    /// The topics, as new as they are known here; `None` before any are. Their versions never fall.
+    pub topics: Option<&'a Catalog>,
+}
+
 /// What a step of the coordinator works with.
 struct Turn<'a> {
     /// Monotonic time in nanoseconds.
@@ -121,6 +132,8 @@ impl Turn<'_> {
 pub struct Coordinator {
     /// Groups with somebody in or at them. All others are read from the replicated state when somebody comes.
     active: BTreeMap<GroupId, Group>,
+    /// The same of groups whose partitions the broker assigns.
+    assigned: BTreeMap<GroupId, AssignedGroup>,
     desk: Desk,
 }
 
@@ -144,7 +157,8 @@ impl Coordinator {
     pub fn new(settings: CoordinatorSettings) -> Coordinator {
         let members_max = settings.members_max.min(MEMBERS_PER_GROUP_MAX);
         let settings = CoordinatorSettings { members_max, ..settings };
-        Coordinator { active: BTreeMap::new(), desk: Desk { settings, ..Desk::default() } }
+        let desk = Desk { settings, ..Desk::default() };
+        Coordinator { active: BTreeMap::new(), assigned: BTreeMap::new(), desk }
     }
 
     /// Takes up the groups of the replicated state, on becoming leader and before the first request. Every member gets a
@@ -152,6 +166,12 @@ impl Coordinator {
     pub fn load(&mut self, now: u64, groups: &Groups, out: &mut Vec<Action>) {
         self.unload(&Refusal::Loading, out);
         for (id, replicated) in groups.iter().filter(|(_, group)| !group.members.is_empty()) {
+            if replicated.kind == assigned::KIND {
+                let mut group = AssignedGroup::recovered(id.clone(), replicated);
+                group.resume(&mut self.desk.turn(now, out));
+                self.assigned.insert(id.clone(), group);
+                continue;
+            }
             let mut group = Group::recovered(id.clone(), replicated);
             let mut turn = self.desk.turn(now, out);
             group.resume(&mut turn);
@@ -164,6 +184,9 @@ impl Coordinator {
         for (_, mut group) in std::mem::take(&mut self.active) {
             group.refuse_waiting(refusal, out);
         }
+        for (_, mut group) in std::mem::take(&mut self.assigned) {
+            group.refuse_waiting(refusal, out);
+        }
         for pending in self.desk.proposals.forget_all() {
             if let Some((to, reply)) = pending.refused(refusal) {
                 out.push(Action::Reply(to, reply));
@@ -172,18 +195,21 @@ impl Coordinator {
         self.desk.timers = Timers::default();
     }
 
-    /// Serves one request. `groups` is the replicated state as applied, `random` is used up when a member is new, `from` is
-    /// where the answer goes; it may come much later.
+    /// Serves one request. `random` is used up when a member is new, `from` is where the answer goes; it may come much later.
     pub fn handle(
         &mut self,
         now: u64,
         request: GroupRequest,
         from: ReplyKey,
         random: u128,
-        groups: &Groups,
+        known: Known<'_>,
         out: &mut Vec<Action>,
     ) {
+        let groups = known.groups;
+        let Some(request) = self.handle_assigned(now, request, (from, random), known, out) else { return };
         match request {
+            // Those two are for the other kind of group alone.
+            GroupRequest::Attend(_) | GroupRequest::DescribeAssigned(_) => {}
             GroupRequest::FetchOffsets(fetch) => {
                 let reply = GroupReply::FetchOffsets(offsets::fetch(groups, fetch));
                 out.push(Action::Reply(from, reply));
@@ -280,6 +306,12 @@ impl Coordinator {
                 group
             }
             Pending::Emptied { group, .. } => group,
+            Pending::Assigned { group, version } => {
+                if let Some(assigned) = self.assigned.get_mut(&group) {
+                    assigned.was_saved(version, saved, &mut turn);
+                }
+                return self.let_go_assigned(&group);
+            }
             pending @ (Pending::Commit { .. } | Pending::Forget { .. } | Pending::Delete { .. }) => {
                 let answer = match result {
                     Ok(outcome) => pending.carried_out(outcome),
@@ -305,19 +337,21 @@ impl Coordinator {
             let id = key.group().clone();
             let mut turn = self.desk.turn(now, out);
             if let Some(group) = self.active.get_mut(&id) {
-                match key {
+                match &key {
                     TimerKey::Join(_) => group.join_time_is_up(&mut turn),
                     TimerKey::Sync(_) => group.sync_time_is_up(&mut turn),
-                    TimerKey::Member(_, member) => group.session_is_over(&member, &mut turn),
+                    TimerKey::Member(_, member) => group.session_is_over(member, &mut turn),
+                    TimerKey::Session(..) | TimerKey::Revocation(..) | TimerKey::Save(_) => {}
                 }
             }
             self.let_go(&id);
+            self.assigned_timeout(now, &key, out);
         }
     }
 
     /// Every group of the shard.
     pub fn list(&self, groups: &Groups) -> Vec<GroupListing> {
-        view::list(&self.active, groups)
+        view::list(&self.active, &self.assigned, groups)
     }
 
     fn leave(&mut self, now: u64, leave: LeaveGroup, from: ReplyKey, out: &mut Vec<Action>) {

@@ -98,10 +98,21 @@ pub(super) fn commit(
     from: ReplyKey,
     turn: &mut Turn<'_>,
 ) {
+    let checked = vec![checked; commit.offsets.len()];
+    commit_checked(commit, checked, from, turn);
+}
+
+/// The same where it was checked one by one.
+pub(super) fn commit_checked(
+    commit: CommitOffsets,
+    checked: Vec<Result<(), Refusal>>,
+    from: ReplyKey,
+    turn: &mut Turn<'_>,
+) {
     let mut save = SaveOffsets { group: commit.group.clone(), offsets: Vec::new() };
     let mut offsets = Vec::with_capacity(commit.offsets.len());
-    for offset in commit.offsets {
-        let refused = match checked.clone().and_then(|()| checked_offset(&offset)) {
+    for (offset, checked) in commit.offsets.into_iter().zip(checked) {
+        let refused = match checked.and_then(|()| checked_offset(&offset)) {
             Ok(saved) => {
                 save.offsets.push(saved);
                 None

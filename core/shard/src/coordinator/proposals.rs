@@ -20,6 +20,8 @@ pub(super) enum Pending {
     Replacement { group: GroupId, replacement: Replacement },
     /// A generation without members: nobody waits.
     Emptied { group: GroupId, generation: i32 },
+    /// A group whose partitions the broker assigns: who was to hear of that version hears.
+    Assigned { group: GroupId, version: u64 },
     /// Offsets: the commit is answered. An offset that was refused before has its answer already.
     Commit { reply: ReplyKey, offsets: Vec<(PartitionRef, Option<Refusal>)> },
     /// Cursors to take away. One that was refused before has its answer already.
@@ -56,7 +58,10 @@ impl Pending {
                 Some((reply, GroupReply::ForgetOffsets(Ok(answers.collect()))))
             }
             Pending::Delete { reply } => Some((reply, GroupReply::Delete(Ok(())))),
-            Pending::Assignment { .. } | Pending::Replacement { .. } | Pending::Emptied { .. } => None,
+            Pending::Assignment { .. }
+            | Pending::Replacement { .. }
+            | Pending::Emptied { .. }
+            | Pending::Assigned { .. } => None,
         }
     }
 
@@ -71,7 +76,10 @@ impl Pending {
             }
             Pending::Forget { reply, .. } => Some((reply, GroupReply::ForgetOffsets(Err(refusal.clone())))),
             Pending::Delete { reply } => Some((reply, GroupReply::Delete(Err(refusal.clone())))),
-            Pending::Assignment { .. } | Pending::Replacement { .. } | Pending::Emptied { .. } => None,
+            Pending::Assignment { .. }
+            | Pending::Replacement { .. }
+            | Pending::Emptied { .. }
+            | Pending::Assigned { .. } => None,
         }
     }
 }

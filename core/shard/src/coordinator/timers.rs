@@ -14,12 +14,23 @@ pub(super) enum TimerKey {
     Sync(GroupId),
     /// The end of a member's session.
     Member(GroupId, Arc<str>),
+    /// The same where the broker assigns.
+    Session(GroupId, Arc<str>),
+    /// The end of waiting for a member to give back what is taken away.
+    Revocation(GroupId, Arc<str>),
+    /// The time to save a group again whose last save failed.
+    Save(GroupId),
 }
 
 impl TimerKey {
     pub(super) fn group(&self) -> &GroupId {
         match self {
-            TimerKey::Join(group) | TimerKey::Sync(group) | TimerKey::Member(group, _) => group,
+            TimerKey::Join(group)
+            | TimerKey::Sync(group)
+            | TimerKey::Member(group, _)
+            | TimerKey::Session(group, _)
+            | TimerKey::Revocation(group, _)
+            | TimerKey::Save(group) => group,
         }
     }
 }

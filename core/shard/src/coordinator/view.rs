@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use forebay_machine::Groups;
 use forebay_model::GroupId;
-use forebay_model::group::{GroupListing, GroupState, GroupView, MemberView};
+use forebay_model::group::{AssignedBy, GroupListing, GroupState, GroupView, MemberView};
 
 use super::Coordinator;
+use super::assigned::{self, AssignedGroup};
 use super::group::{Group, Phase};
 use super::member::Member;
 
@@ -50,18 +51,28 @@ impl Group {
     }
 }
 
-pub(super) fn list(active: &BTreeMap<GroupId, Group>, groups: &Groups) -> Vec<GroupListing> {
+pub(super) fn list(
+    active: &BTreeMap<GroupId, Group>,
+    assigned: &BTreeMap<GroupId, AssignedGroup>,
+    groups: &Groups,
+) -> Vec<GroupListing> {
     let listing = |group: &Group| GroupListing {
         group: group.id.clone(),
         state: group.state(),
         kind: group.kind.clone(),
+        assigned_by: AssignedBy::Leader,
     };
     let mut listed: Vec<GroupListing> = active.values().map(listing).collect();
-    let idle = groups.iter().filter(|(id, _)| !active.contains_key(id));
-    listed.extend(idle.map(|(id, group)| GroupListing {
-        group: id.clone(),
-        state: GroupState::Empty,
-        kind: group.kind.clone(),
+    listed.extend(assigned.values().map(AssignedGroup::listing));
+    let idle = groups.iter().filter(|(id, _)| !active.contains_key(id) && !assigned.contains_key(id));
+    listed.extend(idle.map(|(id, group)| {
+        let by_broker = group.kind == assigned::KIND;
+        GroupListing {
+            group: id.clone(),
+            state: GroupState::Empty,
+            kind: if by_broker { String::new() } else { group.kind.clone() },
+            assigned_by: if by_broker { AssignedBy::Broker } else { AssignedBy::Leader },
+        }
     }));
     listed.sort_by(|a, b| a.group.cmp(&b.group));
     listed

@@ -6,8 +6,8 @@ use forebay_kit::model::admin::{
 };
 use forebay_kit::model::fetch::{EpochEnd, FetchRefusal, FetchedRecords, OffsetAt};
 use forebay_kit::model::group::{
-    Cursor, FetchedOffset, GroupListing, GroupReply, GroupRequest, GroupState, GroupView, Joined,
-    JoinedMember, MemberView, Synced,
+    AssignedBy, AssignedMemberView, AssignedView, Attended, Cursor, FetchedOffset, GroupListing, GroupReply,
+    GroupRequest, GroupState, GroupView, Joined, JoinedMember, MemberView, NamedPartitions, Synced,
 };
 use forebay_kit::model::partition::{
     DescribedPartition, PartitionSelection, PartitionState, ProducerView, StorageView,
@@ -139,11 +139,16 @@ impl AnyBroker {
             }
             Request::FindGroup(_) => Reply::FindGroup(self.well(NodeId(1)), self.cluster()),
             Request::Group(r) => Reply::Group(self.group(r)),
-            Request::ListGroups => Reply::ListGroups(self.well(vec![GroupListing {
-                group: GroupId("g".into()),
-                state: GroupState::Empty,
-                kind: "consumer".into(),
-            }])),
+            Request::ListGroups => {
+                let listing = |id: &str, assigned_by| GroupListing {
+                    group: GroupId(id.into()),
+                    state: GroupState::Empty,
+                    kind: "consumer".into(),
+                    assigned_by,
+                };
+                let both = vec![listing("g", AssignedBy::Leader), listing("h", AssignedBy::Broker)];
+                Reply::ListGroups(self.well(both))
+            }
             Request::Transaction(r) => Reply::Transaction(self.transaction(r)),
             Request::ListTransactions => Reply::ListTransactions(self.well(vec![TransactionListing {
                 id: TransactionalId("tx".into()),
@@ -350,6 +355,47 @@ impl AnyBroker {
                 let done = forget.cursors.iter().map(|_| self.well(())).collect();
                 GroupReply::ForgetOffsets(self.well(done))
             }
+            GroupRequest::Attend(attend) => {
+                let share = attend.owned.clone().unwrap_or_else(|| [(TopicId([3; 16]), 1)].into());
+                let attended = Attended {
+                    member: attend.member.clone(),
+                    epoch: 3,
+                    heartbeat_interval_ms: 5_000,
+                    assignment: self.some(share),
+                };
+                GroupReply::Attend(self.well(attended))
+            }
+            GroupRequest::DescribeAssigned(group) => {
+                let view = self.assigned(group);
+                GroupReply::DescribeAssigned(self.well(view))
+            }
+        }
+    }
+
+    fn assigned(&mut self, group: &GroupId) -> AssignedView {
+        let share = || {
+            let (topic, name) = (TopicId([3; 16]), name().as_str().to_owned());
+            vec![NamedPartitions { topic, name, numbers: vec![0, 2] }]
+        };
+        let member = AssignedMemberView {
+            member: "m".into(),
+            instance: self.some("i".into()),
+            rack: self.some("r".into()),
+            client: "c".into(),
+            host: "/h".into(),
+            epoch: self.some(3),
+            topics: vec!["orders".into()],
+            pattern: self.some("a.*".into()),
+            held: share(),
+            target: share(),
+        };
+        AssignedView {
+            group: group.clone(),
+            state: GroupState::Reconciling,
+            epoch: 4,
+            assigned_epoch: 4,
+            strategy: "uniform",
+            members: self.some(member).into_iter().collect(),
         }
     }
 
@@ -425,6 +471,11 @@ pub(super) fn refusals() -> Vec<Refusal> {
         Refusal::UnknownGroup,
         Refusal::TopicIsRead,
         Refusal::OffsetMetadataTooLarge,
+        Refusal::FencedMember,
+        Refusal::StaleMember,
+        Refusal::UnreleasedInstance,
+        Refusal::UnsupportedStrategy("why".into()),
+        Refusal::InvalidPattern("why".into()),
         Refusal::NotLeader { leader: None },
         Refusal::Loading,
         Refusal::Busy,

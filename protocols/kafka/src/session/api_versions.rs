@@ -12,7 +12,10 @@ use crate::wire::{ErrorCode, Rope, Str};
 /// The feature by whose level producers choose how their transactions go: at 2 partitions join them with the first batch, and
 /// every end raises the epoch (KIP-890). Older producers go on in the older way.
 const TRANSACTIONS: &str = "transaction.version";
-const LEVEL: i16 = 2;
+/// The feature that says that brokers assign the partitions of groups (KIP-848).
+const GROUPS: &str = "group.version";
+/// Features and their levels, by name.
+const FEATURES: [(&str, i16); 2] = [(GROUPS, 1), (TRANSACTIONS, 2)];
 
 pub(super) fn ask(asking: &mut Asking<'_>, request: ApiVersionsRequest) -> Step<ApiVersionsResponse> {
     let named = [&request.client_software_name, &request.client_software_version];
@@ -22,18 +25,21 @@ pub(super) fn ask(asking: &mut Asking<'_>, request: ApiVersionsRequest) -> Step<
             ..Default::default()
         });
     }
-    let supported =
-        SupportedFeatureKey { name: Str::from_static(TRANSACTIONS), min_version: 0, max_version: LEVEL };
-    let finalized = FinalizedFeatureKey {
-        name: Str::from_static(TRANSACTIONS),
-        max_version_level: LEVEL,
-        min_version_level: LEVEL,
-    };
+    let supported = FEATURES.map(|(name, level)| SupportedFeatureKey {
+        name: Str::from_static(name),
+        min_version: 0,
+        max_version: level,
+    });
+    let finalized = FEATURES.map(|(name, level)| FinalizedFeatureKey {
+        name: Str::from_static(name),
+        max_version_level: level,
+        min_version_level: level,
+    });
     Step::Answer(ApiVersionsResponse {
         api_keys: advertised(),
-        supported_features: vec![supported],
+        supported_features: supported.into(),
         finalized_features_epoch: 0,
-        finalized_features: vec![finalized],
+        finalized_features: finalized.into(),
         ..Default::default()
     })
 }

@@ -112,4 +112,6 @@ asked! {
     DescribeGroups(groups::describe::Asked),
     ListGroups(groups::list::Asked),
     DeleteGroups(groups::delete::Asked),
+    ConsumerGroupHeartbeat(groups::attend::Asked),
+    ConsumerGroupDescribe(groups::describe_assigned::Asked),
 }

@@ -107,6 +107,8 @@ fn serve(cursor: &mut Cursor<'_>, asking: Asking<'_>) -> Result<Plan, SessionErr
         ApiKey::SyncGroup => with(cursor, asking, groups::sync::ask),
         ApiKey::DescribeGroups => with(cursor, asking, groups::describe::ask),
         ApiKey::ListGroups => with(cursor, asking, groups::list::ask),
+        ApiKey::ConsumerGroupHeartbeat => with(cursor, asking, groups::attend::ask),
+        ApiKey::ConsumerGroupDescribe => with(cursor, asking, groups::describe_assigned::ask),
         ApiKey::DeleteGroups => with(cursor, asking, groups::delete::ask),
         ApiKey::ApiVersions => with(cursor, asking, api_versions::ask),
         ApiKey::CreateTopics => with(cursor, asking, topics::create::ask),

@@ -107,6 +107,13 @@ pub(super) fn code(refusal: &Refusal, area: Area) -> ErrorCode {
         Refusal::UnknownGroup => ErrorCode::GroupIdNotFound,
         Refusal::TopicIsRead => ErrorCode::GroupSubscribedToTopic,
         Refusal::OffsetMetadataTooLarge => ErrorCode::OffsetMetadataTooLarge,
+        Refusal::FencedMember => ErrorCode::FencedMemberEpoch,
+        // Older than member epochs, and producers know no other word for it.
+        Refusal::StaleMember if area == Area::Transaction => ErrorCode::IllegalGeneration,
+        Refusal::StaleMember => ErrorCode::StaleMemberEpoch,
+        Refusal::UnreleasedInstance => ErrorCode::UnreleasedInstanceId,
+        Refusal::UnsupportedStrategy(_) => ErrorCode::UnsupportedAssignor,
+        Refusal::InvalidPattern(_) => ErrorCode::InvalidRegularExpression,
 
         Refusal::NotLeader { .. } => not_leader(area),
         Refusal::Loading => loading(area),

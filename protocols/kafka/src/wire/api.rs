@@ -64,8 +64,6 @@ pub enum Refusal {
     ReplicaPlacement,
     /// Kafka's controller quorum and feature levels have no counterpart yet.
     Quorum,
-    /// The consumer group protocol of KIP-848 comes later; clients fall back to the classic one.
-    ConsumerGroups,
     /// Share groups (KIP-932) come later.
     ShareGroups,
     /// Streams groups (KIP-1071) come later; Kafka Streams falls back to classic groups.
@@ -173,8 +171,8 @@ api_table! {
     65 DescribeTransactions, Forms::CompactFrom(0), 0..1, served(0..1);
     66 ListTransactions, Forms::CompactFrom(0), 0..3, served(0..2);
     67 AllocateProducerIds, Forms::CompactFrom(0), 0..0, refused(Refusal::BetweenBrokers);
-    68 ConsumerGroupHeartbeat, Forms::CompactFrom(0), 0..2, refused(Refusal::ConsumerGroups);
-    69 ConsumerGroupDescribe, Forms::CompactFrom(0), 0..2, refused(Refusal::ConsumerGroups);
+    68 ConsumerGroupHeartbeat, Forms::CompactFrom(0), 0..2, served(0..2);
+    69 ConsumerGroupDescribe, Forms::CompactFrom(0), 0..2, served(0..2);
     70 ControllerRegistration, Forms::CompactFrom(0), 0..0, refused(Refusal::BetweenBrokers);
     71 GetTelemetrySubscriptions, Forms::CompactFrom(0), 0..1, refused(Refusal::Telemetry);
     72 PushTelemetry, Forms::CompactFrom(0), 0..1, refused(Refusal::Telemetry);
@@ -297,7 +295,6 @@ impl Refusal {
             Self::Quotas => "client quotas come later",
             Self::ReplicaPlacement => "a node has one log directory",
             Self::Quorum => "no counterpart of Kafka's controller quorum",
-            Self::ConsumerGroups => "the KIP-848 group protocol comes later; the classic one is served",
             Self::ShareGroups => "share groups come later",
             Self::StreamsGroups => "streams groups come later; classic groups are served",
             Self::Telemetry => "client telemetry is off",

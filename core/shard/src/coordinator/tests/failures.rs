@@ -1,7 +1,7 @@
 //! Leaders that change, logs that refuse.
 
 use forebay_model::Refusal;
-use forebay_model::group::{GroupListing, GroupState, JoinGroup};
+use forebay_model::group::{AssignedBy, GroupListing, GroupState, JoinGroup};
 
 use super::super::CoordinatorSettings;
 use super::world::*;
@@ -162,8 +162,12 @@ fn every_group_is_listed_and_shown_as_it_stands() {
     let mut idle = commit(-1, "", 4);
     idle.group = other("a");
     world.ask(forebay_model::group::GroupRequest::CommitOffsets(idle));
-    let listing =
-        |name: &str, state, kind: &str| GroupListing { group: other(name), state, kind: kind.into() };
+    let listing = |name: &str, state, kind: &str| GroupListing {
+        group: other(name),
+        state,
+        kind: kind.into(),
+        assigned_by: AssignedBy::Leader,
+    };
     let expected = [
         listing("a", GroupState::Empty, ""),
         listing("b", GroupState::ExpectAssignment, "consumer"),

@@ -1,5 +1,8 @@
 //! Stories of groups, told against a real machine.
 
+mod assigned;
+mod attendance;
+mod attending;
 mod convergence;
 mod failures;
 mod members;

@@ -11,8 +11,12 @@ use super::super::CoordinatorSettings;
 use super::world::*;
 
 fn fetch(world: &mut World, partitions: Option<Vec<PartitionRef>>) -> Vec<Result<Option<u64>, Refusal>> {
-    let key =
-        world.ask(GroupRequest::FetchOffsets(FetchOffsets { group: group(), partitions, stable: false }));
+    let key = world.ask(GroupRequest::FetchOffsets(FetchOffsets {
+        group: group(),
+        partitions,
+        stable: false,
+        member: None,
+    }));
     match world.answer(key) {
         Some(GroupReply::FetchOffsets(Ok(fetched))) => {
             let number =

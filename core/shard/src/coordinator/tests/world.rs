@@ -9,7 +9,7 @@ use forebay_model::{
     GroupId, LogIndex, LogTime, Offset, PartitionRef, Refusal, ShardId, Term, TopicId, TopicRef,
 };
 
-use super::super::{Action, Coordinator, CoordinatorSettings, Note, ProposalKey, ReplyKey, What};
+use super::super::{Action, Coordinator, CoordinatorSettings, Known, Note, ProposalKey, ReplyKey, What};
 
 /// One millisecond of monotonic time.
 const MS: u64 = 1_000_000;
@@ -58,7 +58,8 @@ impl World {
         self.replies.insert(key, None);
         let random = u128::from(key) | 0xabcd << 96;
         let mut out = Vec::new();
-        self.coordinator.handle(self.now, request, ReplyKey(key), random, self.machine.groups(), &mut out);
+        let known = Known { groups: self.machine.groups(), topics: Some(self.machine.catalog()) };
+        self.coordinator.handle(self.now, request, ReplyKey(key), random, known, &mut out);
         self.act(out);
         key
     }
@@ -90,7 +91,7 @@ impl World {
         }
     }
 
-    fn apply(&mut self, command: Command) -> Outcome {
+    pub(super) fn apply(&mut self, command: Command) -> Outcome {
         self.index += 1;
         let time = LogTime((self.now / MS) as i64);
         let meta = Meta { index: LogIndex(self.index), term: Term(1), time };
@@ -273,6 +274,7 @@ impl World {
     /// Nothing is left of groups without members.
     pub(super) fn assert_nothing_left(&self) {
         assert!(self.coordinator.active.is_empty(), "{:?}", self.coordinator.active);
+        assert!(self.coordinator.assigned.is_empty(), "{:?}", self.coordinator.assigned);
         assert_eq!(self.coordinator.desk.timers.len(), 0);
         assert_eq!(self.coordinator.next_deadline(), None);
         assert_eq!(self.unanswered(), 0);

@@ -1,7 +1,7 @@
 //! ListGroups.
 
 use forebay_kit::SessionError;
-use forebay_kit::model::group::GroupListing;
+use forebay_kit::model::group::{AssignedBy, GroupListing};
 use forebay_kit::model::{Reply, Request};
 
 use super::state_name;
@@ -14,18 +14,26 @@ use crate::wire::Str;
 use crate::wire::messages::list_groups::ListedGroup;
 use crate::wire::messages::{ListGroupsRequest, ListGroupsResponse};
 
-/// The only type of group there is yet.
+/// The type of a group in which a member assigns.
 const CLASSIC: &str = "classic";
+/// The type of a group in which the broker assigns, and what it says of its protocol.
+const CONSUMER: &str = "consumer";
 
-/// Which states are wanted; all if there are none.
-pub(in crate::session) struct Asked(Vec<String>);
+/// Which states and types are wanted; all if there are none.
+pub(in crate::session) struct Asked {
+    states: Vec<String>,
+    types: Vec<String>,
+}
 
 pub(in crate::session) fn ask(_: &mut Asking<'_>, request: ListGroupsRequest) -> Step<ListGroupsResponse> {
-    let types = &request.types_filter;
-    if !types.is_empty() && !types.iter().any(|wanted| wanted.as_str().eq_ignore_ascii_case(CLASSIC)) {
+    let asked = Asked {
+        states: request.states_filter.iter().map(owned).collect(),
+        types: request.types_filter.iter().map(owned).collect(),
+    };
+    if ![CLASSIC, CONSUMER].into_iter().any(|kind| is_wanted(&asked.types, kind)) {
         return Step::Answer(ListGroupsResponse::default());
     }
-    Step::One(Request::ListGroups, Asked(request.states_filter.iter().map(owned).collect()).into())
+    Step::One(Request::ListGroups, asked.into())
 }
 
 impl Answer for Asked {
@@ -52,16 +60,30 @@ impl Answer for Asked {
 
 impl Asked {
     fn wants(&self, listing: &GroupListing) -> bool {
-        let state = state_name(listing.state);
-        self.0.is_empty() || self.0.iter().any(|wanted| wanted.eq_ignore_ascii_case(state))
+        is_wanted(&self.states, state_name(listing.state)) && is_wanted(&self.types, type_of(listing))
+    }
+}
+
+fn is_wanted(filter: &[String], value: &str) -> bool {
+    filter.is_empty() || filter.iter().any(|wanted| wanted.eq_ignore_ascii_case(value))
+}
+
+fn type_of(listing: &GroupListing) -> &'static str {
+    match listing.assigned_by {
+        AssignedBy::Leader => CLASSIC,
+        AssignedBy::Broker => CONSUMER,
     }
 }
 
 fn group(listing: GroupListing) -> ListedGroup {
+    let group_type = Str::from_static(type_of(&listing));
     ListedGroup {
         group_id: Str::from(&*listing.group.0),
-        protocol_type: Str::from(listing.kind),
+        protocol_type: match listing.assigned_by {
+            AssignedBy::Leader => Str::from(listing.kind),
+            AssignedBy::Broker => Str::from_static(CONSUMER),
+        },
         group_state: Str::from_static(state_name(listing.state)),
-        group_type: Str::from_static(CLASSIC),
+        group_type,
     }
 }

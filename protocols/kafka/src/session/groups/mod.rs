@@ -1,7 +1,9 @@
 //! Groups: one file per request.
 
+pub(super) mod attend;
 pub(super) mod delete;
 pub(super) mod describe;
+pub(super) mod describe_assigned;
 pub(super) mod find_coordinator;
 pub(super) mod heartbeat;
 pub(super) mod join;
@@ -94,6 +96,8 @@ fn state_name(state: GroupState) -> &'static str {
         GroupState::Empty => "Empty",
         GroupState::ExpectJoins => "PreparingRebalance",
         GroupState::ExpectAssignment => "CompletingRebalance",
+        GroupState::Assigning => "Assigning",
+        GroupState::Reconciling => "Reconciling",
         GroupState::Stable => "Stable",
         GroupState::Dead => "Dead",
     }

@@ -34,6 +34,12 @@ struct AskedGroup {
     topics: Option<Vec<AskedTopic>>,
 }
 
+/// The member that asks, from version 9 on, if it says so.
+fn member_of(group: &OffsetFetchRequestGroup) -> Option<(String, i32)> {
+    let member = group.member_id.as_ref().filter(|_| group.member_epoch >= 0)?;
+    Some((member.as_str().to_owned(), group.member_epoch))
+}
+
 struct AskedTopic {
     key: TopicKey,
     indexes: Vec<i32>,
@@ -49,6 +55,7 @@ pub(in crate::session) fn ask(
     let mut requests = Vec::new();
     let mut groups = Vec::new();
     for group in groups_of(version, request) {
+        let member = member_of(&group);
         let topics: Option<Vec<AskedTopic>> =
             group.topics.map(|topics| topics.into_iter().map(|topic| asked_topic(names, topic)).collect());
         let id = if requests.len() < GROUPS_PER_REQUEST_MAX {
@@ -57,7 +64,7 @@ pub(in crate::session) fn ask(
             Err(ErrorCode::InvalidRequest)
         };
         let error_code = id.as_ref().err().copied().unwrap_or_default();
-        requests.extend(id.map(|id| fetch(id, topics.as_deref(), stable)));
+        requests.extend(id.map(|id| fetch(id, topics.as_deref(), stable, member)));
         groups.push(AskedGroup { text: group.group_id.detached(), error_code, topics });
     }
     if requests.is_empty() {
@@ -85,9 +92,14 @@ fn asked_topic(names: &mut Names, topic: OffsetFetchRequestTopics) -> AskedTopic
 }
 
 /// What cannot exist is not asked for: it has no cursor.
-fn fetch(group: GroupId, topics: Option<&[AskedTopic]>, stable: bool) -> Request {
+fn fetch(
+    group: GroupId,
+    topics: Option<&[AskedTopic]>,
+    stable: bool,
+    member: Option<(String, i32)>,
+) -> Request {
     let partitions = topics.map(|topics| topics.iter().flat_map(AskedTopic::partitions).collect());
-    Request::Group(GroupRequest::FetchOffsets(FetchOffsets { group, partitions, stable }))
+    Request::Group(GroupRequest::FetchOffsets(FetchOffsets { group, partitions, stable, member }))
 }
 
 impl AskedTopic {

@@ -15,8 +15,8 @@ use crate::wire::messages::{
 };
 use crate::wire::{ErrorCode, Str};
 use forebay_kit::model::group::{
-    CommitOffsets, Cursor as GroupCursor, FetchedOffset, GroupListing, GroupReply, GroupRequest, GroupState,
-    GroupView, JoinGroup, Joined, JoinedMember, LeavingMember, MemberView, Synced,
+    AssignedBy, CommitOffsets, Cursor as GroupCursor, FetchedOffset, GroupListing, GroupReply, GroupRequest,
+    GroupState, GroupView, JoinGroup, Joined, JoinedMember, LeavingMember, MemberView, Synced,
 };
 use forebay_kit::model::{GroupId, LeaderEpoch, Refusal, Timestamp};
 
@@ -467,7 +467,12 @@ fn groups_are_described_and_unknown_ones_in_their_versions_way() {
 
 #[test]
 fn groups_are_listed_by_state_and_type() {
-    let listing = |name: &str, state| GroupListing { group: id(name), state, kind: "consumer".into() };
+    let listing = |name: &str, state| GroupListing {
+        group: id(name),
+        state,
+        kind: "consumer".into(),
+        assigned_by: AssignedBy::Leader,
+    };
     let list = |states: &[&str]| {
         let request = ListGroupsRequest {
             states_filter: states.iter().map(|state| Str::from(*state)).collect(),

@@ -2,6 +2,7 @@
 
 mod administration;
 mod alterations;
+mod assigned;
 mod cost;
 mod every_version;
 mod fetches;

@@ -1,5 +1,5 @@
 //! ConsumerGroupDescribe, key 69: groups of KIP-848 with their members. Version 1 tells which members still speak the classic
-//! protocol (KIP-1099). Not served yet.
+//! protocol (KIP-1099).
 
 use crate::wire::error_code::ErrorCode;
 use crate::wire::schema::wire_struct;

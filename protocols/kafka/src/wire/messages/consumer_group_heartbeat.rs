@@ -1,5 +1,5 @@
 //! ConsumerGroupHeartbeat, key 68: join, stay in and leave a group whose shares the broker deals out (KIP-848). Version 1 can
-//! subscribe by a pattern, and has the member make its own id (KIP-1082). Not served yet.
+//! subscribe by a pattern, and has the member make its own id (KIP-1082).
 
 use crate::wire::error_code::ErrorCode;
 use crate::wire::schema::wire_struct;

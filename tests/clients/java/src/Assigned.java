@@ -1,0 +1,339 @@
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ExecutionException;
+import java.util.stream.Collectors;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.ConsumerGroupDescription;
+import org.apache.kafka.clients.admin.ListGroupsOptions;
+import org.apache.kafka.clients.admin.NewPartitions;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
+import org.apache.kafka.clients.consumer.SubscriptionPattern;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.common.GroupState;
+import org.apache.kafka.common.GroupType;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.GroupNotEmptyException;
+import org.apache.kafka.common.errors.InconsistentGroupProtocolException;
+import org.apache.kafka.common.errors.InvalidRegularExpression;
+import org.apache.kafka.common.errors.UnreleasedInstanceIdException;
+import org.apache.kafka.common.errors.UnsupportedAssignorException;
+
+/** The stories of tests/src/suites/assigned.rs with Kafka's own Java client. */
+public final class Assigned {
+    private static final String GROUP = Harness.name("group");
+
+    private static Harness.Story story(String name) {
+        return switch (name) {
+            case "come-and-go" -> Assigned::comeAndGo;
+            case "assignors" -> Assigned::assignors;
+            case "static-bounce" -> Assigned::staticBounce;
+            case "pattern" -> Assigned::pattern;
+            case "dies" -> Assigned::dies;
+            case "over-crashes" -> Assigned::overCrashes;
+            case "administration" -> Assigned::administration;
+            default -> throw new IllegalArgumentException("no story " + name);
+        };
+    }
+
+    public static void main(String[] args) {
+        Harness.tell(() -> story(args[0]).tell());
+    }
+
+    /** Sends numbers to the partitions in turn, slowly, until it is told to stop. */
+    private static final class Flow implements AutoCloseable {
+        private final List<String> sent = new ArrayList<>();
+        private volatile boolean stopping = false;
+        private volatile Exception error;
+        private final Thread thread;
+
+        Flow(String topic, int partitions) {
+            thread = new Thread(() -> run(topic, partitions));
+            thread.start();
+        }
+
+        private void run(String topic, int partitions) {
+            try (KafkaProducer<byte[], byte[]> producer = Lib.producer()) {
+                for (int i = 0; !stopping; i++) {
+                    String value = String.valueOf(i);
+                    producer.send(Lib.record(topic, i % partitions, value)).get();
+                    synchronized (sent) {
+                        sent.add(value);
+                    }
+                    Thread.sleep(5);
+                }
+            } catch (Exception e) {
+                error = e;
+            }
+        }
+
+        /** Everything that was sent. */
+        List<String> stop() throws Exception {
+            stopping = true;
+            thread.join();
+            if (error != null) {
+                throw error;
+            }
+            return sent;
+        }
+
+        @Override
+        public void close() {
+            stopping = true;
+        }
+    }
+
+    private static void allSeen(List<String> sent, List<Attendant> members) throws Exception {
+        Harness.waitUntil("every record is seen", () -> {
+            Set<String> seen = new HashSet<>();
+            for (Attendant member : members) {
+                member.healthy();
+                seen.addAll(member.seen);
+            }
+            return seen.containsAll(sent);
+        });
+    }
+
+    /** Waits until these members share this many partitions, each having at least so many. */
+    private static void settled(int partitions, int least, Attendant... members) throws Exception {
+        Harness.waitUntil(partitions + " partitions are shared by " + members.length, () -> {
+            Set<TopicPartition> all = new HashSet<>();
+            int sum = 0;
+            for (Attendant member : members) {
+                member.healthy();
+                if (member.assigned.size() < least) {
+                    return false;
+                }
+                all.addAll(member.assigned);
+                sum += member.assigned.size();
+            }
+            return sum == partitions && all.size() == partitions;
+        });
+    }
+
+    private static void comeAndGo() throws Exception {
+        String topic = Lib.topic("t", 8);
+        Attendant.Owners owners = new Attendant.Owners();
+        List<Attendant> ever = new ArrayList<>();
+        try (Flow flow = new Flow(topic, 8)) {
+            for (String name : List.of("a", "b", "c", "d")) {
+                ever.add(new Attendant(name, GROUP, owners, Attendant.topics(topic)));
+                int members = ever.size();
+                settled(8, 8 / members, ever.toArray(Attendant[]::new));
+            }
+            ever.get(0).stop();
+            settled(8, 2, ever.get(1), ever.get(2), ever.get(3));
+            ever.get(2).stop();
+            settled(8, 4, ever.get(1), ever.get(3));
+            ever.add(new Attendant("e", GROUP, owners, Attendant.topics(topic)));
+            settled(8, 2, ever.get(1), ever.get(3), ever.get(4));
+            allSeen(flow.stop(), ever);
+        }
+        for (int left : new int[] {1, 3, 4}) {
+            ever.get(left).stop();
+        }
+        owners.check();
+    }
+
+    private static void assignors() throws Exception {
+        String one = Lib.topic("one", 4);
+        String two = Lib.topic("two", 4);
+        Attendant.Owners owners = new Attendant.Owners();
+        Object[] range = {"group.remote.assignor", "range"};
+        Attendant a = new Attendant("a", GROUP, owners, Attendant.topics(one, two), range);
+        Attendant b = new Attendant("b", GROUP, owners, Attendant.topics(one, two), range);
+        settled(8, 4, a, b);
+        for (Attendant member : List.of(a, b)) {
+            Map<String, Set<Integer>> numbers = member.assigned.stream().collect(Collectors.groupingBy(
+                    TopicPartition::topic, Collectors.mapping(TopicPartition::partition, Collectors.toSet())));
+            Harness.equal(numbers.get(one), numbers.get(two), "the numbers of both topics");
+        }
+        try (Admin admin = Lib.admin()) {
+            Harness.equal(described(admin).partitionAssignor(), "range", "the assignor");
+            a.stop();
+            b.stop();
+            a = new Attendant("a", GROUP, owners, Attendant.topics(one, two));
+            b = new Attendant("b", GROUP, owners, Attendant.topics(one, two), "group.remote.assignor", "uniform");
+            settled(8, 4, a, b);
+            Harness.equal(described(admin).partitionAssignor(), "uniform", "the assignor");
+        }
+        Attendant wrong = new Attendant("c", GROUP, owners, Attendant.topics(one), "group.remote.assignor", "sticky");
+        Harness.waitUntil("an assignor that there is not is an error",
+                () -> wrong.failure() instanceof UnsupportedAssignorException);
+        a.stop();
+        b.stop();
+        owners.check();
+    }
+
+    private static ConsumerGroupDescription described(Admin admin) throws Exception {
+        return admin.describeConsumerGroups(List.of(GROUP)).describedGroups().get(GROUP).get();
+    }
+
+    private static void staticBounce() throws Exception {
+        String topic = Lib.topic("t", 4);
+        Attendant.Owners owners = new Attendant.Owners();
+        Attendant other = new Attendant("other", GROUP, owners, Attendant.topics(topic));
+        Attendant first = new Attendant("first", GROUP, owners, Attendant.topics(topic), "group.instance.id", "i");
+        settled(4, 2, other, first);
+        Attendant thief = new Attendant("thief", GROUP, owners, Attendant.topics(topic), "group.instance.id", "i");
+        Harness.waitUntil("a name in use is refused",
+                () -> thief.failure() instanceof UnreleasedInstanceIdException);
+        Set<TopicPartition> had = Set.copyOf(first.assigned);
+        int rebalances = other.rebalances;
+        for (int bounce = 0; bounce < 3; bounce++) {
+            first.stop();
+            Attendant next = new Attendant("next", GROUP, owners, Attendant.topics(topic), "group.instance.id", "i");
+            settled(4, 2, other, next);
+            Harness.equal(Set.copyOf(next.assigned), had, "what the static member has");
+            first = next;
+        }
+        // Longer than a heartbeat: who is to give back would know by now.
+        Thread.sleep(6_000);
+        Harness.equal(other.rebalances, rebalances, "what the other member heard of");
+        first.stop();
+        other.stop();
+        owners.check();
+    }
+
+    private static void pattern() throws Exception {
+        String prefix = Harness.name("logs");
+        Lib.topic("logs-a", 2);
+        Lib.topic("other", 2);
+        SubscriptionPattern pattern = new SubscriptionPattern(prefix + "-[a-z]+");
+        Attendant.Owners owners = new Attendant.Owners();
+        Attendant a = new Attendant("a", GROUP, owners, s -> s.consumer().subscribe(pattern, s.listener()));
+        settled(2, 2, a);
+        Lib.topic("logs-1", 2);
+        String later = Lib.topic("logs-later", 3);
+        settled(5, 5, a);
+        try (Admin admin = Lib.admin(); var producer = Lib.producer()) {
+            producer.send(Lib.record(later, 2, "seen")).get();
+            admin.createPartitions(Map.of(later, NewPartitions.increaseTo(4))).all().get();
+            settled(6, 6, a);
+            Harness.waitUntil("a record of the later topic is seen", () -> a.seen.contains("seen"));
+            admin.deleteTopics(List.of(later)).all().get();
+            settled(2, 2, a);
+        }
+        Attendant wrong = new Attendant("wrong", Harness.name("wrong"), owners,
+                s -> s.consumer().subscribe(new SubscriptionPattern("(")));
+        Harness.waitUntil("a wrong pattern is an error", () -> wrong.failure() instanceof InvalidRegularExpression);
+        a.stop();
+        owners.check();
+    }
+
+    private static void dies() throws Exception {
+        String topic = Lib.topic("t", 4);
+        Attendant.Owners owners = new Attendant.Owners();
+        Attendant a = new Attendant("a", GROUP, owners, Attendant.topics(topic));
+        // Another process, which can be killed.
+        List<String> command = new ArrayList<>(List.of(
+                ProcessHandle.current().info().command().orElse("java"),
+                "-cp", System.getProperty("java.class.path"), "AssignedVictim", GROUP, topic));
+        Process victim = new ProcessBuilder(command).redirectErrorStream(true).start();
+        Harness.waitUntil("the victim has its half", () -> a.assigned.size() == 2);
+        Thread.sleep(2_000);
+        victim.destroyForcibly().waitFor();
+        Thread.sleep(20_000);
+        Harness.equal(a.assigned.size(), 2, "partitions while the victim's session lasts");
+        Harness.waitUntil("all partitions are those of who is left", () -> a.assigned.size() == 4);
+        a.stop();
+        owners.check();
+    }
+
+    private static void overCrashes() throws Exception {
+        String topic = Lib.topic("t", 6);
+        Attendant.Owners owners = new Attendant.Owners();
+        List<Attendant> members = new ArrayList<>();
+        for (String name : List.of("a", "b", "c")) {
+            members.add(new Attendant(name, GROUP, owners, Attendant.topics(topic)));
+        }
+        Attendant[] three = members.toArray(Attendant[]::new);
+        settled(6, 2, three);
+        try (Flow flow = new Flow(topic, 6)) {
+            List<Set<TopicPartition>> had = Arrays.stream(three).map(m -> Set.copyOf(m.assigned)).toList();
+            Harness.killBroker();
+            Thread.sleep(8_000);
+            for (int i = 0; i < 3; i++) {
+                Harness.equal(Set.copyOf(three[i].assigned), had.get(i), "what a member has after a crash");
+            }
+            // One comes in the middle of the next crash.
+            members.add(new Attendant("d", GROUP, owners, Attendant.topics(topic)));
+            Harness.killBroker();
+            settled(6, 1, members.toArray(Attendant[]::new));
+            allSeen(flow.stop(), members);
+        }
+        for (Attendant member : members) {
+            member.stop();
+        }
+        owners.check();
+    }
+
+    private static void administration() throws Exception {
+        String topic = Lib.topic("t", 2);
+        Attendant.Owners owners = new Attendant.Owners();
+        Attendant a = new Attendant("a", GROUP, owners, Attendant.topics(topic), "client.id", "client-a");
+        settled(2, 2, a);
+        try (Admin admin = Lib.admin(); var producer = Lib.producer()) {
+            Harness.waitUntil("the group is stable", () -> described(admin).groupState() == GroupState.STABLE);
+            ConsumerGroupDescription group = described(admin);
+            Harness.equal(group.type(), GroupType.CONSUMER, "the type");
+            Harness.equal(group.members().size(), 1, "members");
+            var member = group.members().iterator().next();
+            Harness.equal(member.clientId(), "client-a", "the client");
+            Harness.equal(member.assignment().topicPartitions(), Set.copyOf(a.assigned), "the assignment");
+            Harness.equal(member.targetAssignment().get().topicPartitions(), Set.copyOf(a.assigned), "the target");
+            var consumers = admin.listGroups(new ListGroupsOptions().withTypes(Set.of(GroupType.CONSUMER))).all().get();
+            Harness.check(consumers.stream().anyMatch(g -> g.groupId().equals(GROUP)), "the group is listed");
+            var classic = admin.listGroups(new ListGroupsOptions().withTypes(Set.of(GroupType.CLASSIC))).all().get();
+            Harness.check(classic.stream().noneMatch(g -> g.groupId().equals(GROUP)), "it is listed as another");
+            producer.send(Lib.record(topic, 0, "one")).get();
+            TopicPartition at = new TopicPartition(topic, 0);
+            Harness.waitUntil("the offset is committed", () -> {
+                OffsetAndMetadata offset =
+                        admin.listConsumerGroupOffsets(GROUP).partitionsToOffsetAndMetadata().get().get(at);
+                return offset != null && offset.offset() == 1;
+            });
+            refused(GroupNotEmptyException.class, () -> admin.deleteConsumerGroups(List.of(GROUP)).all().get());
+            try (KafkaConsumer<byte[], byte[]> classicOne = Lib.consumer("group.id", GROUP)) {
+                classicOne.subscribe(List.of(topic));
+                Harness.waitUntil("the other protocol is refused", () -> {
+                    try {
+                        classicOne.poll(Duration.ofMillis(200));
+                        return false;
+                    } catch (InconsistentGroupProtocolException e) {
+                        return true;
+                    }
+                });
+            }
+            a.stop();
+            Harness.equal(described(admin).groupState(), GroupState.EMPTY, "the state");
+            // Without members the group takes whichever protocol comes.
+            Member classicOne = new Member(GROUP, topic);
+            Harness.waitUntil("the classic member has all", () -> classicOne.assigned.size() == 2);
+            Harness.equal(described(admin).type(), GroupType.CLASSIC, "the type");
+            classicOne.stop();
+            admin.deleteConsumerGroups(List.of(GROUP)).all().get();
+        }
+        owners.check();
+    }
+
+    /** What is to fail with this. */
+    private interface Attempt {
+        void make() throws Exception;
+    }
+
+    private static void refused(Class<? extends Throwable> expected, Attempt attempt) throws Exception {
+        try {
+            attempt.make();
+        } catch (ExecutionException e) {
+            Harness.check(expected.isInstance(e.getCause()), "refused with " + e.getCause());
+            return;
+        }
+        throw new AssertionError("not refused with " + expected);
+    }
+}
