@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::campaign::run_all;
 use crate::checkers::Broken;
-use crate::plan::{Bug, Nodes, Seed};
+use crate::plan::{Bug, Seed};
 
 /// A planted bug is found within this many seeds, or the simulator is blind to it.
 pub const SEEDS_PER_BUG_MAX: u64 = 1_000;
@@ -37,7 +37,7 @@ pub fn find(bug: Bug, from: u64, seeds_max: u64, jobs: usize) -> Option<(u64, Br
     let given = AtomicU64::new(from);
     let next = || {
         let number = given.fetch_add(1, Relaxed);
-        (number < from + seeds_max).then_some(Seed { number, nodes: Nodes::Three })
+        (number < from + seeds_max).then_some(Seed { number, nodes: bug.nodes() })
     };
     let mut found: Option<(u64, Broken)> = None;
     run_all(next, jobs, Some(bug), |report| {

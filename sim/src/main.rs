@@ -106,6 +106,7 @@ fn one(seed: Seed, bug: Option<&str>, trace: bool) -> Result<bool, String> {
         Some([(_, bug)]) => Some(*bug),
         Some(_) => return Err("one seed runs with one bug".to_owned()),
     };
+    let seed = bug.map_or(seed, |bug| Seed { nodes: bug.nodes(), ..seed });
     println!("seed {seed}");
     if trace {
         let format = tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).without_time();

@@ -122,6 +122,8 @@ impl Bug {
         const GAP: &str = "no gap without a recorded cause";
         const TWICE: &str = "no duplicate with idempotence";
         const ASSERTS: &str = "no assertion fails";
+        const ENDED: &str = "who asks behind an end sees it";
+        const AVAILABLE: &str = "after healing everything is available again";
         match self {
             Bug::EarlyFlush | Bug::DirectoryNotFlushed => &[CONFIRM, LOST, OFFSET, CAUSE],
             Bug::VoteNotFlushed => &[LOST, OFFSET, STATES, SEGMENTS, GOES_ON, ORDER, UNSERVED, ASSERTS],
@@ -137,8 +139,25 @@ impl Bug {
             Bug::Point(Fault::JournalNotReplayed) => &[CAUSE, CONFIRM, LOST, OFFSET, ASSERTS],
             Bug::Point(Fault::CutNotInJournal) => &[CAUSE, CONFIRM, LOST, OFFSET, STATES, SEGMENTS, ASSERTS],
             Bug::Point(Fault::AbortedServed) => &["a transaction is whole or nothing"],
+            Bug::Point(Fault::EndAnsweredEarly) => &[ENDED],
+            Bug::Point(Fault::RelayDoneEarly) => &[ENDED, AVAILABLE],
             Bug::Control => &[],
         }
+    }
+
+    /// The nodes for whose seeds it is planted.
+    pub fn nodes(self) -> Nodes {
+        match self {
+            // Transactions span several shards where one node has all of them.
+            Bug::Point(Fault::EndAnsweredEarly | Fault::RelayDoneEarly) => Nodes::One,
+            _ => Nodes::Three,
+        }
+    }
+
+    /// Whether only a transaction shows it.
+    fn is_of_transactions(self) -> bool {
+        let faults = [Fault::AbortedServed, Fault::EndAnsweredEarly, Fault::RelayDoneEarly];
+        self.point().is_some_and(|fault| faults.contains(&fault))
     }
 
     /// Whether this build can plant it.
@@ -318,7 +337,7 @@ impl Plan {
     /// Whether a transactional producer is among the clients: where all that it spans lies on one shard or one node. Seeds below the first with
     /// one keep the courses in which they once found something.
     pub fn has_transactions(&self) -> bool {
-        let is_wanted = self.seed >= TRANSACTIONS_FROM || self.bug == Some(Bug::Point(Fault::AbortedServed));
+        let is_wanted = self.seed >= TRANSACTIONS_FROM || self.bug.is_some_and(Bug::is_of_transactions);
         is_wanted && (self.sizes.shards_sync == 1 || self.nodes == Nodes::One)
     }
 

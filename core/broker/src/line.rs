@@ -85,13 +85,18 @@ impl PublishLine {
             .is_some_and(|(by, partitions)| *by == instance && partitions.contains(&partition))
     }
 
-    /// Notes what was joined. An instance lives as long as its transaction, so what others had is forgotten.
+    /// Notes what was joined. What other instances had is forgotten.
     pub(crate) fn note_joined(&self, instance: Instance, partitions: Vec<PartitionId>) {
         let mut state = lock(&self.state);
         match &mut state.joined {
             Some((by, known)) if *by == instance => known.extend(partitions),
             joined => *joined = Some((instance, partitions.into_iter().collect())),
         }
+    }
+
+    /// A transaction ends: its producer may go on as the same instance, for which everything has to join anew.
+    pub(crate) fn forget_joined(&self) {
+        lock(&self.state).joined = None;
     }
 
     /// Notes that the publish in front could not join, if it is the one with this token.

@@ -43,7 +43,10 @@ impl Inner {
         match request {
             TransactionRequest::Open(open) => self.open_transactional(asker, open, replies),
             TransactionRequest::Join(join) => self.join_transaction(asker, join, currency, replies),
-            TransactionRequest::End(end) => self.end_transaction(asker, end, None, replies),
+            TransactionRequest::End(end) => {
+                asker.publishes.forget_joined();
+                self.end_transaction(asker, end, None, replies);
+            }
             TransactionRequest::Describe(id) => {
                 let shard = self.shards.of_group(&id.0);
                 self.ask_producer(asker, shard, Asked::Describe, TransactionWork::Describe(id), replies);

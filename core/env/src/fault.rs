@@ -31,11 +31,15 @@ pub enum Fault {
     CutNotInJournal,
     /// A reader of completed transactions is not told which of them were aborted.
     AbortedServed,
+    /// The end of a transaction is answered when it is decided, before the other shards that it spans have carried it out.
+    EndAnsweredEarly,
+    /// A shard says that it has carried out what another handed over to it when it proposes that.
+    RelayDoneEarly,
 }
 
 impl Fault {
     /// All of them with the names that people plant them by.
-    pub const ALL: [(&'static str, Fault); 11] = [
+    pub const ALL: [(&'static str, Fault); 13] = [
         ("confirm-before-flush", Fault::ConfirmBeforeFlush),
         ("append-ack-before-flush", Fault::AppendAckBeforeFlush),
         ("checkpoint-ahead-of-log", Fault::CheckpointAheadOfLog),
@@ -47,6 +51,8 @@ impl Fault {
         ("journal-not-replayed", Fault::JournalNotReplayed),
         ("cut-not-in-journal", Fault::CutNotInJournal),
         ("aborted-served", Fault::AbortedServed),
+        ("end-answered-early", Fault::EndAnsweredEarly),
+        ("relay-done-early", Fault::RelayDoneEarly),
     ];
 }
 

@@ -142,6 +142,8 @@ pub enum Outcome {
     TransactionEnding {
         /// Whose.
         id: TransactionalId,
+        /// Who may write when they have.
+        instance: Instance,
     },
     /// To [`JoinTransaction`](crate::Command::JoinTransaction), where the transaction spans other shards.
     Joined {

@@ -11,7 +11,8 @@ use forebay_model::{LogIndex, LogTime, ProducerEpoch, ProducerId, Refusal};
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::command::decode;
 use crate::limits::{
-    GUESTS_BYTES_MAX, GUESTS_EXPIRED_PER_COMMAND_MAX, GUESTS_PER_SHARD_MAX, PARTICIPANTS_PER_TRANSACTION_MAX,
+    GUEST_IDLE_MS_MIN, GUESTS_BYTES_MAX, GUESTS_EXPIRED_PER_COMMAND_MAX, GUESTS_PER_SHARD_MAX,
+    PARTICIPANTS_PER_TRANSACTION_MAX,
 };
 use crate::relays::RelayedEnd;
 use crate::span::{Participant, Span};
@@ -44,11 +45,15 @@ const LIMIT: TableLimit =
 
 impl Default for Guests {
     fn default() -> Guests {
-        Guests { table: Table::new(LIMIT), idle: BTreeSet::new() }
+        Guests::with_limit(LIMIT)
     }
 }
 
 impl Guests {
+    fn with_limit(limit: TableLimit) -> Guests {
+        Guests { table: Table::new(limit), idle: BTreeSet::new() }
+    }
+
     /// A producer of another shard.
     pub fn get(&self, producer: ProducerId) -> Option<&Guest> {
         self.table.get(&producer)
@@ -90,7 +95,8 @@ impl Guests {
         if open.len() > PARTICIPANTS_PER_TRANSACTION_MAX {
             return Err(Refusal::LimitReached { limit: "PARTICIPANTS_PER_TRANSACTION_MAX" });
         }
-        self.put(producer, Guest { epoch, begun, open: Some(open), changed_at: now })
+        let idle_since = LogTime(now.0.saturating_sub(GUEST_IDLE_MS_MIN));
+        self.put(producer, Guest { epoch, begun, open: Some(open), changed_at: now }, idle_since)
     }
 
     /// Whether this instance may write to `participant` now.
@@ -116,7 +122,7 @@ impl Guests {
         let (producer, epoch) = end.instance;
         let raised = if end.next.0 == producer { end.next.1 } else { epoch };
         let epoch = self.table.get(&producer).map_or(raised, |known| known.epoch.max(raised));
-        let _ = self.put(producer, Guest { epoch, begun: end.begun, open: None, changed_at: now });
+        let _ = self.put(producer, Guest { epoch, begun: end.begun, open: None, changed_at: now }, now);
     }
 
     /// Forgets producers with nothing open that were idle at `oldest` or before; a bounded number, the next command goes on.
@@ -132,16 +138,17 @@ impl Guests {
         }
     }
 
-    fn put(&mut self, producer: ProducerId, guest: Guest) -> Result<(), Refusal> {
+    /// Those with nothing open since `idle_since` or before make room, the one idle longest first.
+    fn put(&mut self, producer: ProducerId, guest: Guest, idle_since: LogTime) -> Result<(), Refusal> {
         let idle = guest.open.is_none().then_some((guest.changed_at, producer));
-        let before = match self.table.insert(producer, guest.clone()) {
-            Ok(before) => before,
-            // One that was heard of longest ago makes room.
-            Err(refusal) => {
-                let (_, oldest) = self.idle.first().copied().ok_or(refusal)?;
-                self.remove(oldest);
-                self.table.insert(producer, guest)?
-            }
+        let before = loop {
+            let refusal = match self.table.insert(producer, guest.clone()) {
+                Ok(before) => break before,
+                Err(refusal) => refusal,
+            };
+            let oldest = self.idle.iter().find(|(_, other)| *other != producer).copied();
+            let (_, oldest) = oldest.filter(|(since, _)| *since <= idle_since).ok_or(refusal)?;
+            self.remove(oldest);
         };
         self.unlist(producer, before.as_ref());
         self.idle.extend(idle);
@@ -205,5 +212,77 @@ impl Stored for Guest {
             open: input.option("what a transaction spans", Span::decode)?,
             changed_at: LogTime(input.int("a log time")?),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use forebay_model::PartitionId;
+    use forebay_model::transaction::{Decision, TransactionalId};
+
+    const FULL: TableLimit = TableLimit { name: "TEST_MAX", entries: 2, bytes: 1_000 };
+    const LATE: LogTime = LogTime(1_000 + GUEST_IDLE_MS_MIN);
+
+    fn instance(producer: i64) -> Instance {
+        (ProducerId(producer), ProducerEpoch(0))
+    }
+
+    fn span(partitions: u64) -> Span {
+        Span { partitions: (1..=partitions).map(PartitionId).collect(), ..Span::default() }
+    }
+
+    fn end(producer: i64) -> RelayedEnd {
+        RelayedEnd {
+            id: TransactionalId("id".into()),
+            instance: instance(producer),
+            next: instance(producer),
+            begun: LogIndex(7),
+            decision: Decision::Abort,
+            span: span(1),
+        }
+    }
+
+    fn admit(guests: &mut Guests, producer: i64, partitions: u64, now: LogTime) -> Result<(), Refusal> {
+        guests.admit(instance(producer), LogIndex(7), span(partitions), now)
+    }
+
+    #[test]
+    fn whoever_comes_takes_the_place_of_one_that_is_idle_for_long_and_of_no_other() {
+        let mut guests = Guests::with_limit(FULL);
+        for producer in [1, 2] {
+            guests.end(&end(producer), LogTime(1_000));
+        }
+        let full = Err(Refusal::LimitReached { limit: "TEST_MAX" });
+        assert_eq!(admit(&mut guests, 3, 1, LogTime(LATE.0 - 1)), full);
+        assert_eq!(guests.len(), 2, "nobody is forgotten for one that is refused");
+        assert_eq!(admit(&mut guests, 1, 1, LogTime(LATE.0 - 1)), Err(Refusal::InvalidTransactionState));
+        assert_eq!(admit(&mut guests, 3, 1, LATE), Ok(()));
+        assert!(guests.get(ProducerId(1)).is_none() && guests.get(ProducerId(2)).is_some());
+    }
+
+    #[test]
+    fn an_end_is_noted_in_the_place_of_any_that_has_nothing_open() {
+        let mut guests = Guests::with_limit(FULL);
+        assert_eq!(admit(&mut guests, 1, 1, LogTime(1_000)), Ok(()));
+        guests.end(&end(2), LogTime(1_001));
+        guests.end(&end(3), LogTime(1_002));
+        assert!(guests.get(ProducerId(1)).is_some() && guests.get(ProducerId(2)).is_none());
+        assert_eq!(admit(&mut guests, 3, 1, LogTime(1_003)), Err(Refusal::InvalidTransactionState));
+        // Its own end needs no room.
+        guests.end(&end(1), LogTime(1_004));
+        assert!(guests.get(ProducerId(1)).unwrap().open.is_none());
+    }
+
+    #[test]
+    fn a_large_one_takes_the_places_of_several() {
+        let mut guests = Guests::with_limit(TableLimit { entries: 10, ..FULL });
+        for producer in 1..=6 {
+            guests.end(&end(producer), LogTime(1_000));
+        }
+        assert_eq!(admit(&mut guests, 7, 30, LATE), Ok(()), "{guests:?}");
+        assert_eq!(guests.len(), 3);
+        assert!(guests.table.bytes() <= FULL.bytes);
+        assert!(admit(&mut guests, 8, 30, LATE).is_err());
     }
 }

@@ -62,6 +62,9 @@ pub const RELAYS_BYTES_MAX: usize = 64 * MIB;
 pub const GUESTS_PER_SHARD_MAX: usize = 200_000;
 /// Bytes of these, with what their open transactions span.
 pub const GUESTS_BYTES_MAX: usize = 128 * MIB;
+/// One with nothing open is idle for so many milliseconds of log time before one that is admitted takes its place: whoever asked for its
+/// last transaction, and is late, is still refused. 10 minutes.
+pub const GUEST_IDLE_MS_MIN: i64 = 600_000;
 /// Those with nothing open that are forgotten by one command at most.
 pub const GUESTS_EXPIRED_PER_COMMAND_MAX: usize = 16;
 

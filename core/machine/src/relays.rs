@@ -97,10 +97,10 @@ impl Relays {
         self.items == 0
     }
 
-    /// Whether so many items of so many bytes together find room.
+    /// Whether so many items of so many bytes together find room. A moment later there may be some: it is worth asking again.
     pub(crate) fn check_room(&self, items: usize, bytes: usize) -> Result<(), Refusal> {
         if self.items + items > RELAYS_PER_SHARD_MAX || self.bytes + bytes > RELAYS_BYTES_MAX {
-            return Err(Refusal::LimitReached { limit: "RELAYS_PER_SHARD_MAX" });
+            return Err(Refusal::Busy);
         }
         Ok(())
     }
@@ -287,7 +287,7 @@ mod tests {
         let mut relays = Relays::default();
         assert!(relays.check_room(RELAYS_PER_SHARD_MAX, 0).is_ok());
         relays.push(THERE, end("a"));
-        assert!(relays.check_room(RELAYS_PER_SHARD_MAX, 0).is_err());
-        assert!(relays.check_room(1, RELAYS_BYTES_MAX).is_err());
+        assert_eq!(relays.check_room(RELAYS_PER_SHARD_MAX, 0), Err(Refusal::Busy));
+        assert_eq!(relays.check_room(1, RELAYS_BYTES_MAX), Err(Refusal::Busy));
     }
 }

@@ -122,7 +122,9 @@ impl<T: Clone + Send + 'static> Shard<T> {
                 Asking::Group(key) => self.group_applied(key, own.collect()),
                 Asking::Transaction(ticket, asked) => {
                     match own.last().expect("it was asked with a command at least") {
-                        Outcome::TransactionEnding { id } => self.wait_for_end(id, ticket),
+                        Outcome::TransactionEnding { id, instance } => {
+                            self.wait_for_end(id, instance, ticket)
+                        }
                         outcome => self.answers.push((ticket, asked.answer(outcome))),
                     }
                 }
@@ -131,8 +133,8 @@ impl<T: Clone + Send + 'static> Shard<T> {
                     self.relay_applied(source, outcome);
                 }
                 Asking::Overdue(id) => {
-                    drop(own.last());
-                    self.aborting.remove(&id);
+                    let outcome = own.last().expect("an abort is one command");
+                    self.overdue_applied(&id, &outcome);
                 }
                 Asking::Trim(trims) => self.answers.push(trims.applied(own)),
                 Asking::Part(source, number, slot, bytes) => {

@@ -39,7 +39,8 @@ impl<T: Clone + Send + 'static> Shard<T> {
         let machine = &self.machine;
         let waits = !machine.groups().is_empty()
             || !machine.producers().is_empty()
-            || !machine.transactions().is_empty();
+            || !machine.transactions().is_empty()
+            || !machine.guests().is_empty();
         if now < due || !waits || !self.draft.is_empty() {
             return;
         }

@@ -60,7 +60,7 @@ pub use membership::{MembersOrder, MembersReply, MembersRequest, MembersView};
 pub use metrics::ShardMetrics;
 pub use reclaim::{CarriedOut, ReclaimDone};
 pub use refuse_group::refuse_group;
-pub use relay::{Passed, RELAYS_PASSED_MAX};
+pub use relay::{ENDS_AWAITED_MAX, Passed, RELAYS_PASSED_BYTES_MAX, RELAYS_PASSED_MAX};
 pub use retention::RetentionDone;
 pub use scrub::ScrubDone;
 pub use shard::{

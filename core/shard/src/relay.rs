@@ -7,11 +7,16 @@
 //!   source leads:  Relayed command --> the state forgets them, whoever waited for the end is answered
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use forebay_env::Monotonic;
-use forebay_machine::{Command, MACHINE_VERSION_RELAYS, Outcome, Relay, RelayedEnd, TransactionState};
+use forebay_env::fault::{Fault, planted};
+use forebay_machine::{
+    Command, Instance, MACHINE_VERSION_RELAYS, Outcome, Relay, RelayedEnd, TransactionState,
+};
+use forebay_model::limits::MIB;
 use forebay_model::transaction::TransactionalId;
 use forebay_model::{LogTime, ProducerEpoch, Refusal, ShardId, Timestamp};
 use forebay_record::batch::transaction_mark;
@@ -23,7 +28,13 @@ use crate::work::{Answer, TransactionAnswer};
 
 /// Items passed to one shard at a time.
 pub const RELAYS_PASSED_MAX: usize = 64;
-/// What was passed is passed again when nothing was heard for so long: its target may have had another leader.
+/// Their bytes, as [`RelayedEnd::weight`] counts them; one item may be more.
+pub const RELAYS_PASSED_BYTES_MAX: usize = MIB;
+/// Who may wait for the end of one transaction: a client asks again when it has lost its connection, and one shard may not come
+/// back for long.
+pub const ENDS_AWAITED_MAX: usize = 16;
+/// What was passed is passed again when nothing was heard for so long: its target may have had another leader. While it lies in the
+/// target's mailbox it is not, so that nothing piles up where a thread hangs.
 const PASS_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// What one shard passes to another.
@@ -33,8 +44,8 @@ pub enum Passed {
     Items {
         /// Who passes it.
         source: ShardId,
-        /// At most [`RELAYS_PASSED_MAX`].
-        items: Vec<(u64, RelayedEnd)>,
+        /// At most [`RELAYS_PASSED_MAX`] of [`RELAYS_PASSED_BYTES_MAX`].
+        items: Arc<Vec<(u64, RelayedEnd)>>,
     },
     /// It is carried out, and durable.
     Done {
@@ -47,12 +58,35 @@ pub enum Passed {
 
 /// What a leader remembers of relays.
 pub(crate) struct RelayDesk<T> {
-    /// By target: what was passed to it last, up to which number, and when.
-    passed: BTreeMap<ShardId, (u64, Monotonic)>,
+    /// By target: what was passed to it last.
+    passed: BTreeMap<ShardId, Pass>,
     /// By source: the last item that was proposed here.
     proposed: BTreeMap<ShardId, u64>,
-    /// Who waits until other shards have carried out the end of a transaction.
-    ending: BTreeMap<TransactionalId, Vec<T>>,
+    /// Who waits until other shards have carried out the end of a transaction, the first one in front, and what each is told then.
+    ending: BTreeMap<TransactionalId, VecDeque<(T, Instance)>>,
+}
+
+/// What was passed to a shard.
+struct Pass {
+    /// Up to this number.
+    up_to: u64,
+    /// When, or when it was found in the target's mailbox last.
+    at: Monotonic,
+    /// It, as long as the target has not taken it out of its mailbox.
+    items: Weak<Vec<(u64, RelayedEnd)>>,
+}
+
+impl Pass {
+    /// Whether an answer may still come that covers the item of this number.
+    fn is_under_way(&mut self, first: u64, now: Monotonic) -> bool {
+        if first > self.up_to {
+            return false;
+        }
+        if now.since(self.at) >= PASS_AGAIN_AFTER && self.items.strong_count() > 0 {
+            self.at = now;
+        }
+        now.since(self.at) < PASS_AGAIN_AFTER
+    }
 }
 
 impl<T> RelayDesk<T> {
@@ -62,14 +96,14 @@ impl<T> RelayDesk<T> {
 
     /// When something is passed again.
     pub(crate) fn next_deadline(&self) -> Option<Monotonic> {
-        self.passed.values().map(|(_, at)| *at + PASS_AGAIN_AFTER).min()
+        self.passed.values().map(|pass| pass.at + PASS_AGAIN_AFTER).min()
     }
 
     /// Forgets everything, when leadership begins or ends; returns who waited.
     pub(crate) fn clear(&mut self) -> Vec<T> {
         self.passed.clear();
         self.proposed.clear();
-        std::mem::take(&mut self.ending).into_values().flatten().collect()
+        std::mem::take(&mut self.ending).into_values().flatten().map(|(ticket, _)| ticket).collect()
     }
 }
 
@@ -85,15 +119,12 @@ impl<T: Clone + Send + 'static> Shard<T> {
         }
         let source = self.config.id;
         for (target, first) in relays.waiting() {
-            let under_way =
-                |(up_to, at): &(u64, Monotonic)| first <= *up_to && now.since(*at) < PASS_AGAIN_AFTER;
-            if self.relays.passed.get(&target).is_some_and(under_way) {
+            if self.relays.passed.get_mut(&target).is_some_and(|pass| pass.is_under_way(first, now)) {
                 continue;
             }
-            let items = relays.waiting_for(target, first).take(RELAYS_PASSED_MAX);
-            let items: Vec<_> = items.map(|(number, item)| (number, item.clone())).collect();
+            let items = Arc::new(at_once(relays.waiting_for(target, first)));
             let up_to = items.last().map_or(first, |(last, _)| *last);
-            self.relays.passed.insert(target, (up_to, now));
+            self.relays.passed.insert(target, Pass { up_to, at: now, items: Arc::downgrade(&items) });
             (self.hooks.pass)(target, Passed::Items { source, items });
         }
         self.relays.passed.retain(|target, _| relays.waiting().any(|(waiting, _)| waiting == *target));
@@ -105,7 +136,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             return;
         }
         match passed {
-            Passed::Items { source, items } => self.take_relays(now, source, items),
+            Passed::Items { source, items } => self.take_relays(now, source, Arc::unwrap_or_clone(items)),
             Passed::Done { target, up_to } => {
                 let first = self.machine.relays().waiting().find(|(waiting, _)| *waiting == target);
                 if first.is_some_and(|(_, first)| first <= up_to) {
@@ -126,6 +157,9 @@ impl<T: Clone + Send + 'static> Shard<T> {
             if number == last + 1 {
                 self.relays.proposed.insert(source, number);
                 self.propose_relay(now, source, number, item);
+                if planted(Fault::RelayDoneEarly) {
+                    (self.hooks.pass)(source, Passed::Done { target: self.config.id, up_to: number });
+                }
             }
         }
     }
@@ -159,26 +193,45 @@ impl<T: Clone + Send + 'static> Shard<T> {
         self.relays.proposed.remove(&source);
     }
 
-    /// Somebody waits until the end of a transaction is carried out everywhere.
-    pub(crate) fn wait_for_end(&mut self, id: TransactionalId, ticket: T) {
+    /// Somebody waits until the end of a transaction is carried out everywhere, and goes on as this instance then: the same entry may
+    /// have made another one of somebody else's.
+    pub(crate) fn wait_for_end(&mut self, id: TransactionalId, instance: Instance, ticket: T) {
         let known = self.machine.transactions().get(&id);
         let ends = known.is_some_and(|known| matches!(known.state, TransactionState::Ending { .. }));
-        self.relays.ending.entry(id.clone()).or_default().push(ticket);
-        if !ends {
+        if !ends || planted(Fault::EndAnsweredEarly) {
             // The rest of the same entry was the last that it waited for.
-            self.ends_carried_out(vec![id]);
+            return self.answer_end(ticket, Ok(instance));
+        }
+        let waiting = self.relays.ending.entry(id).or_default();
+        waiting.push_back((ticket, instance));
+        if waiting.len() > ENDS_AWAITED_MAX
+            && let Some((ticket, _)) = waiting.pop_front()
+        {
+            self.answer_end(ticket, Err(Refusal::ConcurrentTransaction));
         }
     }
 
     /// The ends of these transactions are carried out everywhere.
     pub(crate) fn ends_carried_out(&mut self, ended: Vec<TransactionalId>) {
         for id in ended {
-            let instance = self.machine.transactions().get(&id).map(|known| known.now);
-            let answer = instance.ok_or(Refusal::UnknownTransaction);
-            for ticket in self.relays.ending.remove(&id).unwrap_or_default() {
-                let answer = TransactionAnswer::Instance(answer.clone());
-                self.answers.push((ticket, Answer::Transaction(answer)));
+            for (ticket, instance) in self.relays.ending.remove(&id).unwrap_or_default() {
+                self.answer_end(ticket, Ok(instance));
             }
         }
     }
+
+    fn answer_end(&mut self, ticket: T, answer: Result<Instance, Refusal>) {
+        self.answers.push((ticket, Answer::Transaction(TransactionAnswer::Instance(answer))));
+    }
+}
+
+/// As much of what waits as is passed at once.
+fn at_once<'a>(waiting: impl Iterator<Item = (u64, &'a RelayedEnd)>) -> Vec<(u64, RelayedEnd)> {
+    let mut bytes = 0;
+    let fits = waiting.take(RELAYS_PASSED_MAX).take_while(|(_, item)| {
+        let is_first = bytes == 0;
+        bytes += item.weight();
+        is_first || bytes <= RELAYS_PASSED_BYTES_MAX
+    });
+    fits.map(|(number, item)| (number, item.clone())).collect()
 }

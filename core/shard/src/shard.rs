@@ -225,6 +225,8 @@ pub struct Shard<T> {
     pub(crate) version_asked: u32,
     /// Transactions whose end was proposed because their time is up.
     pub(crate) aborting: BTreeSet<TransactionalId>,
+    /// No such end is proposed before: there was no room for one.
+    pub(crate) aborts_wait_until: Monotonic,
     pub(crate) relays: RelayDesk<T>,
     /// When something was proposed last.
     pub(crate) spoke_at: Monotonic,
@@ -311,6 +313,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             configured: false,
             version_asked: 0,
             aborting: BTreeSet::new(),
+            aborts_wait_until: Monotonic(0),
             relays: RelayDesk::new(),
             spoke_at: Monotonic(0),
             retention: Retention::default(),

@@ -1,6 +1,8 @@
 //! The shard's side of transactions: what is asked of a transactional producer becomes commands; ends carry the mark that readers
 //! of the partitions look for; those whose time is up are aborted.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use forebay_env::Monotonic;
 use forebay_machine::{
@@ -20,6 +22,8 @@ use crate::work::{Answer, TransactionAnswer, TransactionWork};
 
 /// Transactions aborted in one turn because their time is up.
 const OVERDUE_PER_TURN_MAX: usize = 64;
+/// Where there is no room to hand an end over to other shards it is tried again after so long.
+const ABORT_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// What of a transaction an asker waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,11 +153,14 @@ impl<T: Clone + Send + 'static> Shard<T> {
         let Some(instance) = known.map(|k| k.now).filter(|now| open.present.is_none_or(|p| p == *now)) else {
             return self.draft.push(&Command::OpenProducer(open), asking);
         };
-        let mark = self.transaction_mark(now, instance, Decision::Abort, Next::Same);
+        // Where it spans other shards the opening has to come again when these have aborted it, if it ever does: whoever had the
+        // producer is fenced by the abort. Only a client that says that it is the same one keeps its name until then.
+        let next = if open.present.is_some() { Next::Same } else { Next::Fenced };
+        let mark = self.transaction_mark(now, instance, Decision::Abort, next);
         let bytes = mark.len();
         let both = |slot| {
             let id = open.id.clone();
-            let end = end_command(id, instance, Decision::Abort, Next::Same, slot, bytes);
+            let end = end_command(id, instance, Decision::Abort, next, slot, bytes);
             vec![end, Command::OpenProducer(open)]
         };
         self.draft.push_with_slot(SLOT_PAYLOAD, mark, both, asking);
@@ -162,6 +169,9 @@ impl<T: Clone + Send + 'static> Shard<T> {
     /// Aborts transactions whose time is up; their producers are fenced.
     pub(crate) fn abort_overdue(&mut self, now: Monotonic) {
         if self.machine.transactions().next_deadline().is_none() || !self.leads() || self.stalled.is_some() {
+            return;
+        }
+        if now < self.aborts_wait_until {
             return;
         }
         // Also while a step of the clock is not believed: log time goes on all the same, and what is open holds readers up.
@@ -181,6 +191,14 @@ impl<T: Clone + Send + 'static> Shard<T> {
             let end = |slot| vec![end_command(id.clone(), instance, decision, next, slot, bytes)];
             self.draft.push_with_slot(SLOT_PAYLOAD, mark, end, Asking::Overdue(id.clone()));
             self.aborting.insert(id);
+        }
+    }
+
+    /// The end of a transaction whose time is up was applied, or refused.
+    pub(crate) fn overdue_applied(&mut self, id: &TransactionalId, outcome: &Outcome) {
+        self.aborting.remove(id);
+        if matches!(outcome, Outcome::Refused(Refusal::Busy)) {
+            self.aborts_wait_until = self.env.clock.monotonic() + ABORT_AGAIN_AFTER;
         }
     }
 

@@ -20,6 +20,7 @@ use forebay_record::batch::{BatchBuilder, Batches, Codec, NewRecord, Producer, R
 
 use super::{Client, Desk, Route, may_retry};
 use crate::checkers::{Broken, Check};
+use crate::plan::Nodes;
 
 /// A client gives up waiting for one answer.
 const CALL_MS_MAX: u64 = 3_000;
@@ -30,6 +31,8 @@ const PARTITIONS: u32 = 2;
 
 const WHOLE: &str = "a transaction is whole or nothing";
 const GOES_ON: &str = "a transactional producer can go on";
+const ENDED: &str = "who asks behind an end sees it";
+const FENCED: &str = "whoever was taken over from writes nothing";
 
 /// See the module.
 pub struct Transactor {
@@ -42,6 +45,8 @@ pub struct Transactor {
     number: u64,
     committed: Vec<u64>,
     step: Step,
+    /// A transaction was left open by a process that may still write.
+    abandoned: bool,
     waits: Option<u64>,
     stops: bool,
     over: bool,
@@ -54,6 +59,8 @@ enum Step {
     Join,
     /// Into this partition.
     Write(u32),
+    /// Into this partition, by the process that is being taken over from.
+    Stray(u32),
     End(Decision, bool),
     Read(Reading),
 }
@@ -79,6 +86,7 @@ impl Transactor {
             number: 0,
             committed: Vec::new(),
             step: Step::Create,
+            abandoned: false,
             waits: None,
             stops: false,
             over: false,
@@ -125,14 +133,14 @@ impl Transactor {
                 partitions: (0..PARTITIONS).map(place).collect(),
                 groups: Vec::new(),
             })),
-            Step::Write(partition) => Request::Publish(Publish {
+            Step::Write(partition) | Step::Stray(partition) => Request::Publish(Publish {
                 items: vec![PublishItem {
                     partition: place(*partition),
                     kind: PayloadKind::RecordBatch,
                     payload: self.batch(*partition),
                 }],
                 confirm: Confirm::Quorum,
-                transaction: Some(InTransaction { id: id(), producer, epoch, joining: self.joining }),
+                transaction: Some(InTransaction { id: id(), producer, epoch, joining: self.joining() }),
                 timeout_ms: 1500,
             }),
             Step::End(decision, raise) => Request::Transaction(TransactionRequest::End(EndTransaction {
@@ -155,6 +163,10 @@ impl Transactor {
                 isolation: Isolation::Committed,
             }),
         }
+    }
+
+    fn joining(&self) -> Joining {
+        if matches!(self.step, Step::Stray(_)) { Joining::Now } else { self.joining }
     }
 
     fn batch(&self, partition: u32) -> Bytes {
@@ -197,6 +209,7 @@ impl Transactor {
         } else if desk.rng.chance(100) {
             // Another process takes over, and knows nothing of what is open.
             desk.cluster.counters.hit("transactions abandoned");
+            self.abandoned = true;
             Step::Open
         } else {
             let decision = if desk.rng.chance(600) { Decision::Commit } else { Decision::Abort };
@@ -214,6 +227,7 @@ impl Transactor {
             }
             (Step::Open, Reply::Transaction(TransactionReply::Open(opened))) => {
                 self.took(opened?);
+                self.abandoned = false;
                 self.idle(desk);
             }
             (Step::Join, Reply::Transaction(TransactionReply::Join(joined))) => match joined {
@@ -226,6 +240,13 @@ impl Transactor {
             (Step::Write(partition), Reply::Publish(mut published)) => {
                 stored(published.remove(0))?;
                 self.written(desk, partition);
+            }
+            (Step::Stray(partition), Reply::Publish(mut published)) => {
+                self.step = Step::Open;
+                if let Ok(appended) = published.remove(0) {
+                    let what = format!("partition {partition} took a record at {}", appended.base_offset);
+                    return Err(Heard::Broken(Broken { promise: FENCED, what }));
+                }
             }
             (Step::End(decision, _), Reply::Transaction(TransactionReply::End(ended))) => {
                 self.took(ended?);
@@ -268,6 +289,11 @@ impl Transactor {
             let what = format!("partition {partition} shows {numbers:?}, committed are {committed:?}");
             return Err(Box::new(Heard::Broken(Broken { promise: WHOLE, what })));
         }
+        if !is_all && desk.cluster.plan.nodes == Nodes::One && reading.next >= stable {
+            let (all, seen) = (self.committed.len(), numbers.len());
+            let what = format!("partition {partition} shows {seen} of {all} committed up to {stable}");
+            return Err(Box::new(Heard::Broken(Broken { promise: ENDED, what })));
+        }
         if self.stops && !is_all {
             self.route.elsewhere(desk.rng);
             self.step = Step::Read(Reading { partition, ..Reading::default() });
@@ -287,6 +313,10 @@ impl Transactor {
             // Other shards have not carried out the end of the one before: asked again until they have.
             (Step::Open | Step::Join | Step::Write(_) | Step::End(..), Refusal::ConcurrentTransaction) => {
                 desk.cluster.counters.hit("ends of transactions awaited");
+                if self.abandoned && desk.rng.chance(500) {
+                    desk.cluster.counters.hit("writes of who was taken over from");
+                    self.step = Step::Stray(desk.rng.pick(&[0, PARTITIONS - 1]));
+                }
             }
             // Its time was up: it was aborted, whatever was asked for last.
             (
@@ -381,7 +411,12 @@ impl Client for Transactor {
             Some(Ok(())) => {}
             Some(Err(Heard::Broken(broken))) => return Err(broken),
             Some(Err(Heard::Refused(refusal))) => self.refused(desk, refusal)?,
-            None => self.route.elsewhere(desk.rng),
+            None => {
+                self.route.elsewhere(desk.rng);
+                if matches!(self.step, Step::Stray(_)) {
+                    self.step = Step::Open;
+                }
+            }
         }
         let after = desk.rng.between(5, 150);
         desk.ring_after(after, NEXT);

@@ -169,7 +169,7 @@ impl Machine {
     fn ended(&self, id: &TransactionalId, instance: Instance) -> Outcome {
         let known = self.transactions.get(id);
         match known.is_some_and(|known| matches!(known.state, TransactionState::Ending { .. })) {
-            true => Outcome::TransactionEnding { id: id.clone() },
+            true => Outcome::TransactionEnding { id: id.clone(), instance },
             false => Outcome::TransactionEnded { instance },
         }
     }

@@ -342,7 +342,9 @@ fn show_outcome(outcome: &Outcome, out: &mut String) {
         }
         Outcome::ProducerOpened { instance: opened } => format!("opened {}", instance(*opened)),
         Outcome::TransactionEnded { instance: next } => format!("ended, next {}", instance(*next)),
-        Outcome::TransactionEnding { id } => format!("ending {id}"),
+        Outcome::TransactionEnding { id, instance: next } => {
+            format!("ending {id}, next {}", instance(*next))
+        }
         Outcome::Joined { begun } => format!("joined, begun at {begun}"),
         Outcome::Relayed { up_to } => format!("relayed up to {up_to}"),
     };

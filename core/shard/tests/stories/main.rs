@@ -10,6 +10,7 @@ mod membership;
 mod memory_disk;
 mod paces;
 mod reclaim;
+mod relays;
 mod retention;
 mod seals;
 mod space;

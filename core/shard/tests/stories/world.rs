@@ -19,8 +19,8 @@ use forebay_model::{
 use forebay_record::batch::{BatchBuilder, Batches, Codec, NewRecord, Records};
 use forebay_replication::{Bootstrap, PeerId, ReplicaConfig, ShardClass};
 use forebay_shard::{
-    Answer, Append, Board, DiskGuard, FetchItemWork, FetchWork, Fittings, Hooks, Mailbox, NextTurn, Read,
-    Shard, ShardConfig, ShardMailbox, ShardMetrics, Source, StepPolicy, Work,
+    Answer, Append, Board, DiskGuard, FetchItemWork, FetchWork, Fittings, Hooks, Mailbox, NextTurn, Passed,
+    Read, Shard, ShardConfig, ShardMailbox, ShardMetrics, Source, StepPolicy, Work,
 };
 
 use crate::memory_disk::MemoryDisk;
@@ -90,6 +90,9 @@ impl Jobs {
 
 type Answered = Arc<Mutex<BTreeMap<u64, Answer>>>;
 
+/// What was passed to other shards and lies in their mailboxes.
+pub type PassedOn = Arc<Mutex<Vec<(ShardId, Passed)>>>;
+
 /// One shard and everything around it.
 pub struct World {
     pub clock: Arc<Now>,
@@ -101,6 +104,7 @@ pub struct World {
     pub guard: Arc<DiskGuard>,
     pub metrics: Arc<ShardMetrics>,
     pub shard: Shard<u64>,
+    pub passed_on: PassedOn,
     env: Env,
     answered: Answered,
     next_ticket: u64,
@@ -184,8 +188,8 @@ impl World {
             random: Arc::new(Counting(AtomicU64::new(7))),
             spawn: Arc::new(jobs.clone()),
         };
-        let answered = Answered::default();
-        let (shard, fitted) = open(&env, &config, &answered);
+        let (answered, passed_on) = (Answered::default(), PassedOn::default());
+        let (shard, fitted) = open(&env, &config, &answered, &passed_on);
         let Fitted { mailbox, board, guard, metrics } = fitted;
         World {
             clock,
@@ -197,6 +201,7 @@ impl World {
             guard,
             metrics,
             shard,
+            passed_on,
             env,
             answered,
             next_ticket: 0,
@@ -206,7 +211,7 @@ impl World {
     /// Opens the same directory again, as after a kill.
     pub fn restart(&mut self) {
         self.jobs.take(|_| true);
-        let (shard, fitted) = open(&self.env, &self.config, &self.answered);
+        let (shard, fitted) = open(&self.env, &self.config, &self.answered, &self.passed_on);
         Fitted { mailbox: self.mailbox, board: self.board, guard: self.guard, metrics: self.metrics } =
             fitted;
         self.shard = shard;
@@ -395,14 +400,14 @@ struct Fitted {
     metrics: Arc<ShardMetrics>,
 }
 
-fn open(env: &Env, config: &ShardConfig, answered: &Answered) -> (Shard<u64>, Fitted) {
+fn open(env: &Env, config: &ShardConfig, answered: &Answered, passed_on: &PassedOn) -> (Shard<u64>, Fitted) {
     let fitted = Fitted {
         mailbox: Arc::new(Mailbox::new(Box::new(|| {}))),
         board: Arc::default(),
         guard: Arc::default(),
         metrics: Arc::default(),
     };
-    let answers = Arc::clone(answered);
+    let (answers, passes) = (Arc::clone(answered), Arc::clone(passed_on));
     let hooks = Hooks {
         answers: Box::new(move |batch| {
             for (ticket, answer) in batch {
@@ -412,7 +417,7 @@ fn open(env: &Env, config: &ShardConfig, answered: &Answered) -> (Shard<u64>, Fi
         }),
         catalogue: Box::new(|_| {}),
         noticed: Box::new(|| {}),
-        pass: Box::new(|_, _| {}),
+        pass: Box::new(move |target, passed| passes.lock().unwrap().push((target, passed))),
     };
     let fittings = Fittings {
         mailbox: Arc::clone(&fitted.mailbox),
