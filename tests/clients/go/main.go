@@ -39,6 +39,8 @@ var stories = map[string]func(){
 	"restart-idempotent": restartIdempotent,
 	"restart-plain":      restartPlain,
 	"restart-consume":    restartConsume,
+	// Of tests/src/suites/crowd.rs.
+	"crowd": crowd,
 	// Of tests/src/suites/transactions.rs.
 	"commit-and-abort":  commitAndAbort,
 	"open-hides":        openHides,

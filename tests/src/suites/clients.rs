@@ -70,6 +70,7 @@ pub fn suites() -> Vec<Suite> {
     vec![
         suite("java", &[Runtime::Java], &[], |runtimes| java(&runtimes.class_path(), "Stories")),
         suite("go-franz", &[Runtime::Go], &[], |runtimes| Command::new(runtimes.go())),
+        suite("rust-rdkafka", &[Runtime::Rust], &[], |runtimes| Command::new(runtimes.rust())),
         suite("node-kafkajs", &[Runtime::Node], &["cooperative", "static-member"], |runtimes| {
             let mut command = Command::new("node");
             command.arg(runtimes.node().join("driver.js"));
@@ -77,6 +78,9 @@ pub fn suites() -> Vec<Suite> {
         }),
         suite("python-kafka", &[Runtime::Python], &[], |runtimes| {
             python(runtimes, &clients().join("python/kafka_python.py"))
+        }),
+        suite("python-aiokafka", &[Runtime::Python], &["cooperative"], |runtimes| {
+            python(runtimes, &clients().join("python/aio_kafka.py"))
         }),
         suite("python-confluent", &[Runtime::Python], &[], |runtimes| {
             python(runtimes, &clients().join("python/confluent.py"))

@@ -1,4 +1,4 @@
-//! Transactions. Kafka's Java client and franz-go go the newer way (KIP-890), librdkafka, kafka-python and kafkajs the older one.
+//! Transactions. Kafka's Java client and franz-go go the newer way (KIP-890), librdkafka, kafka-python, aiokafka and kafkajs the older one.
 //!
 //! What each case does is written here; the drivers in tests/clients/ say it in their library's words.
 
@@ -56,6 +56,10 @@ pub fn suites() -> Vec<Suite> {
         suite("transactions-confluent-shards", several, &[Runtime::Python], true, librdkafka),
         suite("transactions-kafka-python", one, &[Runtime::Python], true, |runtimes| {
             python(runtimes, &clients().join("python/kafka_python_transactions.py"))
+        }),
+        suite("transactions-rdkafka", one, &[Runtime::Rust], true, |runtimes| Command::new(runtimes.rust())),
+        suite("transactions-aiokafka", one, &[Runtime::Python], true, |runtimes| {
+            python(runtimes, &clients().join("python/aio_kafka_transactions.py"))
         }),
         suite("transactions-kafkajs", one, &[Runtime::Node], true, |runtimes| {
             let mut command = Command::new("node");
