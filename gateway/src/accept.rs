@@ -4,10 +4,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::task::spawn_local;
 
-use crate::limits::ACCEPT_REST_MAX;
+use crate::admission::Refused;
+use crate::limits::{ACCEPT_REST_MAX, TURNED_AWAY_MAX, TURNED_AWAY_WAIT_MAX};
 use crate::shared::{Client, Shared};
 use crate::worker::{Door, Inbox};
 
@@ -47,8 +51,14 @@ fn is_of_one_client(why: &io::Error) -> bool {
 }
 
 /// Lets a client in, or closes its socket by dropping it.
-fn admit(door: &Door, shared: &Shared, socket: TcpStream, peer: SocketAddr) -> Option<Client> {
+fn admit(door: &Door, shared: &Arc<Shared>, socket: TcpStream, peer: SocketAddr) -> Option<Client> {
     let spoken = door.spoken;
+    let wait = shared.desk.admit(peer.ip(), shared.clock.monotonic());
+    if !wait.is_zero() {
+        shared.refuse(spoken.protocol.name(), peer, Refused::Quota);
+        turn_away(shared, socket, wait);
+        return None;
+    }
     let permit = match shared.admission.admit(peer.ip()) {
         Ok(permit) => permit,
         Err(why) => {
@@ -63,6 +73,20 @@ fn admit(door: &Door, shared: &Shared, socket: TcpStream, peer: SocketAddr) -> O
             None
         }
     }
+}
+
+/// Closes a socket later: who is closed at once comes again at once (KIP-612).
+fn turn_away(shared: &Arc<Shared>, socket: TcpStream, wait: Duration) {
+    if shared.turned_away.fetch_add(1, Relaxed) >= TURNED_AWAY_MAX {
+        shared.turned_away.fetch_sub(1, Relaxed);
+        return;
+    }
+    let shared = Arc::clone(shared);
+    spawn_local(async move {
+        tokio::time::sleep(wait.min(TURNED_AWAY_WAIT_MAX)).await;
+        drop(socket);
+        shared.turned_away.fetch_sub(1, Relaxed);
+    });
 }
 
 fn prepare(socket: TcpStream) -> io::Result<(std::net::TcpStream, SocketAddr)> {

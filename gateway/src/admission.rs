@@ -14,18 +14,22 @@ pub(crate) enum Refused {
     Total,
     /// `connections_per_peer_max` is reached.
     PerPeer,
+    /// Too many connections came from its address lately: a quota.
+    Quota,
     /// The gateway is stopping.
     Draining,
 }
 
 impl Refused {
-    pub(crate) const ALL: [Refused; 3] = [Refused::Total, Refused::PerPeer, Refused::Draining];
+    pub(crate) const ALL: [Refused; 4] =
+        [Refused::Total, Refused::PerPeer, Refused::Quota, Refused::Draining];
 
     /// Its name in metrics and logs: the limit's name, where it is one.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Refused::Total => "connections_max",
             Refused::PerPeer => "connections_per_peer_max",
+            Refused::Quota => "quota",
             Refused::Draining => "draining",
         }
     }

@@ -6,9 +6,10 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use forebay_broker::ClientInfo;
-use forebay_kit::{Bytes, BytesMut, ConnectionInfo, Input, Instant, Output, Session};
+use forebay_kit::{Bytes, BytesMut, ConnectionInfo, Input, Instant, Meter, Output, Session};
 use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
 
@@ -17,6 +18,7 @@ use crate::end::{End, guarded};
 use crate::limits::{Limits, READS_PER_TURN_MAX};
 use crate::mailbox::Order;
 use crate::memory::Memory;
+use crate::meter::DeskMeter;
 use crate::metrics::Pause;
 use crate::outgoing::Outgoing;
 use crate::seat::Seat;
@@ -36,19 +38,21 @@ pub(crate) async fn serve(worker: Rc<Local>, client: Client) {
     let shared = &worker.shared;
     let mut seat = Seat::take(&worker, spoken);
     let id = seat.id;
-    let info = ConnectionInfo {
-        peer,
-        frame_bytes_max: shared.limits.frame_bytes_max,
-        requests_open_max: shared.limits.requests_open_max,
-        memory: Arc::clone(&shared.sessions),
-    };
     let session = guarded(|| {
         seat.open_desk(ClientInfo { protocol: spoken.protocol.name(), peer, local });
-        spoken.protocol.open(info)
+        let meter: Arc<dyn Meter> = Arc::new(DeskMeter(shared.desk.meter(id)));
+        let session = spoken.protocol.open(ConnectionInfo {
+            peer,
+            frame_bytes_max: shared.limits.frame_bytes_max,
+            requests_open_max: shared.limits.requests_open_max,
+            memory: Arc::clone(&shared.sessions),
+            meter: Arc::clone(&meter),
+        });
+        (session, meter)
     });
     match session {
-        Ok(session) => {
-            let mut connection = Connection::new(seat, socket, session);
+        Ok((session, meter)) => {
+            let mut connection = Connection::new(seat, socket, session, meter);
             let end = poll_fn(|cx| connection.poll_turn(cx)).await;
             shared.ended(id, spoken, peer, &end);
             connection.close(&end).await;
@@ -64,6 +68,8 @@ struct Connection {
     unhandled: Option<Bytes>,
     /// The session has nothing more to say about its last input.
     is_quiet: bool,
+    /// The session got something to do since it was charged last.
+    has_worked: bool,
     /// Bytes that the session took since its last word: at most a frame that is not complete.
     swallowed: usize,
     outgoing: Outgoing,
@@ -76,17 +82,19 @@ struct Connection {
     deadlines: Deadlines,
     timer: Timer,
     memory: Memory,
+    meter: Arc<dyn Meter>,
     seat: Seat,
 }
 
 impl Connection {
-    fn new(seat: Seat, stream: Stream, session: Box<dyn Session>) -> Connection {
+    fn new(seat: Seat, stream: Stream, session: Box<dyn Session>, meter: Arc<dyn Meter>) -> Connection {
         let shared = seat.shared();
         Connection {
             stream,
             session,
             unhandled: None,
             is_quiet: false,
+            has_worked: false,
             swallowed: 0,
             outgoing: Outgoing::default(),
             wrote_at: None,
@@ -96,6 +104,7 @@ impl Connection {
             deadlines: Deadlines::new(shared.now(), &shared.limits),
             timer: Timer::new(),
             memory: Memory::new(shared, seat.id),
+            meter,
             seat,
         }
     }
@@ -120,7 +129,11 @@ impl Connection {
             if self.seat.mailbox.order() == Order::Stop {
                 return Err(self.end_with(End::Cut));
             }
+            let metered = self.meter.is_timed();
             self.drive_and_write(now, cx)?;
+            if metered {
+                self.charge(now);
+            }
             self.end_if_done()?;
             if self.may_read(now, cx) {
                 if reads == READS_PER_TURN_MAX {
@@ -151,6 +164,17 @@ impl Connection {
         }
     }
 
+    /// Tells the session that this thread has worked for it since `begun`; it may ask to be woken.
+    fn charge(&mut self, begun: Instant) {
+        if !std::mem::take(&mut self.has_worked) {
+            return;
+        }
+        let now = self.seat.shared().now();
+        self.session.charge(now, Duration::from_nanos(now.0.saturating_sub(begun.0)));
+        self.is_quiet = false;
+        self.carry_out();
+    }
+
     /// Hands the session what waits for it, one input at a time, and carries out what it says to each.
     fn drive(&mut self, now: Instant) -> Result<(), End> {
         loop {
@@ -162,7 +186,7 @@ impl Connection {
                 return Ok(());
             }
             let Some(input) = self.next_input(now) else { return Ok(()) };
-            self.is_quiet = false;
+            (self.is_quiet, self.has_worked) = (false, true);
             if let Err(error) = self.session.handle(now, input) {
                 // What the session still has to say is said before the connection closes.
                 self.ending = Some(error.into());

@@ -24,6 +24,7 @@ mod listen;
 mod log_limit;
 mod mailbox;
 mod memory;
+mod meter;
 mod metrics;
 mod outgoing;
 mod seat;

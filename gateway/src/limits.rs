@@ -10,6 +10,10 @@ pub(crate) const LOG_LINES_PER_SECOND_MAX: u32 = 10;
 pub(crate) const LISTEN_BACKLOG: u32 = 1024;
 /// How long accepting rests when the process has run out of descriptors, unless a connection closes before.
 pub(crate) const ACCEPT_REST_MAX: Duration = Duration::from_millis(500);
+/// Sockets of clients whose address has too many new connections that wait for their end; those above are closed at once.
+pub(crate) const TURNED_AWAY_MAX: usize = 1_000;
+/// The longest that one of them waits.
+pub(crate) const TURNED_AWAY_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Reads of one connection before the others of its thread get their turn.
 pub(crate) const READS_PER_TURN_MAX: usize = 4;
 /// Pieces handed to the kernel in one write.

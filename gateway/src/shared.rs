@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use forebay_broker::{ConnectionId, FrontDesk};
 use forebay_env::Clock;
@@ -39,6 +39,8 @@ pub(crate) struct Shared {
     pub overdraft: Overdraft,
     pub sessions: Arc<SessionMemory>,
     pub admission: Arc<Admission>,
+    /// Sockets that wait for their end, for a quota's sake.
+    pub turned_away: AtomicUsize,
     pub metrics: Metrics,
     connections: AtomicU64,
     refused_log: LogLimit,
@@ -62,6 +64,7 @@ impl Shared {
             clock,
             budget,
             overdraft: Overdraft::default(),
+            turned_away: AtomicUsize::new(0),
             metrics,
             connections: AtomicU64::new(0),
             refused_log: LogLimit::default(),

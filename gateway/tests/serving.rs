@@ -117,6 +117,34 @@ fn a_session_is_woken_when_it_asked_to_be() {
 }
 
 #[test]
+fn a_client_that_is_held_back_is_answered_first_and_read_again_when_its_time_is_over() {
+    let hall = Hall::open(config(|_| {}), Desk::new(Answering::AtOnce));
+    let mut client = hall.client();
+    let started = std::time::Instant::now();
+    client.send(b'm', &300_u64.to_be_bytes());
+    assert_eq!(client.receive(), (b'm', vec![]));
+    assert!(started.elapsed() < std::time::Duration::from_millis(300), "the answer does not wait");
+    hall.wait_metric("read_pauses_total{reason=\"requests_open_max\"}", 1);
+    client.echo(b"at last");
+    assert!(started.elapsed() >= std::time::Duration::from_millis(300));
+}
+
+#[test]
+fn a_client_that_the_desk_does_not_admit_is_closed_when_its_time_is_over() {
+    let hall = Hall::open(config(|_| {}), Desk::new(Answering::AtOnce));
+    let mut before = hall.client();
+    before.echo(b"in");
+    hall.desk.turn_away(std::time::Duration::from_millis(200));
+    let started = std::time::Instant::now();
+    hall.client().expect_close();
+    assert!(started.elapsed() >= std::time::Duration::from_millis(200));
+    hall.wait_metric("connections_refused_total{reason=\"quota\"}", 1);
+    before.echo(b"still in");
+    hall.desk.turn_away(std::time::Duration::ZERO);
+    hall.client().echo(b"in again");
+}
+
+#[test]
 fn a_thousand_clients_are_served_at_once() {
     raise_descriptor_limit();
     let hall = Hall::open(config(|_| {}), Desk::new(Answering::WhenTold));

@@ -16,6 +16,7 @@ mod kill9;
 mod large;
 mod load;
 mod process;
+mod quotas;
 mod rsyslog;
 mod streams;
 mod tools;
@@ -50,6 +51,7 @@ pub fn all(rounds: u32) -> Vec<Suite> {
         kcat::suite(),
         hostile::suite(),
         edges::suite(),
+        quotas::suite(),
         process::suite(),
         commands::suite(),
         large::suite(),

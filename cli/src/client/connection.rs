@@ -32,6 +32,7 @@ fn version_max(api: ApiKey) -> i16 {
     match api {
         ApiKey::Produce | ApiKey::Fetch => 12,
         ApiKey::DeleteTopics => 5,
+        ApiKey::OffsetCommit => 9,
         ApiKey::OffsetFetch => 7,
         ApiKey::FindCoordinator => 3,
         _ => codec,

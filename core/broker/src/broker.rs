@@ -5,9 +5,10 @@
 //! another one is taken, except a call's own.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 use forebay_env::{Env, Monotonic};
 use forebay_machine::Catalog;
@@ -17,6 +18,7 @@ use forebay_shard::{Answer, Done, Passed, Read, Source, Work};
 use crate::call::{Asker, Call, Gather, Next, Step, Ticket};
 use crate::line::PublishLine;
 use crate::memory::Memory;
+use crate::meters::{ConnectionMeter, Meters};
 use crate::metrics::BrokerMetrics;
 use crate::outbox::{ClientInfo, ConnectionId, Delivered, FrontDesk, Outbox};
 use crate::producers::ProducerBlock;
@@ -59,6 +61,7 @@ pub(crate) struct Inner {
     pub(crate) guard: Arc<DiskGuard>,
     pub(crate) memory: Arc<dyn Memory>,
     pub(crate) metrics: BrokerMetrics,
+    pub(crate) meters: Arc<Meters>,
     /// Lines in which publishes may wait too long.
     pub(crate) lines: Mutex<Vec<Arc<PublishLine>>>,
     connections: RwLock<BTreeMap<ConnectionId, Arc<Connection>>>,
@@ -70,6 +73,8 @@ pub(crate) struct Inner {
 struct Connection {
     outbox: Arc<dyn Outbox>,
     client: ClientInfo,
+    /// Told whose the connection is when that was proved.
+    meter: Arc<ConnectionMeter>,
     /// Requests that may wait long and must end with the connection, by token.
     waiting: Mutex<BTreeMap<u64, Arc<Call>>>,
     publishes: Arc<PublishLine>,
@@ -103,6 +108,7 @@ impl Broker {
             guard,
             memory,
             metrics: BrokerMetrics::default(),
+            meters: Arc::default(),
             lines: Mutex::default(),
             connections: RwLock::default(),
             next_fetch: AtomicU64::new(1),
@@ -130,6 +136,8 @@ impl Broker {
 
     /// Takes a new version of the catalogue from shard 0 and tells every shard.
     pub fn catalogue_changed(&self, catalogue: Arc<Catalog>) {
+        // Before the copy: whoever finds a change there finds it enforced.
+        self.inner.meters.set(catalogue.quotas());
         *self.inner.catalogue.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&catalogue);
         for shard in self.inner.shards.all() {
             shard.board.wish(Arc::clone(&catalogue));
@@ -181,6 +189,11 @@ impl Broker {
         &self.inner.metrics
     }
 
+    /// What clients are held against.
+    pub fn meters(&self) -> &Meters {
+        &self.inner.meters
+    }
+
     /// The disk guard.
     pub fn guard(&self) -> &DiskGuard {
         &self.inner.guard
@@ -188,9 +201,18 @@ impl Broker {
 }
 
 impl FrontDesk for Broker {
+    fn admit(&self, peer: IpAddr, now: Monotonic) -> Duration {
+        self.inner.meters.admit(peer, now)
+    }
+
     fn open(&self, connection: ConnectionId, outbox: Arc<dyn Outbox>, client: ClientInfo) {
-        let opened =
-            Arc::new(Connection { outbox, client, waiting: Mutex::default(), publishes: Arc::default() });
+        let opened = Arc::new(Connection {
+            outbox,
+            client,
+            meter: Arc::new(ConnectionMeter::new(&self.inner.meters)),
+            waiting: Mutex::default(),
+            publishes: Arc::default(),
+        });
         self.inner.connections_mut().insert(connection, opened);
     }
 
@@ -207,6 +229,10 @@ impl FrontDesk for Broker {
         let mut replies = Replies::default();
         self.inner.call(asker, request, Currency::Unknown, &mut replies);
         replies.deliver();
+    }
+
+    fn meter(&self, connection: ConnectionId) -> Arc<ConnectionMeter> {
+        self.inner.connection(connection).map_or_else(Arc::default, |known| Arc::clone(&known.meter))
     }
 
     fn close(&self, connection: ConnectionId) {
@@ -250,6 +276,9 @@ impl Inner {
             Request::ListGroups => self.list_groups(asker, replies),
             Request::Transaction(request) => self.transaction(asker, request, currency, replies),
             Request::ListTransactions => self.list_transactions(asker, replies),
+            Request::DescribeQuorum => self.describe_quorum(asker, replies),
+            Request::AlterQuotas(alter) => self.alter_quotas(asker, alter, replies),
+            Request::DescribeQuotas => self.describe_quotas(&asker, replies),
         }
     }
 
@@ -297,6 +326,7 @@ impl Inner {
             }
             Step::Grow(grow, refused) => self.grown(asker, grow, refused, answer, replies),
             Step::Alter(alter, refused) => self.altered(asker, alter, refused, answer, replies),
+            Step::AlterQuotas(refused) => self.quotas_altered(asker, refused, answer, replies),
             Step::Producers => self.producers_allocated(asker, answer, replies),
             Step::Join(step) => self.joined(asker, *step, answer, replies),
             Step::ProducersFor(request) => self.producers_allocated_for(asker, request, answer, replies),
@@ -408,6 +438,7 @@ fn changes_something(request: &Request) -> bool {
         | Request::DeleteTopics(_)
         | Request::CreatePartitions(_)
         | Request::AlterTopics(_)
+        | Request::AlterQuotas(_)
         | Request::TrimPartitions(_)
         | Request::AllocateProducer(_)
         | Request::Transaction(_) => true,
@@ -420,7 +451,9 @@ fn changes_something(request: &Request) -> bool {
         | Request::FindGroup(_)
         | Request::Group(_)
         | Request::ListGroups
-        | Request::ListTransactions => false,
+        | Request::ListTransactions
+        | Request::DescribeQuorum
+        | Request::DescribeQuotas => false,
     }
 }
 

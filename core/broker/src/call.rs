@@ -75,6 +75,8 @@ pub(crate) enum Gather {
     ListTransactions(Vec<TransactionListing>, usize),
     /// One part per shard.
     ListGroups(Vec<GroupListing>, usize),
+    /// The one answer of the catalogue's shard.
+    Quorum,
     /// A step of a longer request; the front desk goes on with it when the part is answered.
     Step(Step),
     /// Answered.
@@ -133,6 +135,8 @@ pub(crate) enum Step {
     Grow(CreatePartitions, Vec<Option<Refusal>>),
     /// Waits for shard 0 to change settings.
     Alter(AlterTopics, Vec<Option<Refusal>>),
+    /// Waits for shard 0 to change quotas; refused before anything was proposed, by position.
+    AlterQuotas(Vec<Option<Refusal>>),
     /// Waits for a block of producer ids.
     Producers,
     /// Waits for one to go on with.
@@ -280,6 +284,7 @@ impl Gather {
                     Next::Reply(Reply::ListGroups(Ok(std::mem::take(listed))))
                 }
             }
+            (Gather::Quorum, Answer::Quorum(described)) => Next::Reply(Reply::DescribeQuorum(described)),
             (Gather::Step(_), answer) => match std::mem::replace(self, Gather::Done) {
                 Gather::Step(step) => Next::Continue(step, answer),
                 _ => unreachable!("just matched"),
@@ -383,7 +388,7 @@ fn merge_cursors(
             Some(refusal) => Err(refusal),
             None => found.next().map_or(Ok(None), |found| found.cursor),
         };
-        FetchedOffset { partition, cursor }
+        FetchedOffset { partition, topic: None, cursor }
     };
     asked.into_iter().map(answer).collect()
 }

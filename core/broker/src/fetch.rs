@@ -140,6 +140,12 @@ impl Inner {
         }
     }
 
+    /// Asks the catalogue's shard who keeps its log.
+    pub(crate) fn describe_quorum(&self, asker: Asker, replies: &mut Replies) {
+        let ticket = Ticket { call: Call::new(asker, Gather::Quorum), part: 0 };
+        self.post_read(self.shards.catalogue(), Read::Quorum(ticket), replies);
+    }
+
     /// Answers a barrier-free question about one shard; kept beside the other reads.
     pub(crate) fn list_groups(&self, asker: Asker, replies: &mut Replies) {
         let shards: Vec<usize> = (0..self.shards.all().len()).collect();

@@ -107,6 +107,9 @@ impl BrokerMetrics {
             Reply::AlterTopics(topics) => {
                 topics.iter().filter_map(|t| t.result.as_ref().err()).for_each(|r| self.count(r));
             }
+            Reply::AlterQuotas(items) => {
+                items.iter().filter_map(|i| i.as_ref().err()).for_each(|r| self.count(r));
+            }
             Reply::TrimPartitions(items) => {
                 items.iter().filter_map(|i| i.as_ref().err()).for_each(|r| self.count(r));
             }
@@ -117,11 +120,15 @@ impl BrokerMetrics {
             Reply::ListGroups(Err(refusal)) => self.count(refusal),
             Reply::Group(reply) => self.count_group(reply),
             Reply::Transaction(reply) => self.count_transaction(reply),
-            Reply::ListTransactions(Err(refusal)) => self.count(refusal),
+            Reply::ListTransactions(Err(refusal)) | Reply::DescribeQuorum(Err(refusal)) => {
+                self.count(refusal)
+            }
             Reply::AllocateProducer(Ok(_))
             | Reply::FindGroup(Ok(_), _)
             | Reply::ListGroups(Ok(_))
             | Reply::ListTransactions(Ok(_))
+            | Reply::DescribeQuorum(Ok(_))
+            | Reply::DescribeQuotas(_)
             | Reply::DescribeDefaults(..) => {}
         }
     }

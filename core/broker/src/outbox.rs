@@ -1,9 +1,13 @@
 //! The edge between the front desk and whoever owns the connections: requests in, batches of replies out.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
+use forebay_env::Monotonic;
 use forebay_model::{Reply, Request};
+
+use crate::meters::ConnectionMeter;
 
 /// One connection of this process; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,10 +45,19 @@ pub struct ClientInfo {
 /// What the owner of a connection calls. Implementors hold cheap handles and answer through the outbox, also when
 /// they know the answer at once.
 pub trait FrontDesk: Send + Sync {
+    /// Whether a connection from this address may come now. Else for how long its client is to be kept waiting before it is
+    /// closed. A front desk without quotas may leave it as it is.
+    fn admit(&self, _peer: IpAddr, _now: Monotonic) -> Duration {
+        Duration::ZERO
+    }
     /// Announces a connection, before its first request; its replies go to `outbox`.
     fn open(&self, connection: ConnectionId, outbox: Arc<dyn Outbox>, client: ClientInfo);
     /// Carries out a request. Requests of a connection are carried out in the order of the calls; it never blocks.
     fn call(&self, connection: ConnectionId, token: u64, request: Request);
+    /// What the client of an announced connection is held against. A front desk without quotas may leave it as it is.
+    fn meter(&self, _connection: ConnectionId) -> Arc<ConnectionMeter> {
+        Arc::default()
+    }
     /// Says that a connection is gone. What it published before stays in the queue; its waiting reads end.
     fn close(&self, connection: ConnectionId);
 }

@@ -18,6 +18,7 @@ pub(crate) enum Change {
     Deleted(DeleteTopics, Vec<Option<(TopicName, TopicId)>>, Vec<Option<Refusal>>),
     Grown(CreatePartitions, Vec<Option<Refusal>>),
     Altered(AlterTopics, Vec<Option<Refusal>>),
+    Quotas(Vec<Option<Refusal>>),
 }
 
 /// Somebody who waits for a version of the catalogue.

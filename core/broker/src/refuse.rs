@@ -1,5 +1,7 @@
 //! The reply that refuses a whole request: every item of it with the same reason.
 
+use std::sync::Arc;
+
 use forebay_model::admin::{
     AlteredTopic, CreatedTopic, DeletedTopic, DescribedTopic, GrownTopic, TopicSelection,
 };
@@ -61,6 +63,9 @@ pub(crate) fn reply(request: &Request, refusal: &Refusal, desk: &Inner, asker: &
         Request::FindGroup(_) => Reply::FindGroup(Err(no()), desk.cluster(asker)),
         Request::Group(r) => Reply::Group(group(r, refusal)),
         Request::ListGroups => Reply::ListGroups(Err(no())),
+        Request::AlterQuotas(r) => Reply::AlterQuotas(r.changes.iter().map(|_| Err(no())).collect()),
+        Request::DescribeQuotas => Reply::DescribeQuotas(Arc::clone(desk.catalogue().quotas())),
+        Request::DescribeQuorum => Reply::DescribeQuorum(Err(no())),
         Request::ListTransactions => Reply::ListTransactions(Err(no())),
         Request::Transaction(r) => Reply::Transaction(crate::transactions::refused(r, refusal)),
     }

@@ -24,6 +24,7 @@ use crate::broker::{Currency, Inner, Replies};
 use crate::call::{Asker, Call, CreateStep, Gather, Step, Ticket};
 use crate::place;
 use crate::provision::{Change, Waiter};
+use crate::quotas::altered_quotas;
 use crate::shards::leader_of;
 
 /// How long an automatic creation may take.
@@ -449,7 +450,7 @@ impl Inner {
         self.when_provisioned(asker, version, timeout_ms, Change::Altered(alter, refused), replies);
     }
 
-    fn propose(&self, asker: Asker, step: Step, commands: Vec<Command>, replies: &mut Replies) {
+    pub(crate) fn propose(&self, asker: Asker, step: Step, commands: Vec<Command>, replies: &mut Replies) {
         let from = asker.connection;
         let bytes = commands.len() * 64;
         let call = Call::new(asker, Gather::Step(step));
@@ -486,6 +487,7 @@ impl Inner {
                 Reply::DeleteTopics(deleted_topics(&delete, &names, merge(refused)))
             }
             Change::Grown(grow, refused) => Reply::CreatePartitions(grown_topics(&grow, merge(refused))),
+            Change::Quotas(refused) => Reply::AlterQuotas(altered_quotas(merge(refused))),
             Change::Altered(alter, refused) => Reply::AlterTopics(altered_topics(&alter, merge(refused))),
         };
         self.finish(&asker, reply, replies);
@@ -610,7 +612,7 @@ fn altered_topics(alter: &AlterTopics, refused: Vec<Option<Refusal>>) -> Vec<Alt
 }
 
 /// Puts the outcomes of the proposed commands into the free places; returns the catalogue's version behind them.
-fn settle(refused: &mut [Option<Refusal>], answer: Answer) -> u64 {
+pub(crate) fn settle(refused: &mut [Option<Refusal>], answer: Answer) -> u64 {
     let proposed = match answer {
         Answer::Outcomes(Ok(proposed)) => proposed,
         Answer::Outcomes(Err(refusal)) => {
@@ -625,7 +627,8 @@ fn settle(refused: &mut [Option<Refusal>], answer: Answer) -> u64 {
     let open = refused.iter_mut().filter(|place| place.is_none());
     for (place, outcome) in open.zip(proposed.outcomes) {
         match outcome {
-            Outcome::TopicCreated(_)
+            Outcome::Done
+            | Outcome::TopicCreated(_)
             | Outcome::TopicDeleted(_)
             | Outcome::PartitionsAdded { .. }
             | Outcome::TopicAltered(_) => {}

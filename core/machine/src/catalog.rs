@@ -1,14 +1,15 @@
-//! The catalogue: topics and where their partitions live. Replicated on shard 0, copied to every node.
+//! The catalogue: topics, where their partitions live, and quotas of clients. Replicated on shard 0, copied to every node.
 
 use std::sync::Arc;
 
 use forebay_model::limits::{PARTITIONS_MAX, PARTITIONS_PER_TOPIC_MAX, TOPICS_MAX};
+use forebay_model::quota::{QuotaChange, QuotaTable};
 use forebay_model::{
     LogTime, PartitionId, Refusal, SettingsChange, ShardId, TopicId, TopicName, TopicSettings,
 };
 
 use crate::shared_map::SharedMap;
-use crate::{AddPartitions, CreateTopic};
+use crate::{AddPartitions, CreateTopic, quotas};
 
 /// All topics at one version. A clone is a snapshot and costs two reference counts; see [`SharedMap`] for what a
 /// change behind a snapshot costs.
@@ -19,6 +20,7 @@ pub struct Catalog {
     by_id: SharedMap<TopicId, Arc<Topic>>,
     partitions: usize,
     next_partition: u64,
+    quotas: Arc<QuotaTable>,
 }
 
 /// A topic of the catalogue.
@@ -76,6 +78,24 @@ impl Catalog {
     /// How many partitions there are.
     pub fn partitions_len(&self) -> usize {
         self.partitions
+    }
+
+    /// How much clients may ask for.
+    pub fn quotas(&self) -> &Arc<QuotaTable> {
+        &self.quotas
+    }
+
+    /// Puts the quotas back that a checkpoint has.
+    pub(crate) fn restore_quotas(&mut self, quotas: QuotaTable) {
+        self.quotas = Arc::new(quotas);
+    }
+
+    /// A change that changes nothing is none: nobody has to catch up with it.
+    pub(crate) fn alter_quotas(&mut self, change: &QuotaChange) -> Result<(), Refusal> {
+        if quotas::alter(&mut self.quotas, change)? {
+            self.version += 1;
+        }
+        Ok(())
     }
 
     /// The id that the next partition will get.

@@ -11,9 +11,10 @@ use crate::command::{decode, encode};
 use crate::guests::Guests;
 use crate::limits::{DROPPED_PARTITIONS_MAX, EPOCHS_PER_PARTITION_MAX};
 use crate::machine::{
-    Dropped, MACHINE_VERSION_FIRST, MACHINE_VERSION_LATEST, MACHINE_VERSION_RELAYS,
+    Dropped, MACHINE_VERSION_FIRST, MACHINE_VERSION_LATEST, MACHINE_VERSION_QUOTAS, MACHINE_VERSION_RELAYS,
     MACHINE_VERSION_TRANSACTIONS,
 };
+use crate::quotas;
 use crate::relays::Relays;
 use crate::{
     Catalog, EpochStart, Extent, Groups, Machine, MachineSettings, Meta, Partition, Producers, Transactions,
@@ -51,6 +52,8 @@ impl SectionKind {
     pub const RELAYS: SectionKind = SectionKind(11);
     /// Transactional producers of other shards, from machine version 3 on.
     pub const GUESTS: SectionKind = SectionKind(12);
+    /// Quotas of clients, from machine version 3 on. Its number is that of its command.
+    pub const QUOTAS: SectionKind = SectionKind(53);
 }
 
 /// The format of every section, written at its beginning.
@@ -84,6 +87,9 @@ impl Machine {
                 section(SectionKind::RELAYS, |out| self.relays.encode(out)),
                 section(SectionKind::GUESTS, |out| self.guests.encode(out)),
             ]);
+        }
+        if self.version >= MACHINE_VERSION_QUOTAS {
+            sections.push(section(SectionKind::QUOTAS, |out| quotas::encode(self.catalog.quotas(), out)));
         }
         sections
     }
@@ -124,6 +130,11 @@ impl Machine {
             let mut input = left.take(SectionKind::GUESTS, "guests")?;
             machine.guests = Guests::decode(&mut input)?;
             input.end("the guests")?;
+        }
+        if machine.version >= MACHINE_VERSION_QUOTAS {
+            let mut input = left.take(SectionKind::QUOTAS, "quotas")?;
+            machine.catalog.restore_quotas(quotas::decode(&mut input)?);
+            input.end("the quotas")?;
         }
         left.end()?;
         Ok(machine)

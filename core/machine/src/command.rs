@@ -5,6 +5,7 @@ pub(crate) mod encode;
 
 use bytes::Bytes;
 use forebay_model::publish::PayloadKind;
+use forebay_model::quota::QuotaChange;
 use forebay_model::transaction::{Decision, Joining, TransactionalId};
 use forebay_model::{
     BatchSequence, GroupId, LeaderEpoch, LogIndex, Offset, PartitionId, ProducerEpoch, ProducerId,
@@ -50,6 +51,8 @@ pub enum Command {
         /// What becomes of each setting.
         change: SettingsChange,
     },
+    /// Changes quotas of clients (shard 0). From machine version 3 on.
+    AlterQuotas(QuotaChange),
     /// Gives out a block of producer ids (shard 0).
     AllocateProducers {
         /// How many: 1 to [`PRODUCERS_PER_BLOCK_MAX`](crate::limits::PRODUCERS_PER_BLOCK_MAX).
@@ -401,6 +404,7 @@ pub(crate) mod number {
     pub(crate) const DELETE_GROUP: u64 = 34;
     pub(crate) const FORGET_TOPICS: u64 = 35;
     // From 48: settling. From 96: the schedule.
+    pub(crate) const ALTER_QUOTAS: u64 = 53;
     pub(crate) const RELAY: u64 = 64;
     pub(crate) const RELAYED: u64 = 65;
     pub(crate) const OPEN_PRODUCER: u64 = 80;

@@ -18,6 +18,7 @@ mod machine;
 mod partition;
 mod pending_cursors;
 mod producers;
+mod quotas;
 mod relays;
 mod retention;
 mod shared_map;
@@ -39,11 +40,12 @@ pub use effects::{AppendedTo, DeadSlot, Effects, IndexEntry, Outcome};
 pub use groups::{CommittedOffset, Group, Groups, OffsetKey};
 pub use guests::{Guest, Guests};
 pub use machine::{
-    CATALOGUE_SHARD, Halt, MACHINE_VERSION_FIRST, MACHINE_VERSION_LATEST, MACHINE_VERSION_RELAYS,
-    MACHINE_VERSION_TRANSACTIONS, Machine,
+    CATALOGUE_SHARD, Halt, MACHINE_VERSION_FIRST, MACHINE_VERSION_LATEST, MACHINE_VERSION_QUOTAS,
+    MACHINE_VERSION_RELAYS, MACHINE_VERSION_TRANSACTIONS, Machine,
 };
 pub use partition::{EpochStart, Extent, Partition};
 pub use producers::{Producer, ProducerKey, Producers, StoredBatch};
+pub use quotas::check as check_quota;
 pub use relays::{RelayedEnd, Relays};
 pub use retention::{RunSummary, TrimDue, retention_due};
 pub use shared_map::SharedMap;

@@ -94,6 +94,11 @@ pub const GROUPS_EXPIRED_PER_COMMAND_MAX: usize = 4;
 /// Topics of one [`ForgetTopics`](crate::ForgetTopics).
 pub const TOPICS_PER_FORGET_MAX: usize = 10_000;
 
+/// Users and clients with quotas of their own, pairs of them included.
+pub const QUOTAS_MAX: usize = 10_000;
+/// Bytes of the name of a user or a client that has a quota.
+pub const QUOTA_NAME_BYTES_MAX: usize = 1_024;
+
 /// The greatest offset a record can have: clients read offsets as signed numbers.
 pub const OFFSET_MAX: u64 = i64::MAX as u64;
 /// The greatest leader epoch: clients read epochs as signed numbers.

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
 use forebay_model::limits::PARTITIONS_MAX;
+use forebay_model::quota::QuotaChange;
 use forebay_model::{Count, LogTime, PartitionId, ProducerId, Refusal, ShardId};
 
 use crate::limits::{
@@ -28,6 +29,8 @@ const MACHINE_VERSION_SETTINGS: u32 = 2;
 pub const MACHINE_VERSION_TRANSACTIONS: u32 = 2;
 /// The machine version whose transactions span several shards.
 pub const MACHINE_VERSION_RELAYS: u32 = 3;
+/// The machine version that has quotas of clients.
+pub const MACHINE_VERSION_QUOTAS: u32 = 3;
 /// The shard whose log holds the catalogue.
 pub const CATALOGUE_SHARD: ShardId = ShardId(0);
 
@@ -155,6 +158,7 @@ impl Machine {
                 .grow(&grow)
                 .map(|(topic, first_number)| Outcome::PartitionsAdded { topic, first_number }),
             Command::AlterTopic { id, change } => self.catalog.alter(id, &change).map(Outcome::TopicAltered),
+            Command::AlterQuotas(change) => self.alter_quotas(&change),
             Command::AllocateProducers { count } => self.allocate_producers(count),
             Command::SetMachineVersion { version } => self.set_version(version),
             Command::Configure(settings) => {
@@ -203,6 +207,13 @@ impl Machine {
         self.next_producer =
             first.checked_add(count.into()).ok_or(Refusal::LimitReached { limit: "producer ids" })?;
         Ok(Outcome::ProducersAllocated { first: ProducerId(first), count: Count(count.into()) })
+    }
+
+    fn alter_quotas(&mut self, change: &QuotaChange) -> Result<Outcome, Refusal> {
+        if self.version < MACHINE_VERSION_QUOTAS {
+            return Err(Refusal::Unsupported("the machine version in force has no quotas"));
+        }
+        self.catalog.alter_quotas(change).map(|()| Outcome::Done)
     }
 
     fn set_version(&mut self, version: u32) -> Result<Outcome, Refusal> {
@@ -349,6 +360,7 @@ impl Command {
             Command::AlterTopic { .. } => MACHINE_VERSION_SETTINGS,
             Command::JoinTransaction(join) if !join.elsewhere.is_empty() => MACHINE_VERSION_RELAYS,
             Command::AdmitGuest(_) | Command::Relay(_) | Command::Relayed { .. } => MACHINE_VERSION_RELAYS,
+            Command::AlterQuotas(_) => MACHINE_VERSION_QUOTAS,
             Command::OpenProducer(_)
             | Command::JoinTransaction(_)
             | Command::HoldOffsets(_)
@@ -366,6 +378,7 @@ impl Command {
                 | Command::DeleteTopic { .. }
                 | Command::AddPartitions(_)
                 | Command::AlterTopic { .. }
+                | Command::AlterQuotas(_)
                 | Command::AllocateProducers { .. }
         )
     }

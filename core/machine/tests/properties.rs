@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use forebay_machine::*;
 use forebay_model::publish::PayloadKind;
+use forebay_model::quota::{QuotaChange, QuotaEntity, QuotaName};
 use forebay_model::transaction::{Decision, Joining, TransactionalId};
 use forebay_model::*;
 use proptest::prelude::*;
@@ -243,6 +244,36 @@ fn save_offsets() -> impl Strategy<Value = SaveOffsets> {
     (group(), prop::collection::vec(offset, 0..4)).prop_map(|(group, offsets)| SaveOffsets { group, offsets })
 }
 
+fn quota_change() -> impl Strategy<Value = QuotaChange> {
+    let name = || {
+        prop_oneof![
+            Just(None),
+            Just(Some(QuotaName::Default)),
+            prop::sample::select(vec!["", "a", "b"]).prop_map(|name| Some(QuotaName::Named(name.into()))),
+        ]
+    };
+    let rate = || {
+        prop_oneof![
+            Just(SettingChange::Keep),
+            Just(SettingChange::Clear),
+            (1..9u64).prop_map(SettingChange::Set),
+        ]
+    };
+    let entity = prop_oneof![
+        3 => (name(), name()).prop_map(|(user, client)| QuotaEntity::Client { user, client }),
+        1 => name().prop_map(|name| QuotaEntity::Address(name.unwrap_or(QuotaName::Default))),
+    ];
+    (entity, rate(), rate(), rate(), rate()).prop_map(
+        |(entity, publish_bytes, read_bytes, work_nanos, connections)| QuotaChange {
+            entity,
+            publish_bytes,
+            read_bytes,
+            work_nanos,
+            connections,
+        },
+    )
+}
+
 fn command() -> impl Strategy<Value = Command> {
     let name = || prop::sample::select(vec!["a", "b", "c"]).prop_map(|name| TopicName::parse(name).unwrap());
     prop_oneof![
@@ -254,8 +285,9 @@ fn command() -> impl Strategy<Value = Command> {
             Command::AddPartitions(AddPartitions { id, total, shards })
         }),
         2 => (topic(), settings_change()).prop_map(|(id, change)| Command::AlterTopic { id, change }),
+        3 => quota_change().prop_map(Command::AlterQuotas),
         1 => (0..9u32).prop_map(|count| Command::AllocateProducers { count }),
-        2 => (0..3u32).prop_map(|version| Command::SetMachineVersion { version }),
+        2 => (0..4u32).prop_map(|version| Command::SetMachineVersion { version }),
         1 => (500..9_000u64, 500..9_000u64).prop_map(|(producer_expiry_ms, offset_expiry_ms)| {
             Command::Configure(MachineSettings { producer_expiry_ms, offset_expiry_ms })
         }),

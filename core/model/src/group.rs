@@ -232,6 +232,8 @@ pub struct FetchOffsets {
 pub struct FetchedOffset {
     /// Where, as asked; by name when all were asked for.
     pub partition: PartitionRef,
+    /// The topic's id when all were asked for.
+    pub topic: Option<TopicId>,
     /// The cursor, `None` when nothing was committed.
     pub cursor: Result<Option<Cursor>, Refusal>,
 }

@@ -12,6 +12,8 @@ pub mod limits;
 mod number;
 pub mod partition;
 pub mod publish;
+pub mod quorum;
+pub mod quota;
 mod refusal;
 mod request;
 mod topic;

@@ -1,6 +1,8 @@
 //! What protocols ask of the broker, and what it answers. Protocol-neutral: a new variant needs two protocols
 //! that want it, or an ADR.
 
+use std::sync::Arc;
+
 use crate::admin::{
     AlterTopics, AlteredTopic, CreatePartitions, CreateTopics, CreatedTopic, DeleteTopics, DeletedTopic,
     DescribeTopics, DescribedTopic, GrownTopic,
@@ -9,6 +11,8 @@ use crate::fetch::{Fetch, Fetched, FindEpochEnds, FindOffsets, FoundEpochEnd, Fo
 use crate::group::{GroupListing, GroupReply, GroupRequest};
 use crate::partition::{DescribePartitions, DescribedPartition, StorageView, TrimPartitions, Trimmed};
 use crate::publish::{Publish, Published};
+use crate::quorum::DescribedQuorum;
+use crate::quota::{AlterQuotas, AlteredQuota, QuotaTable};
 use crate::transaction::{TransactionListing, TransactionReply, TransactionRequest};
 use crate::{ClusterView, NodeId, ProducerEpoch, ProducerId, Refusal, TopicDefaults};
 
@@ -51,6 +55,12 @@ pub enum Request {
     Transaction(TransactionRequest),
     /// Every transactional producer this node leads.
     ListTransactions,
+    /// Who keeps the log of the catalogue.
+    DescribeQuorum,
+    /// Change quotas of clients.
+    AlterQuotas(AlterQuotas),
+    /// All quotas of clients.
+    DescribeQuotas,
 }
 
 /// Asks for a producer id.
@@ -99,4 +109,10 @@ pub enum Reply {
     Transaction(TransactionReply),
     /// From every shard this node leads.
     ListTransactions(Result<Vec<TransactionListing>, Refusal>),
+    /// From the leader of the catalogue's shard.
+    DescribeQuorum(DescribedQuorum),
+    /// One per change, in order.
+    AlterQuotas(Vec<AlteredQuota>),
+    /// As this node's copy of the catalogue has them.
+    DescribeQuotas(Arc<QuotaTable>),
 }

@@ -13,6 +13,10 @@
 //! An old voter that is gone for good counts as a failure until it is removed and the leader says that this is settled: the
 //! group can lose no more meanwhile.
 
+use std::collections::BTreeMap;
+
+use forebay_model::LogIndex;
+use forebay_model::quorum::{QuorumView, ReplicaView};
 use forebay_replication::{Change, ChangeRefused, Membership, PeerId, PeerProgress};
 
 use crate::shard::Shard;
@@ -85,6 +89,25 @@ impl<T: Clone + Send + 'static> Shard<T> {
         self.replica.change_membership(change)?;
         tracing::info!(shard = self.config.id.0, ?change, "a change of the members is proposed");
         Ok(())
+    }
+
+    /// The group as this leader knows it.
+    pub(crate) fn quorum(&self) -> QuorumView {
+        let (own, members) = (self.replica.peer(), self.replica.membership());
+        let matched: BTreeMap<PeerId, LogIndex> =
+            self.replica.progress().into_iter().map(|known| (known.peer, known.matched)).collect();
+        let replica = |peer: &PeerId| {
+            let last =
+                if *peer == own { Some(self.replica.last_index()) } else { matched.get(peer).copied() };
+            ReplicaView { node: peer.node(), end: last.map(LogIndex::next) }
+        };
+        QuorumView {
+            leader: own.node(),
+            term: self.term,
+            uncommitted: self.replica.committed_index().next(),
+            voters: members.voters.iter().map(replica).collect(),
+            learners: members.learners.iter().map(replica).collect(),
+        }
     }
 
     fn view_members(&self) -> MembersView {

@@ -74,6 +74,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             }
             Read::ListGroups(ticket) => self.list_groups(ticket),
             Read::ListTransactions(ticket) => self.list_transactions(now, ticket),
+            Read::Quorum(ticket) => self.answers.push((ticket, Answer::Quorum(Ok(self.quorum())))),
             Read::Barrier(_) | Read::EndFetch(_) | Read::Members(_) => unreachable!("served above"),
         }
     }

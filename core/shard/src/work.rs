@@ -8,6 +8,7 @@ use forebay_model::fetch::{FetchRefusal, Fetched, FoundEpochEnd, FoundOffset, Is
 use forebay_model::group::{GroupListing, GroupReply, GroupRequest};
 use forebay_model::partition::{PartitionState, TrimTo, Trimmed};
 use forebay_model::publish::{Confirm, PayloadKind, Published};
+use forebay_model::quorum::DescribedQuorum;
 use forebay_model::transaction::{Decision, Joining, TransactionListing, TransactionView, TransactionalId};
 use forebay_model::{LeaderEpoch, LogIndex, Offset, PartitionId, Refusal, TopicId};
 
@@ -112,6 +113,8 @@ pub enum Read<T> {
     ListGroups(T),
     /// Every transactional producer led here.
     ListTransactions(T),
+    /// Who keeps this shard's log.
+    Quorum(T),
     /// Answer when everything that was confirmed before is applied here.
     Barrier(T),
     /// Answer a waiting fetch of this number now, with what there is.
@@ -201,6 +204,8 @@ pub enum Answer {
     Transactions(Result<Vec<TransactionListing>, Refusal>),
     /// To [`Read::ListGroups`].
     Groups(Result<Vec<GroupListing>, Refusal>),
+    /// To [`Read::Quorum`].
+    Quorum(DescribedQuorum),
     /// To [`Read::Barrier`].
     Barrier(Result<(), Refusal>),
 }
@@ -262,6 +267,7 @@ impl<T> Read<T> {
             }
             Read::ListGroups(ticket) => Some((ticket, Answer::Groups(Err(no())))),
             Read::ListTransactions(ticket) => Some((ticket, Answer::Transactions(Err(no())))),
+            Read::Quorum(ticket) => Some((ticket, Answer::Quorum(Err(no())))),
             Read::Barrier(ticket) => Some((ticket, Answer::Barrier(Err(no())))),
             Read::EndFetch(_) => None,
             Read::Members(order) => {

@@ -1,7 +1,11 @@
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Duration;
 
 use forebay_broker::{ClientInfo, ConnectionId, Delivered, FrontDesk, Outbox};
+use forebay_env::Monotonic;
 use forebay_kit::model::{Reply, Request};
 
 use super::PATIENCE;
@@ -20,6 +24,8 @@ pub enum Answering {
 /// Answers every call with what was asked.
 pub struct Desk {
     answering: Answering,
+    /// How long who comes is kept waiting, in milliseconds; nothing lets everybody in.
+    hold_ms: AtomicU64,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -34,7 +40,13 @@ struct State {
 
 impl Desk {
     pub fn new(answering: Answering) -> Arc<Desk> {
-        Arc::new(Desk { answering, state: Mutex::default(), changed: Condvar::new() })
+        let hold_ms = AtomicU64::new(0);
+        Arc::new(Desk { answering, hold_ms, state: Mutex::default(), changed: Condvar::new() })
+    }
+
+    /// Lets nobody in from now on, after this time.
+    pub fn turn_away(&self, after: Duration) {
+        self.hold_ms.store(after.as_millis() as u64, Ordering::Relaxed);
     }
 
     /// Takes the answers to `n` calls, once they were made, in the order of the calls.
@@ -75,6 +87,10 @@ impl Desk {
 }
 
 impl FrontDesk for Desk {
+    fn admit(&self, _: IpAddr, _: Monotonic) -> Duration {
+        Duration::from_millis(self.hold_ms.load(Ordering::Relaxed))
+    }
+
     fn open(&self, connection: ConnectionId, outbox: Arc<dyn Outbox>, client: ClientInfo) {
         let mut state = self.state.lock().unwrap();
         assert!(state.outboxes.insert(connection, outbox).is_none(), "{connection:?} opened twice");

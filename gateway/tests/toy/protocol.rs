@@ -36,6 +36,7 @@ impl Protocol for Toy {
             open: 0,
             next_token: 0,
             stopping: false,
+            muted_until: None,
         })
     }
 }
@@ -50,6 +51,8 @@ struct ToySession {
     open: usize,
     next_token: u64,
     stopping: bool,
+    /// It wants no bytes before then.
+    muted_until: Option<Instant>,
 }
 
 pub fn frame(command: u8, argument: &[u8]) -> Vec<u8> {
@@ -95,6 +98,12 @@ impl ToySession {
             }
             b'f' => self.flood = (number(argument) as u32, 64 * 1024),
             b't' => self.out.push_back(Output::WakeAt(now + Duration::from_millis(number(argument)))),
+            b'm' => {
+                let until = now + Duration::from_millis(number(argument));
+                self.muted_until = Some(until);
+                self.say(b'm', b"");
+                self.out.push_back(Output::WakeAt(until));
+            }
             b'q' => {
                 self.say(b'q', b"");
                 self.out.push_back(Output::Close(CloseReason::Protocol("it asked to".into())));
@@ -121,6 +130,7 @@ impl Session for ToySession {
                 self.say(b'c', &(id.0 as u64).to_be_bytes());
             }
             Input::Reply(token, reply) => return Err(SessionError::Bug(format!("{token:?}: {reply:?}"))),
+            Input::Timeout if self.muted_until.take().is_some() => {}
             Input::Timeout => self.say(b't', b""),
             Input::Shutdown => self.stopping = true,
         }
@@ -137,7 +147,7 @@ impl Session for ToySession {
     }
 
     fn wants_bytes(&self) -> bool {
-        self.open < self.info.requests_open_max
+        self.muted_until.is_none() && self.open < self.info.requests_open_max
     }
 
     fn is_idle(&self) -> bool {

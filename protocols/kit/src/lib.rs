@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod memory;
+mod meter;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ pub use bytes::{Bytes, BytesMut};
 pub use forebay_model as model;
 pub use forebay_record as record;
 pub use memory::{MemoryFull, Remembered, SessionMemory};
+pub use meter::{Meter, Unmetered};
 
 use forebay_model::{Reply, Request};
 
@@ -57,6 +59,8 @@ pub struct ConnectionInfo {
     pub requests_open_max: usize,
     /// What the session may remember between requests comes out of this.
     pub memory: Arc<SessionMemory>,
+    /// What the client is held against.
+    pub meter: Arc<dyn Meter>,
 }
 
 /// The protocol state of one connection.
@@ -65,6 +69,11 @@ pub trait Session: Send {
     fn handle(&mut self, now: Instant, input: Input) -> Result<(), SessionError>;
     /// Gives the next output, `None` when there is nothing to do until the next input.
     fn poll(&mut self) -> Option<Output>;
+    /// Hears for how long the driver's thread has worked for the connection since the last time, and may ask to be woken.
+    /// Only drivers that hold their clients against quotas of work say so.
+    fn charge(&mut self, now: Instant, worked: Duration) {
+        let _ = (now, worked);
+    }
     /// Whether the session can take more bytes now; the driver stops reading the socket while it cannot.
     fn wants_bytes(&self) -> bool {
         true

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use forebay_broker::{ClientInfo, ConnectionId, Delivered, DiskGuard, FrontDesk, Outbox};
 use forebay_env::{Clock, Env, IoClass, Job, Monotonic, Random, Spawn, WallMs};
-use forebay_kit::{Bytes, ConnectionInfo, Input, Instant, Output, Protocol, Session, SessionMemory, Token};
+use forebay_kit::{
+    Bytes, ConnectionInfo, Input, Instant, Output, Protocol, Session, SessionMemory, Token, Unmetered,
+};
 use forebay_model::admin::{CreateTopics, NewTopic};
 use forebay_model::{
     FlushClass, NodeId, Reply, Request, ShardId, TimestampType, TopicDefaults, TopicSettings,
@@ -122,6 +124,7 @@ impl World {
                 frame_bytes_max: 64 << 20,
                 requests_open_max: 16,
                 memory: Arc::clone(&memory),
+                meter: Arc::new(Unmetered),
             })
         };
         let sessions = (0..clients).map(session).collect();

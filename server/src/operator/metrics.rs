@@ -20,6 +20,7 @@ impl NodeOperator {
         let build = [("version", env!("CARGO_PKG_VERSION"))];
         out.family("forebay_build_info", "The version that runs.", Kind::Gauge).sample(&build, 1_u64);
         self.broker.metrics().write(out);
+        self.broker.meters().write(out);
         let shards: Vec<_> = self.shards.iter().map(|s| (s.label.as_str(), s.metrics.as_ref())).collect();
         ShardMetrics::write(&shards, out);
         self.write_mailboxes(out);

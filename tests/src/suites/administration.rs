@@ -22,6 +22,15 @@ const STORIES: &[(&str, u64)] = &[
     ("replicas", 60),
     ("producers", 60),
     ("config-resources", 60),
+    // Who keeps the catalogue's log.
+    ("quorum", 60),
+    ("features", 60),
+    // Set, found, taken back, after a crash.
+    ("quotas", 90),
+    // 45 MB at 1 MB/s.
+    ("quota-of-a-producer", 150),
+    ("quota-of-a-consumer", 90),
+    ("quota-of-work", 90),
 ];
 
 /// The stories of administration.

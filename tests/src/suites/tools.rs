@@ -1,5 +1,7 @@
 //! Kafka's own command line tools, from its jars.
 
+mod cluster;
+
 use std::collections::BTreeSet;
 use std::process::Command;
 
@@ -28,6 +30,13 @@ pub fn suite() -> Suite {
             Case::new("consumer-group-command", 90, group_command),
             Case::new("get-offset-shell", 60, get_offsets),
             Case::new("configs-command", 120, configs_command),
+            Case::new("client-quotas", 120, cluster::quotas_command),
+            Case::new("metadata-quorum-command", 60, cluster::quorum_command),
+            Case::new("features-command", 60, cluster::features_command),
+            Case::new("telemetry-is-off", 90, cluster::telemetry),
+            Case::new("cluster-tool", 60, cluster::cluster_tool),
+            Case::new("groups-command", 90, cluster::groups_command),
+            Case::new("broker-api-versions-command", 60, cluster::api_versions),
             Case::new("delete-records-command", 60, delete_records_command),
             Case::new("delete-offsets-command", 90, delete_offsets_command),
             Case::new("log-dirs-command", 60, log_dirs_command),

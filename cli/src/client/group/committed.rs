@@ -84,6 +84,7 @@ pub fn commit(committer: &Committer<'_>, offsets: &BTreeMap<Place, i64>) -> Offs
             .map(|(name, partitions)| OffsetCommitRequestTopic {
                 name: Str::from(&**name),
                 partitions: partitions.iter().map(partition).collect(),
+                ..OffsetCommitRequestTopic::default()
             })
             .collect(),
         ..OffsetCommitRequest::default()

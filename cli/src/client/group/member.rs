@@ -449,6 +449,7 @@ mod tests {
             topics: vec![OffsetCommitResponseTopic {
                 name: Str::from("t"),
                 partitions: vec![OffsetCommitResponsePartition { partition_index: 0, error_code }],
+                ..Default::default()
             }],
             ..OffsetCommitResponse::default()
         };

@@ -1,6 +1,7 @@
 //! Bytes into commands.
 
 use forebay_model::publish::PayloadKind;
+use forebay_model::quota::QuotaChange;
 use forebay_model::transaction::{Decision, Joining, TransactionalId};
 use forebay_model::{
     BatchSequence, FlushClass, GroupId, LeaderEpoch, LogIndex, Offset, PartitionId, ProducerEpoch,
@@ -16,6 +17,7 @@ use super::{
     Relay, SaveGeneration, SaveOffsets, SavedOffset, Which, append_flag, number,
 };
 use crate::codec::{DecodeError, Reader};
+use crate::quotas;
 use crate::relays::RelayedEnd;
 use crate::span::Span;
 use crate::transactions::{Instance, Next};
@@ -53,6 +55,13 @@ fn decode_body(number: u64, input: &mut Reader<'_>) -> Read<Command> {
         number::ALTER_TOPIC => {
             Command::AlterTopic { id: input.topic_id("a topic's id")?, change: settings_change(input)? }
         }
+        number::ALTER_QUOTAS => Command::AlterQuotas(QuotaChange {
+            entity: quotas::decode_entity(input)?,
+            publish_bytes: setting_change(input, |input| input.uint("a quota"))?,
+            read_bytes: setting_change(input, |input| input.uint("a quota"))?,
+            work_nanos: setting_change(input, |input| input.uint("a quota"))?,
+            connections: setting_change(input, |input| input.uint("a quota"))?,
+        }),
         number::ALLOCATE_PRODUCERS => {
             Command::AllocateProducers { count: input.narrow("a count of producers")? }
         }

@@ -10,6 +10,7 @@ use super::{
     SaveOffsets, SavedOffset, Which, append_flag, number,
 };
 use crate::codec::Writer;
+use crate::quotas;
 use crate::transactions::{Instance, Next};
 
 /// The commands of one turn, each encoded as it comes.
@@ -127,6 +128,14 @@ fn encode_body(command: &Command, out: &mut Writer) -> u64 {
             out.topic_id(*id);
             settings_change(change, out);
             number::ALTER_TOPIC
+        }
+        Command::AlterQuotas(change) => {
+            quotas::entity(&change.entity, out);
+            setting_change(change.publish_bytes, out, |out, bytes| out.uint(bytes));
+            setting_change(change.read_bytes, out, |out, bytes| out.uint(bytes));
+            setting_change(change.work_nanos, out, |out, nanos| out.uint(nanos));
+            setting_change(change.connections, out, |out, connections| out.uint(connections));
+            number::ALTER_QUOTAS
         }
         Command::AllocateProducers { count } => {
             out.uint(*count);

@@ -198,6 +198,7 @@ pub(super) fn fetch(groups: &Groups, fetch: FetchOffsets) -> Result<Vec<FetchedO
             let unstable = fetch.stable && groups.is_unstable(group, topic, number);
             FetchedOffset {
                 partition: PartitionRef { topic: TopicRef::Id(topic), number },
+                topic: Some(topic),
                 cursor: if unstable { Err(Refusal::UnstableCursor) } else { Ok(Some(offset.cursor())) },
             }
         };
@@ -210,7 +211,7 @@ pub(super) fn fetch(groups: &Groups, fetch: FetchOffsets) -> Result<Vec<FetchedO
             }
             Ok(groups.offset(group, topic, partition.number).map(CommittedOffset::cursor))
         });
-        FetchedOffset { partition, cursor }
+        FetchedOffset { partition, topic: None, cursor }
     };
     Ok(partitions.into_iter().map(fetched).collect())
 }

@@ -1,5 +1,7 @@
 //! A broker that answers anything it may, for fuzzers and stories.
 
+use std::sync::Arc;
+
 use forebay_kit::Bytes;
 use forebay_kit::model::admin::{
     AlteredTopic, CreatedTopic, DeletedTopic, DescribedTopic, GrownTopic, TopicSelection,
@@ -13,14 +15,17 @@ use forebay_kit::model::partition::{
     DescribedPartition, PartitionSelection, PartitionState, ProducerView, StorageView,
 };
 use forebay_kit::model::publish::Appended;
+use forebay_kit::model::quorum::{QuorumView, ReplicaView};
+use forebay_kit::model::quota::{QuotaEntity, QuotaName, QuotaRates, QuotaTable};
 use forebay_kit::model::transaction::{
     JoinRefused, TransactionListing, TransactionPhase, TransactionReply, TransactionRequest, TransactionView,
     TransactionalId,
 };
 use forebay_kit::model::{
-    BatchSequence, ClusterView, FlushClass, GroupId, LeaderEpoch, NodeId, NodeView, Offset, PartitionId,
-    PartitionRef, PartitionView, ProducerEpoch, ProducerId, Refusal, Reply, Request, ShardId, Timestamp,
-    TimestampType, TopicDefaults, TopicId, TopicName, TopicNameError, TopicRef, TopicSettings, TopicView,
+    BatchSequence, ClusterView, FlushClass, GroupId, LeaderEpoch, LogIndex, NodeId, NodeView, Offset,
+    PartitionId, PartitionRef, PartitionView, ProducerEpoch, ProducerId, Refusal, Reply, Request, ShardId,
+    Term, Timestamp, TimestampType, TopicDefaults, TopicId, TopicName, TopicNameError, TopicRef,
+    TopicSettings, TopicView,
 };
 
 /// A broker that answers anything it may.
@@ -149,6 +154,12 @@ impl AnyBroker {
                 let both = vec![listing("g", AssignedBy::Leader), listing("h", AssignedBy::Broker)];
                 Reply::ListGroups(self.well(both))
             }
+            Request::AlterQuotas(r) => Reply::AlterQuotas(r.changes.iter().map(|_| self.well(())).collect()),
+            Request::DescribeQuotas => Reply::DescribeQuotas(self.quotas()),
+            Request::DescribeQuorum => {
+                let view = self.quorum();
+                Reply::DescribeQuorum(self.well(view))
+            }
             Request::Transaction(r) => Reply::Transaction(self.transaction(r)),
             Request::ListTransactions => Reply::ListTransactions(self.well(vec![TransactionListing {
                 id: TransactionalId("tx".into()),
@@ -210,6 +221,29 @@ impl AnyBroker {
             records,
         };
         self.well(fetched).map_err(|refusal| FetchRefusal { refusal })
+    }
+
+    fn quotas(&mut self) -> Arc<QuotaTable> {
+        let name = QuotaName::Named("somebody".into());
+        let entity = QuotaEntity::Client { user: self.some(QuotaName::Default), client: Some(name.clone()) };
+        let rates = QuotaRates {
+            publish_bytes: Some(5),
+            read_bytes: self.some(6),
+            work_nanos: self.some(7),
+            connections: self.some(8),
+        };
+        Arc::new(QuotaTable::from([(entity, rates), (QuotaEntity::Address(name), rates)]))
+    }
+
+    fn quorum(&mut self) -> QuorumView {
+        let mut replica = |node| ReplicaView { node: NodeId(node), end: self.some(LogIndex(5)) };
+        QuorumView {
+            leader: NodeId(1),
+            term: Term(3),
+            voters: vec![replica(1), replica(2)],
+            learners: vec![replica(3)],
+            uncommitted: LogIndex(self.below(1 << 62)),
+        }
     }
 
     fn trimmed(&mut self) -> Result<Offset, Refusal> {
@@ -324,6 +358,7 @@ impl AnyBroker {
                 let found =
                     fetch.partitions.clone().unwrap_or_else(all).into_iter().map(|partition| FetchedOffset {
                         partition,
+                        topic: fetch.partitions.is_none().then_some(TopicId([7; 16])),
                         cursor: {
                             let cursor = self.cursor();
                             self.well(cursor)

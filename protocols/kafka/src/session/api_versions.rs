@@ -3,19 +3,12 @@
 use forebay_kit::SessionError;
 
 use super::dispatch::{Asking, Step};
+use super::features::{FEATURES, Feature};
 use super::open::Head;
 use crate::wire::api::advertised;
 use crate::wire::messages::api_versions::{FinalizedFeatureKey, SupportedFeatureKey};
 use crate::wire::messages::{ApiVersionsRequest, ApiVersionsResponse};
 use crate::wire::{ErrorCode, Rope, Str};
-
-/// The feature by whose level producers choose how their transactions go: at 2 partitions join them with the first batch, and
-/// every end raises the epoch (KIP-890). Older producers go on in the older way.
-const TRANSACTIONS: &str = "transaction.version";
-/// The feature that says that brokers assign the partitions of groups (KIP-848).
-const GROUPS: &str = "group.version";
-/// Features and their levels, by name.
-const FEATURES: [(&str, i16); 2] = [(GROUPS, 1), (TRANSACTIONS, 2)];
 
 pub(super) fn ask(asking: &mut Asking<'_>, request: ApiVersionsRequest) -> Step<ApiVersionsResponse> {
     let named = [&request.client_software_name, &request.client_software_version];
@@ -25,21 +18,21 @@ pub(super) fn ask(asking: &mut Asking<'_>, request: ApiVersionsRequest) -> Step<
             ..Default::default()
         });
     }
-    let supported = FEATURES.map(|(name, level)| SupportedFeatureKey {
-        name: Str::from_static(name),
+    let supported = |feature: &Feature| SupportedFeatureKey {
+        name: Str::from_static(feature.name),
         min_version: 0,
-        max_version: level,
-    });
-    let finalized = FEATURES.map(|(name, level)| FinalizedFeatureKey {
-        name: Str::from_static(name),
-        max_version_level: level,
-        min_version_level: level,
-    });
+        max_version: feature.level,
+    };
+    let finalized = |feature: &Feature| FinalizedFeatureKey {
+        name: Str::from_static(feature.name),
+        max_version_level: feature.level,
+        min_version_level: feature.level,
+    };
     Step::Answer(ApiVersionsResponse {
         api_keys: advertised(),
-        supported_features: supported.into(),
+        supported_features: FEATURES.iter().map(supported).collect(),
         finalized_features_epoch: 0,
-        finalized_features: finalized.into(),
+        finalized_features: FEATURES.iter().map(finalized).collect(),
         ..Default::default()
     })
 }

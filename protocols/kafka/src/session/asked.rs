@@ -3,12 +3,15 @@
 use forebay_kit::{ConnectionInfo, SessionError};
 
 use super::fetch_session::FetchSessions;
+use super::hold_back::HoldBack;
 use super::names::Names;
 use super::open::{Head, Replies};
 use super::{
-    cluster, configs, delete_records, describe_producers, fetch, groups, init_producer_id, list_offsets,
-    log_dirs, metadata, offset_for_leader_epoch, produce, replicas, topics, transactions,
+    cluster, configs, delete_records, describe_producers, describe_quorum, fetch, groups, init_producer_id,
+    list_offsets, log_dirs, metadata, offset_for_leader_epoch, produce, quotas, replicas, topics,
+    transactions,
 };
+use crate::wire::field::Wire;
 use crate::wire::{Response, Rope};
 
 /// What the APIs of a connection share.
@@ -17,6 +20,7 @@ pub(super) struct Connection {
     pub(super) host: String,
     pub(super) names: Names,
     pub(super) fetch_sessions: FetchSessions,
+    pub(super) hold_back: HoldBack,
 }
 
 impl Connection {
@@ -25,6 +29,7 @@ impl Connection {
             host: format!("/{}", info.peer.ip()),
             names: Names::default(),
             fetch_sessions: FetchSessions::new(info.peer.port(), &info.memory),
+            hold_back: HoldBack::new(&info.meter),
         }
     }
 }
@@ -66,7 +71,11 @@ macro_rules! asked {
                 connection: &mut Connection,
             ) -> Result<Rope, SessionError> {
                 match self {
-                    $(Asked::$variant(asked) => head.frame(&asked.answer(head.version, replies, connection)?),)*
+                    $(Asked::$variant(asked) => {
+                        let mut response = asked.answer(head.version, replies, connection)?;
+                        response.hold_back(connection.hold_back.left_ms());
+                        head.frame(&response)
+                    })*
                 }
             }
         }
@@ -89,10 +98,13 @@ asked! {
     IncrementalAlterConfigs(configs::alter::AskedSome),
     DeleteRecords(delete_records::Asked),
     DescribeProducers(describe_producers::Asked),
+    DescribeQuorum(describe_quorum::Asked),
     LogDirs(log_dirs::Asked),
     ElectLeaders(replicas::elect::Asked),
     Reassign(replicas::reassign::Asked),
     ListConfigResources(configs::list::Asked),
+    AlterQuotas(quotas::alter::Asked),
+    DescribeQuotas(quotas::describe::Asked),
     InitProducerId(init_producer_id::Asked),
     OpenProducer(init_producer_id::AskedTransactional),
     FindCoordinator(groups::find_coordinator::Asked),

@@ -7,10 +7,12 @@ use super::asked::{Asked, Connection};
 use super::misbehaved;
 use super::open::{Ending, Head};
 use super::{
-    api_versions, cluster, configs, delete_records, describe_producers, fetch, groups, init_producer_id,
-    list_offsets, log_dirs, metadata, offset_for_leader_epoch, produce, replicas, topics, transactions,
+    api_versions, cluster, configs, delete_records, describe_producers, describe_quorum, features, fetch,
+    groups, init_producer_id, list_offsets, log_dirs, metadata, offset_for_leader_epoch, produce, quotas,
+    replicas, topics, transactions,
 };
 use crate::wire::api::Standing;
+use crate::wire::field::Wire;
 use crate::wire::{ApiKey, Cursor, DecodeError, Fault, RequestHead, RequestHeader, Str};
 
 /// What an API makes of a request.
@@ -40,6 +42,8 @@ pub(super) struct Asking<'c> {
     pub(super) head: Head,
     /// What the client calls itself; empty if it does not.
     pub(super) client: Str,
+    /// Bytes of its frame.
+    pub(super) bytes: usize,
     pub(super) connection: &'c mut Connection,
 }
 
@@ -62,7 +66,8 @@ pub(super) fn plan(frame: &Bytes, connection: &mut Connection) -> Result<(Head, 
     let mut cursor = Cursor::new(frame);
     let header = RequestHeader::decode(&mut cursor).map_err(|error| misbehaved(&error))?;
     let client = header.client_id.unwrap_or_default();
-    let plan = serve(&mut cursor, Asking { head, client, connection })?;
+    connection.hold_back.meet(&client);
+    let plan = serve(&mut cursor, Asking { head, client, bytes: frame.len(), connection })?;
     Ok((head, plan))
 }
 
@@ -134,6 +139,10 @@ fn serve(cursor: &mut Cursor<'_>, asking: Asking<'_>) -> Result<Plan, SessionErr
         ApiKey::ListPartitionReassignments => with(cursor, asking, replicas::ongoing::ask),
         ApiKey::ListConfigResources => with(cursor, asking, configs::list::ask),
         ApiKey::DescribeCluster => with(cursor, asking, cluster::ask),
+        ApiKey::AlterClientQuotas => with(cursor, asking, quotas::alter::ask),
+        ApiKey::DescribeClientQuotas => with(cursor, asking, quotas::describe::ask),
+        ApiKey::DescribeQuorum => with(cursor, asking, describe_quorum::ask),
+        ApiKey::UpdateFeatures => with(cursor, asking, features::ask),
         ApiKey::DescribeTopicPartitions => with(cursor, asking, metadata::pages::ask),
         other => Err(SessionError::Bug(format!(
             "{} is in the table of served APIs and in no module",
@@ -154,7 +163,10 @@ fn with<'c, Q: crate::wire::Request>(
     let version = version.map_err(|fault| misbehaved(&DecodeError::from(fault)))?;
     let request = Q::decode(cursor, version).map_err(|error| misbehaved(&error))?;
     Ok(match ask(&mut asking, request) {
-        Step::Answer(response) => Plan::End(Ending::Frame(head.frame(&response)?)),
+        Step::Answer(mut response) => {
+            response.hold_back(asking.connection.hold_back.left_ms());
+            Plan::End(Ending::Frame(head.frame(&response)?))
+        }
         Step::One(request, asked) => Plan::AskOne(request, asked),
         Step::Many(requests, asked) => Plan::Ask(requests, asked),
         Step::Unconfirmed(request, refused) => Plan::Unconfirmed(request, refused),

@@ -16,7 +16,7 @@ pub(super) enum Area {
     Metadata,
     /// Topics and their settings.
     Catalogue,
-    /// DeleteRecords, DescribeProducers. As for readers, but a trim has a time of its own.
+    /// DeleteRecords, DescribeProducers, DescribeQuorum. As for readers, but a trim has a time of its own.
     Stored,
     /// InitProducerId without a transactional id. `NOT_COORDINATOR` would send an idempotent producer to look for a coordinator it has not.
     Producer,
@@ -41,7 +41,7 @@ impl Area {
             Area::Read => "Fetch, ListOffsets, OffsetForLeaderEpoch",
             Area::Metadata => "Metadata",
             Area::Catalogue => "topics and settings",
-            Area::Stored => "DeleteRecords, DescribeProducers",
+            Area::Stored => "DeleteRecords, DescribeProducers, DescribeQuorum",
             Area::Producer => "InitProducerId",
             Area::FindCoordinator => "FindCoordinator",
             Area::Transaction => "transactional requests",

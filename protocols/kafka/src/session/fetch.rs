@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use forebay_kit::model::fetch::{Fetch, FetchItem, Fetched, FetchedRecords, Isolation};
+use forebay_kit::model::quota::QuotaKind;
 use forebay_kit::model::{LeaderEpoch, Offset, Reply, Request};
 use forebay_kit::record::batch::{BatchHeader, Batches, Codec};
 use forebay_kit::{Bytes, SessionError};
@@ -11,6 +12,7 @@ use super::asked::{Answer, Connection};
 use super::dispatch::{Asking, Step};
 use super::errors::{self, Area};
 use super::fetch_session::{Changes, Mode, PartitionKey, Telling, Wanted};
+use super::hold_back::Client;
 use super::names::milliseconds;
 use super::open::{Replies, strange};
 use crate::limits::FETCH_RESPONSE_BYTES_MAX;
@@ -28,6 +30,8 @@ pub(super) struct Asked {
     partitions: Vec<AskedPartition>,
     mode: Mode,
     isolation: Isolation,
+    /// Whose bytes are counted, if anybody's are.
+    client: Option<Client>,
 }
 
 struct AskedPartition {
@@ -61,7 +65,11 @@ pub(super) fn ask(asking: &mut Asking<'_>, request: FetchRequest) -> Step<FetchR
         };
         partitions.push(AskedPartition { key, refused });
     }
-    let bytes_max = number(request.max_bytes).min(FETCH_RESPONSE_BYTES_MAX);
+    let hold_back = &asking.connection.hold_back;
+    let client = hold_back.client(&asking.client);
+    // No more than a client may get without being held back for longer than it takes to count (KIP-13).
+    let burst = hold_back.burst(QuotaKind::ReadBytes, client.as_ref()).unwrap_or(u32::MAX);
+    let bytes_max = number(request.max_bytes).min(FETCH_RESPONSE_BYTES_MAX).min(burst);
     // What is refused here is told at once; nobody waits for records beside it.
     let is_refused = items.len() < partitions.len();
     let fetch = Fetch {
@@ -71,7 +79,7 @@ pub(super) fn ask(asking: &mut Asking<'_>, request: FetchRequest) -> Step<FetchR
         isolation,
         items,
     };
-    Step::One(Request::Fetch(fetch), Asked { partitions, mode, isolation }.into())
+    Step::One(Request::Fetch(fetch), Asked { partitions, mode, isolation, client }.into())
 }
 
 pub(super) fn isolation(level: i8) -> Option<Isolation> {
@@ -147,6 +155,10 @@ impl Answer for Asked {
         connection: &mut Connection,
     ) -> Result<FetchResponse, SessionError> {
         let Reply::Fetch(fetched) = replies.one()? else { return Err(strange("Fetch")) };
+        if let Some(client) = self.client {
+            let bytes = fetched.iter().flatten().map(FetchedRecords::bytes).sum();
+            connection.hold_back.count_response(QuotaKind::ReadBytes, &client, bytes);
+        }
         let mut fetched = fetched.into_iter();
         let mut responses: Vec<FetchableTopicResponse> = Vec::new();
         for AskedPartition { key, refused } in self.partitions {

@@ -57,6 +57,7 @@ impl Run {
             frame_bytes_max: FRAME_BYTES_MAX,
             requests_open_max: REQUESTS_OPEN_MAX,
             memory: forebay_kit::SessionMemory::new(FRAME_BYTES_MAX),
+            meter: std::sync::Arc::new(forebay_kit::Unmetered),
         };
         Run {
             session: KafkaSession::new(info),

@@ -6,6 +6,7 @@
 //! | `dispatch` | a frame's header, and the module that serves it |
 //! | `open` | the open requests: replies come in any order, responses leave in the order of their requests |
 //! | `asked` | what is kept of a request until its response is made |
+//! | `hold_back` | quotas |
 //! | `names`, `errors` | topics and refusals in Kafka's words |
 //! | [`fuzz`] | an entry point for fuzzers |
 //! | one per API | `ask` makes requests of a request, `answer` a response of their replies |
@@ -19,12 +20,15 @@ mod cluster;
 mod configs;
 mod delete_records;
 mod describe_producers;
+mod describe_quorum;
 mod dispatch;
 mod errors;
+mod features;
 mod fetch;
 mod fetch_session;
 pub mod fuzz;
 mod groups;
+mod hold_back;
 mod init_producer_id;
 mod intake;
 mod list_offsets;
@@ -34,6 +38,7 @@ mod names;
 mod offset_for_leader_epoch;
 mod open;
 mod produce;
+mod quotas;
 mod replicas;
 mod topics;
 mod transactions;
@@ -42,6 +47,7 @@ mod transactions;
 mod tests;
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use forebay_kit::model::publish::Published;
 use forebay_kit::model::{Reply, Request};
@@ -93,7 +99,8 @@ impl KafkaSession {
     }
 
     fn has_room(&self) -> bool {
-        self.open.len() + self.unconfirmed < self.requests_open_max
+        !self.connection.hold_back.is_held()
+            && self.open.len() + self.unconfirmed < self.requests_open_max
             && self.open.calls() < GROUPS_PER_REQUEST_MAX
     }
 
@@ -105,10 +112,18 @@ impl KafkaSession {
             self.take_frame(&frame)?;
             self.answer_in_order()?;
         }
+        self.tell_hold();
         if self.phase == Phase::Draining && self.is_idle() {
             self.close(CloseReason::Shutdown);
         }
         Ok(())
+    }
+
+    /// Asks to be woken when the client may go on.
+    fn tell_hold(&mut self) {
+        if let Some(until) = self.connection.hold_back.news() {
+            self.outputs.push_back(Output::WakeAt(until));
+        }
     }
 
     fn take_frame(&mut self, frame: &Bytes) -> Result<(), SessionError> {
@@ -201,10 +216,11 @@ impl KafkaSession {
 }
 
 impl Session for KafkaSession {
-    fn handle(&mut self, _now: Instant, input: Input) -> Result<(), SessionError> {
+    fn handle(&mut self, now: Instant, input: Input) -> Result<(), SessionError> {
         if self.phase == Phase::Closed {
             return Ok(());
         }
+        self.connection.hold_back.tick(now);
         let handled = self.take_input(input).and_then(|()| self.advance());
         if handled.is_err() {
             // The driver closes; what is among the outputs still goes out, nothing else does.
@@ -219,10 +235,19 @@ impl Session for KafkaSession {
         self.outputs.pop_front()
     }
 
+    fn charge(&mut self, now: Instant, worked: Duration) {
+        if self.phase == Phase::Serving {
+            self.connection.hold_back.tick(now);
+            self.connection.hold_back.charge(worked);
+            self.tell_hold();
+        }
+    }
+
     fn wants_bytes(&self) -> bool {
         self.phase == Phase::Serving && self.has_room()
     }
 
+    /// Also while it is held back: who has to be quiet for longer than a connection may be is not waited for.
     fn is_idle(&self) -> bool {
         self.open.is_empty() && self.unconfirmed == 0
     }

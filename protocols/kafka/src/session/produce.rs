@@ -1,6 +1,7 @@
 //! Produce: one batch per partition, checked here, stored as it came.
 
 use forebay_kit::model::publish::{Appended, Confirm, PayloadKind, Publish, PublishItem, Published};
+use forebay_kit::model::quota::QuotaKind;
 use forebay_kit::model::transaction::{InTransaction, Joining, TransactionalId};
 use forebay_kit::model::{ProducerEpoch, ProducerId, Reply, Request};
 use forebay_kit::record::batch::{self, BatchError, BatchHeader, CheckLimits, Codec, Depth, Fault};
@@ -84,6 +85,7 @@ pub(super) fn ask(asking: &mut Asking<'_>, request: ProduceRequest) -> Step<Prod
         transaction.map(|(id, (producer, epoch))| InTransaction { id, producer, epoch, joining });
     let request = Request::Publish(Publish { items, confirm, transaction, timeout_ms });
     let is_empty = matches!(&request, Request::Publish(publish) if publish.items.is_empty());
+    asking.connection.hold_back.count(QuotaKind::PublishBytes, &asking.client, asking.bytes);
     let response = ProduceResponse { responses, ..Default::default() };
     if confirm == Confirm::None {
         let why = first_refused.map(|refused| format!("a publish with acks=0 was refused: {}", refused.why));

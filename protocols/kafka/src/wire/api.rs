@@ -58,11 +58,9 @@ pub enum Refusal {
     Authorization,
     /// Delegation tokens come with authentication.
     DelegationTokens,
-    /// Client quotas come later.
-    Quotas,
     /// Every node has one log directory: nothing can be moved between two.
     ReplicaPlacement,
-    /// Kafka's controller quorum and feature levels have no counterpart yet.
+    /// Nodes and voters do not come and go by a client's word.
     Quorum,
     /// Share groups (KIP-932) come later.
     ShareGroups,
@@ -111,8 +109,8 @@ api_table! {
     5 StopReplica, Forms::CompactFrom(2), 0..0, refused(Refusal::BetweenBrokers);
     6 UpdateMetadata, Forms::CompactFrom(6), 0..0, refused(Refusal::BetweenBrokers);
     7 ControlledShutdown, Forms::CompactFrom(3), 0..0, refused(Refusal::BetweenBrokers);
-    8 OffsetCommit, Forms::CompactFrom(8), 2..10, served(2..10);
-    9 OffsetFetch, Forms::CompactFrom(6), 1..10, served(1..10);
+    8 OffsetCommit, Forms::CompactFrom(8), 2..11, served(2..11);
+    9 OffsetFetch, Forms::CompactFrom(6), 1..11, served(1..11);
     10 FindCoordinator, Forms::CompactFrom(3), 0..7, served(0..7);
     11 JoinGroup, Forms::CompactFrom(6), 0..10, served(0..10);
     12 Heartbeat, Forms::CompactFrom(4), 0..5, served(0..5);
@@ -151,16 +149,16 @@ api_table! {
     45 AlterPartitionReassignments, Forms::CompactFrom(0), 0..2, served(0..2);
     46 ListPartitionReassignments, Forms::CompactFrom(0), 0..1, served(0..1);
     47 OffsetDelete, Forms::Classic, 0..1, served(0..1);
-    48 DescribeClientQuotas, Forms::CompactFrom(1), 0..2, refused(Refusal::Quotas);
-    49 AlterClientQuotas, Forms::CompactFrom(1), 0..2, refused(Refusal::Quotas);
+    48 DescribeClientQuotas, Forms::CompactFrom(1), 0..2, served(0..2);
+    49 AlterClientQuotas, Forms::CompactFrom(1), 0..2, served(0..2);
     50 DescribeUserScramCredentials, Forms::CompactFrom(0), 0..1, refused(Refusal::Authentication);
     51 AlterUserScramCredentials, Forms::CompactFrom(0), 0..1, refused(Refusal::Authentication);
     52 Vote, Forms::CompactFrom(0), 0..0, refused(Refusal::BetweenBrokers);
     53 BeginQuorumEpoch, Forms::CompactFrom(1), 0..0, refused(Refusal::BetweenBrokers);
     54 EndQuorumEpoch, Forms::CompactFrom(1), 0..0, refused(Refusal::BetweenBrokers);
-    55 DescribeQuorum, Forms::CompactFrom(0), 0..3, refused(Refusal::Quorum);
+    55 DescribeQuorum, Forms::CompactFrom(0), 0..3, served(0..3);
     56 AlterPartition, Forms::CompactFrom(0), 0..0, refused(Refusal::BetweenBrokers);
-    57 UpdateFeatures, Forms::CompactFrom(0), 0..3, refused(Refusal::Quorum);
+    57 UpdateFeatures, Forms::CompactFrom(0), 0..3, served(0..3);
     58 Envelope, Forms::CompactFrom(0), 0..0, refused(Refusal::BetweenBrokers);
     59 FetchSnapshot, Forms::CompactFrom(0), 0..0, refused(Refusal::BetweenBrokers);
     60 DescribeCluster, Forms::CompactFrom(0), 0..3, served(0..3);
@@ -292,9 +290,8 @@ impl Refusal {
             Self::Authentication => "authentication comes later",
             Self::Authorization => "access control comes later",
             Self::DelegationTokens => "delegation tokens come with authentication",
-            Self::Quotas => "client quotas come later",
             Self::ReplicaPlacement => "a node has one log directory",
-            Self::Quorum => "no counterpart of Kafka's controller quorum",
+            Self::Quorum => "clients cannot change who belongs to the cluster",
             Self::ShareGroups => "share groups come later",
             Self::StreamsGroups => "streams groups come later; classic groups are served",
             Self::Telemetry => "client telemetry is off",

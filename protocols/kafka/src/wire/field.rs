@@ -62,6 +62,11 @@ pub trait Wire: Sized {
     /// What of the value `version` cannot say.
     fn encode(&self, writer: &mut Writer, version: Version) -> Result<(), EncodeError>;
 
+    /// Says for how many milliseconds the client is held back, in a response that has a place for it.
+    fn hold_back(&mut self, ms: i32) {
+        let _ = ms;
+    }
+
     /// Whether this is a null, which only an `Option` can be.
     fn is_null(&self) -> bool {
         false

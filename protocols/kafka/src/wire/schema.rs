@@ -53,6 +53,15 @@ macro_rules! default_value {
     };
 }
 
+/// Sets the field that says for how long a client is held back, if it is among these.
+macro_rules! set_throttle_time {
+    ($this:expr, $ms:expr;) => { let _ = $ms; };
+    ($this:expr, $ms:expr; throttle_time_ms $($rest:ident)*) => { $this.throttle_time_ms = $ms };
+    ($this:expr, $ms:expr; $other:ident $($rest:ident)*) => {
+        $crate::wire::schema::set_throttle_time!($this, $ms; $($rest)*)
+    };
+}
+
 /// Declares structs whose fields come and go with versions; see the module's documentation.
 macro_rules! wire_struct {
     ($(
@@ -181,6 +190,10 @@ macro_rules! wire_struct {
                 }
                 Ok(())
             }
+
+            fn hold_back(&mut self, ms: i32) {
+                $crate::wire::schema::set_throttle_time!(self, ms; $($field)*);
+            }
         }
 
         impl $crate::wire::field::Nullable for $name {
@@ -227,7 +240,7 @@ macro_rules! wire_struct {
     )*};
 }
 
-pub(crate) use {default_value, lossy, null_versions, tag_number, wire_struct};
+pub(crate) use {default_value, lossy, null_versions, set_throttle_time, tag_number, wire_struct};
 
 use std::ops::RangeBounds;
 

@@ -45,6 +45,12 @@ public final class Administration {
             case "replicas" -> Administration::replicas;
             case "producers" -> Administration::producers;
             case "config-resources" -> Administration::configResources;
+            case "quorum" -> Administration::quorum;
+            case "features" -> Administration::features;
+            case "quotas" -> Quotas::settings;
+            case "quota-of-a-producer" -> Quotas::producer;
+            case "quota-of-a-consumer" -> Quotas::consumer;
+            case "quota-of-work" -> Quotas::work;
             default -> throw new IllegalArgumentException("no story " + name);
         };
     }
@@ -349,6 +355,43 @@ public final class Administration {
             Harness.check(listed.contains(wanted) && !listed.contains(broker), "listed: " + listed);
             var groups = admin.listConfigResources(Set.of(ConfigResource.Type.CLIENT_METRICS), new ListConfigResourcesOptions());
             Harness.equal(Set.copyOf(groups.all().get()), Set.of(), "client metrics");
+        }
+    }
+
+    private static void quorum() throws Exception {
+        try (Admin admin = Lib.admin()) {
+            var quorum = admin.describeMetadataQuorum().quorumInfo().get();
+            var voters = quorum.voters().stream().map(voter -> voter.replicaId()).toList();
+            Harness.check(voters.contains(quorum.leaderId()), "leader " + quorum.leaderId() + " of " + voters);
+            Harness.check(quorum.leaderEpoch() > 0, "its epoch is " + quorum.leaderEpoch());
+            var leader = quorum.voters().get(voters.indexOf(quorum.leaderId()));
+            Harness.check(leader.logEndOffset() > 0, "its log ends at " + leader.logEndOffset());
+            // The high watermark moves with what is written.
+            long before = quorum.highWatermark();
+            Lib.topic("written", 1);
+            Harness.waitUntil("the high watermark has risen", () ->
+                    admin.describeMetadataQuorum().quorumInfo().get().highWatermark() > before);
+        }
+    }
+
+    private static void features() throws Exception {
+        String feature = "transaction.version";
+        try (Admin admin = Lib.admin()) {
+            var level = admin.describeFeatures().featureMetadata().get().finalizedFeatures().get(feature);
+            short present = level.maxVersionLevel();
+            var upgrade = org.apache.kafka.clients.admin.FeatureUpdate.UpgradeType.UPGRADE;
+            var options = new org.apache.kafka.clients.admin.UpdateFeaturesOptions().validateOnly(true);
+            var same = new org.apache.kafka.clients.admin.FeatureUpdate(present, upgrade);
+            admin.updateFeatures(Map.of(feature, same), options).all().get();
+            var above = new org.apache.kafka.clients.admin.FeatureUpdate((short) 99, upgrade);
+            refused(
+                    admin.updateFeatures(Map.of(feature, above), options).all(),
+                    org.apache.kafka.common.errors.InvalidUpdateVersionException.class,
+                    "a level that nobody knows");
+            refused(
+                    admin.updateFeatures(Map.of("no.such.feature", same), options).all(),
+                    org.apache.kafka.common.errors.InvalidUpdateVersionException.class,
+                    "a feature that nobody knows");
         }
     }
 }

@@ -16,6 +16,7 @@ pub const TRANSACTIONAL: i16 = 0x10;
 /// A connection on which requests may be sent ahead of their answers.
 pub struct Connection {
     stream: TcpStream,
+    client: String,
     sent: i32,
     received: i32,
 }
@@ -23,13 +24,23 @@ pub struct Connection {
 impl Connection {
     /// A fresh one.
     pub fn open(to: SocketAddr) -> Result<Connection, Failure> {
-        Ok(Connection { stream: wire::connect(to, PATIENCE)?, sent: 0, received: 0 })
+        Connection::open_as(to, "edges")
+    }
+
+    /// One of a client of this name.
+    pub fn open_as(to: SocketAddr, client: &str) -> Result<Connection, Failure> {
+        Ok(Connection {
+            stream: wire::connect(to, PATIENCE)?,
+            client: client.to_owned(),
+            sent: 0,
+            received: 0,
+        })
     }
 
     /// Sends a request and does not wait.
     pub fn send(&mut self, key: i16, version: i16, body: Words) -> Result<(), Failure> {
         self.sent += 1;
-        let head = Words::new().i16(key).i16(version).i32(self.sent).text("edges");
+        let head = Words::new().i16(key).i16(version).i32(self.sent).text(&self.client);
         self.stream.write_all(&wire::frame(&[head.0, body.0].concat()))?;
         Ok(())
     }

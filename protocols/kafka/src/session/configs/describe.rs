@@ -6,7 +6,7 @@ use forebay_kit::model::{
     ClusterView, Refusal, Reply, Request, TopicDefaults, TopicName, TopicRef, TopicSettings,
 };
 
-use super::{BROKER, Config, Kind, Source, TOPIC, of_topic};
+use super::{BROKER, Config, Kind, Source, TOPIC, node, of_topic};
 use crate::session::asked::{Answer, Connection};
 use crate::session::dispatch::{Asking, Step};
 use crate::session::errors::{self, Area};
@@ -142,7 +142,9 @@ fn configs_of_node(id: Option<i32>, cluster: &ClusterView, defaults: &TopicDefau
     match id {
         // Settings that all nodes share and that could be changed while they run: none.
         None => Ok(Vec::new()),
-        Some(id) if cluster.nodes.iter().any(|node| node_number(node.id) == id) => Ok(of_node(defaults)),
+        Some(id) if cluster.nodes.iter().any(|node| node_number(node.id) == id) => {
+            Ok(of_node(defaults).into_iter().chain(node::configs(id, cluster.nodes.len())).collect())
+        }
         Some(_) => Err((ErrorCode::InvalidRequest, Str::from_static("no node has this number"))),
     }
 }

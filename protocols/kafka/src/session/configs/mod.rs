@@ -3,6 +3,7 @@
 pub(super) mod alter;
 pub(super) mod describe;
 pub(super) mod list;
+mod node;
 
 use std::fmt::Display;
 

@@ -17,6 +17,9 @@ use crate::wire::messages::offset_commit::{
 };
 use crate::wire::messages::{OffsetCommitRequest, OffsetCommitResponse};
 
+/// First version that names topics by id.
+const IDS_FROM: i16 = 10;
+
 /// The response to be: partitions without an error wait for their answer, in order.
 pub(in crate::session) struct Asked(OffsetCommitResponse);
 
@@ -24,11 +27,12 @@ pub(in crate::session) fn ask(
     asking: &mut Asking<'_>,
     request: OffsetCommitRequest,
 ) -> Step<OffsetCommitResponse> {
+    let has_ids = asking.version() >= IDS_FROM;
     let group = group_id(&request.group_id);
     let mut offsets = Vec::new();
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in &request.topics {
-        let key = asking.connection.names.key(&topic.name);
+        let key = asking.connection.names.key_in(has_ids, &topic.name, topic.topic_id);
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for partition in &topic.partitions {
             let partition_index = partition.partition_index;
@@ -37,7 +41,7 @@ pub(in crate::session) fn ask(
             offsets.extend(offset);
             partitions.push(OffsetCommitResponsePartition { partition_index, error_code });
         }
-        topics.push(OffsetCommitResponseTopic { name: key.text(), partitions });
+        topics.push(OffsetCommitResponseTopic { name: key.text(), topic_id: key.id(), partitions });
     }
     let response = OffsetCommitResponse { topics, ..Default::default() };
     let Ok(group) = group else { return Step::Answer(response) };

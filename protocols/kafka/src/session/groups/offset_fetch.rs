@@ -9,7 +9,7 @@ use crate::limits::GROUPS_PER_REQUEST_MAX;
 use crate::session::asked::{Answer, Connection};
 use crate::session::dispatch::{Asking, Step};
 use crate::session::errors::{self, Area};
-use crate::session::names::{Names, TopicKey, group_id, name_text};
+use crate::session::names::{Names, TopicKey, group_id, name_text, uuid};
 use crate::session::open::{Replies, strange};
 use crate::wire::messages::offset_fetch::{
     OffsetFetchRequestGroup, OffsetFetchRequestTopics, OffsetFetchResponseGroup,
@@ -21,6 +21,8 @@ use crate::wire::{ErrorCode, Str};
 
 /// First version with a list of groups.
 const LIST_FROM: i16 = 8;
+/// First version that names topics by id.
+const IDS_FROM: i16 = 10;
 /// First version with an error for the whole group.
 const GROUP_ERROR_FROM: i16 = 2;
 
@@ -56,8 +58,9 @@ pub(in crate::session) fn ask(
     let mut groups = Vec::new();
     for group in groups_of(version, request) {
         let member = member_of(&group);
-        let topics: Option<Vec<AskedTopic>> =
-            group.topics.map(|topics| topics.into_iter().map(|topic| asked_topic(names, topic)).collect());
+        let topics: Option<Vec<AskedTopic>> = group
+            .topics
+            .map(|topics| topics.into_iter().map(|topic| asked_topic(version, names, topic)).collect());
         let id = if requests.len() < GROUPS_PER_REQUEST_MAX {
             group_id(&group.group_id)
         } else {
@@ -80,15 +83,17 @@ fn groups_of(version: i16, request: OffsetFetchRequest) -> Vec<OffsetFetchReques
     }
     let topics = request.topics.map(|topics| {
         let topic = |topic: crate::wire::messages::offset_fetch::OffsetFetchRequestTopic| {
-            OffsetFetchRequestTopics { name: topic.name, partition_indexes: topic.partition_indexes }
+            let partition_indexes = topic.partition_indexes;
+            OffsetFetchRequestTopics { name: topic.name, partition_indexes, ..Default::default() }
         };
         topics.into_iter().map(topic).collect()
     });
     vec![OffsetFetchRequestGroup { group_id: request.group_id, topics, ..Default::default() }]
 }
 
-fn asked_topic(names: &mut Names, topic: OffsetFetchRequestTopics) -> AskedTopic {
-    AskedTopic { key: names.key(&topic.name), indexes: topic.partition_indexes }
+fn asked_topic(version: i16, names: &mut Names, topic: OffsetFetchRequestTopics) -> AskedTopic {
+    let key = names.key_in(version >= IDS_FROM, &topic.name, topic.topic_id);
+    AskedTopic { key, indexes: topic.partition_indexes }
 }
 
 /// What cannot exist is not asked for: it has no cursor.
@@ -145,6 +150,7 @@ impl AskedGroup {
     fn refused(self) -> OffsetFetchResponseGroup {
         let no_cursors = |topic: AskedTopic| OffsetFetchResponseTopics {
             name: topic.key.text(),
+            topic_id: topic.key.id(),
             partitions: topic.indexes.iter().map(|index| no_cursor(*index)).collect(),
         };
         OffsetFetchResponseGroup {
@@ -172,14 +178,17 @@ fn as_asked(
     for topic in topics {
         let mut partitions = Vec::with_capacity(topic.indexes.len());
         for index in topic.indexes {
-            partitions.push(if topic.key.partition(index).is_err() {
-                no_cursor(index)
-            } else {
-                let fetched = fetched.next().ok_or_else(|| strange("FetchOffsets of this length"))?;
-                cursor(index, fetched.cursor)
+            partitions.push(match topic.key.partition(index) {
+                Err(ErrorCode::UnknownTopicId) => cursor(index, Err(Refusal::UnknownTopicId)),
+                Err(_) => no_cursor(index),
+                Ok(_) => {
+                    let fetched = fetched.next().ok_or_else(|| strange("FetchOffsets of this length"))?;
+                    cursor(index, fetched.cursor)
+                }
             });
         }
-        answered.push(OffsetFetchResponseTopics { name: topic.key.text(), partitions });
+        let (name, topic_id) = (topic.key.text(), topic.key.id());
+        answered.push(OffsetFetchResponseTopics { name, topic_id, partitions });
     }
     Ok(answered)
 }
@@ -187,13 +196,14 @@ fn as_asked(
 /// All cursors of a group, neighbours of one topic together.
 fn by_topic(fetched: Vec<FetchedOffset>) -> Vec<OffsetFetchResponseTopics> {
     let mut topics: Vec<OffsetFetchResponseTopics> = Vec::new();
-    for FetchedOffset { partition, cursor: found } in fetched {
-        let TopicRef::Name(name) = &partition.topic else { continue };
+    for FetchedOffset { partition, topic, cursor: found } in fetched {
+        let (TopicRef::Name(name), Some(id)) = (&partition.topic, topic) else { continue };
         let index = i32::try_from(partition.number).unwrap_or(i32::MAX);
-        let name = name_text(name);
-        match topics.last_mut().filter(|topic| topic.name == name) {
-            Some(topic) => topic.partitions.push(cursor(index, found)),
-            None => topics.push(OffsetFetchResponseTopics { name, partitions: vec![cursor(index, found)] }),
+        let (name, topic_id) = (name_text(name), uuid(id));
+        let partition = cursor(index, found);
+        match topics.last_mut().filter(|topic| topic.topic_id == topic_id) {
+            Some(topic) => topic.partitions.push(partition),
+            None => topics.push(OffsetFetchResponseTopics { name, topic_id, partitions: vec![partition] }),
         }
     }
     topics
@@ -208,10 +218,8 @@ fn cursor(index: i32, found: Result<Option<Cursor>, Refusal>) -> OffsetFetchResp
             metadata: Some(Str::from(cursor.metadata)),
             error_code: ErrorCode::None,
         },
-        // Nothing can have been committed for what does not exist.
-        Ok(None) | Err(Refusal::UnknownTopic | Refusal::UnknownTopicId | Refusal::UnknownPartition) => {
-            no_cursor(index)
-        }
+        // Nothing can have been committed for what does not exist. Who knows an id believes that its topic is there.
+        Ok(None) | Err(Refusal::UnknownTopic | Refusal::UnknownPartition) => no_cursor(index),
         Err(refusal) => OffsetFetchResponsePartitions {
             error_code: errors::code(&refusal, Area::Cursors),
             ..no_cursor(index)

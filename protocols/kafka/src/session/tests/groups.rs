@@ -13,12 +13,12 @@ use crate::wire::messages::{
     FindCoordinatorResponse, HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest,
     OffsetCommitRequest, OffsetFetchRequest, OffsetFetchResponse, SyncGroupRequest,
 };
-use crate::wire::{ErrorCode, Str};
+use crate::wire::{ErrorCode, Str, Uuid};
 use forebay_kit::model::group::{
     AssignedBy, CommitOffsets, Cursor as GroupCursor, FetchedOffset, GroupListing, GroupReply, GroupRequest,
     GroupState, GroupView, JoinGroup, Joined, JoinedMember, LeavingMember, MemberView, Synced,
 };
-use forebay_kit::model::{GroupId, LeaderEpoch, Refusal, Timestamp};
+use forebay_kit::model::{GroupId, LeaderEpoch, Refusal, Timestamp, TopicId};
 
 fn group_of(request: Request) -> GroupRequest {
     match request {
@@ -283,8 +283,13 @@ fn commit(version: i16) -> OffsetCommitRequest {
             OffsetCommitRequestTopic {
                 name: "t".into(),
                 partitions: vec![partition(0, 10), partition(1, -2), partition(2, 30)],
+                ..Default::default()
             },
-            OffsetCommitRequestTopic { name: "no/topic".into(), partitions: vec![partition(0, 1)] },
+            OffsetCommitRequestTopic {
+                name: "no/topic".into(),
+                partitions: vec![partition(0, 1)],
+                ..Default::default()
+            },
         ],
         ..Default::default()
     }
@@ -336,8 +341,13 @@ fn cursor(offset: u64) -> Result<Option<GroupCursor>, Refusal> {
     }))
 }
 
+/// The id of a topic of tests.
+fn id_of(topic: &str) -> TopicId {
+    TopicId([topic.as_bytes()[0]; 16])
+}
+
 fn fetched(topic: &str, number: u32, cursor: Result<Option<GroupCursor>, Refusal>) -> FetchedOffset {
-    FetchedOffset { partition: place(topic, number), cursor }
+    FetchedOffset { partition: place(topic, number), topic: Some(id_of(topic)), cursor }
 }
 
 #[test]
@@ -396,7 +406,9 @@ fn cursors_of_many_groups_are_read_in_one_request() {
     let mut pair = Pair::new();
     let group =
         |name: &str, topics| OffsetFetchRequestGroup { group_id: name.into(), topics, ..Default::default() };
-    let some = Some(vec![OffsetFetchRequestTopics { name: "t".into(), partition_indexes: vec![0] }]);
+    let topic =
+        OffsetFetchRequestTopics { name: "t".into(), partition_indexes: vec![0], ..Default::default() };
+    let some = Some(vec![topic]);
     let request = OffsetFetchRequest {
         groups: vec![group("all", None), group("", some.clone()), group("some", some)],
         ..Default::default()
@@ -418,6 +430,63 @@ fn cursors_of_many_groups_are_read_in_one_request() {
     assert_eq!(offsets, [("a", vec![1, 2]), ("b", vec![3])]);
     assert_eq!(nameless.error_code, ErrorCode::InvalidGroupId);
     assert_eq!((some.group_id.as_str(), some.error_code), ("some", ErrorCode::CoordinatorLoadInProgress));
+}
+
+#[test]
+fn cursors_are_committed_to_topics_by_id() {
+    let topic = |id| OffsetCommitRequestTopic {
+        topic_id: Uuid([id; 16]),
+        partitions: vec![OffsetCommitRequestPartition { committed_offset: 5, ..Default::default() }],
+        ..Default::default()
+    };
+    let topics = vec![topic(1), topic(0), topic(2)];
+    let request = OffsetCommitRequest { group_id: "g".into(), topics, ..Default::default() };
+    let response = Pair::new().exchange(10, &request, |call| {
+        let places: Vec<_> = commit_of(call).offsets.into_iter().map(|offset| offset.partition).collect();
+        let by_id = |id| PartitionRef { topic: TopicRef::Id(TopicId([id; 16])), number: 0 };
+        assert_eq!(places, [by_id(1), by_id(2)], "no topic has the id 0");
+        let results = [Ok(()), Err(Refusal::UnknownTopicId)];
+        Reply::Group(GroupReply::CommitOffsets(places.into_iter().zip(results).collect()))
+    });
+    let answered: Vec<_> =
+        response.topics.iter().map(|t| (t.topic_id.0[0], t.partitions[0].error_code)).collect();
+    let unknown = ErrorCode::UnknownTopicId;
+    assert_eq!(answered, [(1, ErrorCode::None), (0, unknown), (2, unknown)]);
+}
+
+#[test]
+fn cursors_are_read_by_the_ids_of_topics() {
+    let mut pair = Pair::new();
+    let topic = |id| OffsetFetchRequestTopics {
+        topic_id: Uuid([id; 16]),
+        partition_indexes: vec![0],
+        ..Default::default()
+    };
+    let topics = Some(vec![topic(1), topic(0), topic(2)]);
+    let group =
+        |name: &str, topics| OffsetFetchRequestGroup { group_id: name.into(), topics, ..Default::default() };
+    let groups = vec![group("some", topics), group("all", None)];
+    pair.ask(10, &OffsetFetchRequest { groups, ..Default::default() });
+    let (some, all) = (pair.call(), pair.call());
+    let GroupRequest::FetchOffsets(fetch) = group_of(some.1) else { panic!("a fetch of cursors") };
+    let places = fetch.partitions.expect("partitions");
+    let found = [cursor(5), Err(Refusal::UnknownTopicId)];
+    let found = places.into_iter().zip(found);
+    let found = found.map(|(partition, cursor)| FetchedOffset { partition, topic: None, cursor });
+    pair.reply(some.0, Reply::Group(GroupReply::FetchOffsets(Ok(found.collect()))));
+    let found = vec![fetched("a", 0, cursor(1)), fetched("b", 0, cursor(3))];
+    pair.reply(all.0, Reply::Group(GroupReply::FetchOffsets(Ok(found))));
+    let response: OffsetFetchResponse = pair.response_to(1, 10);
+    let answered = |group: &crate::wire::messages::offset_fetch::OffsetFetchResponseGroup| -> Vec<_> {
+        let told = |topic: &crate::wire::messages::offset_fetch::OffsetFetchResponseTopics| {
+            let partition = &topic.partitions[0];
+            (topic.topic_id.0[0], partition.committed_offset, partition.error_code)
+        };
+        group.topics.iter().map(told).collect()
+    };
+    let (none, unknown) = (ErrorCode::None, ErrorCode::UnknownTopicId);
+    assert_eq!(answered(&response.groups[0]), [(1, 5, none), (0, -1, unknown), (2, -1, unknown)]);
+    assert_eq!(answered(&response.groups[1]), [(b'a', 1, none), (b'b', 3, none)]);
 }
 
 fn view(group: &str) -> GroupView {

@@ -11,6 +11,8 @@ mod listings;
 mod order;
 mod page;
 mod publishes;
+mod quorum;
+mod quotas;
 mod refusals;
 mod topics;
 mod transactions;
@@ -26,7 +28,7 @@ use forebay_kit::model::{
 use forebay_kit::record::batch::{BatchBuilder, Codec, NewRecord};
 use forebay_kit::{
     Bytes, BytesMut, CloseReason, ConnectionInfo, Input, Instant, Output, Session, SessionError,
-    SessionMemory, Token,
+    SessionMemory, Token, Unmetered,
 };
 
 use super::KafkaSession;
@@ -42,6 +44,9 @@ struct Pair {
     calls: VecDeque<(Token, Request)>,
     closed: Option<CloseReason>,
     correlation_id: i32,
+    now: Instant,
+    /// When the session wants to be woken.
+    wake_at: Option<Instant>,
 }
 
 impl Pair {
@@ -56,27 +61,38 @@ impl Pair {
     fn within(memory: &Arc<SessionMemory>, requests_open_max: usize) -> Pair {
         let peer = std::net::SocketAddr::from(([10, 1, 2, 3], 50_000));
         let memory = Arc::clone(memory);
-        let info = ConnectionInfo { peer, frame_bytes_max: 1 << 20, requests_open_max, memory };
+        let meter = Arc::new(Unmetered);
+        Pair::with(ConnectionInfo { peer, frame_bytes_max: 1 << 20, requests_open_max, memory, meter })
+    }
+
+    fn with(info: ConnectionInfo) -> Pair {
         Pair {
             session: KafkaSession::new(info),
             sent: BytesMut::new(),
             calls: VecDeque::new(),
             closed: None,
             correlation_id: 0,
+            now: Instant(0),
+            wake_at: None,
         }
     }
 
     fn handle(&mut self, input: Input) -> Result<(), SessionError> {
-        let handled = self.session.handle(Instant(0), input);
+        let handled = self.session.handle(self.now, input);
+        self.drain();
+        handled
+    }
+
+    /// Takes what the session has to say.
+    fn drain(&mut self) {
         while let Some(output) = self.session.poll() {
             match output {
                 Output::Bytes(bytes) => self.sent.extend_from_slice(&bytes),
                 Output::Call(token, request) => self.calls.push_back((token, request)),
-                Output::WakeAt(_) => panic!("a Kafka session has no timers"),
+                Output::WakeAt(at) => self.wake_at = Some(at),
                 Output::Close(reason) => self.closed = Some(reason),
             }
         }
-        handled
     }
 
     fn receive(&mut self, bytes: impl Into<Bytes>) -> Result<(), SessionError> {

@@ -285,6 +285,34 @@ fn topics_grow() {
     assert_eq!(response.results[4].error_message.as_ref().unwrap(), "fewer than now");
 }
 
+#[test]
+fn a_node_tells_what_holds_for_all_its_topics() {
+    let keys = ["node.id", "delete.topic.enable", "default.replication.factor", "message.max.bytes"];
+    let resource = DescribeConfigsResource {
+        resource_type: 4,
+        resource_name: "1".into(),
+        configuration_keys: Some(keys.iter().map(|key| (*key).into()).collect()),
+    };
+    let request = DescribeConfigsRequest { resources: vec![resource], ..Default::default() };
+    let response = described(&request);
+    let mut told: Vec<_> = response.results[0]
+        .configs
+        .iter()
+        .map(|config| {
+            assert!(config.read_only);
+            (config.name.as_str(), config.value.as_ref().map_or("", Str::as_str))
+        })
+        .collect();
+    told.sort_unstable();
+    let expected = [
+        ("default.replication.factor", "1"),
+        ("delete.topic.enable", "true"),
+        ("message.max.bytes", "1048588"),
+        ("node.id", "1"),
+    ];
+    assert_eq!(told, expected);
+}
+
 fn described(request: &DescribeConfigsRequest) -> DescribeConfigsResponse {
     let mut pair = Pair::new();
     pair.ask(4, request);

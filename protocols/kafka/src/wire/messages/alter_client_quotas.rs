@@ -1,4 +1,4 @@
-//! AlterClientQuotas, key 49: set and remove quotas of clients (KIP-546). Not served yet.
+//! AlterClientQuotas, key 49: set and remove quotas of clients (KIP-546).
 
 use crate::wire::error_code::ErrorCode;
 use crate::wire::float64::Float64;

@@ -1,4 +1,4 @@
-//! DescribeClientQuotas, key 48: how much clients may ask of the broker (KIP-546). Not served yet.
+//! DescribeClientQuotas, key 48: how much clients may ask of the broker (KIP-546).
 
 use crate::wire::error_code::ErrorCode;
 use crate::wire::float64::Float64;

@@ -1,5 +1,5 @@
 //! DescribeQuorum, key 55: who leads and who votes in Kafka's log of metadata. Version 1 tells when replicas fetched
-//! (KIP-836), version 2 which directory is which replica's and where the voters are (KIP-853). Not served yet.
+//! (KIP-836), version 2 which directory is which replica's and where the voters are (KIP-853).
 
 use crate::wire::error_code::ErrorCode;
 use crate::wire::schema::wire_struct;

@@ -1,8 +1,9 @@
-//! OffsetCommit, key 8: a group notes how far it has come.
+//! OffsetCommit, key 8: a group notes how far it has come. Version 10 names topics by id (KIP-848).
 
 use crate::wire::error_code::ErrorCode;
 use crate::wire::schema::wire_struct;
 use crate::wire::text::Str;
+use crate::wire::uuid::Uuid;
 
 wire_struct! {
     /// Offsets of a group to note.
@@ -24,7 +25,9 @@ wire_struct! {
     /// Offsets of one topic.
     pub struct OffsetCommitRequestTopic {
         /// The topic's name.
-        name: Str [..];
+        name: Str [..10, lossy(true)];
+        /// The topic's id.
+        topic_id: Uuid [10.., lossy(true)];
         /// The topic's partitions.
         partitions: Vec<OffsetCommitRequestPartition> [..];
     }
@@ -52,7 +55,9 @@ wire_struct! {
     /// What was noted of one topic.
     pub struct OffsetCommitResponseTopic {
         /// The topic's name.
-        name: Str [..];
+        name: Str [..10, lossy(true)];
+        /// The topic's id.
+        topic_id: Uuid [10.., lossy(true)];
         /// The topic's partitions.
         partitions: Vec<OffsetCommitResponsePartition> [..];
     }

@@ -1,8 +1,10 @@
-//! OffsetFetch, key 9: how far a group has come. Versions from 8 on ask for several groups at once.
+//! OffsetFetch, key 9: how far a group has come. Versions from 8 on ask for several groups at once, version
+//! 10 names topics by id (KIP-848).
 
 use crate::wire::error_code::ErrorCode;
 use crate::wire::schema::wire_struct;
 use crate::wire::text::Str;
+use crate::wire::uuid::Uuid;
 
 wire_struct! {
     /// Groups and partitions whose offsets are wanted; one group in its own fields before version 8, a list
@@ -41,7 +43,9 @@ wire_struct! {
     /// Partitions of one topic.
     pub struct OffsetFetchRequestTopics {
         /// The topic's name.
-        name: Str [8..];
+        name: Str [8..10, lossy(true)];
+        /// The topic's id.
+        topic_id: Uuid [10.., lossy(true)];
         /// The partitions' numbers.
         partition_indexes: Vec<i32> [8..];
     }
@@ -93,7 +97,9 @@ wire_struct! {
     /// Offsets of one topic.
     pub struct OffsetFetchResponseTopics {
         /// The topic's name.
-        name: Str [8..];
+        name: Str [8..10, lossy(true)];
+        /// The topic's id.
+        topic_id: Uuid [10.., lossy(true)];
         /// The topic's partitions.
         partitions: Vec<OffsetFetchResponsePartitions> [8..];
     }

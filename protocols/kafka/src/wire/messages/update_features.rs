@@ -1,5 +1,5 @@
 //! UpdateFeatures, key 57: change feature levels in force in the cluster (KIP-584). Version 1 tells safe downgrades from
-//! unsafe ones, version 2 has one error for all features, for all change or none does (KIP-1022). Not served yet.
+//! unsafe ones, version 2 has one error for all features, for all change or none does (KIP-1022).
 
 use crate::wire::error_code::ErrorCode;
 use crate::wire::schema::wire_struct;

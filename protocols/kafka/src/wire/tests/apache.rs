@@ -9,11 +9,12 @@ use super::sample::{Sample, Shape, Source};
 use crate::wire::cursor::Cursor;
 use crate::wire::field::Wire;
 use crate::wire::messages::{
-    DescribeShareGroupOffsetsRequest, DescribeShareGroupOffsetsResponse, ShareAcknowledgeRequest,
+    DescribeShareGroupOffsetsRequest, DescribeShareGroupOffsetsResponse, OffsetCommitRequest,
+    OffsetCommitResponse, OffsetFetchRequest, OffsetFetchResponse, ShareAcknowledgeRequest,
     ShareAcknowledgeResponse, ShareFetchRequest, ShareFetchResponse, StreamsGroupDescribeRequest,
     StreamsGroupDescribeResponse, StreamsGroupHeartbeatRequest, StreamsGroupHeartbeatResponse,
-    describe_share_group_offsets, share_acknowledge, share_fetch, streams_group_describe,
-    streams_group_heartbeat,
+    describe_share_group_offsets, offset_commit, offset_fetch, share_acknowledge, share_fetch,
+    streams_group_describe, streams_group_heartbeat,
 };
 use crate::wire::writer::Writer;
 use crate::wire::{ApiKey, ErrorCode, Str, Uuid};
@@ -323,6 +324,88 @@ fn descriptions_of_kafka_streams_groups() {
           \x02t\x02\0\0\0\x08\0\x01\x01\0\x01\0\0\0\x01\0\0\0E\x05gone\x02h\x01\0\0\0\0\0\0\0\0\xff\
           \x01\x80\0\0\0\0\0";
     agree(ApiKey::StreamsGroupDescribe, 0, &response, apaches);
+}
+
+#[test]
+fn offset_commit_10() {
+    let request = OffsetCommitRequest {
+        group_id: "g".into(),
+        generation_id_or_member_epoch: 3,
+        member_id: "m".into(),
+        group_instance_id: Some("i".into()),
+        topics: vec![offset_commit::OffsetCommitRequestTopic {
+            topic_id: Uuid([1; 16]),
+            partitions: vec![offset_commit::OffsetCommitRequestPartition {
+                partition_index: 2,
+                committed_offset: 7,
+                committed_leader_epoch: 4,
+                committed_metadata: Some("x".into()),
+            }],
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let apaches =
+        b"\x02g\0\0\0\x03\x02m\x02i\x02\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\
+          \x01\x02\0\0\0\x02\0\0\0\0\0\0\0\x07\0\0\0\x04\x02x\0\0\0";
+    agree(ApiKey::OffsetCommit, 10, &request, apaches);
+    let response = OffsetCommitResponse {
+        throttle_time_ms: 5,
+        topics: vec![offset_commit::OffsetCommitResponseTopic {
+            topic_id: Uuid([1; 16]),
+            partitions: vec![offset_commit::OffsetCommitResponsePartition {
+                partition_index: 2,
+                error_code: ErrorCode::UnknownTopicId,
+            }],
+            ..Default::default()
+        }],
+    };
+    let apaches = b"\0\0\0\x05\x02\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x02\0\0\0\
+          \x02\0d\0\0\0";
+    agree(ApiKey::OffsetCommit, 10, &response, apaches);
+}
+
+#[test]
+fn offset_fetch_10() {
+    let request = OffsetFetchRequest {
+        groups: vec![offset_fetch::OffsetFetchRequestGroup {
+            group_id: "g".into(),
+            member_id: Some("m".into()),
+            member_epoch: 3,
+            topics: Some(vec![offset_fetch::OffsetFetchRequestTopics {
+                topic_id: Uuid([1; 16]),
+                partition_indexes: vec![2],
+                ..Default::default()
+            }]),
+        }],
+        require_stable: true,
+        ..Default::default()
+    };
+    let apaches = b"\x02\x02g\x02m\0\0\0\x03\x02\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\
+          \x01\x02\0\0\0\x02\0\0\x01\0";
+    agree(ApiKey::OffsetFetch, 10, &request, apaches);
+    let response = OffsetFetchResponse {
+        throttle_time_ms: 5,
+        groups: vec![offset_fetch::OffsetFetchResponseGroup {
+            group_id: "g".into(),
+            topics: vec![offset_fetch::OffsetFetchResponseTopics {
+                topic_id: Uuid([1; 16]),
+                partitions: vec![offset_fetch::OffsetFetchResponsePartitions {
+                    partition_index: 2,
+                    committed_offset: 7,
+                    committed_leader_epoch: 4,
+                    metadata: Some("x".into()),
+                    error_code: ErrorCode::UnstableOffsetCommit,
+                }],
+                ..Default::default()
+            }],
+            error_code: ErrorCode::NotCoordinator,
+        }],
+        ..Default::default()
+    };
+    let apaches = b"\0\0\0\x05\x02\x02g\x02\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\
+          \x02\0\0\0\x02\0\0\0\0\0\0\0\x07\0\0\0\x04\x02x\0X\0\0\0\x10\0\0";
+    agree(ApiKey::OffsetFetch, 10, &response, apaches);
 }
 
 #[test]

@@ -95,6 +95,7 @@ fn wide_honest_requests_stay_well_within_the_allowance() {
             .map(|_| messages::offset_commit::OffsetCommitRequestTopic {
                 name: "t1".into(),
                 partitions: vec![Default::default()],
+                ..Default::default()
             })
             .collect(),
         ..Default::default()
