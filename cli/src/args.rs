@@ -16,6 +16,7 @@ use clap::{
     Arg, ArgAction, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
 };
 use clap_complete::Shell;
+use forebay_kafka::model::user::PasswordHash;
 use forebay_kafka::record::batch::Codec;
 use forebay_server::config::table::{Many, Setting};
 use forebay_server::config::{SETTINGS, nearest_flag};
@@ -48,6 +49,9 @@ pub enum Invocation {
     /// List consumer groups, and say how far behind they are and why
     #[command(subcommand)]
     Group(Group),
+    /// Say who may log in: add, remove and list users
+    #[command(subcommand)]
+    User(User),
     /// Put load on a broker, as light as a client can be, and measure
     #[command(subcommand)]
     Bench(Bench),
@@ -266,6 +270,74 @@ pub struct TopicDelete {
     /// Succeed where there is no topic of that name
     #[arg(long)]
     pub if_exists: bool,
+}
+
+/// `forebay user`.
+#[derive(Debug, Subcommand)]
+pub enum User {
+    /// Give a user a password, or another one: the first line of standard input, or FOREBAY_PASSWORD
+    Add(UserAdd),
+    /// Take a user's credentials away
+    Remove(UserRemove),
+    /// List users
+    List(UserList),
+}
+
+/// `forebay user add`.
+#[derive(Debug, Args)]
+pub struct UserAdd {
+    /// The user's name
+    pub user: String,
+    #[command(flatten)]
+    pub connect: Connect,
+    /// What the user may log in by; PLAIN takes the same credentials
+    #[arg(long, value_enum, default_value = "scram-sha-256")]
+    pub mechanism: UserMechanism,
+    /// How often the password is hashed
+    #[arg(long, value_name = "N", default_value = "4096", value_parser = clap::value_parser!(u32).range(4096..=16384))]
+    pub iterations: u32,
+}
+
+/// `forebay user remove`.
+#[derive(Debug, Args)]
+pub struct UserRemove {
+    /// The user's name
+    pub user: String,
+    #[command(flatten)]
+    pub connect: Connect,
+    /// Only the credential for this [default: all]
+    #[arg(long, value_enum)]
+    pub mechanism: Option<UserMechanism>,
+}
+
+/// `forebay user list`.
+#[derive(Debug, Args)]
+pub struct UserList {
+    #[command(flatten)]
+    pub connect: Connect,
+    /// Write one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What a user may log in by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum UserMechanism {
+    /// SCRAM-SHA-256.
+    #[value(name = "scram-sha-256")]
+    ScramSha256,
+    /// SCRAM-SHA-512.
+    #[value(name = "scram-sha-512")]
+    ScramSha512,
+}
+
+impl From<UserMechanism> for PasswordHash {
+    fn from(mechanism: UserMechanism) -> PasswordHash {
+        match mechanism {
+            UserMechanism::ScramSha256 => PasswordHash::Sha256,
+            UserMechanism::ScramSha512 => PasswordHash::Sha512,
+        }
+    }
 }
 
 /// `forebay group`.
@@ -520,6 +592,10 @@ mod tests {
             "forebay consume t --count 0",
             "forebay topic create",
             "forebay group describe g --interval soon",
+            "forebay user add",
+            "forebay user add alice --iterations 1",
+            "forebay user add alice secret",
+            "forebay user remove alice --mechanism plain",
             "forebay bench classic --seconds 0",
             "forebay bench classic --one-connection --threads 2",
             "forebay bench produce --records 5 --seconds 5",

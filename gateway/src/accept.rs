@@ -67,7 +67,7 @@ fn admit(door: &Door, shared: &Arc<Shared>, socket: TcpStream, peer: SocketAddr)
         }
     };
     match prepare(socket) {
-        Ok((socket, local)) => Some(Client { socket, peer, local, spoken, permit }),
+        Ok((socket, local)) => Some(Client { socket, peer, local, spoken, at: door.at.clone(), permit }),
         Err(why) => {
             tracing::debug!(%peer, error = %why, "the client left while it was let in");
             None

@@ -9,11 +9,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use forebay_broker::ClientInfo;
+use forebay_kit::model::Principal;
 use forebay_kit::{Bytes, BytesMut, ConnectionInfo, Input, Instant, Meter, Output, Session};
 use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
 
 use crate::deadlines::{Deadlines, is_due};
+use crate::distinguished_name::subject;
 use crate::end::{End, guarded};
 use crate::limits::{Limits, READS_PER_TURN_MAX};
 use crate::mailbox::Order;
@@ -30,9 +32,9 @@ use crate::worker::Local;
 /// Serves one client to its end.
 pub(crate) async fn serve(worker: Rc<Local>, client: Client) {
     // Given back last: a connection counts until its descriptor is free.
-    let Client { permit: _permit, socket, peer, local, spoken } = client;
+    let Client { permit: _permit, socket, peer, local, spoken, at } = client;
     let socket = match TcpStream::from_std(socket) {
-        Ok(socket) => Stream::Plain(socket),
+        Ok(socket) => Stream::new(socket, at.tls.as_deref()),
         Err(why) => return tracing::debug!(%peer, error = %why, "the client left before it was served"),
     };
     let shared = &worker.shared;
@@ -47,12 +49,15 @@ pub(crate) async fn serve(worker: Rc<Local>, client: Client) {
             requests_open_max: shared.limits.requests_open_max,
             memory: Arc::clone(&shared.sessions),
             meter: Arc::clone(&meter),
+            login: at.login.clone(),
         });
         (session, meter)
     });
     match session {
         Ok((session, meter)) => {
             let mut connection = Connection::new(seat, socket, session, meter);
+            // Who logs in is whoever they log in as.
+            connection.is_introduced = at.tls.is_none() || at.login.is_some();
             let end = poll_fn(|cx| connection.poll_turn(cx)).await;
             shared.ended(id, spoken, peer, &end);
             connection.close(&end).await;
@@ -64,6 +69,8 @@ pub(crate) async fn serve(worker: Rc<Local>, client: Client) {
 struct Connection {
     stream: Stream,
     session: Box<dyn Session>,
+    /// The front desk knows whom the client's certificate is about, or nobody asks.
+    is_introduced: bool,
     /// Bytes that were read and not yet handed to the session.
     unhandled: Option<Bytes>,
     /// The session has nothing more to say about its last input.
@@ -92,6 +99,7 @@ impl Connection {
         Connection {
             stream,
             session,
+            is_introduced: true,
             unhandled: None,
             is_quiet: false,
             has_worked: false,
@@ -239,7 +247,9 @@ impl Connection {
     /// The session has understood a frame, or more.
     fn has_spoken(&mut self) {
         self.swallowed = 0;
-        self.deadlines.handshake = None;
+        if self.deadlines.handshake.is_some() && self.session.is_known() {
+            self.deadlines.handshake = None;
+        }
     }
 
     fn write(&mut self, now: Instant, cx: &mut Context<'_>) -> Result<(), End> {
@@ -260,6 +270,22 @@ impl Connection {
                 }
             }
         }
+        self.push(now, cx)
+    }
+
+    /// Hands the socket what encryption holds back.
+    fn push(&mut self, now: Instant, cx: &mut Context<'_>) -> Result<(), End> {
+        if self.stream.holds_back() {
+            match Pin::new(&mut self.stream).poll_flush(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(why)) => return Err(self.end_with(End::PeerReset(why))),
+                Poll::Pending => {
+                    let stalled_at = now + self.limits().write_stall_max;
+                    self.deadlines.stall.get_or_insert(stalled_at);
+                    return Ok(());
+                }
+            }
+        }
         self.deadlines.stall = None;
         Ok(())
     }
@@ -269,7 +295,7 @@ impl Connection {
     }
 
     fn end_if_done(&mut self) -> Result<(), End> {
-        if !self.is_quiet || !self.outgoing.is_empty() {
+        if !self.is_quiet || !self.outgoing.is_empty() || self.stream.holds_back() {
             return Ok(());
         }
         match self.ending.take() {
@@ -313,10 +339,27 @@ impl Connection {
                 self.seat.shared().metrics.reads.increment();
                 self.seat.counts().bytes_in.add(bytes.len() as u64);
                 self.touch(now);
+                if !self.is_introduced {
+                    self.introduce()?;
+                }
                 self.unhandled = Some(bytes);
                 Ok(Poll::Ready(()))
             }
         }
+    }
+
+    /// Tells the front desk who the client's certificate says that it is. Called with the first bytes, behind which nobody has asked
+    /// for anything yet.
+    fn introduce(&mut self) -> Result<(), End> {
+        self.is_introduced = true;
+        let Some(certificate) = self.stream.certificate() else { return Ok(()) };
+        let principal = subject(certificate).and_then(|name| Principal::user(&name).ok());
+        let Some(principal) = principal else {
+            let why = "the subject of its certificate is no name of a user";
+            return Err(self.end_with(End::Misbehaved(why.into())));
+        };
+        self.seat.shared().desk.identify(self.seat.id, principal);
+        Ok(())
     }
 
     /// Reads once; no bytes mean that the client has closed.
@@ -375,20 +418,30 @@ impl Connection {
         if end.lingers()
             && let Some(until) = until.filter(|until| self.seat.shared().now() < *until)
         {
-            // Errors say that the client is gone, which is what is waited for.
-            if poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx)).await.is_ok() {
-                poll_fn(|cx| self.poll_linger(until, cx)).await;
-            }
+            let mut has_closed = false;
+            poll_fn(|cx| self.poll_linger(until, &mut has_closed, cx)).await;
         }
     }
 
-    /// Ready when the client has closed too, or has had its time.
-    fn poll_linger(&mut self, until: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    /// Closes our side. Ready when the client has closed too, or has had its time.
+    fn poll_linger(&mut self, until: Instant, has_closed: &mut bool, cx: &mut Context<'_>) -> Poll<()> {
         self.seat.mailbox.register(cx);
         loop {
             let now = self.seat.shared().now();
             if self.seat.mailbox.order() == Order::Stop || is_due(Some(until), now) {
                 return Poll::Ready(());
+            }
+            if !*has_closed {
+                // Behind encryption there is a last word, which waits for a client that reads.
+                match Pin::new(&mut self.stream).poll_shutdown(cx) {
+                    Poll::Ready(Ok(())) => *has_closed = true,
+                    // The client is gone, which is what is waited for.
+                    Poll::Ready(Err(_)) => return Poll::Ready(()),
+                    Poll::Pending => {
+                        ready!(self.timer.poll(now, until, cx));
+                        continue;
+                    }
+                }
             }
             match self.poll_read(cx) {
                 Poll::Ready(Ok(bytes)) if !bytes.is_empty() => {}

@@ -7,7 +7,7 @@ use crate::limits::Limits;
 /// The deadlines of one connection.
 #[derive(Debug)]
 pub(crate) struct Deadlines {
-    /// The first request is complete; `None` once it was.
+    /// The first request is complete, and the client has said who it is where it has to; `None` once that was.
     pub handshake: Option<Instant>,
     /// Anything at all has happened.
     pub idle: Instant,

@@ -23,7 +23,7 @@ pub(crate) enum End {
     WriteStalled,
     /// Nothing happened for `idle_max`.
     Idle,
-    /// No complete request within `handshake_max`.
+    /// No complete request within `handshake_max`, or no login where one is demanded.
     Handshake,
     /// It read on its overdraft of the byte budget for `overdraft_max` and did not complete its frame.
     Overdraft,

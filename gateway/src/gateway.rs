@@ -12,7 +12,7 @@ use forebay_kit::Protocol;
 
 use crate::budget::Budget;
 use crate::limits::Config;
-use crate::listen::{StartError, listen};
+use crate::listen::{Listener, StartError, listen};
 use crate::mailbox::Order;
 use crate::metrics::Metrics;
 use crate::shared::{Shared, Spoken};
@@ -48,7 +48,7 @@ impl Gateway {
     /// Opens every listener and begins to serve. On an error nothing runs and nothing listens.
     pub fn start(
         config: Config,
-        protocols: Vec<(&'static dyn Protocol, Vec<SocketAddr>)>,
+        protocols: Vec<(&'static dyn Protocol, Vec<Listener>)>,
         desk: Arc<dyn FrontDesk>,
         clock: Arc<dyn Clock>,
         budget: Arc<dyn Budget>,
@@ -147,19 +147,20 @@ impl Drop for Gateway {
 }
 
 fn open_doors(
-    protocols: &[(&'static dyn Protocol, Vec<SocketAddr>)],
+    protocols: &[(&'static dyn Protocol, Vec<Listener>)],
 ) -> Result<(Vec<Door>, Vec<Listening>), StartError> {
     let mut doors = Vec::new();
     let mut listening = Vec::new();
-    for (index, (protocol, addresses)) in protocols.iter().enumerate() {
-        for &asked in addresses {
+    for (index, (protocol, listeners)) in protocols.iter().enumerate() {
+        for at in listeners {
+            let asked = at.address;
             let listener = listen(protocol.name(), asked)?;
             let address = listener.local_addr().map_err(|source| StartError::Listen {
                 protocol: protocol.name(),
                 address: asked,
                 source,
             })?;
-            doors.push(Door { listener, spoken: Spoken { protocol: *protocol, index } });
+            doors.push(Door { listener, spoken: Spoken { protocol: *protocol, index }, at: at.clone() });
             listening.push(Listening { protocol: protocol.name(), address });
         }
     }

@@ -8,8 +8,9 @@
 //! Nothing here is unbounded: see [`Limits`]. A client that sends garbage, does not read, or meets a bug of ours
 //! costs itself its connection and nobody else anything.
 //!
-//! Not here: what bytes mean (protocols), what requests do (the front desk), encryption (not built yet; its place
-//! is the `Stream` enum).
+//! Encryption is a variant of the `Stream` enum; a plain socket does not know of it.
+//!
+//! Not here: what bytes mean (protocols), what requests do (the front desk).
 #![forbid(unsafe_code)]
 
 mod accept;
@@ -17,6 +18,7 @@ mod admission;
 mod budget;
 mod connection;
 mod deadlines;
+mod distinguished_name;
 mod end;
 mod gateway;
 mod limits;
@@ -31,9 +33,11 @@ mod seat;
 mod shared;
 mod stream;
 mod timer;
+mod tls;
 mod worker;
 
 pub use budget::{Budget, ByteBudget};
 pub use gateway::{Drained, Gateway, Listening};
 pub use limits::{Config, Limits};
-pub use listen::StartError;
+pub use listen::{Listener, StartError};
+pub use tls::{ClientCertificates, Tls, TlsError, TlsFiles};

@@ -61,7 +61,7 @@ pub struct Limits {
     /// A connection with nothing open and no byte in either direction for this long is closed; so is one in the
     /// middle of a frame.
     pub idle_max: Duration,
-    /// A client whose first request is not complete after this long is closed.
+    /// A client whose first request is not complete after this long is closed; so is one that did not log in by then, where it has to.
     pub handshake_max: Duration,
     /// How long after its last bytes a closed connection waits for the client to close too, so that it reads them first.
     pub linger_max: Duration,

@@ -2,11 +2,39 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
+use forebay_kit::model::login::Mechanism;
 use tokio::net::{TcpListener, TcpSocket};
 
 use crate::limits::LISTEN_BACKLOG;
+use crate::tls::Tls;
+
+/// One address to listen at, and what is asked of who comes there.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Where. Port 0 takes any free port.
+    pub address: SocketAddr,
+    /// How clients may log in, and have to before anything else; `None` where nobody is asked who they are.
+    pub login: Option<Arc<[Mechanism]>>,
+    /// What connections are encrypted with, if they are. Where nobody has to log in, a client's certificate says who it is.
+    pub tls: Option<Arc<Tls>>,
+}
+
+/// An address at which nobody is asked who they are.
+impl From<SocketAddr> for Listener {
+    fn from(address: SocketAddr) -> Listener {
+        Listener { address, login: None, tls: None }
+    }
+}
+
+/// The same.
+impl From<(Ipv4Addr, u16)> for Listener {
+    fn from(address: (Ipv4Addr, u16)) -> Listener {
+        SocketAddr::from(address).into()
+    }
+}
 
 /// Why a gateway does not start. Nothing of it runs then.
 #[derive(Debug)]

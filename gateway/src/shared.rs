@@ -12,6 +12,7 @@ use crate::admission::{Admission, Permit, Refused};
 use crate::budget::{Budget, Overdraft};
 use crate::end::{End, Loudness};
 use crate::limits::Limits;
+use crate::listen::Listener;
 use crate::log_limit::LogLimit;
 use crate::metrics::Metrics;
 
@@ -28,6 +29,8 @@ pub(crate) struct Client {
     pub peer: SocketAddr,
     pub local: SocketAddr,
     pub spoken: Spoken,
+    /// Where it came to, and what is asked of it there.
+    pub at: Listener,
     pub permit: Permit,
 }
 

@@ -16,6 +16,7 @@ use tokio::task::{AbortHandle, LocalSet, spawn_local};
 use crate::accept::accept;
 use crate::admission::Refused;
 use crate::connection;
+use crate::listen::Listener;
 use crate::mailbox::{Mailbox, Order};
 use crate::shared::{Client, Shared, Spoken};
 
@@ -162,6 +163,8 @@ impl Local {
 pub(crate) struct Door {
     pub listener: TcpListener,
     pub spoken: Spoken,
+    /// What is asked of clients there.
+    pub at: Listener,
 }
 
 /// One thread of the gateway, before it runs.

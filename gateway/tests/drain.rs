@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use forebay_env::{Clock, Monotonic, WallMs};
-use forebay_gateway::{ByteBudget, Drained, Gateway, StartError};
+use forebay_gateway::{ByteBudget, Drained, Gateway, Listener, StartError};
 use toy::{Answering, Desk, Hall, PATIENCE, Toy, config};
 
 #[test]
@@ -139,7 +139,7 @@ fn dropping_a_gateway_closes_everything() {
 fn start(toy: &'static Toy, addresses: Vec<SocketAddr>) -> Result<Gateway, StartError> {
     Gateway::start(
         config(|_| {}),
-        vec![(toy, addresses)],
+        vec![(toy, addresses.into_iter().map(Listener::from).collect())],
         Desk::new(Answering::AtOnce),
         forebay_env::real::env().clock,
         Arc::new(ByteBudget::new(usize::MAX)),

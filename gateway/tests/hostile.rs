@@ -2,8 +2,12 @@
 
 mod toy;
 
+use std::io::ErrorKind;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use forebay_gateway::Listener;
+use forebay_kit::model::login::Mechanism;
 use toy::{Answering, Desk, Hall, PATIENCE, config};
 
 #[test]
@@ -128,6 +132,30 @@ fn a_client_that_says_nothing_is_closed() {
     halfway.expect_close();
     hall.wait_closed("handshake_max", 2);
     greeted.echo(b"still here");
+}
+
+#[test]
+fn a_client_that_asks_much_and_does_not_say_who_it_is_is_closed() {
+    let listener = Listener {
+        address: (Ipv4Addr::LOCALHOST, 0).into(),
+        login: Some([Mechanism::Plain].into()),
+        tls: None,
+    };
+    let config = config(|c| c.limits.handshake_max = Duration::from_millis(200));
+    let hall = Hall::at(listener, config, Desk::new(Answering::AtOnce), usize::MAX);
+    let (mut known, mut unknown) = (hall.client(), hall.client());
+    known.send(b'l', b"");
+    assert_eq!(known.receive(), (b'l', vec![]));
+    let end = loop {
+        unknown.send(b'e', b"me again");
+        if let Err(end) = unknown.try_receive() {
+            break end;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    assert!(matches!(end.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset), "{end}");
+    hall.wait_closed("handshake_max", 1);
+    known.echo(b"still here");
 }
 
 #[test]

@@ -18,6 +18,8 @@ pub mod replicas;
 mod run;
 mod shard_thread;
 
+/// What a password becomes before it is sent to be kept, for the command that makes users.
+pub use forebay_broker::{SALT_RANDOM_BYTES, salt, salted_password};
 pub use run::{Ended, ServeError, serve};
 
 /// The world as traits and the real one, for tools that read a node's files without a node.

@@ -44,8 +44,8 @@ pub struct NodeConfig {
     pub shards_async: u32,
     /// Whether a directory with other numbers of shards is refused.
     pub insist_on_shards: Insist,
-    /// Per protocol the address to tell clients.
-    pub advertised: std::collections::BTreeMap<String, (String, u16)>,
+    /// Per protocol and port of a listener the address to tell clients; see [`BrokerConfig::advertised`].
+    pub advertised: std::collections::BTreeMap<(String, u16), (String, u16)>,
     /// What applies to topics that set nothing.
     pub defaults: TopicDefaults,
     /// Whether asking for a topic creates it.

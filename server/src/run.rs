@@ -1,6 +1,7 @@
 //! `forebay serve`: opens the node, listens, says so, waits for the end, and ends in good order.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -11,10 +12,13 @@ use std::time::{Duration, Instant};
 use forebay_broker::{Broker, DiskGuard, Memory};
 use forebay_console::Console;
 use forebay_env::{Env, Lock};
-use forebay_gateway::{Budget, ByteBudget, Gateway, Listening, StartError};
+use forebay_gateway::{
+    Budget, ByteBudget, Gateway, Listener, Listening, StartError, Tls, TlsError, TlsFiles,
+};
 use forebay_kit::Protocol;
 use forebay_machine::MachineSettings;
 use forebay_model::ShardId;
+use forebay_model::login::Mechanism;
 use forebay_replication::config::{FLUSH_HERE_MAX_DEFAULT, JOURNAL_FILE_BYTES_DEFAULT};
 use forebay_shard::Wake;
 use forebay_shard::coordinator::CoordinatorSettings;
@@ -62,8 +66,12 @@ pub enum ServeError {
     Address(HostPort, io::Error),
     /// A listener could not be opened.
     Gateway(StartError),
+    /// Encryption could not be set up.
+    Tls(TlsError),
     /// The operating system gave no thread.
     Thread(io::Error),
+    /// The operating system does not say when a signal comes.
+    Signal(io::Error),
     /// The HTTP listener could not be opened.
     Console(forebay_console::StartError),
 }
@@ -80,6 +88,8 @@ impl fmt::Display for ServeError {
             ServeError::Node(error) => error.fmt(f),
             ServeError::Address(address, error) => write!(f, "cannot listen at {address}: {error}"),
             ServeError::Gateway(error) => error.fmt(f),
+            ServeError::Tls(error) => error.fmt(f),
+            ServeError::Signal(error) => write!(f, "SIGHUP cannot be listened for: {error}"),
             ServeError::Thread(error) => write!(f, "the operating system gave no thread: {error}"),
             ServeError::Console(error) => error.fmt(f),
         }
@@ -115,7 +125,9 @@ pub fn serve(loaded: &Loaded) -> Result<Ended, ServeError> {
     let (ends, mut end) = mpsc::channel(4);
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Thread)?;
-    let (running, mut signals) = Running::start(loaded, &env, &ends, started, &runtime)?;
+    // Before anything is opened: what is wrong with a file is said at once.
+    let mut renewals = Renewals::listen(&runtime, open_tls(config)?)?;
+    let (running, mut signals) = Running::start(loaded, &env, &ends, started, &runtime, renewals.tls())?;
     let console = match running.start_console(config) {
         Ok(console) => console,
         Err(error) => {
@@ -125,7 +137,7 @@ pub fn serve(loaded: &Loaded) -> Result<Ended, ServeError> {
     };
     let told = console.as_ref().map_or(&[][..], Console::addresses);
     let asked = runtime.block_on(async {
-        let mut asked = std::pin::pin!(wait_for_end(&mut end, &mut signals));
+        let mut asked = std::pin::pin!(wait_for_end(&mut end, &mut signals, &mut renewals));
         tokio::select! {
             asked = &mut asked => return asked,
             () = running.greet(config, started, told) => {}
@@ -158,8 +170,9 @@ fn lock(env: &Env, config: &Config) -> Result<Box<dyn Lock>, ServeError> {
     }
 }
 
-async fn wait_for_end(end: &mut mpsc::Receiver<End>, signals: &mut Signals) -> End {
+async fn wait_for_end(end: &mut mpsc::Receiver<End>, signals: &mut Signals, renewals: &mut Renewals) -> End {
     tokio::select! {
+        never = renewals.carry_out() => match never {},
         () = signals.asked() => End::Asked,
         failed = end.recv() => failed.unwrap_or(End::Failed),
     }
@@ -185,6 +198,35 @@ impl Signals {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
+    }
+}
+
+/// The operator's way to have certificates read again: a SIGHUP, heard from [`Renewals::listen`] on. Where nothing is encrypted, that
+/// signal ends the process as it always does.
+struct Renewals(Option<(Arc<Tls>, Signal)>);
+
+impl Renewals {
+    fn listen(runtime: &tokio::runtime::Runtime, tls: Option<Arc<Tls>>) -> Result<Renewals, ServeError> {
+        let _entered = runtime.enter();
+        let Some(tls) = tls else { return Ok(Renewals(None)) };
+        let hangups = signal(SignalKind::hangup()).map_err(ServeError::Signal)?;
+        Ok(Renewals(Some((tls, hangups))))
+    }
+
+    fn tls(&self) -> Option<&Arc<Tls>> {
+        self.0.as_ref().map(|(tls, _)| tls)
+    }
+
+    async fn carry_out(&mut self) -> Infallible {
+        if let Some((tls, hangups)) = &mut self.0 {
+            while hangups.recv().await.is_some() {
+                match tls.reload() {
+                    Ok(()) => tracing::info!("the certificates were read again, for new connections"),
+                    Err(error) => tracing::error!(%error, "the certificates stay as they were"),
+                }
+            }
+        }
+        std::future::pending().await
     }
 }
 
@@ -223,6 +265,7 @@ impl Running {
         ends: &mpsc::Sender<End>,
         started: Instant,
         runtime: &tokio::runtime::Runtime,
+        tls: Option<&Arc<Tls>>,
     ) -> Result<(Running, Signals), ServeError> {
         let config = &loaded.config;
         let guard = Arc::new(DiskGuard::default());
@@ -256,7 +299,7 @@ impl Running {
                 }
             }
         });
-        let gateway = Arc::new(start_gateway(config, env, &broker, Arc::clone(&budget))?);
+        let gateway = Arc::new(start_gateway(config, env, &broker, Arc::clone(&budget), tls)?);
         operator.watch_gateway(Arc::clone(&gateway), budget);
         let disk = DiskThread::start(watch).map_err(ServeError::Thread)?;
         Ok((Running { broker, gateway, operator, shards, disk, recovered, recovery_began }, signals))
@@ -377,10 +420,11 @@ fn start_gateway(
     env: &Env,
     broker: &Broker,
     budget: Arc<ByteBudget>,
+    tls: Option<&Arc<Tls>>,
 ) -> Result<Gateway, ServeError> {
-    let mut protocols: Vec<(&'static dyn Protocol, Vec<SocketAddr>)> = Vec::new();
+    let mut protocols: Vec<(&'static dyn Protocol, Vec<Listener>)> = Vec::new();
     for protocol in PROTOCOLS {
-        protocols.push((*protocol, addresses(config, ListenerKind::Kafka)?));
+        protocols.push((*protocol, listeners(config, ListenerKind::Kafka, tls)?));
     }
     let mut gateway = forebay_gateway::Config::default();
     let frame_bytes_max = bytes(config.frame_bytes_max.0);
@@ -395,12 +439,49 @@ fn start_gateway(
 }
 
 fn addresses(config: &Config, kind: ListenerKind) -> Result<Vec<SocketAddr>, ServeError> {
+    listeners(config, kind, None).map(|found| found.into_iter().map(|listener| listener.address).collect())
+}
+
+fn listeners(
+    config: &Config,
+    kind: ListenerKind,
+    tls: Option<&Arc<Tls>>,
+) -> Result<Vec<Listener>, ServeError> {
+    let mechanisms: Arc<[Mechanism]> = config.sasl_mechanisms.as_slice().into();
     let mut found = Vec::new();
-    for (at, _) in config.listeners(kind) {
+    for (listener, _) in config.listeners(kind) {
+        let at = &listener.address;
+        let login = listener.sasl.then(|| Arc::clone(&mechanisms));
         let resolved = (at.host.as_str(), at.port).to_socket_addrs();
-        found.extend(resolved.map_err(|error| ServeError::Address(at.clone(), error))?.take(1));
+        let resolved = resolved.map_err(|error| ServeError::Address(at.clone(), error))?.take(1);
+        let tls = tls.filter(|_| listener.tls);
+        found.extend(resolved.map(|address| Listener { address, login: login.clone(), tls: tls.cloned() }));
     }
     Ok(found)
+}
+
+/// What connections are encrypted with, where any are to be.
+fn open_tls(config: &Config) -> Result<Option<Arc<Tls>>, ServeError> {
+    let (Some(certificate), Some(key)) = (&config.tls_certificate.0, &config.tls_key.0) else {
+        return Ok(None);
+    };
+    if !config.listen.iter().any(|listener| listener.tls) {
+        return Ok(None);
+    }
+    let files = TlsFiles {
+        certificate: certificate.clone(),
+        key: key.clone(),
+        client_authorities: config.tls_client_ca.0.clone(),
+        client_certificates: config.tls_client_auth,
+    };
+    Tls::open(files).map(|tls| Some(Arc::new(tls))).map_err(ServeError::Tls)
+}
+
+/// The address that clients of each listener are told, by protocol and by the listener's port.
+fn advertised(config: &Config) -> BTreeMap<(String, u16), (String, u16)> {
+    let kind = ListenerKind::Kafka;
+    let told = config.listeners(kind).filter_map(|(listener, told)| Some((listener.address.port, told?)));
+    told.map(|(port, told)| ((kind.word().to_owned(), port), (told.host.clone(), told.port))).collect()
 }
 
 /// Whether somebody asked for numbers of shards, or they are what this machine would get.
@@ -415,7 +496,6 @@ fn shards_given(loaded: &Loaded) -> bool {
 }
 
 fn node_config(config: &Config, shards_given: bool) -> NodeConfig {
-    let advertised = config.listeners(ListenerKind::Kafka).find_map(|(_, told)| told);
     NodeConfig {
         dir: config.data_dir.clone(),
         node: config.node_id,
@@ -425,10 +505,7 @@ fn node_config(config: &Config, shards_given: bool) -> NodeConfig {
         shards_sync: config.shards_sync,
         shards_async: config.shards_async,
         insist_on_shards: if shards_given { Insist::Yes } else { Insist::No },
-        advertised: advertised
-            .map(|told| ("kafka".to_owned(), (told.host.clone(), told.port)))
-            .into_iter()
-            .collect(),
+        advertised: advertised(config),
         defaults: config.topic_defaults(),
         auto_create: config.topic_auto_create,
         hot_bytes_max: bytes((config.memory_limit.0 / 4).min(HOT_BYTES_MAX)),

@@ -4,6 +4,7 @@
 //! its output, and asks for a service by a line that starts with `@`; the answer is one line on its input:
 //!
 //! - `@kill9`: kill the broker as a crash would, and start it again. Answer: `ok`.
+//! - Others that a suite brings.
 //!
 //! It ends with 0 when the case passed. Anything else is a failure, and what it said is the reason.
 
@@ -58,11 +59,31 @@ impl Conversation {
         Ok(Conversation { child, input, lines, said: Vec::new() })
     }
 
-    /// Does what the driver wishes until it ends, which it must with success.
+    /// Does what the driver wishes of the suite's broker until it ends, which it must with success.
     pub fn serve_to_the_end(&mut self, context: &mut Context) -> Outcome {
+        self.serve_by(context, |context, wish| match wish {
+            "kill9" => {
+                let recovery = context.broker().crash_and_recover()?;
+                context.remarks.push(format!("answered {} ms after its restart", recovery.as_millis()));
+                Ok(())
+            }
+            _ => Err(unknown_service(wish)),
+        })
+    }
+
+    /// The same with somebody else who fulfils its wishes.
+    pub fn serve_by(
+        &mut self,
+        context: &mut Context,
+        mut serve: impl FnMut(&mut Context, &str) -> Outcome,
+    ) -> Outcome {
         while let Some(line) = self.next_line(context)? {
             match line.strip_prefix('@') {
-                Some(wish) => self.serve(context, wish)?,
+                Some(wish) => {
+                    serve(context, wish)?;
+                    // A driver that needs no answer may already be gone.
+                    let _ = self.say("ok");
+                }
                 None => self.said.push(line),
             }
         }
@@ -106,19 +127,6 @@ impl Conversation {
         }
     }
 
-    fn serve(&mut self, context: &mut Context, wish: &str) -> Outcome {
-        match wish {
-            "kill9" => {
-                let recovery = context.broker().crash_and_recover()?;
-                context.remarks.push(format!("answered {} ms after its restart", recovery.as_millis()));
-            }
-            _ => return Err(Failure::new(format!("the driver asks for an unknown service, @{wish}"))),
-        }
-        // A driver that needs no answer may already be gone.
-        let _ = self.say("ok");
-        Ok(())
-    }
-
     fn say(&mut self, line: &str) -> std::io::Result<()> {
         let input = self.input.as_mut().ok_or(std::io::ErrorKind::BrokenPipe)?;
         writeln!(input, "{line}")?;
@@ -132,6 +140,11 @@ impl Drop for Conversation {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A driver has wished for what nobody does.
+pub fn unknown_service(wish: &str) -> Failure {
+    Failure::new(format!("the driver asks for an unknown service, @{wish}"))
 }
 
 /// Both outputs of a child, line by line, until both are closed.

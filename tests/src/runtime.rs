@@ -26,6 +26,8 @@ pub enum Runtime {
     Rsyslog,
     /// The program strace, allowed to trace.
     Strace,
+    /// The program openssl, which signs certificates.
+    Openssl,
 }
 
 /// Where the runtimes lie.
@@ -52,6 +54,7 @@ impl Runtimes {
                 .or_else(|| not_installed("mariadb-install-db", "--help"))
                 .or_else(|| not_installed("mariadb", "--version")),
             Runtime::Kcat => not_installed("kcat", "-V"),
+            Runtime::Openssl => not_installed("openssl", "version"),
             Runtime::Strace => not_installed("strace", "-V").or_else(cannot_trace),
             Runtime::Rsyslog => not_installed("rsyslogd", "-v").or_else(|| {
                 omkafka().is_none().then(|| "rsyslog's module omkafka.so is not installed".to_string())

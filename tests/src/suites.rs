@@ -15,6 +15,7 @@ mod kcat;
 mod kill9;
 mod large;
 mod load;
+mod logins;
 mod process;
 mod quotas;
 mod rsyslog;
@@ -42,6 +43,7 @@ pub fn all(rounds: u32) -> Vec<Suite> {
     all.extend(clients::suites());
     all.extend(transactions::suites());
     all.extend(assigned::suites());
+    all.extend(logins::suites());
     all.extend([
         tools::suite(),
         transaction_tools::suite(),

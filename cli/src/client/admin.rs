@@ -281,7 +281,7 @@ fn config((name, value): &(String, String)) -> CreatableTopicConfig {
 }
 
 /// Administration sent to a broker that is no longer the controller has to be sent again.
-fn not_controller(codes: impl Iterator<Item = ErrorCode>) -> Result<(), ClientError> {
+pub(super) fn not_controller(codes: impl Iterator<Item = ErrorCode>) -> Result<(), ClientError> {
     let mut moved = codes.filter(|code| *code == ErrorCode::NotController);
     ClientError::check("finding the controller", moved.next().unwrap_or_default(), None)
 }

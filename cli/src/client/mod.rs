@@ -11,6 +11,7 @@
 //! | [`offsets`] | offsets by name and by time |
 //! | [`group`] | membership of a consumer group, and its committed offsets |
 //! | [`admin`] | topics and groups, listed, described, created, deleted |
+//! | [`users`] | who may log in |
 //! | [`error`], [`deadline`] | what can go wrong, and how long it may take |
 
 pub mod admin;
@@ -27,6 +28,7 @@ pub mod place;
 pub mod producer;
 #[cfg(test)]
 pub mod scripted;
+pub mod users;
 
 pub use cluster::{Cluster, ClusterOptions};
 pub use deadline::{Deadline, Interrupt};

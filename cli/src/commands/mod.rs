@@ -11,6 +11,7 @@ mod input;
 mod produce;
 mod serve;
 mod topic;
+mod user;
 mod verify;
 mod watched;
 
@@ -28,6 +29,7 @@ pub fn run(invocation: Invocation) -> ExitCode {
         Invocation::Consume(args) => consume::run(&args),
         Invocation::Topic(args) => topic::run(&args),
         Invocation::Group(args) => group::run(&args),
+        Invocation::User(args) => user::run(&args),
         Invocation::Bench(args) => bench::run(&args),
         Invocation::Disk(args) => disk::run(&args),
         Invocation::Dump(args) if args.verify => verify::run(&args),

@@ -12,11 +12,14 @@ use std::time::Duration;
 
 use forebay_env::{Env, Monotonic};
 use forebay_machine::Catalog;
-use forebay_model::{ClusterView, NodeId, NodeView, Refusal, Reply, Request, ShardId, TopicDefaults};
+use forebay_model::{
+    ClusterView, NodeId, NodeView, Principal, Refusal, Reply, Request, ShardId, TopicDefaults,
+};
 use forebay_shard::{Answer, Done, Passed, Read, Source, Work};
 
 use crate::call::{Asker, Call, Gather, Next, Step, Ticket};
 use crate::line::PublishLine;
+use crate::login::{LoginState, Logins};
 use crate::memory::Memory;
 use crate::meters::{ConnectionMeter, Meters};
 use crate::metrics::BrokerMetrics;
@@ -37,8 +40,9 @@ pub struct BrokerConfig {
     pub cluster: String,
     /// Where the node keeps its log, for people.
     pub directory: String,
-    /// Per protocol the address to tell clients; without one they are told the address they came to.
-    pub advertised: BTreeMap<String, (String, u16)>,
+    /// The address to tell clients, by protocol and by the port of the listener that they came to (0: one that took any free
+    /// port). Its own port 0 stands for that of the listener. Without one clients are told the address that they came to.
+    pub advertised: BTreeMap<(String, u16), (String, u16)>,
     /// What applies to topics that set nothing.
     pub defaults: TopicDefaults,
     /// Whether a client may create a topic by asking for it.
@@ -60,8 +64,11 @@ pub(crate) struct Inner {
     pub(crate) producers: Mutex<ProducerBlock>,
     pub(crate) guard: Arc<DiskGuard>,
     pub(crate) memory: Arc<dyn Memory>,
-    pub(crate) metrics: BrokerMetrics,
     pub(crate) meters: Arc<Meters>,
+    pub(crate) metrics: Arc<BrokerMetrics>,
+    pub(crate) logins: Arc<Logins>,
+    /// Whose a connection is while nobody has logged in.
+    anonymous: Arc<Principal>,
     /// Lines in which publishes may wait too long.
     pub(crate) lines: Mutex<Vec<Arc<PublishLine>>>,
     connections: RwLock<BTreeMap<ConnectionId, Arc<Connection>>>,
@@ -70,11 +77,12 @@ pub(crate) struct Inner {
     stopping: AtomicBool,
 }
 
-struct Connection {
+pub(crate) struct Connection {
     outbox: Arc<dyn Outbox>,
     client: ClientInfo,
     /// Told whose the connection is when that was proved.
     meter: Arc<ConnectionMeter>,
+    pub(crate) login: LoginState,
     /// Requests that may wait long and must end with the connection, by token.
     waiting: Mutex<BTreeMap<u64, Arc<Call>>>,
     publishes: Arc<PublishLine>,
@@ -107,8 +115,10 @@ impl Broker {
             producers: Mutex::default(),
             guard,
             memory,
-            metrics: BrokerMetrics::default(),
             meters: Arc::default(),
+            metrics: Arc::default(),
+            logins: Arc::default(),
+            anonymous: Arc::new(Principal::anonymous()),
             lines: Mutex::default(),
             connections: RwLock::default(),
             next_fetch: AtomicU64::new(1),
@@ -206,14 +216,22 @@ impl FrontDesk for Broker {
     }
 
     fn open(&self, connection: ConnectionId, outbox: Arc<dyn Outbox>, client: ClientInfo) {
+        let meter = Arc::new(ConnectionMeter::new(&self.inner.meters));
         let opened = Arc::new(Connection {
             outbox,
             client,
-            meter: Arc::new(ConnectionMeter::new(&self.inner.meters)),
+            login: LoginState::new(&meter),
+            meter,
             waiting: Mutex::default(),
             publishes: Arc::default(),
         });
         self.inner.connections_mut().insert(connection, opened);
+    }
+
+    fn identify(&self, connection: ConnectionId, principal: Principal) {
+        if let Some(known) = self.inner.connection(connection) {
+            known.login.identify(principal);
+        }
     }
 
     fn call(&self, connection: ConnectionId, token: u64, request: Request) {
@@ -224,6 +242,7 @@ impl FrontDesk for Broker {
             outbox: Arc::clone(&known.outbox),
             protocol: known.client.protocol,
             local: known.client.local,
+            principal: Arc::clone(known.login.principal().unwrap_or(&self.inner.anonymous)),
             publishes: Arc::clone(&known.publishes),
         };
         let mut replies = Replies::default();
@@ -279,6 +298,9 @@ impl Inner {
             Request::DescribeQuorum => self.describe_quorum(asker, replies),
             Request::AlterQuotas(alter) => self.alter_quotas(asker, alter, replies),
             Request::DescribeQuotas => self.describe_quotas(&asker, replies),
+            Request::Login(login) => self.login(asker, login, replies),
+            Request::DescribeUsers(describe) => self.describe_users(asker, describe, currency, replies),
+            Request::AlterUsers(alter) => self.alter_users(asker, alter, replies),
         }
     }
 
@@ -327,6 +349,7 @@ impl Inner {
             Step::Grow(grow, refused) => self.grown(asker, grow, refused, answer, replies),
             Step::Alter(alter, refused) => self.altered(asker, alter, refused, answer, replies),
             Step::AlterQuotas(refused) => self.quotas_altered(asker, refused, answer, replies),
+            Step::AlterUsers(step) => self.users_altered(asker, step, answer, replies),
             Step::Producers => self.producers_allocated(asker, answer, replies),
             Step::Join(step) => self.joined(asker, *step, answer, replies),
             Step::ProducersFor(request) => self.producers_allocated_for(asker, request, answer, replies),
@@ -401,9 +424,12 @@ impl Inner {
 
     /// The cluster as this asker should see it.
     pub(crate) fn cluster(&self, asker: &Asker) -> ClusterView {
-        let (host, port) = match self.config.advertised.get(asker.protocol) {
+        let came_to = asker.local.port();
+        let told = |port| self.config.advertised.get(&(asker.protocol.to_owned(), port));
+        let (host, port) = match told(came_to).or_else(|| told(0)) {
+            Some((host, 0)) => (host.clone(), came_to),
             Some((host, port)) => (host.clone(), *port),
-            None => (plain_host(asker.local), asker.local.port()),
+            None => (plain_host(asker.local), came_to),
         };
         ClusterView {
             id: self.config.cluster.clone(),
@@ -421,7 +447,7 @@ impl Inner {
         self.connections.read().unwrap_or_else(PoisonError::into_inner).contains_key(&id)
     }
 
-    fn connection(&self, id: ConnectionId) -> Option<Arc<Connection>> {
+    pub(crate) fn connection(&self, id: ConnectionId) -> Option<Arc<Connection>> {
         self.connections.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
 
@@ -441,7 +467,8 @@ fn changes_something(request: &Request) -> bool {
         | Request::AlterQuotas(_)
         | Request::TrimPartitions(_)
         | Request::AllocateProducer(_)
-        | Request::Transaction(_) => true,
+        | Request::Transaction(_)
+        | Request::AlterUsers(_) => true,
         Request::Fetch(_)
         | Request::FindOffsets(_)
         | Request::FindEpochEnds(_)
@@ -453,7 +480,9 @@ fn changes_something(request: &Request) -> bool {
         | Request::ListGroups
         | Request::ListTransactions
         | Request::DescribeQuorum
-        | Request::DescribeQuotas => false,
+        | Request::DescribeQuotas
+        | Request::Login(_)
+        | Request::DescribeUsers(_) => false,
     }
 }
 

@@ -10,7 +10,7 @@ use forebay_model::group::{FetchedOffset, GroupListing, GroupReply};
 use forebay_model::partition::Trimmed;
 use forebay_model::publish::Published;
 use forebay_model::transaction::{TransactionListing, TransactionRequest, TransactionView};
-use forebay_model::{PartitionRef, Refusal, Reply, TopicId, TopicName};
+use forebay_model::{PartitionRef, Principal, Refusal, Reply, TopicId, TopicName};
 use forebay_shard::Answer;
 
 use crate::joins::{AdmitGather, JoinStep, Then};
@@ -19,6 +19,7 @@ use crate::memory::Charge;
 use crate::outbox::{ConnectionId, Outbox};
 use crate::partitions::DescribeGather;
 use crate::transactions;
+use crate::users::AlterUsersStep;
 
 /// Whom a finished request is answered to.
 #[derive(Clone)]
@@ -28,6 +29,9 @@ pub(crate) struct Asker {
     pub(crate) outbox: Arc<dyn Outbox>,
     pub(crate) protocol: &'static str,
     pub(crate) local: std::net::SocketAddr,
+    /// Whose its connection was when it asked.
+    #[allow(dead_code, reason = "access control reads it")]
+    pub(crate) principal: Arc<Principal>,
     /// Where its connection's publishes wait for the catalogue.
     pub(crate) publishes: Arc<PublishLine>,
 }
@@ -137,6 +141,8 @@ pub(crate) enum Step {
     Alter(AlterTopics, Vec<Option<Refusal>>),
     /// Waits for shard 0 to change quotas; refused before anything was proposed, by position.
     AlterQuotas(Vec<Option<Refusal>>),
+    /// Waits for shard 0 to change credentials.
+    AlterUsers(AlterUsersStep),
     /// Waits for a block of producer ids.
     Producers,
     /// Waits for one to go on with.

@@ -120,8 +120,15 @@ impl BrokerMetrics {
             Reply::ListGroups(Err(refusal)) => self.count(refusal),
             Reply::Group(reply) => self.count_group(reply),
             Reply::Transaction(reply) => self.count_transaction(reply),
-            Reply::ListTransactions(Err(refusal)) | Reply::DescribeQuorum(Err(refusal)) => {
-                self.count(refusal)
+            Reply::ListTransactions(Err(refusal))
+            | Reply::DescribeQuorum(Err(refusal))
+            | Reply::Login(Err(refusal))
+            | Reply::DescribeUsers(Err(refusal)) => self.count(refusal),
+            Reply::DescribeUsers(Ok(users)) => {
+                users.iter().filter_map(|user| user.credentials.as_ref().err()).for_each(|r| self.count(r));
+            }
+            Reply::AlterUsers(users) => {
+                users.iter().filter_map(|user| user.result.as_ref().err()).for_each(|r| self.count(r));
             }
             Reply::AllocateProducer(Ok(_))
             | Reply::FindGroup(Ok(_), _)
@@ -129,6 +136,7 @@ impl BrokerMetrics {
             | Reply::ListTransactions(Ok(_))
             | Reply::DescribeQuorum(Ok(_))
             | Reply::DescribeQuotas(_)
+            | Reply::Login(Ok(_))
             | Reply::DescribeDefaults(..) => {}
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_env::Monotonic;
-use forebay_model::{Reply, Request};
+use forebay_model::{Principal, Reply, Request};
 
 use crate::meters::ConnectionMeter;
 
@@ -52,6 +52,10 @@ pub trait FrontDesk: Send + Sync {
     }
     /// Announces a connection, before its first request; its replies go to `outbox`.
     fn open(&self, connection: ConnectionId, outbox: Arc<dyn Outbox>, client: ClientInfo);
+    /// Says whose a connection is, where something else than a login has proved it: a certificate. Once, before its first request.
+    fn identify(&self, connection: ConnectionId, principal: Principal) {
+        let _ = (connection, principal);
+    }
     /// Carries out a request. Requests of a connection are carried out in the order of the calls; it never blocks.
     fn call(&self, connection: ConnectionId, token: u64, request: Request);
     /// What the client of an announced connection is held against. A front desk without quotas may leave it as it is.

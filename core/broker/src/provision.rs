@@ -8,6 +8,7 @@ use forebay_model::{Refusal, TopicId, TopicName};
 
 use crate::broker::{Inner, Replies, lock};
 use crate::call::{Asker, CreateStep};
+use crate::users::AlterUsersStep;
 
 /// Changes that wait at once; above it the newest is answered as late.
 const WAITERS_MAX: usize = 100_000;
@@ -19,6 +20,7 @@ pub(crate) enum Change {
     Grown(CreatePartitions, Vec<Option<Refusal>>),
     Altered(AlterTopics, Vec<Option<Refusal>>),
     Quotas(Vec<Option<Refusal>>),
+    UsersAltered(AlterUsersStep),
 }
 
 /// Somebody who waits for a version of the catalogue.

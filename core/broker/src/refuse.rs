@@ -7,6 +7,7 @@ use forebay_model::admin::{
 };
 use forebay_model::group::{GroupReply, GroupRequest};
 use forebay_model::partition::{DescribedPartition, PartitionSelection};
+use forebay_model::user::AlteredUser;
 use forebay_model::{Refusal, Reply, Request};
 
 use crate::broker::Inner;
@@ -67,6 +68,12 @@ pub(crate) fn reply(request: &Request, refusal: &Refusal, desk: &Inner, asker: &
         Request::DescribeQuotas => Reply::DescribeQuotas(Arc::clone(desk.catalogue().quotas())),
         Request::DescribeQuorum => Reply::DescribeQuorum(Err(no())),
         Request::ListTransactions => Reply::ListTransactions(Err(no())),
+        Request::Login(_) => Reply::Login(Err(no())),
+        Request::DescribeUsers(_) => Reply::DescribeUsers(Err(no())),
+        Request::AlterUsers(r) => {
+            let refused = |name: &String| AlteredUser { name: name.clone(), result: Err(no()) };
+            Reply::AlterUsers(r.changes.iter().map(|change| refused(&change.name)).collect())
+        }
         Request::Transaction(r) => Reply::Transaction(crate::transactions::refused(r, refusal)),
     }
 }

@@ -458,7 +458,7 @@ impl Inner {
         self.post_work(self.shards.catalogue(), from, bytes, work, replies);
     }
 
-    fn when_provisioned(
+    pub(crate) fn when_provisioned(
         &self,
         asker: Asker,
         version: u64,
@@ -489,6 +489,7 @@ impl Inner {
             Change::Grown(grow, refused) => Reply::CreatePartitions(grown_topics(&grow, merge(refused))),
             Change::Quotas(refused) => Reply::AlterQuotas(altered_quotas(merge(refused))),
             Change::Altered(alter, refused) => Reply::AlterTopics(altered_topics(&alter, merge(refused))),
+            Change::UsersAltered(step) => Reply::AlterUsers(step.altered(late.clone())),
         };
         self.finish(&asker, reply, replies);
     }
@@ -531,7 +532,7 @@ impl Inner {
 }
 
 /// How often each name is in a request.
-fn count_names<'a>(names: impl Iterator<Item = &'a str>) -> BTreeMap<&'a str, usize> {
+pub(crate) fn count_names<'a>(names: impl Iterator<Item = &'a str>) -> BTreeMap<&'a str, usize> {
     let mut counts = BTreeMap::new();
     names.for_each(|name| *counts.entry(name).or_default() += 1);
     counts

@@ -1,4 +1,4 @@
-//! The catalogue: topics, where their partitions live, and quotas of clients. Replicated on shard 0, copied to every node.
+//! The catalogue: topics, where their partitions live, users, and quotas of clients. Replicated on shard 0, copied to every node.
 
 use std::sync::Arc;
 
@@ -9,9 +9,10 @@ use forebay_model::{
 };
 
 use crate::shared_map::SharedMap;
+use crate::users::{CredentialKey, SetCredential, Users};
 use crate::{AddPartitions, CreateTopic, quotas};
 
-/// All topics at one version. A clone is a snapshot and costs two reference counts; see [`SharedMap`] for what a
+/// All topics and users at one version. A clone is a snapshot and costs two reference counts; see [`SharedMap`] for what a
 /// change behind a snapshot costs.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
@@ -21,6 +22,7 @@ pub struct Catalog {
     partitions: usize,
     next_partition: u64,
     quotas: Arc<QuotaTable>,
+    users: Users,
 }
 
 /// A topic of the catalogue.
@@ -96,6 +98,29 @@ impl Catalog {
             self.version += 1;
         }
         Ok(())
+    }
+
+    /// Who may log in.
+    pub fn users(&self) -> &Users {
+        &self.users
+    }
+
+    /// A change that changes nothing is none, as in [`Catalog::alter`].
+    pub(crate) fn set_credential(&mut self, set: SetCredential) -> Result<(), Refusal> {
+        let changed = self.users.set(set)?;
+        self.version += u64::from(changed);
+        Ok(())
+    }
+
+    pub(crate) fn remove_credential(&mut self, key: &CredentialKey) -> Result<(), Refusal> {
+        self.users.remove(key)?;
+        self.version += 1;
+        Ok(())
+    }
+
+    /// Puts the users of a checkpoint back.
+    pub(crate) fn restore_users(&mut self, users: Users) {
+        self.users = users;
     }
 
     /// The id that the next partition will get.

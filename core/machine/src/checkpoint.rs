@@ -12,10 +12,11 @@ use crate::guests::Guests;
 use crate::limits::{DROPPED_PARTITIONS_MAX, EPOCHS_PER_PARTITION_MAX};
 use crate::machine::{
     Dropped, MACHINE_VERSION_FIRST, MACHINE_VERSION_LATEST, MACHINE_VERSION_QUOTAS, MACHINE_VERSION_RELAYS,
-    MACHINE_VERSION_TRANSACTIONS,
+    MACHINE_VERSION_TRANSACTIONS, MACHINE_VERSION_USERS,
 };
 use crate::quotas;
 use crate::relays::Relays;
+use crate::users::Users;
 use crate::{
     Catalog, EpochStart, Extent, Groups, Machine, MachineSettings, Meta, Partition, Producers, Transactions,
     Unstable,
@@ -52,6 +53,8 @@ impl SectionKind {
     pub const RELAYS: SectionKind = SectionKind(11);
     /// Transactional producers of other shards, from machine version 3 on.
     pub const GUESTS: SectionKind = SectionKind(12);
+    /// Users, from machine version 3 on.
+    pub const USERS: SectionKind = SectionKind(16);
     /// Quotas of clients, from machine version 3 on. Its number is that of its command.
     pub const QUOTAS: SectionKind = SectionKind(53);
 }
@@ -87,6 +90,9 @@ impl Machine {
                 section(SectionKind::RELAYS, |out| self.relays.encode(out)),
                 section(SectionKind::GUESTS, |out| self.guests.encode(out)),
             ]);
+        }
+        if self.version >= MACHINE_VERSION_USERS {
+            sections.push(section(SectionKind::USERS, |out| self.catalog.users().encode(out)));
         }
         if self.version >= MACHINE_VERSION_QUOTAS {
             sections.push(section(SectionKind::QUOTAS, |out| quotas::encode(self.catalog.quotas(), out)));
@@ -130,6 +136,11 @@ impl Machine {
             let mut input = left.take(SectionKind::GUESTS, "guests")?;
             machine.guests = Guests::decode(&mut input)?;
             input.end("the guests")?;
+        }
+        if machine.version >= MACHINE_VERSION_USERS {
+            let mut input = left.take(SectionKind::USERS, "users")?;
+            machine.catalog.restore_users(Users::decode(&mut input)?);
+            input.end("the users")?;
         }
         if machine.version >= MACHINE_VERSION_QUOTAS {
             let mut input = left.take(SectionKind::QUOTAS, "quotas")?;

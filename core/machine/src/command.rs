@@ -17,6 +17,7 @@ use smallvec::SmallVec;
 use crate::relays::RelayedEnd;
 use crate::span::Span;
 use crate::transactions::{Instance, Next};
+use crate::users::{CredentialKey, SetCredential};
 
 pub use decode::decode_commands;
 pub use encode::{CommandList, ListMark, encode_commands};
@@ -119,6 +120,13 @@ pub enum Command {
         target: ShardId,
         /// Everything up to this number.
         up_to: u64,
+    },
+    /// Sets a credential of a user (shard 0). From machine version 3 on.
+    SetCredential(SetCredential),
+    /// Removes a credential of a user (shard 0). From machine version 3 on.
+    RemoveCredential {
+        /// Which.
+        key: CredentialKey,
     },
 }
 
@@ -403,8 +411,10 @@ pub(crate) mod number {
     pub(crate) const COMMIT_OFFSETS: u64 = 33;
     pub(crate) const DELETE_GROUP: u64 = 34;
     pub(crate) const FORGET_TOPICS: u64 = 35;
-    // From 48: settling. From 96: the schedule.
+    pub(crate) const SET_CREDENTIAL: u64 = 48;
+    pub(crate) const REMOVE_CREDENTIAL: u64 = 49;
     pub(crate) const ALTER_QUOTAS: u64 = 53;
+    // From 50: other things that are asked of the catalogue, and settling. From 96: the schedule.
     pub(crate) const RELAY: u64 = 64;
     pub(crate) const RELAYED: u64 = 65;
     pub(crate) const OPEN_PRODUCER: u64 = 80;

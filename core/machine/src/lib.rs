@@ -26,6 +26,7 @@ mod span;
 pub mod table;
 mod transactions;
 mod unstable;
+mod users;
 mod view;
 
 pub use catalog::{Catalog, Topic, TopicPartition};
@@ -41,7 +42,7 @@ pub use groups::{CommittedOffset, Group, Groups, OffsetKey};
 pub use guests::{Guest, Guests};
 pub use machine::{
     CATALOGUE_SHARD, Halt, MACHINE_VERSION_FIRST, MACHINE_VERSION_LATEST, MACHINE_VERSION_QUOTAS,
-    MACHINE_VERSION_RELAYS, MACHINE_VERSION_TRANSACTIONS, Machine,
+    MACHINE_VERSION_RELAYS, MACHINE_VERSION_TRANSACTIONS, MACHINE_VERSION_USERS, Machine,
 };
 pub use partition::{EpochStart, Extent, Partition};
 pub use producers::{Producer, ProducerKey, Producers, StoredBatch};
@@ -54,3 +55,4 @@ pub use transactions::{
     Elsewhere, Instance, Next, OpenTransaction, TransactionState, TransactionalProducer, Transactions,
 };
 pub use unstable::{AbortedRange, Unstable};
+pub use users::{Credential, CredentialKey, SetCredential, Users};

@@ -31,6 +31,8 @@ pub const MACHINE_VERSION_TRANSACTIONS: u32 = 2;
 pub const MACHINE_VERSION_RELAYS: u32 = 3;
 /// The machine version that has quotas of clients.
 pub const MACHINE_VERSION_QUOTAS: u32 = 3;
+/// The machine version that has users.
+pub const MACHINE_VERSION_USERS: u32 = 3;
 /// The shard whose log holds the catalogue.
 pub const CATALOGUE_SHARD: ShardId = ShardId(0);
 
@@ -192,6 +194,12 @@ impl Machine {
             Command::AdmitGuest(admit) => self.admit_guest(meta, admit),
             Command::Relay(relay) => self.relay(meta, &relay, effects),
             Command::Relayed { target, up_to } => self.relayed(meta, target, up_to, effects),
+            Command::SetCredential(set) => {
+                self.has_users().and_then(|()| self.catalog.set_credential(set)).map(|()| Outcome::Done)
+            }
+            Command::RemoveCredential { key } => {
+                self.has_users().and_then(|()| self.catalog.remove_credential(&key)).map(|()| Outcome::Done)
+            }
         };
         if self.catalog.version() != catalogue_before {
             effects.catalogue_version = Some(self.catalog.version());
@@ -214,6 +222,13 @@ impl Machine {
             return Err(Refusal::Unsupported("the machine version in force has no quotas"));
         }
         self.catalog.alter_quotas(change).map(|()| Outcome::Done)
+    }
+
+    fn has_users(&self) -> Result<(), Refusal> {
+        if self.version < MACHINE_VERSION_USERS {
+            return Err(Refusal::Unsupported("the machine version in force has no users"));
+        }
+        Ok(())
     }
 
     fn set_version(&mut self, version: u32) -> Result<Outcome, Refusal> {
@@ -365,6 +380,7 @@ impl Command {
             | Command::JoinTransaction(_)
             | Command::HoldOffsets(_)
             | Command::EndTransaction(_) => MACHINE_VERSION_TRANSACTIONS,
+            Command::SetCredential(_) | Command::RemoveCredential { .. } => MACHINE_VERSION_USERS,
             Command::Append(append) if append.transaction.is_some() => MACHINE_VERSION_TRANSACTIONS,
             _ => MACHINE_VERSION_FIRST,
         }
@@ -380,6 +396,8 @@ impl Command {
                 | Command::AlterTopic { .. }
                 | Command::AlterQuotas(_)
                 | Command::AllocateProducers { .. }
+                | Command::SetCredential(_)
+                | Command::RemoveCredential { .. }
         )
     }
 }

@@ -274,6 +274,12 @@ fn quota_change() -> impl Strategy<Value = QuotaChange> {
     )
 }
 
+fn credential_key() -> impl Strategy<Value = CredentialKey> {
+    let user = prop::sample::select(vec!["", "alice", "bob"]);
+    let hash = prop::sample::select(user::PasswordHash::ALL.to_vec());
+    (user, hash).prop_map(|(user, hash)| CredentialKey { user: user.into(), hash })
+}
+
 fn command() -> impl Strategy<Value = Command> {
     let name = || prop::sample::select(vec!["a", "b", "c"]).prop_map(|name| TopicName::parse(name).unwrap());
     prop_oneof![
@@ -288,6 +294,14 @@ fn command() -> impl Strategy<Value = Command> {
         3 => quota_change().prop_map(Command::AlterQuotas),
         1 => (0..9u32).prop_map(|count| Command::AllocateProducers { count }),
         2 => (0..4u32).prop_map(|version| Command::SetMachineVersion { version }),
+        2 => (credential_key(), 4_090..4_100u32).prop_map(|(key, iterations)| {
+            let stored_key = vec![7; key.hash.bytes()].into();
+            let server_key = vec![8; key.hash.bytes()].into();
+            let credential =
+                Credential { salt: Bytes::from_static(b"salt"), iterations, stored_key, server_key };
+            Command::SetCredential(SetCredential { key, credential })
+        }),
+        1 => credential_key().prop_map(|key| Command::RemoveCredential { key }),
         1 => (500..9_000u64, 500..9_000u64).prop_map(|(producer_expiry_ms, offset_expiry_ms)| {
             Command::Configure(MachineSettings { producer_expiry_ms, offset_expiry_ms })
         }),

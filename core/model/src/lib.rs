@@ -9,15 +9,19 @@ pub mod fetch;
 pub mod group;
 mod id;
 pub mod limits;
+pub mod login;
 mod number;
 pub mod partition;
+mod principal;
 pub mod publish;
 pub mod quorum;
 pub mod quota;
 mod refusal;
 mod request;
+mod secret;
 mod topic;
 pub mod transaction;
+pub mod user;
 
 pub use id::{
     GroupId, NodeId, PartitionId, ProducerEpoch, ProducerId, ShardId, TopicId, TopicName, TopicNameError,
@@ -25,8 +29,10 @@ pub use id::{
 pub use number::{
     BatchSequence, Count, LeaderEpoch, LogIndex, LogTime, Offset, Position, SlotNumber, Term, Timestamp,
 };
+pub use principal::{Principal, PrincipalKind, PrincipalNameError};
 pub use refusal::Refusal;
 pub use request::{AllocateProducer, Reply, Request};
+pub use secret::Secret;
 pub use topic::{
     ClusterView, FlushClass, NodeView, PartitionRef, PartitionView, SettingChange, SettingsChange,
     TimestampType, TopicDefaults, TopicRef, TopicSettings, TopicView,

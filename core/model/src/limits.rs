@@ -21,6 +21,22 @@ pub const CHECKPOINT_LOG_BYTES_MAX: u64 = 64 * MIB as u64;
 pub const TRANSACTION_TIMEOUT_MS_MAX: u32 = 15 * 60_000;
 /// Bytes of a transactional id.
 pub const TRANSACTIONAL_ID_BYTES_MAX: usize = 4_096;
+/// Bytes of the name of a principal.
+pub const PRINCIPAL_NAME_BYTES_MAX: usize = 1_024;
+/// Bytes of one step of a login, whatever its mechanism.
+pub const LOGIN_BYTES_MAX: usize = 4 * 1024;
+/// How often a password is hashed at least before it is stored: RFC 7677 asks for it, Kafka bounds it so.
+pub const CREDENTIAL_ITERATIONS_MIN: u32 = 4_096;
+/// How often a password is hashed at most.
+pub const CREDENTIAL_ITERATIONS_MAX: u32 = 16_384;
+/// Bytes of the salt of a credential.
+pub const CREDENTIAL_SALT_BYTES_MAX: usize = 256;
+/// Credentials of the whole catalogue; a user has one for each hash at most.
+pub const CREDENTIALS_MAX: usize = 100_000;
+/// Users that one request may change.
+pub const USERS_PER_REQUEST_MAX: usize = 1_000;
+/// Users that one request may name to have them described.
+pub const USERS_DESCRIBED_MAX: usize = 10_000;
 /// Topics of one namespace.
 pub const TOPICS_MAX: usize = 200_000;
 /// Partitions of one topic.
@@ -30,5 +46,6 @@ pub const PARTITIONS_MAX: usize = 200_000;
 
 const _: () = assert!(MESSAGE_BYTES_DEFAULT <= MESSAGE_BYTES_CEILING);
 const _: () = assert!(PART_BYTES_MAX <= TURN_BYTES_MAX);
+const _: () = assert!(CREDENTIAL_ITERATIONS_MIN <= CREDENTIAL_ITERATIONS_MAX);
 // Checkpoints are made when a segment is sealed, so replay is bounded by one segment.
 const _: () = assert!(SEGMENT_BYTES_MAX <= CHECKPOINT_LOG_BYTES_MAX);

@@ -130,6 +130,14 @@ pub enum Refusal {
     /// Not a regular expression, or too large a one.
     InvalidPattern(String),
 
+    // Users.
+    /// The name or the secret that came with it is wrong; nobody is told which.
+    WrongCredentials,
+    /// The user has no credential of that kind.
+    UnknownCredential,
+    /// The credential cannot be stored.
+    InvalidCredential(String),
+
     // Not now: every one of these may be tried again.
     /// Another node leads.
     NotLeader {
@@ -204,6 +212,9 @@ impl Refusal {
             Refusal::UnreleasedInstance => "unreleased_instance",
             Refusal::UnsupportedStrategy(_) => "unsupported_strategy",
             Refusal::InvalidPattern(_) => "invalid_pattern",
+            Refusal::WrongCredentials => "wrong_credentials",
+            Refusal::UnknownCredential => "unknown_credential",
+            Refusal::InvalidCredential(_) => "invalid_credential",
             Refusal::NotLeader { .. } => "not_leader",
             Refusal::Loading => "loading",
             Refusal::Busy => "busy",
@@ -229,7 +240,8 @@ impl fmt::Display for Refusal {
             | Refusal::InvalidPattern(text)
             | Refusal::CorruptPayload(text)
             | Refusal::InvalidPayload(text)
-            | Refusal::InvalidTimestamp(text) => f.write_str(text),
+            | Refusal::InvalidTimestamp(text)
+            | Refusal::InvalidCredential(text) => f.write_str(text),
             Refusal::TooLarge { limit } => write!(f, "larger than the limit of {limit} bytes"),
             Refusal::LimitReached { limit } => write!(f, "the limit {limit} is reached"),
             Refusal::Unsupported(text) | Refusal::Forbidden(text) => f.write_str(text),

@@ -9,11 +9,13 @@ use crate::admin::{
 };
 use crate::fetch::{Fetch, Fetched, FindEpochEnds, FindOffsets, FoundEpochEnd, FoundOffset};
 use crate::group::{GroupListing, GroupReply, GroupRequest};
+use crate::login::{Login, LoginStep};
 use crate::partition::{DescribePartitions, DescribedPartition, StorageView, TrimPartitions, Trimmed};
 use crate::publish::{Publish, Published};
 use crate::quorum::DescribedQuorum;
 use crate::quota::{AlterQuotas, AlteredQuota, QuotaTable};
 use crate::transaction::{TransactionListing, TransactionReply, TransactionRequest};
+use crate::user::{AlterUsers, AlteredUser, DescribeUsers, DescribedUser};
 use crate::{ClusterView, NodeId, ProducerEpoch, ProducerId, Refusal, TopicDefaults};
 
 /// What a session asks.
@@ -61,6 +63,12 @@ pub enum Request {
     AlterQuotas(AlterQuotas),
     /// All quotas of clients.
     DescribeQuotas,
+    /// One step of a login: whose the connection is.
+    Login(Login),
+    /// With what users may log in.
+    DescribeUsers(DescribeUsers),
+    /// Set and remove credentials of users.
+    AlterUsers(AlterUsers),
 }
 
 /// Asks for a producer id.
@@ -115,4 +123,10 @@ pub enum Reply {
     AlterQuotas(Vec<AlteredQuota>),
     /// As this node's copy of the catalogue has them.
     DescribeQuotas(Arc<QuotaTable>),
+    /// The next step, or the end of the login.
+    Login(Result<LoginStep, Refusal>),
+    /// One per user; or why nothing is told.
+    DescribeUsers(Result<Vec<DescribedUser>, Refusal>),
+    /// One per change, in order.
+    AlterUsers(Vec<AlteredUser>),
 }

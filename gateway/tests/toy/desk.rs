@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use forebay_broker::{ClientInfo, ConnectionId, Delivered, FrontDesk, Outbox};
 use forebay_env::Monotonic;
-use forebay_kit::model::{Reply, Request};
+use forebay_kit::model::{Principal, Reply, Request};
 
 use super::PATIENCE;
 
@@ -36,6 +36,7 @@ struct State {
     clients: Vec<ClientInfo>,
     waiting: Vec<Delivered>,
     closed: HashSet<ConnectionId>,
+    identified: Vec<String>,
 }
 
 impl Desk {
@@ -69,6 +70,11 @@ impl Desk {
         self.state.lock().unwrap().clients.clone()
     }
 
+    /// Whom certificates were about, in the order in which it was said.
+    pub fn identified(&self) -> Vec<String> {
+        self.state.lock().unwrap().identified.clone()
+    }
+
     /// How many connections each outbox serves.
     pub fn connections_per_worker(&self) -> Vec<usize> {
         let mut counts = HashMap::new();
@@ -95,6 +101,12 @@ impl FrontDesk for Desk {
         let mut state = self.state.lock().unwrap();
         assert!(state.outboxes.insert(connection, outbox).is_none(), "{connection:?} opened twice");
         state.clients.push(client);
+    }
+
+    fn identify(&self, connection: ConnectionId, principal: Principal) {
+        let mut state = self.state.lock().unwrap();
+        assert!(state.outboxes.contains_key(&connection), "{connection:?} was never opened");
+        state.identified.push(principal.to_string());
     }
 
     fn call(&self, connection: ConnectionId, token: u64, request: Request) {

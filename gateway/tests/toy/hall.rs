@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use forebay_env::metrics::MetricsText;
-use forebay_gateway::{ByteBudget, Config, Gateway};
+use forebay_gateway::{ByteBudget, Config, Gateway, Listener};
 
 use super::{Client, Desk, Toy};
 
@@ -32,11 +32,16 @@ impl Hall {
     }
 
     pub fn with_budget(config: Config, desk: Arc<Desk>, budget_bytes: usize) -> Hall {
+        Hall::at((Ipv4Addr::LOCALHOST, 0).into(), config, desk, budget_bytes)
+    }
+
+    /// One that asks something of its clients.
+    pub fn at(listener: Listener, config: Config, desk: Arc<Desk>, budget_bytes: usize) -> Hall {
         let toy: &'static Toy = Box::leak(Box::default());
         let budget = Arc::new(ByteBudget::new(budget_bytes));
         let gateway = Gateway::start(
             config,
-            vec![(toy, vec![(Ipv4Addr::LOCALHOST, 0).into()])],
+            vec![(toy, vec![listener])],
             desk.clone(),
             forebay_env::real::env().clock,
             budget.clone(),

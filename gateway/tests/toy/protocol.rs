@@ -35,6 +35,7 @@ impl Protocol for Toy {
             flood: (0, 0),
             open: 0,
             next_token: 0,
+            has_logged_in: false,
             stopping: false,
             muted_until: None,
         })
@@ -50,6 +51,7 @@ struct ToySession {
     flood: (u32, u32),
     open: usize,
     next_token: u64,
+    has_logged_in: bool,
     stopping: bool,
     /// It wants no bytes before then.
     muted_until: Option<Instant>,
@@ -89,6 +91,10 @@ impl ToySession {
     fn obey(&mut self, now: Instant, command: u8, argument: &[u8]) -> Result<(), SessionError> {
         match command {
             b'e' => self.say(b'e', argument),
+            b'l' => {
+                self.has_logged_in = true;
+                self.say(b'l', b"");
+            }
             b'c' => {
                 let present = Some((ProducerId(number(argument) as i64), ProducerEpoch(0)));
                 self.open += 1;
@@ -148,6 +154,10 @@ impl Session for ToySession {
 
     fn wants_bytes(&self) -> bool {
         self.muted_until.is_none() && self.open < self.info.requests_open_max
+    }
+
+    fn is_known(&self) -> bool {
+        self.info.login.is_none() || self.has_logged_in
     }
 
     fn is_idle(&self) -> bool {

@@ -1,5 +1,7 @@
 //! Every bound this crate enforces, by name.
 
+use std::time::Duration;
+
 /// Largest frame (bytes after the length prefix) a reader accepts unless configured otherwise. Kafka's own default.
 pub const FRAME_BYTES_MAX_DEFAULT: usize = 100 * 1024 * 1024;
 
@@ -26,6 +28,12 @@ pub const FETCH_SESSION_PARTITIONS_MAX: usize = 5_000;
 
 /// Record bytes of one Fetch response, whatever its client asks for. Kafka's own default; one larger batch still comes.
 pub const FETCH_RESPONSE_BYTES_MAX: u32 = 55 * 1024 * 1024;
+
+/// Bytes of a frame of a client that has not authenticated yet, where it has to.
+pub const SASL_FRAME_BYTES_MAX: usize = 64 * 1024;
+/// How long the connection of a client that could not authenticate stays open behind the response that says so: what Kafka calls
+/// `connection.failed.authentication.delay.ms`, with its default. Some clients lose the response otherwise, and who guesses waits.
+pub const SASL_FAILURE_DELAY: Duration = Duration::from_millis(100);
 
 /// Topic names that a connection keeps checked and copied, so that a busy one allocates none per request.
 pub const TOPIC_NAMES_KEPT_MAX: usize = 64;

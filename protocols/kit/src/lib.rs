@@ -21,6 +21,7 @@ pub use forebay_record as record;
 pub use memory::{MemoryFull, Remembered, SessionMemory};
 pub use meter::{Meter, Unmetered};
 
+use forebay_model::login::Mechanism;
 use forebay_model::{Reply, Request};
 
 /// Nanoseconds of the driver's monotonic clock.
@@ -61,6 +62,8 @@ pub struct ConnectionInfo {
     pub memory: Arc<SessionMemory>,
     /// What the client is held against.
     pub meter: Arc<dyn Meter>,
+    /// How a client may log in at this listener, and has to before anything else; `None` where nobody is asked who they are.
+    pub login: Option<Arc<[Mechanism]>>,
 }
 
 /// The protocol state of one connection.
@@ -76,6 +79,10 @@ pub trait Session: Send {
     }
     /// Whether the session can take more bytes now; the driver stops reading the socket while it cannot.
     fn wants_bytes(&self) -> bool {
+        true
+    }
+    /// Whether the client has said who it is, where it has to. Until then it has no more time than for a first request.
+    fn is_known(&self) -> bool {
         true
     }
     /// Whether nothing is open, so that a draining server may close.

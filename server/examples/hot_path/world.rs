@@ -125,6 +125,7 @@ impl World {
                 requests_open_max: 16,
                 memory: Arc::clone(&memory),
                 meter: Arc::new(Unmetered),
+                login: None,
             })
         };
         let sessions = (0..clients).map(session).collect();

@@ -90,9 +90,17 @@ impl fmt::Display for HostPort {
 pub struct ListenerAddress {
     /// What is spoken.
     pub kind: ListenerKind,
+    /// Whether connections are encrypted.
+    pub tls: bool,
+    /// Whether clients have to log in before anything else.
+    pub sasl: bool,
     /// Where.
     pub address: HostPort,
 }
+
+/// What can stand behind a protocol: whether connections are encrypted, and whether clients have to log in.
+const DEMANDS: [(&str, bool, bool); 4] =
+    [("", false, false), ("+tls", true, false), ("+sasl", false, true), ("+tls+sasl", true, true)];
 
 impl ListenerAddress {
     fn parse_one(text: &str) -> Result<ListenerAddress, String> {
@@ -100,18 +108,42 @@ impl ListenerAddress {
         let Some((word, address)) = text.split_once('=') else {
             return Err(format!("has {text:?}, where {}=HOST:PORT is expected", words.join("= or ")));
         };
+        let (word, demands) = word.split_at(word.find('+').unwrap_or(word.len()));
         let kind = ListenerKind::ALL.iter().find(|kind| kind.word() == word);
         let kind = *kind.ok_or_else(|| {
             format!("has {text:?}, but {word:?} is not a protocol; there are {}", words.join(" and "))
         })?;
+        let (_, tls, sasl) = match (kind, DEMANDS.iter().find(|known| known.0 == demands)) {
+            (ListenerKind::Http, _) if !demands.is_empty() => {
+                return Err(format!("has {text:?}, but http is neither encrypted nor asks who somebody is"));
+            }
+            (_, Some(demands)) => *demands,
+            (_, None) => {
+                let all = DEMANDS.map(|(demands, ..)| format!("kafka{demands}"));
+                return Err(format!("has {text:?}; there are {}", all.join(", ")));
+            }
+        };
         let address = HostPort::parse(address).map_err(|why| format!("has {why}"))?;
-        Ok(ListenerAddress { kind, address })
+        Ok(ListenerAddress { kind, tls, sasl, address })
+    }
+
+    /// What stands before its address: `kafka+tls+sasl`.
+    #[must_use]
+    pub fn word(&self) -> String {
+        let demands = DEMANDS.iter().find(|(_, tls, sasl)| (*tls, *sasl) == (self.tls, self.sasl));
+        format!("{}{}", self.kind.word(), demands.map_or("", |(word, ..)| word))
+    }
+
+    /// Whether the same is spoken at both, and the same asked for.
+    #[must_use]
+    pub fn is_like(&self, other: &ListenerAddress) -> bool {
+        (self.kind, self.tls, self.sasl) == (other.kind, other.tls, other.sasl)
     }
 }
 
 impl fmt::Display for ListenerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}={}", self.kind.word(), self.address)
+        write!(f, "{}={}", self.word(), self.address)
     }
 }
 
@@ -142,9 +174,11 @@ mod tests {
 
     #[test]
     fn addresses_are_read_and_printed_alike() {
-        for text in
-            ["kafka=127.0.0.1:9092", "http=localhost:0", "kafka=[::1]:9092,http=broker-1.example.org:80"]
-        {
+        for text in [
+            "kafka=127.0.0.1:9092",
+            "http=localhost:0",
+            "kafka+sasl=[::1]:9092,kafka+tls+sasl=a:1,kafka+tls=b:2",
+        ] {
             assert_eq!(Vec::<ListenerAddress>::parse(text).unwrap().text(), text);
         }
     }
@@ -154,6 +188,9 @@ mod tests {
         for (text, part) in [
             ("127.0.0.1:9092", "kafka= or http=HOST:PORT"),
             ("kafak=127.0.0.1:9092", "there are kafka and http"),
+            ("kafka+ssl=127.0.0.1:9093", "there are kafka, kafka+tls, kafka+sasl, kafka+tls+sasl"),
+            ("kafka+=127.0.0.1:9093", "there are kafka, kafka+tls"),
+            ("http+tls=127.0.0.1:80", "neither encrypted"),
             ("kafka=127.0.0.1", "there is no port"),
             ("kafka=127.0.0.1:70000", "up to 65535"),
             ("kafka=::1:9092", "stands in brackets"),

@@ -6,6 +6,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use forebay_gateway::ClientCertificates;
+use forebay_model::login::Mechanism;
 use forebay_model::{FlushClass, NodeId, TimestampType, TopicDefaults};
 
 use super::address::{HostPort, ListenerAddress, ListenerKind};
@@ -14,24 +16,44 @@ use super::reserve::{Percent, Reserve};
 use super::size::{ByteSize, MIB};
 use super::table::DefaultValue::{Computed, Fixed};
 use super::table::settings;
-use super::value::LogFormat;
+use super::value::{FilePath, LogFormat};
 
 settings! {
     /// The folder that holds everything the broker must not lose. It is made if it does not exist.
     data_dir: PathBuf, "data_dir", default Fixed("./forebay-data"), AtStart;
 
-    /// Where clients are listened for: `kafka=HOST:PORT` or `http=HOST:PORT`. Port 0 takes any free port. While no
-    /// Kafka address is given, Kafka keeps its default.
+    /// Where clients are listened for: `kafka=HOST:PORT` or `http=HOST:PORT`. At `kafka+sasl=HOST:PORT` they have to log
+    /// in before anything else, at `kafka+tls=HOST:PORT` connections are encrypted, at `kafka+tls+sasl=HOST:PORT` both. Port 0 takes any free port. While no Kafka address is given, Kafka keeps its default.
     listen: Vec<ListenerAddress>, "listen", default Fixed("kafka=127.0.0.1:9092"), AtStart;
 
     /// The address clients are told to connect to, where it differs from the one listened at: `kafka=HOST:PORT`. The
-    /// first belongs to the first Kafka listener, and so on. Needed for a listener at 0.0.0.0 or [::]. Port 0 stands
-    /// for the listener's own port.
+    /// first belongs to the first `kafka` listener, the first of `kafka+tls` to the first `kafka+tls` listener, and so
+    /// on. Needed for a listener at 0.0.0.0 or [::]. Port 0 stands for the listener's own port.
     advertise: Vec<ListenerAddress>, "advertise", default Fixed(""), AtStart;
 
-    /// Allows listeners that other machines can reach. Nobody is asked who they are yet, so without this switch an
-    /// address that is not a loopback address is refused.
+    /// Allows listeners that other machines can reach and that ask nobody who they are. Without this switch an address
+    /// that is not a loopback address has to be one of `kafka+sasl` or `kafka+tls+sasl`, or one of `kafka+tls` with
+    /// `tls.client_auth` `required`.
     allow_anonymous: bool, "allow_anonymous", default Fixed("false"), AtStart;
+
+    /// How clients may log in at listeners that ask for it: `SCRAM-SHA-256`, `SCRAM-SHA-512`, `PLAIN`. PLAIN sends
+    /// passwords as they are, so it is refused while a listener of `kafka+sasl` can be reached by other machines.
+    sasl_mechanisms: Vec<Mechanism>, "sasl.mechanisms", default Fixed("SCRAM-SHA-256,SCRAM-SHA-512"), AtStart;
+
+    /// The file with the certificate of this node, in PEM, and with those between it and one that clients know. It and the
+    /// files of the other settings of TLS are read again on SIGHUP, for new connections.
+    tls_certificate: FilePath, "tls.certificate", default Fixed(""), AtStart;
+
+    /// The file with the private key of the certificate, in PEM, without a password.
+    tls_key: FilePath, "tls.key", default Fixed(""), AtStart;
+
+    /// The file with the certificates that those of clients have to be signed with, in PEM.
+    tls_client_ca: FilePath, "tls.client_ca", default Fixed(""), AtStart;
+
+    /// Whether clients are asked for certificates where connections are encrypted: not at all (`none`), they may show one
+    /// (`requested`), or they have to (`required`). Where nobody has to log in, a client is who its certificate is about:
+    /// `User:` and the subject's distinguished name.
+    tls_client_auth: ClientCertificates, "tls.client_auth", default Fixed("none"), AtStart;
 
     /// This node's number in its cluster. Fixed when the data directory is made.
     node_id: NodeId, "node_id", default Fixed("1"), ["0"..="2147483647"], AtStart;
@@ -159,14 +181,17 @@ impl Config {
         }
     }
 
-    /// The addresses of one kind, in the order they were given, each with the address its clients are told. `None`:
+    /// The listeners of one kind, in the order they were given, each with the address its clients are told. `None`:
     /// the address it is bound to.
-    pub fn listeners(&self, kind: ListenerKind) -> impl Iterator<Item = (&HostPort, Option<&HostPort>)> {
-        let mut advertised = addresses(&self.advertise, kind);
-        addresses(&self.listen, kind).map(move |at| (at, advertised.next()))
+    pub fn listeners(
+        &self,
+        kind: ListenerKind,
+    ) -> impl Iterator<Item = (&ListenerAddress, Option<&HostPort>)> {
+        let listeners = self.listen.iter().enumerate().filter(move |(_, listener)| listener.kind == kind);
+        listeners.map(move |(at, listener)| {
+            let before = self.listen[..at].iter().filter(|earlier| earlier.is_like(listener)).count();
+            let told = self.advertise.iter().filter(|told| told.is_like(listener)).nth(before);
+            (listener, told.map(|told| &told.address))
+        })
     }
-}
-
-fn addresses(all: &[ListenerAddress], kind: ListenerKind) -> impl Iterator<Item = &HostPort> {
-    all.iter().filter(move |a| a.kind == kind).map(|a| &a.address)
 }

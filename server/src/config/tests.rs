@@ -229,6 +229,66 @@ fn a_listener_everywhere_needs_an_address_to_tell_clients() {
 }
 
 #[test]
+fn a_listener_at_which_clients_log_in_may_be_reached_by_others() {
+    let open = nothing().flag("listen", "kafka+sasl=10.0.0.1:9093");
+    let config = open.config();
+    assert!(config.listen[0].sasl);
+    assert_eq!(config.sasl_mechanisms.text(), "SCRAM-SHA-256,SCRAM-SHA-512");
+    assert!(open.flag("sasl-mechanisms", "PLAIN").problem().contains("cross the network"));
+    let here = nothing().flag("listen", "kafka+sasl=127.0.0.1:9093").flag("sasl-mechanisms", "PLAIN");
+    assert_eq!(here.config().sasl_mechanisms.text(), "PLAIN");
+    let encrypted = nothing()
+        .flag("listen", "kafka+tls+sasl=10.0.0.1:9093")
+        .flag("sasl-mechanisms", "PLAIN")
+        .flag("tls-certificate", "a.pem")
+        .flag("tls-key", "b.pem");
+    assert_eq!(encrypted.config().tls_key.text(), "b.pem");
+    let nothing_left = nothing().flag("listen", "kafka+sasl=127.0.0.1:9093").flag("sasl-mechanisms", "");
+    assert!(nothing_left.problem().contains("nobody could log in"));
+}
+
+#[test]
+fn encryption_needs_files_and_may_say_who_a_client_is() {
+    let encrypted = nothing().flag("listen", "kafka+tls=127.0.0.1:9093");
+    assert!(encrypted.problem().contains("tls.certificate names no file"));
+    let encrypted = encrypted.flag("tls-certificate", "a.pem");
+    assert!(encrypted.problem().contains("tls.key names no file"));
+    let encrypted = encrypted.flag("tls-key", "b.pem");
+    assert!(encrypted.config().listen[0].tls);
+    let asked = encrypted.flag("tls-client-auth", "required");
+    assert!(asked.problem().contains("tls.client_ca"));
+    let asked = asked.flag("tls-client-ca", "c.pem").flag("listen", "kafka+tls=10.0.0.1:9093");
+    assert_eq!(asked.config().listen.len(), 2);
+    let maybe = nothing()
+        .flag("listen", "kafka+tls=10.0.0.1:9093")
+        .flag("tls-certificate", "a.pem")
+        .flag("tls-key", "b.pem");
+    assert!(maybe.problem().contains("--allow-anonymous"));
+}
+
+#[test]
+fn every_listener_has_its_own_address_to_tell_clients() {
+    let config = nothing()
+        .flag("listen", "kafka=127.0.0.1:9092")
+        .flag("listen", "kafka+sasl=10.0.0.1:9093")
+        .flag("listen", "kafka+sasl=10.0.0.2:9094")
+        .flag("advertise", "kafka+sasl=a:1")
+        .flag("advertise", "kafka+sasl=b:2")
+        .flag("advertise", "kafka=c:3")
+        .config();
+    let told: Vec<_> =
+        config.listeners(ListenerKind::Kafka).map(|(_, told)| told.unwrap().to_string()).collect();
+    assert_eq!(told, ["c:3", "a:1", "b:2"]);
+    let other = nothing().flag("advertise", "kafka+sasl=a:1");
+    assert!(other.problem().contains("1 addresses for kafka+sasl, and there are 0 listeners"));
+    let same_port = nothing()
+        .flag("listen", "kafka+sasl=10.0.0.1:9093")
+        .flag("listen", "kafka+sasl=10.0.0.2:9093")
+        .flag("advertise", "kafka+sasl=a:1");
+    assert!(same_port.problem().contains("two listeners at port 9093"));
+}
+
+#[test]
 fn an_advertised_address_belongs_to_a_listener() {
     let two = nothing().flag("advertise", "kafka=a:1").flag("advertise", "kafka=b:2");
     assert!(two.problem().contains("there are 1 listeners"));

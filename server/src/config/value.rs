@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use forebay_gateway::ClientCertificates;
 use forebay_model::{FlushClass, NodeId, TimestampType};
 
 use super::table::{Kind, Many};
@@ -66,6 +67,22 @@ impl Value for PathBuf {
 
     fn text(&self) -> String {
         self.to_string_lossy().into_owned()
+    }
+}
+
+/// A file that may be named.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FilePath(pub Option<PathBuf>);
+
+impl Value for FilePath {
+    const KIND: Kind = kind("path", "PATH");
+
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(FilePath((!text.is_empty()).then(|| text.into())))
+    }
+
+    fn text(&self) -> String {
+        self.0.as_ref().map_or_else(String::new, |path| path.to_string_lossy().into_owned())
     }
 }
 
@@ -182,6 +199,12 @@ macro_rules! choice {
     };
 }
 
+choice!(
+    ClientCertificates, "none|requested|required",
+    "none" => ClientCertificates::Ignored,
+    "requested" => ClientCertificates::Requested,
+    "required" => ClientCertificates::Required
+);
 choice!(LogFormat, "text|json", "text" => LogFormat::Text, "json" => LogFormat::Json);
 choice!(FlushClass, "sync|async", "sync" => FlushClass::Sync, "async" => FlushClass::Async);
 choice!(TimestampType, "create|append", "create" => TimestampType::Create, "append" => TimestampType::Append);

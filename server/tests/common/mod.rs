@@ -123,8 +123,21 @@ impl Running {
     }
 
     pub fn ask(&self, request: Request) -> Reply {
+        self.ask_over(1, request)
+    }
+
+    /// One more connection; the first has the number 1.
+    #[allow(dead_code, reason = "most tests need one")]
+    pub fn connect(&self, number: u64) {
+        let address: SocketAddr = "127.0.0.1:9092".parse().unwrap();
+        let client = ClientInfo { protocol: "test", peer: address, local: address };
+        self.desk.open(ConnectionId(number), self.inbox.clone(), client);
+    }
+
+    /// Asks over one of them.
+    pub fn ask_over(&self, connection: u64, request: Request) -> Reply {
         let token = self.next.fetch_add(1, Ordering::Relaxed);
-        self.desk.call(ConnectionId(1), token, request);
+        self.desk.call(ConnectionId(connection), token, request);
         let until = Instant::now() + PATIENCE;
         let mut replies = self.inbox.replies.lock().unwrap();
         loop {

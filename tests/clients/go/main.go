@@ -1,4 +1,4 @@
-// The stories of tests/src/suites/clients.rs and transactions.rs with franz-go, and the load of the kill -9 loop.
+// The stories of tests/src/suites/clients.rs, transactions.rs and logins.rs with franz-go, and the load of the kill -9 loop.
 package main
 
 import (
@@ -64,6 +64,10 @@ func main() {
 		}
 	}()
 	name := os.Args[1]
+	if name == "logins" {
+		logins(os.Args[2])
+		return
+	}
 	if codec, is := strings.CutPrefix(name, "roundtrip-"); is {
 		roundtrip(codec)
 		return
@@ -101,7 +105,12 @@ func waitUntil(what string, condition func() bool) {
 
 // killBroker has the broker killed with -9 and started again; it returns when the broker answers.
 func killBroker() {
-	fmt.Println("@kill9")
+	wish("kill9")
+}
+
+// wish asks the harness for a service and returns when it is done.
+func wish(service string) {
+	fmt.Println("@" + service)
 	answer, err := stdin.ReadString('\n')
 	must(err, "the harness's answer")
 	check(strings.TrimSpace(answer) == "ok", "the harness answered %q", answer)

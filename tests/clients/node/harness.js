@@ -44,11 +44,14 @@ async function waitUntil(what, condition) {
 
 const lines = readline.createInterface({ input: process.stdin });
 
-/** kill -9 and a new start of the broker; resolves when it answers again. */
-async function killBroker() {
+/** Asks the harness for a service; resolves when it is done. */
+async function wish(service) {
   const answer = new Promise((resolve) => lines.once("line", resolve));
-  process.stdout.write("@kill9\n");
+  process.stdout.write(`@${service}\n`);
   equal(await answer, "ok", "the harness's answer");
 }
 
-module.exports = { bootstrap, check, equal, killBroker, name, pause, waitUntil };
+/** kill -9 and a new start of the broker; resolves when it answers again. */
+const killBroker = () => wish("kill9");
+
+module.exports = { bootstrap, check, equal, killBroker, name, pause, waitUntil, wish };

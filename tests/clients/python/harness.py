@@ -65,11 +65,16 @@ def wait_until(condition, what, limit_s=WAIT_S):
         time.sleep(0.01)
 
 
-def kill_broker():
-    """kill -9 and a new start of the broker; returns when it answers again."""
-    print("@kill9", flush=True)
+def wish(service):
+    """Asks the harness for a service and returns when it is done."""
+    print(f"@{service}", flush=True)
     answer = sys.stdin.readline().strip()
     equal(answer, "ok", "the harness's answer")
+
+
+def kill_broker():
+    """kill -9 and a new start of the broker; returns when it answers again."""
+    wish("kill9")
 
 
 class BrokerKill:

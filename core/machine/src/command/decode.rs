@@ -21,6 +21,7 @@ use crate::quotas;
 use crate::relays::RelayedEnd;
 use crate::span::Span;
 use crate::transactions::{Instance, Next};
+use crate::users::{self, SetCredential};
 
 type Read<T> = Result<T, DecodeError>;
 
@@ -130,6 +131,11 @@ fn decode_body(number: u64, input: &mut Reader<'_>) -> Read<Command> {
             target: ShardId(input.narrow("a shard")?),
             up_to: input.uint("the number of a relay")?,
         },
+        number::SET_CREDENTIAL => Command::SetCredential(SetCredential {
+            key: users::decode_key(input)?,
+            credential: users::decode_credential(input)?,
+        }),
+        number::REMOVE_CREDENTIAL => Command::RemoveCredential { key: users::decode_key(input)? },
         unknown => return Err(DecodeError::UnknownCommand(unknown)),
     })
 }

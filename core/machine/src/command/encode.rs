@@ -12,6 +12,7 @@ use super::{
 use crate::codec::Writer;
 use crate::quotas;
 use crate::transactions::{Instance, Next};
+use crate::users;
 
 /// The commands of one turn, each encoded as it comes.
 #[derive(Default)]
@@ -184,6 +185,15 @@ fn encode_body(command: &Command, out: &mut Writer) -> u64 {
             out.uint(target.0);
             out.uint(*up_to);
             number::RELAYED
+        }
+        Command::SetCredential(c) => {
+            users::encode_key(&c.key, out);
+            users::encode_credential(&c.credential, out);
+            number::SET_CREDENTIAL
+        }
+        Command::RemoveCredential { key } => {
+            users::encode_key(key, out);
+            number::REMOVE_CREDENTIAL
         }
     }
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use forebay_machine::*;
 use forebay_model::publish::PayloadKind;
 use forebay_model::transaction::{Decision, Joining, TransactionalId};
+use forebay_model::user::PasswordHash;
 use forebay_model::*;
 
 /// One command of a script.
@@ -116,6 +117,7 @@ impl Interpreter {
             "groups" => self.show_groups(&mut out),
             "offsets" => self.show_offsets(&words, &mut out),
             "transactions" => self.show_transactions(&mut out),
+            "users" => self.show_users(&mut out),
             "aborted" => self.show_aborted(&words, &mut out),
             "unstable" => self.show_unstable(&words, &mut out),
             "overdue" => self.show_overdue(&words, &mut out),
@@ -254,6 +256,13 @@ impl Interpreter {
             let (now, changed) = (instance(producer.now), producer.changed_at);
             writeln!(out, "{id} {now}{before} timeout {} changed {changed} {state}", producer.timeout_ms)
                 .unwrap();
+        }
+    }
+
+    fn show_users(&self, out: &mut String) {
+        for (key, credential) in self.machine.catalog().users().credentials() {
+            let (user, hash, iterations) = (&key.user, key.hash, credential.iterations);
+            writeln!(out, "{user} {hash:?} {iterations} iterations").unwrap();
         }
     }
 
@@ -513,9 +522,30 @@ fn parse_command(words: &Words<'_>) -> Command {
             mark: SlotNumber(1),
             mark_bytes: 78,
         }),
+        "set-credential" => {
+            let key = credential_key(words);
+            let keys = vec![words.or("keys", 1); words.or("bytes", key.hash.bytes())];
+            let credential = Credential {
+                salt: words.or("salt", "salt".to_owned()).into_bytes().into(),
+                iterations: words.or("iterations", 4096),
+                stored_key: keys.clone().into(),
+                server_key: keys.into(),
+            };
+            Command::SetCredential(SetCredential { key, credential })
+        }
+        "remove-credential" => Command::RemoveCredential { key: credential_key(words) },
         "forget-topics" => Command::ForgetTopics { topics: topics("ids") },
         verb => panic!("unknown verb {verb}"),
     }
+}
+
+fn credential_key(words: &Words<'_>) -> CredentialKey {
+    let hash = match words.or("hash", 256) {
+        256 => PasswordHash::Sha256,
+        512 => PasswordHash::Sha512,
+        other => panic!("hash={other}"),
+    };
+    CredentialKey { user: words.plain[1].into(), hash }
 }
 
 fn parse_commit(group: GroupId, words: &Words<'_>) -> SaveOffsets {

@@ -11,6 +11,7 @@ use forebay_kit::model::group::{
     AssignedBy, AssignedMemberView, AssignedView, Attended, Cursor, FetchedOffset, GroupListing, GroupReply,
     GroupRequest, GroupState, GroupView, Joined, JoinedMember, MemberView, NamedPartitions, Synced,
 };
+use forebay_kit::model::login::LoginStep;
 use forebay_kit::model::partition::{
     DescribedPartition, PartitionSelection, PartitionState, ProducerView, StorageView,
 };
@@ -21,10 +22,11 @@ use forebay_kit::model::transaction::{
     JoinRefused, TransactionListing, TransactionPhase, TransactionReply, TransactionRequest, TransactionView,
     TransactionalId,
 };
+use forebay_kit::model::user::{AlteredUser, CredentialView, DescribedUser, PasswordHash, UserSelection};
 use forebay_kit::model::{
     BatchSequence, ClusterView, FlushClass, GroupId, LeaderEpoch, LogIndex, NodeId, NodeView, Offset,
-    PartitionId, PartitionRef, PartitionView, ProducerEpoch, ProducerId, Refusal, Reply, Request, ShardId,
-    Term, Timestamp, TimestampType, TopicDefaults, TopicId, TopicName, TopicNameError, TopicRef,
+    PartitionId, PartitionRef, PartitionView, Principal, ProducerEpoch, ProducerId, Refusal, Reply, Request,
+    ShardId, Term, Timestamp, TimestampType, TopicDefaults, TopicId, TopicName, TopicNameError, TopicRef,
     TopicSettings, TopicView,
 };
 
@@ -161,6 +163,25 @@ impl AnyBroker {
                 Reply::DescribeQuorum(self.well(view))
             }
             Request::Transaction(r) => Reply::Transaction(self.transaction(r)),
+            Request::Login(_) => Reply::Login(self.login()),
+            Request::DescribeUsers(r) => {
+                let asked = match &r.users {
+                    UserSelection::All => vec!["alice".into()],
+                    UserSelection::These(these) => these.clone(),
+                };
+                let view = CredentialView { hash: PasswordHash::Sha512, iterations: 4096 };
+                let described =
+                    asked.into_iter().map(|name| DescribedUser { name, credentials: self.well(vec![view]) });
+                let described: Vec<_> = described.collect();
+                Reply::DescribeUsers(self.well(described))
+            }
+            Request::AlterUsers(r) => {
+                let altered = r
+                    .changes
+                    .iter()
+                    .map(|change| AlteredUser { name: change.name.clone(), result: self.well(()) });
+                Reply::AlterUsers(altered.collect())
+            }
             Request::ListTransactions => Reply::ListTransactions(self.well(vec![TransactionListing {
                 id: TransactionalId("tx".into()),
                 producer: ProducerId(7),
@@ -168,6 +189,15 @@ impl AnyBroker {
                 open_ms: Some(5),
             }])),
         }
+    }
+
+    fn login(&mut self) -> Result<LoginStep, Refusal> {
+        let bytes = || Bytes::from_static(b"token").into();
+        let step = match self.below(2) {
+            0 => LoginStep::Continue(bytes()),
+            _ => LoginStep::Done { bytes: bytes(), principal: Arc::new(Principal::anonymous()) },
+        };
+        self.well(step)
     }
 
     fn transaction(&mut self, request: &TransactionRequest) -> TransactionReply {
@@ -511,6 +541,9 @@ pub(super) fn refusals() -> Vec<Refusal> {
         Refusal::UnreleasedInstance,
         Refusal::UnsupportedStrategy("why".into()),
         Refusal::InvalidPattern("why".into()),
+        Refusal::WrongCredentials,
+        Refusal::UnknownCredential,
+        Refusal::InvalidCredential("why".into()),
         Refusal::NotLeader { leader: None },
         Refusal::Loading,
         Refusal::Busy,

@@ -5,14 +5,15 @@ use forebay_kit::{ConnectionInfo, SessionError};
 use super::fetch_session::FetchSessions;
 use super::hold_back::HoldBack;
 use super::names::Names;
-use super::open::{Head, Replies};
+use super::open::{Ending, Head, Replies};
+use super::sasl::{self, Authentication};
 use super::{
     cluster, configs, delete_records, describe_producers, describe_quorum, fetch, groups, init_producer_id,
     list_offsets, log_dirs, metadata, offset_for_leader_epoch, produce, quotas, replicas, topics,
-    transactions,
+    transactions, users,
 };
+use crate::wire::Response;
 use crate::wire::field::Wire;
-use crate::wire::{Response, Rope};
 
 /// What the APIs of a connection share.
 pub(super) struct Connection {
@@ -21,6 +22,7 @@ pub(super) struct Connection {
     pub(super) names: Names,
     pub(super) fetch_sessions: FetchSessions,
     pub(super) hold_back: HoldBack,
+    pub(super) authentication: Authentication,
 }
 
 impl Connection {
@@ -30,6 +32,7 @@ impl Connection {
             names: Names::default(),
             fetch_sessions: FetchSessions::new(info.peer.port(), &info.memory),
             hold_back: HoldBack::new(&info.meter),
+            authentication: Authentication::new(info),
         }
     }
 }
@@ -52,6 +55,14 @@ macro_rules! asked {
         /// What is kept of a request of any API.
         pub(super) enum Asked {
             $($variant($ty),)*
+            /// A token of SASL, after which the connection may end.
+            Token(sasl::Asked),
+        }
+
+        impl From<sasl::Asked> for Asked {
+            fn from(asked: sasl::Asked) -> Asked {
+                Asked::Token(asked)
+            }
         }
 
         $(
@@ -63,20 +74,23 @@ macro_rules! asked {
         )*
 
         impl Asked {
-            /// The response as a frame.
+            /// The response as a frame, or what ends the exchange else.
             pub(super) fn answer(
                 self,
                 head: Head,
                 replies: Replies,
                 connection: &mut Connection,
-            ) -> Result<Rope, SessionError> {
-                match self {
+            ) -> Result<Ending, SessionError> {
+                let left_ms = |connection: &Connection| connection.hold_back.left_ms();
+                let frame = match self {
                     $(Asked::$variant(asked) => {
                         let mut response = asked.answer(head.version, replies, connection)?;
-                        response.hold_back(connection.hold_back.left_ms());
+                        response.hold_back(left_ms(connection));
                         head.frame(&response)
                     })*
-                }
+                    Asked::Token(asked) => return asked.answer(head, replies, connection),
+                };
+                frame.map(Ending::Frame)
             }
         }
     };
@@ -126,4 +140,6 @@ asked! {
     DeleteGroups(groups::delete::Asked),
     ConsumerGroupHeartbeat(groups::attend::Asked),
     ConsumerGroupDescribe(groups::describe_assigned::Asked),
+    DescribeUsers(users::describe::Asked),
+    AlterUsers(users::alter::Asked),
 }

@@ -9,7 +9,7 @@ use super::open::{Ending, Head};
 use super::{
     api_versions, cluster, configs, delete_records, describe_producers, describe_quorum, features, fetch,
     groups, init_producer_id, list_offsets, log_dirs, metadata, offset_for_leader_epoch, produce, quotas,
-    replicas, topics, transactions,
+    replicas, sasl, topics, transactions, users,
 };
 use crate::wire::api::Standing;
 use crate::wire::field::Wire;
@@ -25,6 +25,8 @@ pub(super) enum Step<R> {
     Many(Vec<Request>, Asked),
     /// A publish that nobody waits for, and why the connection is to end behind it.
     Unconfirmed(Option<Request>, Option<String>),
+    /// The response is known, and behind it the connection ends, for this reason.
+    Last(R, String),
     /// The connection ends, for this reason.
     Close(String),
 }
@@ -59,6 +61,10 @@ pub(super) fn plan(frame: &Bytes, connection: &mut Connection) -> Result<(Head, 
     let api = ApiKey::from_number(peeked.api_key);
     let api = api.ok_or_else(|| misbehaved(&DecodeError::from(Fault::UnknownApi(peeked.api_key))))?;
     let head = Head { api, version: peeked.api_version, correlation_id: peeked.correlation_id };
+    if !connection.authentication.admits(api) {
+        let why = format!("{} came before the client authenticated", api.name());
+        return Ok((head, Plan::End(Ending::Close(why))));
+    }
     // Before anything behind the head is read: who knows how a version that we do not know is written.
     if let Some(ending) = unserved(head)? {
         return Ok((head, Plan::End(ending)));
@@ -143,6 +149,10 @@ fn serve(cursor: &mut Cursor<'_>, asking: Asking<'_>) -> Result<Plan, SessionErr
         ApiKey::DescribeClientQuotas => with(cursor, asking, quotas::describe::ask),
         ApiKey::DescribeQuorum => with(cursor, asking, describe_quorum::ask),
         ApiKey::UpdateFeatures => with(cursor, asking, features::ask),
+        ApiKey::SaslHandshake => with(cursor, asking, sasl::handshake),
+        ApiKey::SaslAuthenticate => with(cursor, asking, sasl::authenticate),
+        ApiKey::DescribeUserScramCredentials => with(cursor, asking, users::describe::ask),
+        ApiKey::AlterUserScramCredentials => with(cursor, asking, users::alter::ask),
         ApiKey::DescribeTopicPartitions => with(cursor, asking, metadata::pages::ask),
         other => Err(SessionError::Bug(format!(
             "{} is in the table of served APIs and in no module",
@@ -170,6 +180,10 @@ fn with<'c, Q: crate::wire::Request>(
         Step::One(request, asked) => Plan::AskOne(request, asked),
         Step::Many(requests, asked) => Plan::Ask(requests, asked),
         Step::Unconfirmed(request, refused) => Plan::Unconfirmed(request, refused),
+        Step::Last(mut response, why) => {
+            response.hold_back(asking.connection.hold_back.left_ms());
+            Plan::End(Ending::Last(head.frame(&response)?, why))
+        }
         Step::Close(why) => Plan::End(Ending::Close(why)),
     })
 }

@@ -115,6 +115,10 @@ pub(super) fn code(refusal: &Refusal, area: Area) -> ErrorCode {
         Refusal::UnsupportedStrategy(_) => ErrorCode::UnsupportedAssignor,
         Refusal::InvalidPattern(_) => ErrorCode::InvalidRegularExpression,
 
+        Refusal::WrongCredentials => ErrorCode::SaslAuthenticationFailed,
+        Refusal::UnknownCredential => ErrorCode::ResourceNotFound,
+        Refusal::InvalidCredential(_) => ErrorCode::UnacceptableCredential,
+
         Refusal::NotLeader { .. } => not_leader(area),
         Refusal::Loading => loading(area),
         Refusal::Busy => busy(area),

@@ -14,8 +14,9 @@ pub(super) struct Feature {
     pub(super) level: i16,
 }
 
-/// All of them. By `group.version` clients know that the broker assigns the partitions of groups (KIP-848). By the level of `transaction.version` producers choose how their transactions go: at 2 partitions join them with
-/// the first batch, and every end raises the epoch (KIP-890). Older producers go on in the older way.
+/// All of them. At 1 of `group.version` the broker assigns the partitions of groups that want it (KIP-848). By the level of
+/// `transaction.version` producers choose how their transactions go: at 2 partitions join them with the first batch, and every end raises
+/// the epoch (KIP-890). Older producers go on in the older way.
 pub(super) const FEATURES: &[Feature] =
     &[Feature { name: "group.version", level: 1 }, Feature { name: "transaction.version", level: 2 }];
 

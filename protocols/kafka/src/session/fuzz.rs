@@ -58,6 +58,7 @@ impl Run {
             requests_open_max: REQUESTS_OPEN_MAX,
             memory: forebay_kit::SessionMemory::new(FRAME_BYTES_MAX),
             meter: std::sync::Arc::new(forebay_kit::Unmetered),
+            login: None,
         };
         Run {
             session: KafkaSession::new(info),

@@ -31,6 +31,11 @@ impl Intake {
         }
     }
 
+    /// Accepts frames of up to this many bytes from now on.
+    pub(super) fn limit_frames(&mut self, frame_bytes_max: usize) {
+        self.framing = Framing::with_max(frame_bytes_max);
+    }
+
     /// Forgets everything.
     pub(super) fn clear(&mut self) {
         self.begun = BytesMut::new();

@@ -40,8 +40,10 @@ mod open;
 mod produce;
 mod quotas;
 mod replicas;
+mod sasl;
 mod topics;
 mod transactions;
+mod users;
 
 #[cfg(test)]
 mod tests;
@@ -53,7 +55,8 @@ use forebay_kit::model::publish::Published;
 use forebay_kit::model::{Reply, Request};
 use forebay_kit::{Bytes, CloseReason, ConnectionInfo, Input, Instant, Output, Session, SessionError, Token};
 
-use crate::limits::GROUPS_PER_REQUEST_MAX;
+use crate::limits::{GROUPS_PER_REQUEST_MAX, SASL_FAILURE_DELAY};
+use crate::wire::Rope;
 use asked::Connection;
 use dispatch::Plan;
 use intake::Intake;
@@ -68,6 +71,8 @@ pub struct KafkaSession {
     unconfirmed: usize,
     outputs: VecDeque<Output>,
     phase: Phase,
+    /// Why the connection ends, while it is parting.
+    parting: Option<String>,
     connection: Connection,
 }
 
@@ -76,6 +81,8 @@ enum Phase {
     Serving,
     /// Nothing more is read; what is open is answered.
     Draining,
+    /// The client was told its last word and has a moment to read it; nothing else happens.
+    Parting,
     /// The close is among the outputs, or was.
     Closed,
 }
@@ -94,6 +101,7 @@ impl KafkaSession {
             unconfirmed: 0,
             outputs: VecDeque::new(),
             phase: Phase::Serving,
+            parting: None,
             connection: Connection::new(&info),
         }
     }
@@ -102,15 +110,17 @@ impl KafkaSession {
         !self.connection.hold_back.is_held()
             && self.open.len() + self.unconfirmed < self.requests_open_max
             && self.open.calls() < GROUPS_PER_REQUEST_MAX
+            && !self.connection.authentication.is_judged()
     }
 
     /// Reads frames while there is room, and answers what can be answered.
-    fn advance(&mut self) -> Result<(), SessionError> {
-        self.answer_in_order()?;
+    fn advance(&mut self, now: Instant) -> Result<(), SessionError> {
+        self.answer_in_order(now)?;
+        self.intake.limit_frames(self.connection.authentication.frame_bytes_max());
         while self.phase == Phase::Serving && self.has_room() {
             let Some(frame) = self.intake.next().map_err(|error| misbehaved(&error))? else { break };
             self.take_frame(&frame)?;
-            self.answer_in_order()?;
+            self.answer_in_order(now)?;
         }
         self.tell_hold();
         if self.phase == Phase::Draining && self.is_idle() {
@@ -127,7 +137,11 @@ impl KafkaSession {
     }
 
     fn take_frame(&mut self, frame: &Bytes) -> Result<(), SessionError> {
-        let (head, plan) = dispatch::plan(frame, &mut self.connection)?;
+        let (head, plan) = if self.connection.authentication.takes_bare_tokens() {
+            sasl::bare_token(frame, &mut self.connection)
+        } else {
+            dispatch::plan(frame, &mut self.connection)?
+        };
         match plan {
             Plan::End(ending) => self.open.end(ending),
             Plan::Ask(requests, asked) => {
@@ -159,18 +173,20 @@ impl KafkaSession {
     }
 
     /// Sends the responses that are complete, up to the first that is not.
-    fn answer_in_order(&mut self) -> Result<(), SessionError> {
-        while self.phase != Phase::Closed {
+    fn answer_in_order(&mut self, now: Instant) -> Result<(), SessionError> {
+        while matches!(self.phase, Phase::Serving | Phase::Draining) {
             let ending = match self.open.pop() {
                 None => break,
                 Some(Ready::Ending(ending)) => ending,
                 Some(Ready::Replied(head, asked, replies)) => {
-                    Ending::Frame(asked.answer(head, replies, &mut self.connection)?)
+                    asked.answer(head, replies, &mut self.connection)?
                 }
             };
             match ending {
-                Ending::Frame(frame) => {
-                    self.outputs.extend(frame.into_chunks().into_iter().map(Output::Bytes))
+                Ending::Frame(frame) => self.send(frame),
+                Ending::Last(frame, why) => {
+                    self.send(frame);
+                    self.part(now, why);
                 }
                 Ending::Close(why) => self.close(CloseReason::Protocol(why)),
             }
@@ -178,11 +194,31 @@ impl KafkaSession {
         Ok(())
     }
 
+    fn send(&mut self, frame: Rope) {
+        self.outputs.extend(frame.into_chunks().into_iter().map(Output::Bytes));
+    }
+
+    /// Closes in a moment: some clients do not read what came right before the end of a connection.
+    fn part(&mut self, now: Instant, why: String) {
+        self.phase = Phase::Parting;
+        self.intake.clear();
+        self.open.clear();
+        self.parting = Some(why);
+        self.outputs.push_back(Output::WakeAt(now + SASL_FAILURE_DELAY));
+    }
+
     fn close(&mut self, reason: CloseReason) {
         self.phase = Phase::Closed;
         self.intake.clear();
         self.open.clear();
         self.outputs.push_back(Output::Close(reason));
+    }
+
+    fn end_parting(&mut self, input: &Input) {
+        if matches!(input, Input::Timeout | Input::Shutdown) {
+            let why = self.parting.take().unwrap_or_default();
+            self.close(CloseReason::Protocol(why));
+        }
     }
 
     fn take_input(&mut self, input: Input) -> Result<(), SessionError> {
@@ -217,11 +253,16 @@ impl KafkaSession {
 
 impl Session for KafkaSession {
     fn handle(&mut self, now: Instant, input: Input) -> Result<(), SessionError> {
-        if self.phase == Phase::Closed {
-            return Ok(());
+        match self.phase {
+            Phase::Closed => return Ok(()),
+            Phase::Parting => {
+                self.end_parting(&input);
+                return Ok(());
+            }
+            Phase::Serving | Phase::Draining => {}
         }
         self.connection.hold_back.tick(now);
-        let handled = self.take_input(input).and_then(|()| self.advance());
+        let handled = self.take_input(input).and_then(|()| self.advance(now));
         if handled.is_err() {
             // The driver closes; what is among the outputs still goes out, nothing else does.
             self.phase = Phase::Closed;
@@ -245,6 +286,10 @@ impl Session for KafkaSession {
 
     fn wants_bytes(&self) -> bool {
         self.phase == Phase::Serving && self.has_room()
+    }
+
+    fn is_known(&self) -> bool {
+        self.connection.authentication.is_over()
     }
 
     /// Also while it is held back: who has to be quiet for longer than a connection may be is not waited for.

@@ -26,6 +26,8 @@ pub(super) enum Replies {
 pub(super) enum Ending {
     /// With this frame.
     Frame(Rope),
+    /// With this frame, and a moment later with the connection, for this reason.
+    Last(Rope, String),
     /// With the connection, for this reason.
     Close(String),
 }

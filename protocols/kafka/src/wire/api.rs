@@ -52,11 +52,9 @@ pub enum Refusal {
     BetweenBrokers,
     /// Transactions come later.
     Transactions,
-    /// SASL comes later; until then listeners are loopback or explicitly anonymous.
-    Authentication,
     /// Access control lists come later.
     Authorization,
-    /// Delegation tokens come with authentication.
+    /// Delegation tokens come later.
     DelegationTokens,
     /// Every node has one log directory: nothing can be moved between two.
     ReplicaPlacement,
@@ -118,7 +116,7 @@ api_table! {
     14 SyncGroup, Forms::CompactFrom(4), 0..6, served(0..6);
     15 DescribeGroups, Forms::CompactFrom(5), 0..7, served(0..7);
     16 ListGroups, Forms::CompactFrom(3), 0..6, served(0..6);
-    17 SaslHandshake, Forms::Classic, 0..2, refused(Refusal::Authentication);
+    17 SaslHandshake, Forms::Classic, 0..2, served(0..2);
     18 ApiVersions, Forms::CompactFrom(3), 0..5, served(0..5);
     19 CreateTopics, Forms::CompactFrom(5), 2..8, served(2..8);
     20 DeleteTopics, Forms::CompactFrom(4), 1..7, served(1..7);
@@ -137,7 +135,7 @@ api_table! {
     33 AlterConfigs, Forms::CompactFrom(2), 0..3, served(0..3);
     34 AlterReplicaLogDirs, Forms::CompactFrom(2), 0..0, refused(Refusal::ReplicaPlacement);
     35 DescribeLogDirs, Forms::CompactFrom(2), 1..6, served(1..6);
-    36 SaslAuthenticate, Forms::CompactFrom(2), 0..3, refused(Refusal::Authentication);
+    36 SaslAuthenticate, Forms::CompactFrom(2), 0..3, served(0..3);
     37 CreatePartitions, Forms::CompactFrom(2), 0..4, served(0..4);
     38 CreateDelegationToken, Forms::CompactFrom(2), 0..0, refused(Refusal::DelegationTokens);
     39 RenewDelegationToken, Forms::CompactFrom(2), 0..0, refused(Refusal::DelegationTokens);
@@ -151,8 +149,8 @@ api_table! {
     47 OffsetDelete, Forms::Classic, 0..1, served(0..1);
     48 DescribeClientQuotas, Forms::CompactFrom(1), 0..2, served(0..2);
     49 AlterClientQuotas, Forms::CompactFrom(1), 0..2, served(0..2);
-    50 DescribeUserScramCredentials, Forms::CompactFrom(0), 0..1, refused(Refusal::Authentication);
-    51 AlterUserScramCredentials, Forms::CompactFrom(0), 0..1, refused(Refusal::Authentication);
+    50 DescribeUserScramCredentials, Forms::CompactFrom(0), 0..1, served(0..1);
+    51 AlterUserScramCredentials, Forms::CompactFrom(0), 0..1, served(0..1);
     52 Vote, Forms::CompactFrom(0), 0..0, refused(Refusal::BetweenBrokers);
     53 BeginQuorumEpoch, Forms::CompactFrom(1), 0..0, refused(Refusal::BetweenBrokers);
     54 EndQuorumEpoch, Forms::CompactFrom(1), 0..0, refused(Refusal::BetweenBrokers);
@@ -287,9 +285,8 @@ impl Refusal {
         match self {
             Self::BetweenBrokers => "spoken between Apache's own brokers only",
             Self::Transactions => "transactions come later",
-            Self::Authentication => "authentication comes later",
             Self::Authorization => "access control comes later",
-            Self::DelegationTokens => "delegation tokens come with authentication",
+            Self::DelegationTokens => "delegation tokens come later",
             Self::ReplicaPlacement => "a node has one log directory",
             Self::Quorum => "clients cannot change who belongs to the cluster",
             Self::ShareGroups => "share groups come later",

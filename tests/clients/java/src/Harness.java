@@ -74,7 +74,12 @@ final class Harness {
 
     /** kill -9 and a new start of the broker; returns when it answers again. */
     static void killBroker() throws IOException {
-        System.out.println("@kill9");
+        wish("kill9");
+    }
+
+    /** Asks the harness for a service and returns when it is done. */
+    static void wish(String service) throws IOException {
+        System.out.println("@" + service);
         System.out.flush();
         equal(IN.readLine(), "ok", "the harness's answer");
     }

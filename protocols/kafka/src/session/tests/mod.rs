@@ -14,6 +14,7 @@ mod publishes;
 mod quorum;
 mod quotas;
 mod refusals;
+mod sasl;
 mod topics;
 mod transactions;
 
@@ -45,7 +46,7 @@ struct Pair {
     closed: Option<CloseReason>,
     correlation_id: i32,
     now: Instant,
-    /// When the session wants to be woken.
+    /// When the session wants to be woken: a client is held back, or let go because it could not authenticate.
     wake_at: Option<Instant>,
 }
 
@@ -62,7 +63,14 @@ impl Pair {
         let peer = std::net::SocketAddr::from(([10, 1, 2, 3], 50_000));
         let memory = Arc::clone(memory);
         let meter = Arc::new(Unmetered);
-        Pair::with(ConnectionInfo { peer, frame_bytes_max: 1 << 20, requests_open_max, memory, meter })
+        Pair::with(ConnectionInfo {
+            peer,
+            frame_bytes_max: 1 << 20,
+            requests_open_max,
+            memory,
+            meter,
+            login: None,
+        })
     }
 
     fn with(info: ConnectionInfo) -> Pair {

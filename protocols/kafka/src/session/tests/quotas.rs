@@ -203,6 +203,7 @@ fn held(hold: Duration) -> (Pair, Arc<Strict>) {
         requests_open_max: 64,
         memory: SessionMemory::new(1 << 20),
         meter: meter.clone(),
+        login: None,
     };
     (Pair::with(info), meter)
 }

@@ -1,5 +1,5 @@
 //! AlterUserScramCredentials, key 51: set and delete users' SCRAM credentials (KIP-554). Passwords are salted and hashed
-//! before they are sent; what is sent still suffices to pose as the user. Not served yet.
+//! before they are sent; what is sent still suffices to pose as the user.
 
 use crate::wire::error_code::ErrorCode;
 use crate::wire::schema::wire_struct;

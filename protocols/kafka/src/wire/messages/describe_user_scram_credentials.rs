@@ -1,5 +1,5 @@
 //! DescribeUserScramCredentials, key 50: with which SCRAM mechanisms users may authenticate (KIP-554). It tells nothing that
-//! is secret. Not served yet.
+//! is secret.
 
 use crate::wire::error_code::ErrorCode;
 use crate::wire::schema::wire_struct;

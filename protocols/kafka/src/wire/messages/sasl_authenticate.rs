@@ -1,5 +1,5 @@
 //! SaslAuthenticate, key 36: one step of a SASL exchange. From version 1 on a session may end, and the client authenticates
-//! again over the same connection before that (KIP-368). Not served yet.
+//! again over the same connection before that (KIP-368).
 
 use crate::wire::error_code::ErrorCode;
 use crate::wire::schema::wire_struct;

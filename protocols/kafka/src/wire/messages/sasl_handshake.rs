@@ -1,5 +1,5 @@
 //! SaslHandshake, key 17: choose a SASL mechanism. After version 0 the tokens follow as frames without headers, after version 1
-//! in SaslAuthenticate requests (KIP-152). It is one of the few without a compact form. Not served yet.
+//! in SaslAuthenticate requests (KIP-152). It is one of the few without a compact form.
 
 use crate::wire::error_code::ErrorCode;
 use crate::wire::schema::wire_struct;
