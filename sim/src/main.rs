@@ -28,7 +28,7 @@ const CANARIES: [Bug; 6] = [
     Bug::Point(Fault::RelayDoneEarly),
 ];
 /// ...each within so many seeds.
-const CANARY_SEEDS_MAX: u64 = 20;
+const CANARY_SEEDS_MAX: u64 = 200;
 
 /// Whole clusters with clients, each in one thread and from one seed.
 #[derive(Parser)]
