@@ -3,6 +3,7 @@
 //! The flags of `serve` that are settings come from the table of settings, so they are parsed as text here and understood
 //! there, together with the file and the environment.
 
+mod acl;
 mod bench;
 
 use std::ffi::OsString;
@@ -24,6 +25,7 @@ use forebay_server::config::{SETTINGS, nearest_flag};
 use crate::exit::Exit;
 use crate::output::time;
 
+pub use acl::{Acl, AclAdd, AclFilters, AclList, AclRemove, AclResources};
 pub use bench::{Bench, BenchClassic, BenchConsume, BenchLatency, BenchLoad, BenchOn, BenchProduce};
 
 /// One message broker for everyone's clients, and commands that speak to any broker of Kafka's protocol.
@@ -52,6 +54,9 @@ pub enum Invocation {
     /// Say who may log in: add, remove and list users
     #[command(subcommand)]
     User(User),
+    /// Say who may do what: add, remove and list rules of access
+    #[command(subcommand)]
+    Acl(Acl),
     /// Put load on a broker, as light as a client can be, and measure
     #[command(subcommand)]
     Bench(Bench),
@@ -580,6 +585,20 @@ mod tests {
     }
 
     #[test]
+    fn rules_are_said_in_words() {
+        let line =
+            "forebay acl add --principal User:a --topic t --topic u --prefixed --operation read --deny";
+        let Invocation::Acl(Acl::Add(add)) = parsed(line) else { panic!("not acl add") };
+        assert_eq!((add.resources.topic.len(), add.operation, add.host), (2, vec![3], vec!["*".to_owned()]));
+        assert!(add.prefixed && add.deny);
+        let Invocation::Acl(Acl::List(list)) = parsed("forebay acl list --pattern match --permission allow")
+        else {
+            panic!("not acl list")
+        };
+        assert_eq!((list.filters.pattern, list.filters.permission), (2, Some(3)));
+    }
+
+    #[test]
     fn what_contradicts_itself_is_a_mistake() {
         for line in [
             "forebay produce t --json --key k",
@@ -596,6 +615,10 @@ mod tests {
             "forebay user add alice --iterations 1",
             "forebay user add alice secret",
             "forebay user remove alice --mechanism plain",
+            "forebay acl add --topic t --operation read",
+            "forebay acl add --principal User:a --topic t",
+            "forebay acl add --principal User:a --topic t --operation eat",
+            "forebay acl list --pattern like",
             "forebay bench classic --seconds 0",
             "forebay bench classic --one-connection --threads 2",
             "forebay bench produce --records 5 --seconds 5",

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use forebay_broker::{Broker, BrokerConfig, DiskGuard, Memory, ShardHandle, Ticket, Unlimited};
+use forebay_broker::{
+    Authorization, Broker, BrokerConfig, DiskGuard, Memory, ShardHandle, Ticket, Unlimited,
+};
 use forebay_env::Env;
 use forebay_machine::MachineSettings;
 use forebay_model::{FlushClass, NodeId, ShardId, TopicDefaults};
@@ -50,6 +52,8 @@ pub struct NodeConfig {
     pub defaults: TopicDefaults,
     /// Whether asking for a topic creates it.
     pub auto_create: bool,
+    /// Whether access is controlled, and what the configuration says about it.
+    pub authorization: Authorization,
     /// Memory for payloads applied last, all shards together, in bytes.
     pub hot_bytes_max: usize,
     /// Memory for log entries written last, all shards together, in bytes.
@@ -365,5 +369,6 @@ fn broker_config(config: &NodeConfig, identity: &Identity) -> BrokerConfig {
         advertised: config.advertised.clone(),
         defaults: config.defaults.clone(),
         auto_create: config.auto_create,
+        authorization: config.authorization.clone(),
     }
 }

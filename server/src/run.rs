@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use forebay_broker::{Broker, DiskGuard, Memory};
+use forebay_broker::{AclPolicy, Authorization, Broker, DiskGuard, Memory};
 use forebay_console::Console;
 use forebay_env::{Env, Lock};
 use forebay_gateway::{
@@ -25,7 +25,7 @@ use forebay_shard::coordinator::CoordinatorSettings;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::config::{Config, HostPort, ListenerKind, Loaded, Origin};
+use crate::config::{AccessControl, Config, HostPort, ListenerKind, Loaded, Origin};
 use crate::disk_guard::DiskWatch;
 use crate::greeting;
 use crate::identity::Insist;
@@ -299,6 +299,11 @@ impl Running {
                 }
             }
         });
+        if locks_everybody_out(config, &broker) {
+            tracing::warn!(
+                "authorization is acl, there is no rule, and super_users names nobody: nobody may do anything"
+            );
+        }
         let gateway = Arc::new(start_gateway(config, env, &broker, Arc::clone(&budget), tls)?);
         operator.watch_gateway(Arc::clone(&gateway), budget);
         let disk = DiskThread::start(watch).map_err(ServeError::Thread)?;
@@ -508,6 +513,7 @@ fn node_config(config: &Config, shards_given: bool) -> NodeConfig {
         advertised: advertised(config),
         defaults: config.topic_defaults(),
         auto_create: config.topic_auto_create,
+        authorization: authorization(config),
         hot_bytes_max: bytes((config.memory_limit.0 / 4).min(HOT_BYTES_MAX)),
         tail_bytes_max: bytes((config.memory_limit.0 / 8).min(TAIL_BYTES_MAX)),
         block_bytes_max: bytes((config.memory_limit.0 / 16).min(BLOCK_BYTES_MAX)),
@@ -531,6 +537,24 @@ fn node_config(config: &Config, shards_given: bool) -> NodeConfig {
             offset_expiry_ms: long_ms(config.group_offsets_retention),
         },
     }
+}
+
+/// What the settings say about access.
+fn authorization(config: &Config) -> Authorization {
+    match config.authorization {
+        AccessControl::None => Authorization::Off,
+        AccessControl::Acl => Authorization::Acl(AclPolicy {
+            super_users: config.super_users.iter().map(ToString::to_string).collect(),
+            allow_everyone_if_no_acl: config.allow_everyone_if_no_acl_found,
+        }),
+    }
+}
+
+fn locks_everybody_out(config: &Config, broker: &Broker) -> bool {
+    config.authorization == AccessControl::Acl
+        && config.super_users.is_empty()
+        && !config.allow_everyone_if_no_acl_found
+        && broker.catalogue().acls().is_empty()
 }
 
 fn node_facts(config: &Config, recovery_took: Duration) -> NodeFacts {

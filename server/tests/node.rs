@@ -74,6 +74,7 @@ fn config(dir: &Path) -> NodeConfig {
             partitions: 1,
         },
         auto_create: true,
+        authorization: Default::default(),
         hot_bytes_max: 4 << 20,
         tail_bytes_max: 4 << 20,
         block_bytes_max: 1 << 20,

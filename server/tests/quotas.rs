@@ -40,7 +40,7 @@ fn alter(node: &Running, changes: Vec<QuotaChange>, dry_run: bool) -> Vec<Altere
 
 fn told(node: &Running) -> QuotaTable {
     match node.ask(Request::DescribeQuotas) {
-        Reply::DescribeQuotas(quotas) => (*quotas).clone(),
+        Reply::DescribeQuotas(Ok(quotas)) => (*quotas).clone(),
         other => panic!("{other:?}"),
     }
 }

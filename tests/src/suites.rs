@@ -1,5 +1,6 @@
 //! All suites, by what speaks to the broker.
 
+mod acls;
 mod administration;
 mod assigned;
 mod clients;
@@ -44,6 +45,7 @@ pub fn all(rounds: u32) -> Vec<Suite> {
     all.extend(transactions::suites());
     all.extend(assigned::suites());
     all.extend(logins::suites());
+    all.extend(acls::suites());
     all.extend([
         tools::suite(),
         transaction_tools::suite(),

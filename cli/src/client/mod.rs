@@ -12,8 +12,10 @@
 //! | [`group`] | membership of a consumer group, and its committed offsets |
 //! | [`admin`] | topics and groups, listed, described, created, deleted |
 //! | [`users`] | who may log in |
+//! | [`acls`] | who may do what |
 //! | [`error`], [`deadline`] | what can go wrong, and how long it may take |
 
+pub mod acls;
 pub mod admin;
 pub mod cluster;
 pub mod connection;

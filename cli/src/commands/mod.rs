@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod acl;
 mod bench;
 mod completions;
 pub mod connect;
@@ -30,6 +31,7 @@ pub fn run(invocation: Invocation) -> ExitCode {
         Invocation::Topic(args) => topic::run(&args),
         Invocation::Group(args) => group::run(&args),
         Invocation::User(args) => user::run(&args),
+        Invocation::Acl(args) => acl::run(&args),
         Invocation::Bench(args) => bench::run(&args),
         Invocation::Disk(args) => disk::run(&args),
         Invocation::Dump(args) if args.verify => verify::run(&args),

@@ -17,6 +17,7 @@ use forebay_model::{
 };
 use forebay_shard::{Answer, Done, Passed, Read, Source, Work};
 
+use crate::authorize::{Admitted, Audit, Authorization, Host};
 use crate::call::{Asker, Call, Gather, Next, Step, Ticket};
 use crate::line::PublishLine;
 use crate::login::{LoginState, Logins};
@@ -47,6 +48,8 @@ pub struct BrokerConfig {
     pub defaults: TopicDefaults,
     /// Whether a client may create a topic by asking for it.
     pub auto_create: bool,
+    /// Whether access is controlled.
+    pub authorization: Authorization,
 }
 
 /// The front desk of one node. Cheap to clone.
@@ -67,6 +70,9 @@ pub(crate) struct Inner {
     pub(crate) meters: Arc<Meters>,
     pub(crate) metrics: Arc<BrokerMetrics>,
     pub(crate) logins: Arc<Logins>,
+    pub(crate) audit: Audit,
+    /// Whether the copy of the catalogue has been current once.
+    pub(crate) rules_known: AtomicBool,
     /// Whose a connection is while nobody has logged in.
     anonymous: Arc<Principal>,
     /// Lines in which publishes may wait too long.
@@ -83,6 +89,8 @@ pub(crate) struct Connection {
     /// Told whose the connection is when that was proved.
     meter: Arc<ConnectionMeter>,
     pub(crate) login: LoginState,
+    /// The client's address, for rules of access.
+    host: Arc<Host>,
     /// Requests that may wait long and must end with the connection, by token.
     waiting: Mutex<BTreeMap<u64, Arc<Call>>>,
     publishes: Arc<PublishLine>,
@@ -118,6 +126,8 @@ impl Broker {
             meters: Arc::default(),
             metrics: Arc::default(),
             logins: Arc::default(),
+            audit: Audit::default(),
+            rules_known: AtomicBool::new(false),
             anonymous: Arc::new(Principal::anonymous()),
             lines: Mutex::default(),
             connections: RwLock::default(),
@@ -222,6 +232,7 @@ impl FrontDesk for Broker {
             client,
             login: LoginState::new(&meter),
             meter,
+            host: Arc::new(Host::of(client.peer)),
             waiting: Mutex::default(),
             publishes: Arc::default(),
         });
@@ -243,10 +254,17 @@ impl FrontDesk for Broker {
             protocol: known.client.protocol,
             local: known.client.local,
             principal: Arc::clone(known.login.principal().unwrap_or(&self.inner.anonymous)),
+            host: Arc::clone(&known.host),
+            withheld: None,
             publishes: Arc::clone(&known.publishes),
         };
         let mut replies = Replies::default();
-        self.inner.call(asker, request, Currency::Unknown, &mut replies);
+        match self.inner.authorize(asker, request) {
+            Admitted::Goes(asker, request) => {
+                self.inner.call(asker, request, Currency::Unknown, &mut replies);
+            }
+            Admitted::Answered(asker, reply) => self.inner.finish(&asker, reply, &mut replies),
+        }
         replies.deliver();
     }
 
@@ -268,7 +286,7 @@ impl Inner {
     pub(crate) fn call(&self, asker: Asker, request: Request, currency: Currency, replies: &mut Replies) {
         if self.is_stopping() && changes_something(&request) {
             let reply = crate::refuse::reply(&request, &Refusal::ShuttingDown, self, &asker);
-            return replies.push(&asker, reply);
+            return self.finish(&asker, reply, replies);
         }
         match request {
             Request::Publish(publish) => self.publish(asker, publish, replies),
@@ -301,6 +319,14 @@ impl Inner {
             Request::Login(login) => self.login(asker, login, replies),
             Request::DescribeUsers(describe) => self.describe_users(asker, describe, currency, replies),
             Request::AlterUsers(alter) => self.alter_users(asker, alter, replies),
+            Request::FindProducer(id) => self.find_producer(&asker, &id, replies),
+            Request::Rights(resources) => {
+                let rights = self.rights(&asker, &resources);
+                self.finish(&asker, Reply::Rights(rights), replies);
+            }
+            Request::DescribeAcls(filter) => self.describe_acls(&asker, &filter, replies),
+            Request::AddAcls(add) => self.add_acls(asker, add, replies),
+            Request::RemoveAcls(remove) => self.remove_acls(asker, remove, currency, replies),
         }
     }
 
@@ -350,6 +376,8 @@ impl Inner {
             Step::Alter(alter, refused) => self.altered(asker, alter, refused, answer, replies),
             Step::AlterQuotas(refused) => self.quotas_altered(asker, refused, answer, replies),
             Step::AlterUsers(step) => self.users_altered(asker, step, answer, replies),
+            Step::AddAcls(step) => self.acls_added(asker, step, answer, replies),
+            Step::RemoveAcls(step) => self.acls_removed(asker, step, answer, replies),
             Step::Producers => self.producers_allocated(asker, answer, replies),
             Step::Join(step) => self.joined(asker, *step, answer, replies),
             Step::ProducersFor(request) => self.producers_allocated_for(asker, request, answer, replies),
@@ -363,6 +391,7 @@ impl Inner {
 
     /// Sends the final reply of a call.
     pub(crate) fn finish(&self, asker: &Asker, reply: Reply, replies: &mut Replies) {
+        let reply = self.as_authorized(asker, reply);
         self.metrics.count_refusals(&reply);
         if matches!(reply, Reply::Fetch(_))
             && let Some(connection) = self.connection(asker.connection)
@@ -468,7 +497,9 @@ fn changes_something(request: &Request) -> bool {
         | Request::TrimPartitions(_)
         | Request::AllocateProducer(_)
         | Request::Transaction(_)
-        | Request::AlterUsers(_) => true,
+        | Request::AlterUsers(_)
+        | Request::AddAcls(_)
+        | Request::RemoveAcls(_) => true,
         Request::Fetch(_)
         | Request::FindOffsets(_)
         | Request::FindEpochEnds(_)
@@ -482,7 +513,10 @@ fn changes_something(request: &Request) -> bool {
         | Request::DescribeQuorum
         | Request::DescribeQuotas
         | Request::Login(_)
-        | Request::DescribeUsers(_) => false,
+        | Request::DescribeUsers(_)
+        | Request::FindProducer(_)
+        | Request::Rights(_)
+        | Request::DescribeAcls(_) => false,
     }
 }
 

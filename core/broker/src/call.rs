@@ -13,6 +13,8 @@ use forebay_model::transaction::{TransactionListing, TransactionRequest, Transac
 use forebay_model::{PartitionRef, Principal, Refusal, Reply, TopicId, TopicName};
 use forebay_shard::Answer;
 
+use crate::acls::{AddAclsStep, RemoveAclsStep};
+use crate::authorize::{Host, Withheld};
 use crate::joins::{AdmitGather, JoinStep, Then};
 use crate::line::PublishLine;
 use crate::memory::Charge;
@@ -30,8 +32,11 @@ pub(crate) struct Asker {
     pub(crate) protocol: &'static str,
     pub(crate) local: std::net::SocketAddr,
     /// Whose its connection was when it asked.
-    #[allow(dead_code, reason = "access control reads it")]
     pub(crate) principal: Arc<Principal>,
+    /// The address that it came from.
+    pub(crate) host: Arc<Host>,
+    /// What of its request it may not do, and of the reply not see.
+    pub(crate) withheld: Option<Arc<Withheld>>,
     /// Where its connection's publishes wait for the catalogue.
     pub(crate) publishes: Arc<PublishLine>,
 }
@@ -143,6 +148,10 @@ pub(crate) enum Step {
     AlterQuotas(Vec<Option<Refusal>>),
     /// Waits for shard 0 to change credentials.
     AlterUsers(AlterUsersStep),
+    /// Waits for shard 0 to add rules of access.
+    AddAcls(AddAclsStep),
+    /// Waits for shard 0 to remove rules of access.
+    RemoveAcls(RemoveAclsStep),
     /// Waits for a block of producer ids.
     Producers,
     /// Waits for one to go on with.

@@ -3,6 +3,7 @@
 use forebay_model::group::{
     CommitOffsets, FetchOffsets, FetchedOffset, ForgetOffsets, GroupReply, GroupRequest,
 };
+use forebay_model::transaction::TransactionalId;
 use forebay_model::{GroupId, PartitionRef, Refusal, Reply, Request, TopicRef};
 use forebay_shard::{Answer, Work};
 
@@ -23,6 +24,12 @@ impl Inner {
         };
         let cluster = self.cluster(&asker);
         self.finish(&asker, Reply::FindGroup(found, cluster), replies);
+    }
+
+    /// A transactional producer is served where a group of its name would be.
+    pub(crate) fn find_producer(&self, asker: &Asker, id: &TransactionalId, replies: &mut Replies) {
+        let found = leader_of(self.shards.of_group(&id.0)).0.ok_or(Refusal::NotLeader { leader: None });
+        self.finish(asker, Reply::FindProducer(found, self.cluster(asker)), replies);
     }
 
     pub(crate) fn group(

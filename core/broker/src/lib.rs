@@ -4,6 +4,8 @@
 //! one [`Reply`](forebay_model::Reply). Nothing here is durable and nothing here knows a protocol.
 #![forbid(unsafe_code)]
 
+mod acls;
+mod authorize;
 mod broker;
 mod call;
 mod fetch;
@@ -28,6 +30,7 @@ mod topics;
 mod transactions;
 mod users;
 
+pub use authorize::{AclPolicy, Authorization};
 pub use broker::{Broker, BrokerConfig};
 pub use call::Ticket;
 pub use forebay_shard::{DiskGuard, GuardState};

@@ -116,12 +116,24 @@ impl BrokerMetrics {
             Reply::DescribePartitions(items, _) => {
                 items.iter().filter_map(|i| i.state.as_ref().err()).for_each(|r| self.count(r));
             }
-            Reply::AllocateProducer(Err(refusal)) | Reply::FindGroup(Err(refusal), _) => self.count(refusal),
+            Reply::AllocateProducer(Err(refusal))
+            | Reply::FindGroup(Err(refusal), _)
+            | Reply::FindProducer(Err(refusal), _)
+            | Reply::DescribeAcls(Err(refusal))
+            | Reply::AddAcls(Err(refusal))
+            | Reply::RemoveAcls(Err(refusal)) => self.count(refusal),
+            Reply::AddAcls(Ok(items)) => {
+                items.iter().filter_map(|i| i.as_ref().err()).for_each(|r| self.count(r));
+            }
+            Reply::RemoveAcls(Ok(items)) => {
+                items.iter().filter_map(|i| i.as_ref().err()).for_each(|r| self.count(r));
+            }
             Reply::ListGroups(Err(refusal)) => self.count(refusal),
             Reply::Group(reply) => self.count_group(reply),
             Reply::Transaction(reply) => self.count_transaction(reply),
             Reply::ListTransactions(Err(refusal))
             | Reply::DescribeQuorum(Err(refusal))
+            | Reply::DescribeQuotas(Err(refusal))
             | Reply::Login(Err(refusal))
             | Reply::DescribeUsers(Err(refusal)) => self.count(refusal),
             Reply::DescribeUsers(Ok(users)) => {
@@ -132,10 +144,13 @@ impl BrokerMetrics {
             }
             Reply::AllocateProducer(Ok(_))
             | Reply::FindGroup(Ok(_), _)
+            | Reply::FindProducer(Ok(_), _)
+            | Reply::Rights(_)
+            | Reply::DescribeAcls(Ok(_))
             | Reply::ListGroups(Ok(_))
             | Reply::ListTransactions(Ok(_))
             | Reply::DescribeQuorum(Ok(_))
-            | Reply::DescribeQuotas(_)
+            | Reply::DescribeQuotas(Ok(_))
             | Reply::Login(Ok(_))
             | Reply::DescribeDefaults(..) => {}
         }

@@ -6,6 +6,7 @@ use forebay_env::Monotonic;
 use forebay_model::admin::{AlterTopics, CreatePartitions, DeleteTopics};
 use forebay_model::{Refusal, TopicId, TopicName};
 
+use crate::acls::{AddAclsStep, RemoveAclsStep};
 use crate::broker::{Inner, Replies, lock};
 use crate::call::{Asker, CreateStep};
 use crate::users::AlterUsersStep;
@@ -21,6 +22,8 @@ pub(crate) enum Change {
     Altered(AlterTopics, Vec<Option<Refusal>>),
     Quotas(Vec<Option<Refusal>>),
     UsersAltered(AlterUsersStep),
+    AclsAdded(AddAclsStep),
+    AclsRemoved(RemoveAclsStep),
 }
 
 /// Somebody who waits for a version of the catalogue.

@@ -48,7 +48,7 @@ impl Inner {
 
     pub(crate) fn describe_quotas(&self, asker: &Asker, replies: &mut Replies) {
         let quotas = Arc::clone(self.catalogue().quotas());
-        self.finish(asker, Reply::DescribeQuotas(quotas), replies);
+        self.finish(asker, Reply::DescribeQuotas(Ok(quotas)), replies);
     }
 }
 

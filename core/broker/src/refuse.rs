@@ -1,7 +1,6 @@
 //! The reply that refuses a whole request: every item of it with the same reason.
 
-use std::sync::Arc;
-
+use forebay_model::acl::Operations;
 use forebay_model::admin::{
     AlteredTopic, CreatedTopic, DeletedTopic, DescribedTopic, GrownTopic, TopicSelection,
 };
@@ -25,7 +24,11 @@ pub(crate) fn reply(request: &Request, refusal: &Refusal, desk: &Inner, asker: &
                 TopicSelection::All => Vec::new(),
                 TopicSelection::These(topics) => topics.clone(),
             };
-            let described = asked.into_iter().map(|asked| DescribedTopic { asked, topic: Err(no()) });
+            let described = asked.into_iter().map(|asked| DescribedTopic {
+                asked,
+                topic: Err(no()),
+                operations: Operations::NONE,
+            });
             Reply::DescribeTopics(desk.cluster(asker), described.collect())
         }
         Request::DescribeDefaults => {
@@ -65,7 +68,7 @@ pub(crate) fn reply(request: &Request, refusal: &Refusal, desk: &Inner, asker: &
         Request::Group(r) => Reply::Group(group(r, refusal)),
         Request::ListGroups => Reply::ListGroups(Err(no())),
         Request::AlterQuotas(r) => Reply::AlterQuotas(r.changes.iter().map(|_| Err(no())).collect()),
-        Request::DescribeQuotas => Reply::DescribeQuotas(Arc::clone(desk.catalogue().quotas())),
+        Request::DescribeQuotas => Reply::DescribeQuotas(Err(no())),
         Request::DescribeQuorum => Reply::DescribeQuorum(Err(no())),
         Request::ListTransactions => Reply::ListTransactions(Err(no())),
         Request::Login(_) => Reply::Login(Err(no())),
@@ -74,6 +77,11 @@ pub(crate) fn reply(request: &Request, refusal: &Refusal, desk: &Inner, asker: &
             let refused = |name: &String| AlteredUser { name: name.clone(), result: Err(no()) };
             Reply::AlterUsers(r.changes.iter().map(|change| refused(&change.name)).collect())
         }
+        Request::FindProducer(_) => Reply::FindProducer(Err(no()), desk.cluster(asker)),
+        Request::Rights(r) => Reply::Rights(r.iter().map(|_| Operations::NONE).collect()),
+        Request::DescribeAcls(_) => Reply::DescribeAcls(Err(no())),
+        Request::AddAcls(_) => Reply::AddAcls(Err(no())),
+        Request::RemoveAcls(_) => Reply::RemoveAcls(Err(no())),
         Request::Transaction(r) => Reply::Transaction(crate::transactions::refused(r, refusal)),
     }
 }

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use forebay_machine::{AddPartitions, Catalog, Command, CreateTopic, Outcome, Topic};
+use forebay_model::acl::Operations;
 use forebay_model::admin::{
     AlterTopics, AlteredTopic, CreatePartitions, CreateTopics, CreatedTopic, DeleteTopics, DeletedTopic,
     DescribeTopics, DescribedTopic, GrownTopic, MorePartitions, NewTopic, TopicChange, TopicSelection,
@@ -65,13 +66,15 @@ impl Inner {
         let catalogue = self.catalogue();
         let describe = |asked: &TopicRef| match place::topic(&catalogue, asked) {
             Ok(topic) => self.described(asked.clone(), topic),
-            Err(refusal) => DescribedTopic { asked: asked.clone(), topic: Err(refusal) },
+            Err(refusal) => {
+                DescribedTopic { asked: asked.clone(), topic: Err(refusal), operations: Operations::NONE }
+            }
         };
         Reply::DescribeTopics(self.cluster(asker), asked.iter().map(describe).collect())
     }
 
     fn described(&self, asked: TopicRef, topic: &Arc<Topic>) -> DescribedTopic {
-        DescribedTopic { asked, topic: Ok(self.view(topic)) }
+        DescribedTopic { asked, topic: Ok(self.view(topic)), operations: Operations::ALL }
     }
 
     /// A topic with the leaders of its partitions.
@@ -116,8 +119,12 @@ impl Inner {
         let named = count_names(create.topics.iter().map(|topic| topic.name.as_str()));
         let mut room = PARTITIONS_MAX;
         for topic in &create.topics {
+            // Who asks for a topic may see it, and need not be one who may create it.
+            let not_by_asking = describe.as_ref().and_then(|_| self.creation_refused(&asker, &topic.name));
             let checked = if named[topic.name.as_str()] > 1 {
                 Err(Refusal::DuplicateItem)
+            } else if let Some(refusal) = not_by_asking {
+                Err(refusal)
             } else {
                 self.new_topic(&catalogue, topic, &mut room)
             };
@@ -490,6 +497,8 @@ impl Inner {
             Change::Quotas(refused) => Reply::AlterQuotas(altered_quotas(merge(refused))),
             Change::Altered(alter, refused) => Reply::AlterTopics(altered_topics(&alter, merge(refused))),
             Change::UsersAltered(step) => Reply::AlterUsers(step.altered(late.clone())),
+            Change::AclsAdded(step) => Reply::AddAcls(Ok(step.added(late.clone()))),
+            Change::AclsRemoved(step) => Reply::RemoveAcls(Ok(step.removed(late.clone()))),
         };
         self.finish(&asker, reply, replies);
     }

@@ -1,18 +1,21 @@
-//! The catalogue: topics, where their partitions live, users, and quotas of clients. Replicated on shard 0, copied to every node.
+//! The catalogue: topics, where their partitions live, users, rules of access, and quotas of clients. Replicated on shard 0, copied
+//! to every node.
 
 use std::sync::Arc;
 
+use forebay_model::acl::Acl;
 use forebay_model::limits::{PARTITIONS_MAX, PARTITIONS_PER_TOPIC_MAX, TOPICS_MAX};
 use forebay_model::quota::{QuotaChange, QuotaTable};
 use forebay_model::{
     LogTime, PartitionId, Refusal, SettingsChange, ShardId, TopicId, TopicName, TopicSettings,
 };
 
+use crate::acls::Acls;
 use crate::shared_map::SharedMap;
 use crate::users::{CredentialKey, SetCredential, Users};
 use crate::{AddPartitions, CreateTopic, quotas};
 
-/// All topics and users at one version. A clone is a snapshot and costs two reference counts; see [`SharedMap`] for what a
+/// All topics, users and rules at one version. A clone is a snapshot and costs some reference counts; see [`SharedMap`] for what a
 /// change behind a snapshot costs.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
@@ -23,6 +26,7 @@ pub struct Catalog {
     next_partition: u64,
     quotas: Arc<QuotaTable>,
     users: Users,
+    acls: Acls,
 }
 
 /// A topic of the catalogue.
@@ -121,6 +125,39 @@ impl Catalog {
     /// Puts the users of a checkpoint back.
     pub(crate) fn restore_users(&mut self, users: Users) {
         self.users = users;
+    }
+
+    /// Who may do what.
+    pub fn acls(&self) -> &Acls {
+        &self.acls
+    }
+
+    /// Adds rules, all or none. Rules that are there are no change.
+    pub(crate) fn add_acls(&mut self, added: &[Acl]) -> Result<(), Refusal> {
+        let mut acls = self.acls.clone();
+        let mut changed = false;
+        for acl in added {
+            changed |= acls.add(acl)?;
+        }
+        if changed {
+            self.acls = acls;
+            self.version += 1;
+        }
+        Ok(())
+    }
+
+    /// Removes rules; those that are not there are no change.
+    pub(crate) fn remove_acls(&mut self, removed: &[Acl]) {
+        let mut changed = false;
+        for acl in removed {
+            changed |= self.acls.remove(acl);
+        }
+        self.version += u64::from(changed);
+    }
+
+    /// Puts the rules of a checkpoint back.
+    pub(crate) fn restore_acls(&mut self, acls: Acls) {
+        self.acls = acls;
     }
 
     /// The id that the next partition will get.

@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use forebay_model::{LeaderEpoch, LogIndex, LogTime, Offset, PartitionId, ShardId, Term, Timestamp};
 
+use crate::acls::Acls;
 use crate::catalog::{Topic, TopicPartition};
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::command::{decode, encode};
 use crate::guests::Guests;
 use crate::limits::{DROPPED_PARTITIONS_MAX, EPOCHS_PER_PARTITION_MAX};
 use crate::machine::{
-    Dropped, MACHINE_VERSION_FIRST, MACHINE_VERSION_LATEST, MACHINE_VERSION_QUOTAS, MACHINE_VERSION_RELAYS,
-    MACHINE_VERSION_TRANSACTIONS, MACHINE_VERSION_USERS,
+    Dropped, MACHINE_VERSION_ACLS, MACHINE_VERSION_FIRST, MACHINE_VERSION_LATEST, MACHINE_VERSION_QUOTAS,
+    MACHINE_VERSION_RELAYS, MACHINE_VERSION_TRANSACTIONS, MACHINE_VERSION_USERS,
 };
 use crate::quotas;
 use crate::relays::Relays;
@@ -55,6 +56,8 @@ impl SectionKind {
     pub const GUESTS: SectionKind = SectionKind(12);
     /// Users, from machine version 3 on.
     pub const USERS: SectionKind = SectionKind(16);
+    /// Rules of access, from machine version 3 on.
+    pub const ACLS: SectionKind = SectionKind(17);
     /// Quotas of clients, from machine version 3 on. Its number is that of its command.
     pub const QUOTAS: SectionKind = SectionKind(53);
 }
@@ -93,6 +96,9 @@ impl Machine {
         }
         if self.version >= MACHINE_VERSION_USERS {
             sections.push(section(SectionKind::USERS, |out| self.catalog.users().encode(out)));
+        }
+        if self.version >= MACHINE_VERSION_ACLS {
+            sections.push(section(SectionKind::ACLS, |out| self.catalog.acls().encode(out)));
         }
         if self.version >= MACHINE_VERSION_QUOTAS {
             sections.push(section(SectionKind::QUOTAS, |out| quotas::encode(self.catalog.quotas(), out)));
@@ -141,6 +147,11 @@ impl Machine {
             let mut input = left.take(SectionKind::USERS, "users")?;
             machine.catalog.restore_users(Users::decode(&mut input)?);
             input.end("the users")?;
+        }
+        if machine.version >= MACHINE_VERSION_ACLS {
+            let mut input = left.take(SectionKind::ACLS, "rules of access")?;
+            machine.catalog.restore_acls(Acls::decode(&mut input)?);
+            input.end("the rules of access")?;
         }
         if machine.version >= MACHINE_VERSION_QUOTAS {
             let mut input = left.take(SectionKind::QUOTAS, "quotas")?;

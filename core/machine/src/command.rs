@@ -4,6 +4,7 @@ pub(crate) mod decode;
 pub(crate) mod encode;
 
 use bytes::Bytes;
+use forebay_model::acl::Acl;
 use forebay_model::publish::PayloadKind;
 use forebay_model::quota::QuotaChange;
 use forebay_model::transaction::{Decision, Joining, TransactionalId};
@@ -127,6 +128,16 @@ pub enum Command {
     RemoveCredential {
         /// Which.
         key: CredentialKey,
+    },
+    /// Adds rules of access, all or none (shard 0). From machine version 3 on.
+    AddAcls {
+        /// Which.
+        acls: Vec<Acl>,
+    },
+    /// Removes rules of access (shard 0); those that are not there are left alone. From machine version 3 on.
+    RemoveAcls {
+        /// Which.
+        acls: Vec<Acl>,
     },
 }
 
@@ -413,10 +424,12 @@ pub(crate) mod number {
     pub(crate) const FORGET_TOPICS: u64 = 35;
     pub(crate) const SET_CREDENTIAL: u64 = 48;
     pub(crate) const REMOVE_CREDENTIAL: u64 = 49;
+    pub(crate) const ADD_ACLS: u64 = 50;
+    pub(crate) const REMOVE_ACLS: u64 = 51;
     pub(crate) const ALTER_QUOTAS: u64 = 53;
-    // From 50: other things that are asked of the catalogue, and settling. From 96: the schedule.
     pub(crate) const RELAY: u64 = 64;
     pub(crate) const RELAYED: u64 = 65;
+    // From 96: the schedule. From 112: settling.
     pub(crate) const OPEN_PRODUCER: u64 = 80;
     pub(crate) const JOIN_TRANSACTION: u64 = 81;
     pub(crate) const APPEND_IN_TRANSACTION: u64 = 82;

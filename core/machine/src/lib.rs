@@ -5,6 +5,7 @@
 //! [`Outcome`]; what the world around must do stands in [`Effects`].
 #![forbid(unsafe_code)]
 
+mod acls;
 mod catalog;
 mod checkpoint;
 pub mod codec;
@@ -29,6 +30,7 @@ mod unstable;
 mod users;
 mod view;
 
+pub use acls::{Acls, Verdict, Who};
 pub use catalog::{Catalog, Topic, TopicPartition};
 pub use checkpoint::SectionKind;
 pub use codec::DecodeError;
@@ -41,8 +43,9 @@ pub use effects::{AppendedTo, DeadSlot, Effects, IndexEntry, Outcome};
 pub use groups::{CommittedOffset, Group, Groups, OffsetKey};
 pub use guests::{Guest, Guests};
 pub use machine::{
-    CATALOGUE_SHARD, Halt, MACHINE_VERSION_FIRST, MACHINE_VERSION_LATEST, MACHINE_VERSION_QUOTAS,
-    MACHINE_VERSION_RELAYS, MACHINE_VERSION_TRANSACTIONS, MACHINE_VERSION_USERS, Machine,
+    CATALOGUE_SHARD, Halt, MACHINE_VERSION_ACLS, MACHINE_VERSION_FIRST, MACHINE_VERSION_LATEST,
+    MACHINE_VERSION_QUOTAS, MACHINE_VERSION_RELAYS, MACHINE_VERSION_TRANSACTIONS, MACHINE_VERSION_USERS,
+    Machine,
 };
 pub use partition::{EpochStart, Extent, Partition};
 pub use producers::{Producer, ProducerKey, Producers, StoredBatch};

@@ -5,6 +5,7 @@ mod transaction;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
+use forebay_model::acl::Acl;
 use forebay_model::limits::PARTITIONS_MAX;
 use forebay_model::quota::QuotaChange;
 use forebay_model::{Count, LogTime, PartitionId, ProducerId, Refusal, ShardId};
@@ -33,6 +34,8 @@ pub const MACHINE_VERSION_RELAYS: u32 = 3;
 pub const MACHINE_VERSION_QUOTAS: u32 = 3;
 /// The machine version that has users.
 pub const MACHINE_VERSION_USERS: u32 = 3;
+/// The machine version that has rules of access.
+pub const MACHINE_VERSION_ACLS: u32 = 3;
 /// The shard whose log holds the catalogue.
 pub const CATALOGUE_SHARD: ShardId = ShardId(0);
 
@@ -200,6 +203,8 @@ impl Machine {
             Command::RemoveCredential { key } => {
                 self.has_users().and_then(|()| self.catalog.remove_credential(&key)).map(|()| Outcome::Done)
             }
+            Command::AddAcls { acls } => self.add_acls(&acls),
+            Command::RemoveAcls { acls } => self.remove_acls(&acls),
         };
         if self.catalog.version() != catalogue_before {
             effects.catalogue_version = Some(self.catalog.version());
@@ -227,6 +232,25 @@ impl Machine {
     fn has_users(&self) -> Result<(), Refusal> {
         if self.version < MACHINE_VERSION_USERS {
             return Err(Refusal::Unsupported("the machine version in force has no users"));
+        }
+        Ok(())
+    }
+
+    fn add_acls(&mut self, acls: &[Acl]) -> Result<Outcome, Refusal> {
+        self.check_acls()?;
+        self.catalog.add_acls(acls).map(|()| Outcome::Done)
+    }
+
+    fn remove_acls(&mut self, acls: &[Acl]) -> Result<Outcome, Refusal> {
+        self.check_acls()?;
+        self.catalog.remove_acls(acls);
+        Ok(Outcome::Done)
+    }
+
+    /// A checkpoint of an older version has no place for them.
+    fn check_acls(&self) -> Result<(), Refusal> {
+        if self.version < MACHINE_VERSION_ACLS {
+            return Err(Refusal::Unsupported("this machine version has no rules of access"));
         }
         Ok(())
     }
@@ -381,6 +405,7 @@ impl Command {
             | Command::HoldOffsets(_)
             | Command::EndTransaction(_) => MACHINE_VERSION_TRANSACTIONS,
             Command::SetCredential(_) | Command::RemoveCredential { .. } => MACHINE_VERSION_USERS,
+            Command::AddAcls { .. } | Command::RemoveAcls { .. } => MACHINE_VERSION_ACLS,
             Command::Append(append) if append.transaction.is_some() => MACHINE_VERSION_TRANSACTIONS,
             _ => MACHINE_VERSION_FIRST,
         }
@@ -398,6 +423,8 @@ impl Command {
                 | Command::AllocateProducers { .. }
                 | Command::SetCredential(_)
                 | Command::RemoveCredential { .. }
+                | Command::AddAcls { .. }
+                | Command::RemoveAcls { .. }
         )
     }
 }

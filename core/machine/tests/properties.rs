@@ -126,6 +126,22 @@ fn append() -> impl Strategy<Value = Append> {
         })
 }
 
+fn rules() -> impl Strategy<Value = Vec<acl::Acl>> {
+    let pattern = prop::sample::select(vec![acl::Pattern::Literal, acl::Pattern::Prefixed]);
+    let permission = prop::sample::select(vec![acl::Permission::Deny, acl::Permission::Allow]);
+    let name = prop::sample::select(vec!["", "a", "ab", "*"]);
+    let rule = (pattern, permission, name).prop_map(|(pattern, permission, name)| acl::Acl {
+        kind: acl::ResourceKind::Topic,
+        pattern,
+        name: name.into(),
+        principal: "User:alice".into(),
+        host: "*".into(),
+        operation: acl::Operation::Read,
+        permission,
+    });
+    prop::collection::vec(rule, 0..3)
+}
+
 fn joining() -> impl Strategy<Value = Joining> {
     prop::sample::select(vec![Joining::Before, Joining::Now])
 }
@@ -302,6 +318,8 @@ fn command() -> impl Strategy<Value = Command> {
             Command::SetCredential(SetCredential { key, credential })
         }),
         1 => credential_key().prop_map(|key| Command::RemoveCredential { key }),
+        2 => rules().prop_map(|acls| Command::AddAcls { acls }),
+        1 => rules().prop_map(|acls| Command::RemoveAcls { acls }),
         1 => (500..9_000u64, 500..9_000u64).prop_map(|(producer_expiry_ms, offset_expiry_ms)| {
             Command::Configure(MachineSettings { producer_expiry_ms, offset_expiry_ms })
         }),

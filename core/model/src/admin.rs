@@ -1,5 +1,6 @@
 //! Asking for changes of the catalogue.
 
+use crate::acl::{Operations, Right};
 use crate::{NodeId, Refusal, SettingsChange, TopicId, TopicName, TopicRef, TopicSettings, TopicView};
 
 /// Which topics to describe.
@@ -16,6 +17,8 @@ pub enum TopicSelection {
 pub struct DescribeTopics {
     /// Which.
     pub topics: TopicSelection,
+    /// The right that it needs.
+    pub right: Right,
     /// Whether missing ones may be created with the defaults, where the operator allows it.
     pub create: bool,
 }
@@ -27,6 +30,8 @@ pub struct DescribedTopic {
     pub asked: TopicRef,
     /// As found.
     pub topic: Result<TopicView, Refusal>,
+    /// What the asker may do to it, where it was found; without access control, everything.
+    pub operations: Operations,
 }
 
 /// Creates topics; each by itself.

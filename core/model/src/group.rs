@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
+use crate::acl::Viewer;
 use crate::transaction::InTransaction;
 use crate::{GroupId, LeaderEpoch, Offset, PartitionRef, Refusal, Timestamp, TopicId};
 
@@ -373,6 +374,8 @@ pub struct AttendGroup {
     pub strategy: Option<String>,
     /// What it has.
     pub owned: Option<PartitionSet>,
+    /// Who has to be allowed to see what a pattern matches; with `None` everything is seen. Said by the front desk.
+    pub viewer: Option<Viewer>,
 }
 
 /// Whether a member comes, stays or goes.

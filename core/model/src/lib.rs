@@ -4,6 +4,7 @@
 //! in files ([`Position`]) never convert into each other.
 #![forbid(unsafe_code)]
 
+pub mod acl;
 pub mod admin;
 pub mod fetch;
 pub mod group;

@@ -37,6 +37,20 @@ pub const CREDENTIALS_MAX: usize = 100_000;
 pub const USERS_PER_REQUEST_MAX: usize = 1_000;
 /// Users that one request may name to have them described.
 pub const USERS_DESCRIBED_MAX: usize = 10_000;
+/// Bytes of the kind of a principal in a rule of access: `User`.
+pub const PRINCIPAL_KIND_BYTES_MAX: usize = 64;
+/// Rules of access of the whole catalogue.
+pub const ACLS_MAX: usize = 50_000;
+/// Bytes of the texts of all of them.
+pub const ACLS_BYTES_MAX: usize = 64 * MIB;
+/// Bytes of the name of what a rule of access is about.
+pub const ACL_NAME_BYTES_MAX: usize = 4_096;
+/// Bytes of the host in a rule of access.
+pub const ACL_HOST_BYTES_MAX: usize = 255;
+/// Rules of access that one request may add.
+pub const ACLS_PER_REQUEST_MAX: usize = 10_000;
+/// Filters by which one request may remove rules of access: each looks at every name that rules are about.
+pub const ACL_FILTERS_PER_REQUEST_MAX: usize = 1_000;
 /// Topics of one namespace.
 pub const TOPICS_MAX: usize = 200_000;
 /// Partitions of one topic.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::acl::ResourceKind;
 use crate::{NodeId, Offset, TopicNameError};
 
 /// The reason a request, or one item of it, was not carried out. Nothing of a refused item has taken effect,
@@ -138,6 +139,17 @@ pub enum Refusal {
     /// The credential cannot be stored.
     InvalidCredential(String),
 
+    // Rights.
+    /// The asker may not do this to a resource of this kind. Says nothing of whether it exists.
+    NotAuthorized {
+        /// Of which kind.
+        kind: ResourceKind,
+    },
+    /// There is no access control: no rules are kept.
+    AuthorizationOff,
+    /// The rule of access cannot be one.
+    InvalidAcl(String),
+
     // Not now: every one of these may be tried again.
     /// Another node leads.
     NotLeader {
@@ -215,6 +227,9 @@ impl Refusal {
             Refusal::WrongCredentials => "wrong_credentials",
             Refusal::UnknownCredential => "unknown_credential",
             Refusal::InvalidCredential(_) => "invalid_credential",
+            Refusal::NotAuthorized { .. } => "not_authorized",
+            Refusal::AuthorizationOff => "authorization_off",
+            Refusal::InvalidAcl(_) => "invalid_acl",
             Refusal::NotLeader { .. } => "not_leader",
             Refusal::Loading => "loading",
             Refusal::Busy => "busy",
@@ -238,10 +253,12 @@ impl fmt::Display for Refusal {
             | Refusal::InvalidRequest(text)
             | Refusal::UnsupportedStrategy(text)
             | Refusal::InvalidPattern(text)
+            | Refusal::InvalidAcl(text)
             | Refusal::CorruptPayload(text)
             | Refusal::InvalidPayload(text)
             | Refusal::InvalidTimestamp(text)
             | Refusal::InvalidCredential(text) => f.write_str(text),
+            Refusal::NotAuthorized { kind } => write!(f, "not authorized for this {kind}"),
             Refusal::TooLarge { limit } => write!(f, "larger than the limit of {limit} bytes"),
             Refusal::LimitReached { limit } => write!(f, "the limit {limit} is reached"),
             Refusal::Unsupported(text) | Refusal::Forbidden(text) => f.write_str(text),

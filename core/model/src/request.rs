@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::acl::{Acl, AclFilter, AddAcls, Operations, RemoveAcls, Resource};
 use crate::admin::{
     AlterTopics, AlteredTopic, CreatePartitions, CreateTopics, CreatedTopic, DeleteTopics, DeletedTopic,
     DescribeTopics, DescribedTopic, GrownTopic,
@@ -14,7 +15,7 @@ use crate::partition::{DescribePartitions, DescribedPartition, StorageView, Trim
 use crate::publish::{Publish, Published};
 use crate::quorum::DescribedQuorum;
 use crate::quota::{AlterQuotas, AlteredQuota, QuotaTable};
-use crate::transaction::{TransactionListing, TransactionReply, TransactionRequest};
+use crate::transaction::{TransactionListing, TransactionReply, TransactionRequest, TransactionalId};
 use crate::user::{AlterUsers, AlteredUser, DescribeUsers, DescribedUser};
 use crate::{ClusterView, NodeId, ProducerEpoch, ProducerId, Refusal, TopicDefaults};
 
@@ -47,8 +48,10 @@ pub enum Request {
     DescribePartitions(DescribePartitions),
     /// A producer id, or the next epoch of one.
     AllocateProducer(AllocateProducer),
-    /// Who serves this group, or the transactional producer of this name.
+    /// Who serves this group.
     FindGroup(crate::GroupId),
+    /// Who serves this transactional producer.
+    FindProducer(TransactionalId),
     /// Something of one group.
     Group(GroupRequest),
     /// Every group this node leads.
@@ -69,6 +72,14 @@ pub enum Request {
     DescribeUsers(DescribeUsers),
     /// Set and remove credentials of users.
     AlterUsers(AlterUsers),
+    /// What the asker may do to these.
+    Rights(Vec<Resource>),
+    /// Rules of access.
+    DescribeAcls(AclFilter),
+    /// Add rules of access.
+    AddAcls(AddAcls),
+    /// Remove rules of access.
+    RemoveAcls(RemoveAcls),
 }
 
 /// Asks for a producer id.
@@ -109,6 +120,8 @@ pub enum Reply {
     AllocateProducer(Result<(ProducerId, ProducerEpoch), Refusal>),
     /// The node, with the cluster to find its address in.
     FindGroup(Result<NodeId, Refusal>, ClusterView),
+    /// The node, with the cluster to find its address in.
+    FindProducer(Result<NodeId, Refusal>, ClusterView),
     /// From the group.
     Group(GroupReply),
     /// From every shard this node leads.
@@ -121,12 +134,20 @@ pub enum Reply {
     DescribeQuorum(DescribedQuorum),
     /// One per change, in order.
     AlterQuotas(Vec<AlteredQuota>),
-    /// As this node's copy of the catalogue has them.
-    DescribeQuotas(Arc<QuotaTable>),
+    /// As this node's copy of the catalogue has them; or why nothing is told.
+    DescribeQuotas(Result<Arc<QuotaTable>, Refusal>),
     /// The next step, or the end of the login.
     Login(Result<LoginStep, Refusal>),
     /// One per user; or why nothing is told.
     DescribeUsers(Result<Vec<DescribedUser>, Refusal>),
     /// One per change, in order.
     AlterUsers(Vec<AlteredUser>),
+    /// One per resource, in order. Without access control, every operation.
+    Rights(Vec<Operations>),
+    /// Those that the filter means, in their order.
+    DescribeAcls(Result<Vec<Acl>, Refusal>),
+    /// One per rule, in order; one that was there already is well. Or why none was looked at.
+    AddAcls(Result<Vec<Result<(), Refusal>>, Refusal>),
+    /// Per filter, in order: those that it meant. Or why none was looked at.
+    RemoveAcls(Result<Vec<Result<Vec<Acl>, Refusal>>, Refusal>),
 }

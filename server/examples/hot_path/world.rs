@@ -250,6 +250,7 @@ fn config(dir: &Path) -> NodeConfig {
             partitions: 1,
         },
         auto_create: false,
+        authorization: Default::default(),
         hot_bytes_max: 64 << 20,
         tail_bytes_max: 32 << 20,
         block_bytes_max: 16 << 20,

@@ -7,7 +7,7 @@ use super::address::{HostPort, ListenerAddress, ListenerKind};
 use super::load::{Effective, Origin, Problem};
 use super::settings::Config;
 use super::size::ByteSize;
-use super::value::Value;
+use super::value::{AccessControl, Value};
 
 /// Bytes that a frame needs beside the largest message in it: header, topic name, counts.
 const FRAME_OVERHEAD_BYTES: u64 = 64 * 1024;
@@ -52,6 +52,16 @@ pub(super) fn together(config: &Config, effective: &[Effective]) -> Vec<Problem>
     }
     if config.sasl_mechanisms.is_empty() && config.listen.iter().any(|listener| listener.sasl) {
         problem("sasl.mechanisms", "sasl.mechanisms is empty, so nobody could log in".into());
+    }
+    if let (AccessControl::None, Some(who)) = (config.authorization, config.super_users.first()) {
+        problem(
+            "super_users",
+            format!("super_users has {who}, but authorization is none: everybody may do everything"),
+        );
+    }
+    if config.authorization == AccessControl::None && config.allow_everyone_if_no_acl_found {
+        let what = "allow_everyone_if_no_acl_found is true, but authorization is none: no rule is asked";
+        problem("allow_everyone_if_no_acl_found", what.into());
     }
     if let Some(what) = listened_twice(&config.listen) {
         problem("listen", what);

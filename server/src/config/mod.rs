@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`settings`] | the one table: every setting with its type, default, bounds and meaning |
 //! | [`table`] | what a row of that table is, and the names derived from its key |
-//! | [`value`], [`size`], [`span`], [`address`], [`reserve`], [`log_levels`], `mechanisms` | the types a setting can have |
+//! | [`value`], [`size`], [`span`], [`address`], [`reserve`], [`log_levels`], `mechanisms`, `principals` | the types a setting can have |
 //! | [`machine`] | what the defaults depend on |
 //! | [`file`](mod@file), [`environment`] | two of the four sources; the command line is read by its owner |
 //! | [`load`](mod@load) | defaults < file < environment < command line, into a [`Config`] |
@@ -20,6 +20,7 @@ pub mod log_levels;
 pub mod machine;
 mod mechanisms;
 mod nearest;
+mod principals;
 pub mod print;
 pub mod reference;
 pub mod reserve;
@@ -41,4 +42,4 @@ pub use reserve::{Percent, Reserve};
 pub use settings::{Config, SETTINGS};
 pub use size::ByteSize;
 pub use table::{Change, Setting};
-pub use value::LogFormat;
+pub use value::{AccessControl, LogFormat};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use forebay_gateway::ClientCertificates;
 use forebay_model::login::Mechanism;
-use forebay_model::{FlushClass, NodeId, TimestampType, TopicDefaults};
+use forebay_model::{FlushClass, NodeId, Principal, TimestampType, TopicDefaults};
 
 use super::address::{HostPort, ListenerAddress, ListenerKind};
 use super::log_levels::LogLevels;
@@ -16,7 +16,7 @@ use super::reserve::{Percent, Reserve};
 use super::size::{ByteSize, MIB};
 use super::table::DefaultValue::{Computed, Fixed};
 use super::table::settings;
-use super::value::{FilePath, LogFormat};
+use super::value::{AccessControl, FilePath, LogFormat};
 
 settings! {
     /// The folder that holds everything the broker must not lose. It is made if it does not exist.
@@ -54,6 +54,16 @@ settings! {
     /// (`requested`), or they have to (`required`). Where nobody has to log in, a client is who its certificate is about:
     /// `User:` and the subject's distinguished name.
     tls_client_auth: ClientCertificates, "tls.client_auth", default Fixed("none"), AtStart;
+
+    /// Whether everybody may do everything (`none`), or what the rules of access allow (`acl`). The rules are kept by the cluster and are
+    /// changed while it runs.
+    authorization: AccessControl, "authorization", default Fixed("none"), AtStart;
+
+    /// Who may do everything, whatever the rules say: `User:alice`, or `User:ANONYMOUS` for those whom nobody asks who they are.
+    super_users: Vec<Principal>, "super_users", default Fixed(""), AtStart;
+
+    /// Whether everybody may do to a topic, a group, a transactional id or the cluster what they like as long as no rule is about it.
+    allow_everyone_if_no_acl_found: bool, "allow_everyone_if_no_acl_found", default Fixed("false"), AtStart;
 
     /// This node's number in its cluster. Fixed when the data directory is made.
     node_id: NodeId, "node_id", default Fixed("1"), ["0"..="2147483647"], AtStart;

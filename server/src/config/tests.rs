@@ -289,6 +289,19 @@ fn every_listener_has_its_own_address_to_tell_clients() {
 }
 
 #[test]
+fn what_is_said_about_access_is_not_ignored() {
+    let config =
+        nothing().flag("authorization", "acl").flag("super-users", "User:CN=a,O=b,User:ANONYMOUS").config();
+    let named: Vec<_> = config.super_users.iter().map(ToString::to_string).collect();
+    assert_eq!(named, ["User:CN=a,O=b", "User:ANONYMOUS"]);
+    assert!(!config.allow_everyone_if_no_acl_found);
+    assert!(nothing().flag("super-users", "User:a").problem().contains("authorization is none"));
+    let free = nothing().flag("allow-everyone-if-no-acl-found", "true");
+    assert!(free.problem().contains("authorization is none"));
+    assert_eq!(free.flag("authorization", "acl").config().authorization, AccessControl::Acl);
+}
+
+#[test]
 fn an_advertised_address_belongs_to_a_listener() {
     let two = nothing().flag("advertise", "kafka=a:1").flag("advertise", "kafka=b:2");
     assert!(two.problem().contains("there are 1 listeners"));

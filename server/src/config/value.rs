@@ -162,6 +162,15 @@ impl<T: Value> Value for Option<T> {
     }
 }
 
+/// Who may do what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessControl {
+    /// Everybody everything.
+    None,
+    /// What rules of access allow.
+    Acl,
+}
+
 /// How a line of the log looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -199,6 +208,7 @@ macro_rules! choice {
     };
 }
 
+choice!(AccessControl, "none|acl", "none" => AccessControl::None, "acl" => AccessControl::Acl);
 choice!(
     ClientCertificates, "none|requested|required",
     "none" => ClientCertificates::Ignored,

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use forebay_model::acl::Right;
 use forebay_model::admin::{CreateTopics, DescribeTopics, NewTopic, TopicSelection};
 use forebay_model::{
     FlushClass, Refusal, Reply, Request, TimestampType, TopicName, TopicRef, TopicSettings, TopicView,
@@ -53,7 +54,7 @@ impl Creator {
         let request = if self.describes {
             let name = TopicName::parse(&topic.name).expect("our own names are names");
             let topics = TopicSelection::These(vec![TopicRef::Name(name)]);
-            Request::DescribeTopics(DescribeTopics { topics, create: false })
+            Request::DescribeTopics(DescribeTopics { topics, right: Right::Describe, create: false })
         } else {
             Request::CreateTopics(CreateTopics {
                 topics: vec![topic.clone()],

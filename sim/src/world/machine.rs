@@ -225,6 +225,7 @@ impl Machine {
                 partitions: 1,
             },
             auto_create: false,
+            authorization: Default::default(),
             hot_bytes_max: sizes.hot_bytes,
             tail_bytes_max: sizes.tail_bytes,
             block_bytes_max: sizes.tail_bytes,

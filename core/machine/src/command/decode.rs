@@ -16,6 +16,7 @@ use super::{
     JoinTransaction, MachineSettings, Member, OpenPartition, OpenProducer, PartitionSettings, ProducerStamp,
     Relay, SaveGeneration, SaveOffsets, SavedOffset, Which, append_flag, number,
 };
+use crate::acls;
 use crate::codec::{DecodeError, Reader};
 use crate::quotas;
 use crate::relays::RelayedEnd;
@@ -136,6 +137,8 @@ fn decode_body(number: u64, input: &mut Reader<'_>) -> Read<Command> {
             credential: users::decode_credential(input)?,
         }),
         number::REMOVE_CREDENTIAL => Command::RemoveCredential { key: users::decode_key(input)? },
+        number::ADD_ACLS => Command::AddAcls { acls: input.list("rules of access", acls::decode_acl)? },
+        number::REMOVE_ACLS => Command::RemoveAcls { acls: input.list("rules of access", acls::decode_acl)? },
         unknown => return Err(DecodeError::UnknownCommand(unknown)),
     })
 }

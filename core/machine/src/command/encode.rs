@@ -9,6 +9,7 @@ use super::{
     JoinTransaction, Member, OpenPartition, OpenProducer, PartitionSettings, Relay, SaveGeneration,
     SaveOffsets, SavedOffset, Which, append_flag, number,
 };
+use crate::acls;
 use crate::codec::Writer;
 use crate::quotas;
 use crate::transactions::{Instance, Next};
@@ -194,6 +195,14 @@ fn encode_body(command: &Command, out: &mut Writer) -> u64 {
         Command::RemoveCredential { key } => {
             users::encode_key(key, out);
             number::REMOVE_CREDENTIAL
+        }
+        Command::AddAcls { acls } => {
+            out.list(acls.iter(), |out, acl| acls::encode_acl(acl, out));
+            number::ADD_ACLS
+        }
+        Command::RemoveAcls { acls } => {
+            out.list(acls.iter(), |out, acl| acls::encode_acl(acl, out));
+            number::REMOVE_ACLS
         }
     }
 }

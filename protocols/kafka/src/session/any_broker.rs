@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use forebay_kit::Bytes;
+use forebay_kit::model::acl::{Acl, Operation, Operations, Pattern, Permission, ResourceKind};
 use forebay_kit::model::admin::{
     AlteredTopic, CreatedTopic, DeletedTopic, DescribedTopic, GrownTopic, TopicSelection,
 };
@@ -85,7 +86,7 @@ impl AnyBroker {
                 };
                 let described = asked.into_iter().map(|asked| {
                     let view = self.topic(&asked);
-                    DescribedTopic { asked, topic: self.well(view) }
+                    DescribedTopic { asked, topic: self.well(view), operations: self.operations() }
                 });
                 let described = described.collect();
                 Reply::DescribeTopics(self.cluster(), described)
@@ -144,6 +145,17 @@ impl AnyBroker {
             Request::AllocateProducer(_) => {
                 Reply::AllocateProducer(self.well((ProducerId(7), ProducerEpoch(1))))
             }
+            Request::FindProducer(_) => Reply::FindProducer(self.well(NodeId(1)), self.cluster()),
+            Request::Rights(r) => Reply::Rights(r.iter().map(|_| self.operations()).collect()),
+            Request::DescribeAcls(_) => Reply::DescribeAcls(self.well(vec![acl(); 2])),
+            Request::AddAcls(r) => {
+                let added = r.acls.iter().map(|_| self.well(())).collect();
+                Reply::AddAcls(self.well(added))
+            }
+            Request::RemoveAcls(r) => {
+                let removed = r.filters.iter().map(|_| self.well(vec![acl()])).collect();
+                Reply::RemoveAcls(self.well(removed))
+            }
             Request::FindGroup(_) => Reply::FindGroup(self.well(NodeId(1)), self.cluster()),
             Request::Group(r) => Reply::Group(self.group(r)),
             Request::ListGroups => {
@@ -157,7 +169,10 @@ impl AnyBroker {
                 Reply::ListGroups(self.well(both))
             }
             Request::AlterQuotas(r) => Reply::AlterQuotas(r.changes.iter().map(|_| self.well(())).collect()),
-            Request::DescribeQuotas => Reply::DescribeQuotas(self.quotas()),
+            Request::DescribeQuotas => {
+                let quotas = self.quotas();
+                Reply::DescribeQuotas(self.well(quotas))
+            }
             Request::DescribeQuorum => {
                 let view = self.quorum();
                 Reply::DescribeQuorum(self.well(view))
@@ -226,6 +241,10 @@ impl AnyBroker {
                 TransactionReply::Join(Err(JoinRefused::Partitions(refused.collect())))
             }
         }
+    }
+
+    fn operations(&mut self) -> Operations {
+        if self.below(2) == 0 { Operations::ALL } else { Operations::NONE }
     }
 
     fn published(&mut self) -> Result<Appended, Refusal> {
@@ -475,6 +494,18 @@ impl AnyBroker {
     }
 }
 
+fn acl() -> Acl {
+    Acl {
+        kind: ResourceKind::Topic,
+        pattern: Pattern::Prefixed,
+        name: "orders".into(),
+        principal: "User:alice".into(),
+        host: "*".into(),
+        operation: Operation::Read,
+        permission: Permission::Deny,
+    }
+}
+
 fn name() -> TopicName {
     TopicName::parse("orders").expect("a legal name")
 }
@@ -544,6 +575,9 @@ pub(super) fn refusals() -> Vec<Refusal> {
         Refusal::WrongCredentials,
         Refusal::UnknownCredential,
         Refusal::InvalidCredential("why".into()),
+        Refusal::NotAuthorized { kind: ResourceKind::Topic },
+        Refusal::AuthorizationOff,
+        Refusal::InvalidAcl("why".into()),
         Refusal::NotLeader { leader: None },
         Refusal::Loading,
         Refusal::Busy,

@@ -8,9 +8,9 @@ use super::names::Names;
 use super::open::{Ending, Head, Replies};
 use super::sasl::{self, Authentication};
 use super::{
-    cluster, configs, delete_records, describe_producers, describe_quorum, fetch, groups, init_producer_id,
-    list_offsets, log_dirs, metadata, offset_for_leader_epoch, produce, quotas, replicas, topics,
-    transactions, users,
+    acls, cluster, configs, delete_records, describe_producers, describe_quorum, features, fetch, groups,
+    init_producer_id, list_offsets, log_dirs, metadata, offset_for_leader_epoch, produce, quotas, replicas,
+    topics, transactions, users,
 };
 use crate::wire::Response;
 use crate::wire::field::Wire;
@@ -113,6 +113,7 @@ asked! {
     DeleteRecords(delete_records::Asked),
     DescribeProducers(describe_producers::Asked),
     DescribeQuorum(describe_quorum::Asked),
+    UpdateFeatures(features::Asked),
     LogDirs(log_dirs::Asked),
     ElectLeaders(replicas::elect::Asked),
     Reassign(replicas::reassign::Asked),
@@ -142,4 +143,8 @@ asked! {
     ConsumerGroupDescribe(groups::describe_assigned::Asked),
     DescribeUsers(users::describe::Asked),
     AlterUsers(users::alter::Asked),
+    DescribeAcls(acls::describe::Asked),
+    CreateAcls(acls::create::Asked),
+    DeleteAcls(acls::delete::Asked),
+    Reassignments(replicas::ongoing::Asked),
 }

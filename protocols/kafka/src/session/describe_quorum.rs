@@ -1,14 +1,16 @@
 //! DescribeQuorum: who keeps the log that takes the place of Kafka's `__cluster_metadata`, the one of the catalogue's shard.
 
 use forebay_kit::SessionError;
+use forebay_kit::model::acl::{Operation, ResourceKind};
 use forebay_kit::model::quorum::{QuorumView, ReplicaView};
-use forebay_kit::model::{LogIndex, Reply, Request};
+use forebay_kit::model::{LogIndex, Refusal, Reply, Request};
 
 use super::asked::{Answer, Connection};
 use super::dispatch::{Asking, Step};
 use super::errors::{self, Area};
 use super::names::node_number;
 use super::open::{Replies, strange};
+use super::rights;
 use crate::wire::messages::describe_quorum::{PartitionData, ReplicaState, RequestedTopic, TopicData};
 use crate::wire::messages::{DescribeQuorumRequest, DescribeQuorumResponse};
 use crate::wire::{ErrorCode, Str};
@@ -17,21 +19,20 @@ use crate::wire::{ErrorCode, Str};
 const METADATA_TOPIC: &str = "__cluster_metadata";
 const METADATA_PARTITION: i32 = 0;
 
-/// The response needs nothing of the request.
-pub(super) struct Asked;
+/// The response where nobody is asked but whether the client may.
+pub(super) struct Asked(Option<DescribeQuorumResponse>);
 
 pub(super) fn ask(_: &mut Asking<'_>, request: DescribeQuorumRequest) -> Step<DescribeQuorumResponse> {
     if is_metadata(&request.topics) {
-        return Step::One(Request::DescribeQuorum, Asked.into());
+        return Step::One(Request::DescribeQuorum, Asked(None).into());
     }
     let unknown = |topic: &RequestedTopic| TopicData {
         topic_name: topic.topic_name.detached(),
         partitions: topic.partitions.iter().map(|partition| no_quorum(partition.partition_index)).collect(),
     };
-    Step::Answer(DescribeQuorumResponse {
-        topics: request.topics.iter().map(unknown).collect(),
-        ..Default::default()
-    })
+    let topics = request.topics.iter().map(unknown).collect();
+    let response = DescribeQuorumResponse { topics, ..Default::default() };
+    Step::One(rights::on_cluster(), Asked(Some(response)).into())
 }
 
 fn is_metadata(topics: &[RequestedTopic]) -> bool {
@@ -54,9 +55,15 @@ impl Answer for Asked {
         replies: Replies,
         _: &mut Connection,
     ) -> Result<DescribeQuorumResponse, SessionError> {
-        let Reply::DescribeQuorum(described) = replies.one()? else { return Err(strange("DescribeQuorum")) };
+        let reply = replies.one()?;
+        if let Some(response) = self.0 {
+            let is_granted = rights::grants(Some(reply), Operation::Describe)?;
+            return Ok(if is_granted { response } else { not_authorized(ResourceKind::Cluster) });
+        }
+        let Reply::DescribeQuorum(described) = reply else { return Err(strange("DescribeQuorum")) };
         let partition = match described {
             Ok(view) => quorum(&view),
+            Err(Refusal::NotAuthorized { kind }) => return Ok(not_authorized(kind)),
             Err(refusal) => PartitionData {
                 partition_index: METADATA_PARTITION,
                 error_code: errors::code(&refusal, Area::Stored),
@@ -67,6 +74,10 @@ impl Answer for Asked {
         let topic = TopicData { topic_name: Str::from_static(METADATA_TOPIC), partitions: vec![partition] };
         Ok(DescribeQuorumResponse { topics: vec![topic], ..Default::default() })
     }
+}
+
+fn not_authorized(kind: ResourceKind) -> DescribeQuorumResponse {
+    DescribeQuorumResponse { error_code: rights::code(kind), ..Default::default() }
 }
 
 fn quorum(view: &QuorumView) -> PartitionData {

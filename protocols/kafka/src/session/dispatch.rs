@@ -7,9 +7,9 @@ use super::asked::{Asked, Connection};
 use super::misbehaved;
 use super::open::{Ending, Head};
 use super::{
-    api_versions, cluster, configs, delete_records, describe_producers, describe_quorum, features, fetch,
-    groups, init_producer_id, list_offsets, log_dirs, metadata, offset_for_leader_epoch, produce, quotas,
-    replicas, sasl, topics, transactions, users,
+    acls, api_versions, cluster, configs, delete_records, describe_producers, describe_quorum, features,
+    fetch, groups, init_producer_id, list_offsets, log_dirs, metadata, offset_for_leader_epoch, produce,
+    quotas, replicas, sasl, topics, transactions, users,
 };
 use crate::wire::api::Standing;
 use crate::wire::field::Wire;
@@ -154,6 +154,9 @@ fn serve(cursor: &mut Cursor<'_>, asking: Asking<'_>) -> Result<Plan, SessionErr
         ApiKey::DescribeUserScramCredentials => with(cursor, asking, users::describe::ask),
         ApiKey::AlterUserScramCredentials => with(cursor, asking, users::alter::ask),
         ApiKey::DescribeTopicPartitions => with(cursor, asking, metadata::pages::ask),
+        ApiKey::DescribeAcls => with(cursor, asking, acls::describe::ask),
+        ApiKey::CreateAcls => with(cursor, asking, acls::create::ask),
+        ApiKey::DeleteAcls => with(cursor, asking, acls::delete::ask),
         other => Err(SessionError::Bug(format!(
             "{} is in the table of served APIs and in no module",
             other.name()

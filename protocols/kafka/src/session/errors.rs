@@ -2,6 +2,7 @@
 
 use forebay_kit::model::Refusal;
 
+use super::rights;
 use crate::wire::{ErrorCode, Str};
 
 /// What was asked, as far as the choice of an error code depends on it. Clients know a closed set of codes per API and give
@@ -118,6 +119,10 @@ pub(super) fn code(refusal: &Refusal, area: Area) -> ErrorCode {
         Refusal::WrongCredentials => ErrorCode::SaslAuthenticationFailed,
         Refusal::UnknownCredential => ErrorCode::ResourceNotFound,
         Refusal::InvalidCredential(_) => ErrorCode::UnacceptableCredential,
+
+        Refusal::NotAuthorized { kind } => rights::code(*kind),
+        Refusal::AuthorizationOff => ErrorCode::SecurityDisabled,
+        Refusal::InvalidAcl(_) => ErrorCode::InvalidRequest,
 
         Refusal::NotLeader { .. } => not_leader(area),
         Refusal::Loading => loading(area),

@@ -1,7 +1,13 @@
 //! UpdateFeatures, and the features that ApiVersions names. Their levels are part of this binary: what asks for the present one
 //! is granted, what asks for another is refused.
 
+use forebay_kit::SessionError;
+use forebay_kit::model::acl::{Operation, ResourceKind};
+
+use super::asked::{Answer, Connection};
 use super::dispatch::{Asking, Step};
+use super::open::Replies;
+use super::rights;
 use crate::wire::messages::update_features::{FeatureUpdateKey, UpdatableFeatureResult};
 use crate::wire::messages::{UpdateFeaturesRequest, UpdateFeaturesResponse};
 use crate::wire::{ErrorCode, Str};
@@ -34,10 +40,13 @@ enum Kind {
     Downgrade,
 }
 
+/// What is answered to who may ask.
+pub(super) struct Asked(UpdateFeaturesResponse);
+
 pub(super) fn ask(asking: &mut Asking<'_>, request: UpdateFeaturesRequest) -> Step<UpdateFeaturesResponse> {
     let version = asking.version();
     let refused = request.feature_updates.iter().find_map(|update| refusal(version, update).err());
-    Step::Answer(match refused {
+    let response = match refused {
         Some(why) => UpdateFeaturesResponse {
             error_code: ErrorCode::InvalidUpdateVersion,
             error_message: Some(Str::from(format!("{ALL_FAILED}{why}"))),
@@ -51,7 +60,25 @@ pub(super) fn ask(asking: &mut Asking<'_>, request: UpdateFeaturesRequest) -> St
             UpdateFeaturesResponse { results: results.collect(), ..Default::default() }
         }
         None => UpdateFeaturesResponse::default(),
-    })
+    };
+    Step::One(rights::on_cluster(), Asked(response).into())
+}
+
+impl Answer for Asked {
+    type Response = UpdateFeaturesResponse;
+
+    fn answer(
+        self,
+        _: i16,
+        replies: Replies,
+        _: &mut Connection,
+    ) -> Result<UpdateFeaturesResponse, SessionError> {
+        if rights::grants(Some(replies.one()?), Operation::Alter)? {
+            return Ok(self.0);
+        }
+        let error_code = rights::code(ResourceKind::Cluster);
+        Ok(UpdateFeaturesResponse { error_code, ..Default::default() })
+    }
 }
 
 /// Why a level cannot be what is asked for, with Kafka's rules in Kafka's order, and last ours: no level changes here.

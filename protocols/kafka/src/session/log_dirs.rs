@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use forebay_kit::SessionError;
+use forebay_kit::model::acl::Operation;
 use forebay_kit::model::partition::{
     DescribePartitions, DescribedPartition, PartitionSelection, StorageView,
 };
@@ -12,12 +13,15 @@ use super::asked::{Answer, Connection};
 use super::dispatch::{Asking, Step};
 use super::names::{Names, name_text};
 use super::open::{Replies, strange};
-use crate::wire::Str;
+use super::rights;
 use crate::wire::messages::describe_log_dirs::{
     DescribableLogDirTopic, DescribeLogDirsPartition, DescribeLogDirsResult, DescribeLogDirsTopic,
 };
 use crate::wire::messages::{DescribeLogDirsRequest, DescribeLogDirsResponse};
+use crate::wire::{ErrorCode, Str};
 
+/// First version with an error for the whole; before, who has no right is shown nothing.
+const ERROR_FROM: i16 = 3;
 /// First version with the size of the volume.
 const VOLUME_FROM: i16 = 4;
 
@@ -30,7 +34,7 @@ pub(super) fn ask(asking: &mut Asking<'_>, request: DescribeLogDirsRequest) -> S
         Some(topics) => these(&mut asking.connection.names, &topics),
     };
     let describe = DescribePartitions { partitions, producers: false };
-    Step::One(Request::DescribePartitions(describe), Asked.into())
+    Step::Many(vec![Request::DescribePartitions(describe), rights::on_cluster()], Asked.into())
 }
 
 /// What cannot exist lies in no directory.
@@ -52,9 +56,15 @@ impl Answer for Asked {
         replies: Replies,
         _: &mut Connection,
     ) -> Result<DescribeLogDirsResponse, SessionError> {
-        let Reply::DescribePartitions(described, storage) = replies.one()? else {
+        let mut replies = replies.all().into_iter();
+        let Some(Reply::DescribePartitions(described, storage)) = replies.next() else {
             return Err(strange("DescribePartitions"));
         };
+        if !rights::grants(replies.next(), Operation::Describe)? {
+            let sayable = version >= ERROR_FROM;
+            let error_code = if sayable { ErrorCode::ClusterAuthorizationFailed } else { ErrorCode::None };
+            return Ok(DescribeLogDirsResponse { error_code, ..Default::default() });
+        }
         let results = vec![directory(version, described, &storage)];
         Ok(DescribeLogDirsResponse { results, ..Default::default() })
     }

@@ -13,6 +13,7 @@
 //!
 //! A client may have [`ConnectionInfo::requests_open_max`] requests open; above it the session neither decodes nor wants bytes.
 
+mod acls;
 mod any_broker;
 mod api_versions;
 mod asked;
@@ -40,6 +41,7 @@ mod open;
 mod produce;
 mod quotas;
 mod replicas;
+mod rights;
 mod sasl;
 mod topics;
 mod transactions;

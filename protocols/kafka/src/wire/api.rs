@@ -52,8 +52,6 @@ pub enum Refusal {
     BetweenBrokers,
     /// Transactions come later.
     Transactions,
-    /// Access control lists come later.
-    Authorization,
     /// Delegation tokens come later.
     DelegationTokens,
     /// Every node has one log directory: nothing can be moved between two.
@@ -128,9 +126,9 @@ api_table! {
     26 EndTxn, Forms::CompactFrom(3), 0..6, served(0..6);
     27 WriteTxnMarkers, Forms::CompactFrom(1), 0..0, refused(Refusal::BetweenBrokers);
     28 TxnOffsetCommit, Forms::CompactFrom(3), 0..6, served(0..6);
-    29 DescribeAcls, Forms::CompactFrom(2), 1..4, refused(Refusal::Authorization);
-    30 CreateAcls, Forms::CompactFrom(2), 1..4, refused(Refusal::Authorization);
-    31 DeleteAcls, Forms::CompactFrom(2), 1..4, refused(Refusal::Authorization);
+    29 DescribeAcls, Forms::CompactFrom(2), 1..4, served(1..4);
+    30 CreateAcls, Forms::CompactFrom(2), 1..4, served(1..4);
+    31 DeleteAcls, Forms::CompactFrom(2), 1..4, served(1..4);
     32 DescribeConfigs, Forms::CompactFrom(4), 1..5, served(1..5);
     33 AlterConfigs, Forms::CompactFrom(2), 0..3, served(0..3);
     34 AlterReplicaLogDirs, Forms::CompactFrom(2), 0..0, refused(Refusal::ReplicaPlacement);
@@ -285,7 +283,6 @@ impl Refusal {
         match self {
             Self::BetweenBrokers => "spoken between Apache's own brokers only",
             Self::Transactions => "transactions come later",
-            Self::Authorization => "access control comes later",
             Self::DelegationTokens => "delegation tokens come later",
             Self::ReplicaPlacement => "a node has one log directory",
             Self::Quorum => "clients cannot change who belongs to the cluster",

@@ -95,6 +95,7 @@ impl AssignedGroup {
             self.touch(Some(&id));
             self.note(What::Rebalancing { reason: format!("what {id} reads has changed") }, turn);
         }
+        self.viewer.clone_from(&request.viewer);
         self.deal(topics);
         let has_news = self.reconcile(&id, request.owned.as_ref(), turn);
         let says_all = request.rebalance_timeout_ms.is_some()

@@ -67,14 +67,14 @@ impl AssignedGroup {
 
     /// Per member the topics that it reads, of those that there are.
     fn topics_read(&mut self, topics: &Catalog) -> Vec<BTreeSet<TopicId>> {
-        let AssignedGroup { members, patterns, .. } = self;
+        let AssignedGroup { members, patterns, viewer, .. } = self;
         let mut read = Vec::with_capacity(members.len());
         for member in members.values() {
             let named = member.topics.iter().filter_map(|name| TopicName::parse(name).ok());
             let named = named.filter_map(|name| topics.topic(&name).map(|topic| topic.id));
             let mut ids: BTreeSet<TopicId> = named.collect();
             if let Some(pattern) = member.pattern.as_ref().and_then(|text| patterns.get_mut(text)) {
-                ids.extend(pattern.topics(topics));
+                ids.extend(pattern.topics(topics, viewer.as_ref()));
             }
             read.push(ids);
         }

@@ -29,6 +29,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use forebay_machine::{Command, SaveGeneration};
+use forebay_model::acl::Viewer;
 use forebay_model::group::{Attended, GroupReply};
 use forebay_model::{GroupId, Refusal, TopicId};
 
@@ -64,6 +65,8 @@ pub(super) struct AssignedGroup {
     owners: BTreeMap<Place, Arc<str>>,
     /// The patterns of its members.
     patterns: BTreeMap<String, Pattern>,
+    /// Who was here last: when the topics or the rules of access change, patterns match what it may see.
+    viewer: Option<Viewer>,
     /// Rises with every change.
     version: u64,
     /// The last version that is in the replicated state.
@@ -94,6 +97,7 @@ impl AssignedGroup {
             instances: BTreeMap::new(),
             owners: BTreeMap::new(),
             patterns: BTreeMap::new(),
+            viewer: None,
             version: 0,
             saved: 0,
             saving: None,

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use forebay_machine::Catalog;
+use forebay_model::acl::Viewer;
 use forebay_model::{Refusal, TopicId};
 use regex::{Regex, RegexBuilder};
 
@@ -12,7 +13,7 @@ use super::limits::{PATTERN_BYTES_MAX, PATTERN_PROGRAM_BYTES_MAX};
 #[derive(Debug)]
 pub(super) struct Pattern {
     regex: Regex,
-    /// The version of the topics that it was held against.
+    /// The version of the catalogue that it was held against.
     looked_at: Option<u64>,
     topics: BTreeSet<TopicId>,
 }
@@ -38,10 +39,14 @@ impl Pattern {
         Ok(Pattern { regex, looked_at: None, topics: BTreeSet::new() })
     }
 
-    /// The topics whose names match.
-    pub(super) fn topics(&mut self, topics: &Catalog) -> &BTreeSet<TopicId> {
+    /// The topics whose names match, as far as the viewer may see them. It is asked about once per version of the topics and the rules:
+    /// whichever member comes first then stands for all, as in Apache Kafka.
+    pub(super) fn topics(&mut self, topics: &Catalog, viewer: Option<&Viewer>) -> &BTreeSet<TopicId> {
         if self.looked_at != Some(topics.version()) {
-            let matching = topics.topics().filter(|topic| self.regex.is_match(topic.name.as_str()));
+            let sees = |name: &str| viewer.is_none_or(|viewer| topics.acls().shows(viewer, name));
+            let matching = topics
+                .topics()
+                .filter(|topic| self.regex.is_match(topic.name.as_str()) && sees(topic.name.as_str()));
             self.topics = matching.map(|topic| topic.id).collect();
             self.looked_at = Some(topics.version());
         }

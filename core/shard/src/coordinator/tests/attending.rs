@@ -51,6 +51,7 @@ impl Attendant {
             pattern: None,
             strategy: None,
             owned: None,
+            viewer: None,
         }
     }
 
@@ -63,6 +64,7 @@ impl Attendant {
             pattern: self.pattern.clone(),
             strategy: self.strategy.clone(),
             owned: Some(self.owned.clone()),
+            viewer: None,
             ..self.with_presence(presence)
         }
     }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use forebay_kit::SessionError;
+use forebay_kit::model::acl::{Operation as Right, Resource as Asset, ResourceKind};
 use forebay_kit::model::admin::{AlterTopics, TopicChange};
 use forebay_kit::model::{Refusal, Reply, Request, SettingsChange, TopicName};
 
@@ -31,6 +32,7 @@ pub(in crate::session) struct AskedSome(Vec<Resource>);
 struct Resource {
     kind: i8,
     name: Str,
+    is_named_twice: bool,
     refused: Option<Refusal>,
 }
 
@@ -45,9 +47,10 @@ pub(in crate::session) fn ask_all(
         let named = resource.configs.iter().map(replacement);
         (resource.resource_type, &resource.resource_name, named.collect())
     });
-    match sort_out(resources.collect(), &SettingsChange::CLEAR, request.validate_only) {
-        (Some(request), resources) => Step::One(request, AskedAll(resources).into()),
-        (None, resources) => Step::Answer(all(resources)),
+    let (requests, resources) = sort_out(resources.collect(), &SettingsChange::CLEAR, request.validate_only);
+    match requests.is_empty() {
+        false => Step::Many(requests, AskedAll(resources).into()),
+        true => Step::Answer(all(resources)),
     }
 }
 
@@ -59,9 +62,11 @@ pub(in crate::session) fn ask_some(
         let named = resource.configs.iter().map(operation);
         (resource.resource_type, &resource.resource_name, named.collect())
     });
-    match sort_out(resources.collect(), &SettingsChange::default(), request.validate_only) {
-        (Some(request), resources) => Step::One(request, AskedSome(resources).into()),
-        (None, resources) => Step::Answer(some(resources)),
+    let (requests, resources) =
+        sort_out(resources.collect(), &SettingsChange::default(), request.validate_only);
+    match requests.is_empty() {
+        false => Step::Many(requests, AskedSome(resources).into()),
+        true => Step::Answer(some(resources)),
     }
 }
 
@@ -81,18 +86,19 @@ fn operation(config: &incremental_alter_configs::AlterableConfig) -> Named<'_> {
     (&config.name, operation)
 }
 
-/// Refuses what need not be asked for; what is left, as a request.
+/// Refuses what need not be asked for; what is left, as a request, behind one for the rights that what is refused would need.
 fn sort_out(
     asked: Vec<(i8, &Str, Vec<Named<'_>>)>,
     from: &SettingsChange,
     dry_run: bool,
-) -> (Option<Request>, Vec<Resource>) {
+) -> (Vec<Request>, Vec<Resource>) {
     let mut times: BTreeMap<(i8, &Str), usize> = BTreeMap::new();
     asked.iter().for_each(|(kind, name, _)| *times.entry((*kind, *name)).or_default() += 1);
     let mut topics = Vec::new();
     let mut resources = Vec::with_capacity(asked.len());
     for (kind, name, named) in &asked {
-        let change = if times[&(*kind, *name)] > 1 {
+        let is_named_twice = times[&(*kind, *name)] > 1;
+        let change = if is_named_twice {
             Err(Refusal::InvalidRequest("a resource is named at most once".into()))
         } else {
             topic_change(*kind, name, named, from)
@@ -100,12 +106,18 @@ fn sort_out(
         resources.push(Resource {
             kind: *kind,
             name: name.detached(),
+            is_named_twice,
             refused: change.as_ref().err().cloned(),
         });
         topics.extend(change);
     }
+    if resources.is_empty() {
+        return (Vec::new(), resources);
+    }
+    let rights = Request::Rights(resources.iter().filter_map(Resource::asset).collect());
     let alter = AlterTopics { topics, dry_run, timeout_ms: TIMEOUT_MS };
-    ((!alter.topics.is_empty()).then_some(Request::AlterTopics(alter)), resources)
+    let alter = (!alter.topics.is_empty()).then_some(Request::AlterTopics(alter));
+    ([rights].into_iter().chain(alter).collect(), resources)
 }
 
 fn topic_change(
@@ -167,11 +179,24 @@ impl Answer for AskedSome {
 }
 
 fn answered(mut resources: Vec<Resource>, replies: Replies) -> Result<Vec<Resource>, SessionError> {
-    let Reply::AlterTopics(altered) = replies.one()? else { return Err(strange("AlterTopics")) };
-    let mut altered = altered.into_iter();
-    for resource in resources.iter_mut().filter(|resource| resource.refused.is_none()) {
-        let altered = altered.next().ok_or_else(|| strange("AlterTopics of this length"))?;
-        resource.refused = altered.result.err();
+    let mut replies = replies.all().into_iter();
+    let Some(Reply::Rights(rights)) = replies.next() else { return Err(strange("Rights")) };
+    let altered = match replies.next() {
+        None => Vec::new(),
+        Some(Reply::AlterTopics(altered)) => altered,
+        Some(_) => return Err(strange("AlterTopics")),
+    };
+    let (mut rights, mut altered) = (rights.into_iter(), altered.into_iter());
+    for resource in &mut resources {
+        if resource.refused.is_none() {
+            let altered = altered.next().ok_or_else(|| strange("AlterTopics of this length"))?;
+            resource.refused = altered.result.err();
+        } else if let Some(asset) = resource.asset() {
+            let allowed = rights.next().ok_or_else(|| strange("Rights of this length"))?;
+            if !allowed.has(Right::AlterConfigs) {
+                resource.refused = Some(Refusal::NotAuthorized { kind: asset.kind });
+            }
+        }
     }
     Ok(resources)
 }
@@ -205,6 +230,19 @@ fn some(resources: Vec<Resource>) -> IncrementalAlterConfigsResponse {
 }
 
 impl Resource {
+    /// What the right is about that its change would need, where it is refused: who lacks that is told nothing else. What is named twice
+    /// is no resource.
+    fn asset(&self) -> Option<Asset> {
+        if self.refused.is_none() || self.is_named_twice {
+            return None;
+        }
+        match self.kind {
+            TOPIC => Some(Asset { kind: ResourceKind::Topic, name: self.name.as_str().to_owned() }),
+            BROKER => Some(Asset::cluster()),
+            _ => None,
+        }
+    }
+
     fn error(&self) -> (ErrorCode, Option<Str>) {
         let refused = self.refused.as_ref();
         refused.map_or((ErrorCode::None, None), |refusal| {

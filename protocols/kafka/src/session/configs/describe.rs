@@ -1,6 +1,7 @@
 //! DescribeConfigs: settings of topics, and the defaults that nodes give to topics.
 
 use forebay_kit::SessionError;
+use forebay_kit::model::acl::{Operation, Right};
 use forebay_kit::model::admin::{DescribeTopics, DescribedTopic, TopicSelection};
 use forebay_kit::model::{
     ClusterView, Refusal, Reply, Request, TopicDefaults, TopicName, TopicRef, TopicSettings,
@@ -12,6 +13,7 @@ use crate::session::dispatch::{Asking, Step};
 use crate::session::errors::{self, Area};
 use crate::session::names::node_number;
 use crate::session::open::{Replies, strange};
+use crate::session::rights;
 use crate::wire::messages::describe_configs::{
     DescribeConfigsResource, DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
 };
@@ -67,8 +69,10 @@ pub(in crate::session) fn ask(
         has_synonyms: request.include_synonyms,
         has_documentation: request.include_documentation,
     };
-    let describe = DescribeTopics { topics: TopicSelection::These(topics), create: false };
-    Step::Many(vec![Request::DescribeTopics(describe), Request::DescribeDefaults], asked.into())
+    let topics = TopicSelection::These(topics);
+    let describe = DescribeTopics { topics, right: Right::DescribeConfigs, create: false };
+    let requests = vec![Request::DescribeTopics(describe), Request::DescribeDefaults, rights::on_cluster()];
+    Step::Many(requests, asked.into())
 }
 
 /// No keys and an empty list of them both stand for all.
@@ -108,6 +112,7 @@ impl Answer for Asked {
         else {
             return Err(strange("DescribeTopics and DescribeDefaults"));
         };
+        let of_nodes = rights::grants(replies.next(), Operation::DescribeConfigs)?;
         let mut topics = topics.into_iter();
         let mut results = Vec::with_capacity(self.resources.len());
         for resource in &self.resources {
@@ -115,6 +120,10 @@ impl Answer for Asked {
                 Place::Topic => {
                     let topic = topics.next().ok_or_else(|| strange("DescribeTopics of this length"))?;
                     configs_of(&topic, &defaults)
+                }
+                Place::Node(_) if !of_nodes => {
+                    let why = Str::from_static("not authorized for this cluster");
+                    Err((ErrorCode::ClusterAuthorizationFailed, why))
                 }
                 Place::Node(id) => configs_of_node(id, &cluster, &defaults),
                 Place::Refused(code, why) => Err((code, Str::from_static(why))),

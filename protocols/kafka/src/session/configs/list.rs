@@ -1,6 +1,7 @@
 //! ListConfigResources: what has settings, as DescribeConfigs shows them: topics and nodes.
 
 use forebay_kit::SessionError;
+use forebay_kit::model::acl::{Operation, Right};
 use forebay_kit::model::admin::{DescribeTopics, TopicSelection};
 use forebay_kit::model::{Reply, Request};
 
@@ -9,6 +10,7 @@ use crate::session::asked::{Answer, Connection};
 use crate::session::dispatch::{Asking, Step};
 use crate::session::names::{name_text, node_number};
 use crate::session::open::{Replies, strange};
+use crate::session::rights;
 use crate::wire::messages::list_config_resources::ConfigResource;
 use crate::wire::messages::{ListConfigResourcesRequest, ListConfigResourcesResponse};
 use crate::wire::{ErrorCode, Str};
@@ -33,7 +35,8 @@ pub(in crate::session) fn ask(
     request: ListConfigResourcesRequest,
 ) -> Step<ListConfigResourcesResponse> {
     if asking.version() < KINDS_FROM {
-        return Step::Answer(ListConfigResourcesResponse::default());
+        // What clients are to measure: there is none of it.
+        return Step::One(rights::on_cluster(), Asked { topics: false, brokers: false }.into());
     }
     let kinds = &request.resource_types;
     if !kinds.iter().all(|kind| [TOPIC, BROKER, BROKER_LOGGER, CLIENT_METRICS, GROUP].contains(kind)) {
@@ -43,7 +46,13 @@ pub(in crate::session) fn ask(
     let wants = |kind| kinds.is_empty() || kinds.contains(&kind);
     let asked = Asked { topics: wants(TOPIC), brokers: wants(BROKER) };
     let topics = if asked.topics { TopicSelection::All } else { TopicSelection::These(Vec::new()) };
-    Step::One(Request::DescribeTopics(DescribeTopics { topics, create: false }), asked.into())
+    Step::Many(vec![describe(topics), rights::on_cluster()], asked.into())
+}
+
+/// Who may see what has settings may see all of it.
+fn describe(topics: TopicSelection) -> Request {
+    let right = Right::OnCluster(Operation::DescribeConfigs);
+    Request::DescribeTopics(DescribeTopics { topics, right, create: false })
 }
 
 impl Answer for Asked {
@@ -55,8 +64,15 @@ impl Answer for Asked {
         replies: Replies,
         _: &mut Connection,
     ) -> Result<ListConfigResourcesResponse, SessionError> {
-        let Reply::DescribeTopics(cluster, topics) = replies.one()? else {
-            return Err(strange("DescribeTopics"));
+        let mut replies = replies.all();
+        if !rights::grants(replies.pop(), Operation::DescribeConfigs)? {
+            let error_code = ErrorCode::ClusterAuthorizationFailed;
+            return Ok(ListConfigResourcesResponse { error_code, ..Default::default() });
+        }
+        let (cluster, topics) = match replies.pop() {
+            None => return Ok(ListConfigResourcesResponse::default()),
+            Some(Reply::DescribeTopics(cluster, topics)) => (cluster, topics),
+            Some(_) => return Err(strange("DescribeTopics")),
         };
         let resource = |resource_name, resource_type| ConfigResource { resource_name, resource_type };
         let topics = topics.iter().filter(|_| self.topics).filter_map(|topic| topic.topic.as_ref().ok());

@@ -62,6 +62,7 @@ fn attend_group(
         pattern: owned_option(&request.subscribed_topic_regex),
         strategy: owned_option(&request.server_assignor),
         owned: owned_partitions,
+        viewer: None,
     }
 }
 

@@ -1,15 +1,16 @@
 //! DescribeGroups.
 
 use forebay_kit::SessionError;
+use forebay_kit::model::acl::{Resource, ResourceKind};
 use forebay_kit::model::group::{GroupReply, GroupRequest, GroupState, GroupView, MemberView};
-use forebay_kit::model::{Refusal, Request};
+use forebay_kit::model::{GroupId, Refusal, Reply, Request};
 
 use super::{GroupList, of_group, state_name};
 use crate::session::asked::{Answer, Connection};
-use crate::session::cluster::GROUP_OPERATIONS;
 use crate::session::dispatch::{Asking, Step};
 use crate::session::errors::{self, Area};
 use crate::session::open::{Replies, strange};
+use crate::session::rights::{self, ON_GROUP};
 use crate::wire::messages::describe_groups::{DescribedGroup, DescribedGroupMember};
 use crate::wire::messages::{DescribeGroupsRequest, DescribeGroupsResponse};
 use crate::wire::{ErrorCode, Str};
@@ -19,7 +20,8 @@ const UNKNOWN_FROM: i16 = 6;
 
 pub(in crate::session) struct Asked {
     list: GroupList,
-    operations: i32,
+    /// Whether the client wants to hear what it may do.
+    operations: bool,
 }
 
 pub(in crate::session) fn ask(
@@ -27,15 +29,16 @@ pub(in crate::session) fn ask(
     request: DescribeGroupsRequest,
 ) -> Step<DescribeGroupsResponse> {
     let (list, ids) = GroupList::new(request.groups.iter());
-    let operations = if request.include_authorized_operations { GROUP_OPERATIONS } else { i32::MIN };
-    let asked = Asked { list, operations };
+    let asked = Asked { list, operations: request.include_authorized_operations };
     if ids.is_empty() {
         let refused = asked.list.groups.into_iter();
         let refused = refused.map(|group| refused_group(group.text, group.refused.unwrap_or_default(), None));
         return Step::Answer(DescribeGroupsResponse { groups: refused.collect(), ..Default::default() });
     }
+    let resource = |id: &GroupId| Resource { kind: ResourceKind::Group, name: (*id.0).to_owned() };
+    let rights = Request::Rights(ids.iter().map(resource).collect());
     let requests = ids.into_iter().map(|id| Request::Group(GroupRequest::Describe(id)));
-    Step::Many(requests.collect(), asked.into())
+    Step::Many(requests.chain([rights]).collect(), asked.into())
 }
 
 impl Answer for Asked {
@@ -47,8 +50,11 @@ impl Answer for Asked {
         replies: Replies,
         _: &mut Connection,
     ) -> Result<DescribeGroupsResponse, SessionError> {
+        let mut replies = replies.all();
+        let Some(Reply::Rights(rights)) = replies.pop() else { return Err(strange("Rights")) };
+        let mut rights = rights.into_iter();
         let mut groups = Vec::with_capacity(self.list.groups.len());
-        for answered in self.list.with(replies.all()) {
+        for answered in self.list.with(replies) {
             let (text, reply) = answered?;
             let reply = match reply {
                 Ok(reply) => reply,
@@ -57,10 +63,12 @@ impl Answer for Asked {
                     continue;
                 }
             };
+            let allowed = rights.next().ok_or_else(|| strange("Rights for every group"))?;
+            let operations = if self.operations { rights::bits(ON_GROUP, allowed) } else { i32::MIN };
             let GroupReply::Describe(described) = of_group(reply)? else { return Err(strange("Describe")) };
             groups.push(match described {
-                Ok(view) if view.state != GroupState::Dead => group(text, view, self.operations),
-                Ok(_) | Err(Refusal::UnknownGroup) => unknown(version, text, self.operations),
+                Ok(view) if view.state != GroupState::Dead => group(text, view, operations),
+                Ok(_) | Err(Refusal::UnknownGroup) => unknown(version, text, operations),
                 Err(refusal) => {
                     let code = errors::code(&refusal, Area::Group);
                     refused_group(text, code, errors::message(&refusal))

@@ -1,18 +1,19 @@
 //! ConsumerGroupDescribe: groups whose partitions the broker assigns. One of another kind is not found here.
 
 use forebay_kit::SessionError;
-use forebay_kit::model::Request;
+use forebay_kit::model::acl::{Resource, ResourceKind};
 use forebay_kit::model::group::{
     AssignedMemberView, AssignedView, GroupReply, GroupRequest, NamedPartitions,
 };
+use forebay_kit::model::{GroupId, Reply, Request};
 
 use super::{GroupList, ListedGroup, of_group, state_name};
 use crate::session::asked::{Answer, Connection};
-use crate::session::cluster::GROUP_OPERATIONS;
 use crate::session::dispatch::{Asking, Step};
 use crate::session::errors::{self, Area};
 use crate::session::names::uuid;
 use crate::session::open::{Replies, strange};
+use crate::session::rights::{self, ON_GROUP};
 use crate::wire::messages::consumer_group_describe::{Assignment, DescribedGroup, Member, TopicPartitions};
 use crate::wire::messages::{ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse};
 use crate::wire::{ErrorCode, Str};
@@ -24,7 +25,8 @@ const MEMBER_TYPE: i8 = 1;
 
 pub(in crate::session) struct Asked {
     list: GroupList,
-    operations: i32,
+    /// Whether the client wants to hear what it may do.
+    operations: bool,
 }
 
 pub(in crate::session) fn ask(
@@ -32,14 +34,16 @@ pub(in crate::session) fn ask(
     request: ConsumerGroupDescribeRequest,
 ) -> Step<ConsumerGroupDescribeResponse> {
     let (list, ids) = GroupList::new(request.group_ids.iter());
-    let operations = if request.include_authorized_operations { GROUP_OPERATIONS } else { i32::MIN };
+    let operations = request.include_authorized_operations;
     if ids.is_empty() {
         let refused = |group: ListedGroup| refused(group.text, group.refused.unwrap_or_default(), None);
         let groups = list.groups.into_iter().map(refused).collect();
         return Step::Answer(ConsumerGroupDescribeResponse { groups, ..Default::default() });
     }
+    let resource = |id: &GroupId| Resource { kind: ResourceKind::Group, name: (*id.0).to_owned() };
+    let rights = Request::Rights(ids.iter().map(resource).collect());
     let requests = ids.into_iter().map(|id| Request::Group(GroupRequest::DescribeAssigned(id)));
-    Step::Many(requests.collect(), Asked { list, operations }.into())
+    Step::Many(requests.chain([rights]).collect(), Asked { list, operations }.into())
 }
 
 impl Answer for Asked {
@@ -51,8 +55,11 @@ impl Answer for Asked {
         replies: Replies,
         _: &mut Connection,
     ) -> Result<ConsumerGroupDescribeResponse, SessionError> {
+        let mut replies = replies.all();
+        let Some(Reply::Rights(rights)) = replies.pop() else { return Err(strange("Rights")) };
+        let mut rights = rights.into_iter();
         let mut groups = Vec::with_capacity(self.list.groups.len());
-        for answered in self.list.with(replies.all()) {
+        for answered in self.list.with(replies) {
             let (text, reply) = answered?;
             let reply = match reply {
                 Ok(reply) => reply,
@@ -61,11 +68,13 @@ impl Answer for Asked {
                     continue;
                 }
             };
+            let allowed = rights.next().ok_or_else(|| strange("Rights for every group"))?;
+            let operations = if self.operations { rights::bits(ON_GROUP, allowed) } else { i32::MIN };
             let GroupReply::DescribeAssigned(described) = of_group(reply)? else {
                 return Err(strange("DescribeAssigned"));
             };
             groups.push(match described {
-                Ok(view) => group(text, view, self.operations),
+                Ok(view) => group(text, view, operations),
                 Err(refusal) => refused(text, errors::code(&refusal, Area::Group), errors::message(&refusal)),
             });
         }

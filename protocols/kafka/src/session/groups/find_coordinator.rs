@@ -1,7 +1,8 @@
 //! FindCoordinator: which node serves a group or a transactional producer.
 
 use forebay_kit::SessionError;
-use forebay_kit::model::{ClusterView, NodeId, Refusal, Reply, Request};
+use forebay_kit::model::transaction::TransactionalId;
+use forebay_kit::model::{ClusterView, GroupId, NodeId, Refusal, Reply, Request};
 
 use super::GroupList;
 use crate::session::asked::{Answer, Connection};
@@ -28,9 +29,10 @@ pub(in crate::session) fn ask(
 ) -> Step<FindCoordinatorResponse> {
     let version = asking.version();
     let keys = if version >= LIST_FROM { request.coordinator_keys } else { vec![request.key] };
-    if matches!(request.key_type, GROUPS | TRANSACTIONS) {
-        // A transactional producer is served where a group of its name would be.
-        return find(version, &keys);
+    match request.key_type {
+        GROUPS => return find(version, &keys, Request::FindGroup),
+        TRANSACTIONS => return find(version, &keys, |id| Request::FindProducer(TransactionalId(id.0))),
+        _ => {}
     }
     let why = "only groups and transactional producers have coordinators here";
     let refused = keys
@@ -39,7 +41,7 @@ pub(in crate::session) fn ask(
     Step::Answer(response(version, refused.collect()))
 }
 
-fn find(version: i16, keys: &[Str]) -> Step<FindCoordinatorResponse> {
+fn find(version: i16, keys: &[Str], request: fn(GroupId) -> Request) -> Step<FindCoordinatorResponse> {
     let (list, ids) = GroupList::new(keys.iter());
     if ids.is_empty() {
         let refused = list
@@ -48,7 +50,7 @@ fn find(version: i16, keys: &[Str]) -> Step<FindCoordinatorResponse> {
             .map(|group| refused(group.text, group.refused.unwrap_or(ErrorCode::InvalidGroupId), None));
         return Step::Answer(response(version, refused.collect()));
     }
-    Step::Many(ids.into_iter().map(Request::FindGroup).collect(), Asked(list).into())
+    Step::Many(ids.into_iter().map(request).collect(), Asked(list).into())
 }
 
 impl Answer for Asked {
@@ -64,7 +66,9 @@ impl Answer for Asked {
         for answered in self.0.with(replies.all()) {
             coordinators.push(match answered? {
                 (key, Err(code)) => refused(key, code, None),
-                (key, Ok(Reply::FindGroup(found, cluster))) => found_group(key, found, &cluster),
+                (key, Ok(Reply::FindGroup(found, cluster) | Reply::FindProducer(found, cluster))) => {
+                    found_group(key, found, &cluster)
+                }
                 (_, Ok(_)) => return Err(strange("FindGroup")),
             });
         }

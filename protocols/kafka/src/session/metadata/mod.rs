@@ -5,17 +5,19 @@ pub(super) mod pages;
 use std::collections::BTreeSet;
 
 use forebay_kit::SessionError;
+use forebay_kit::model::acl::Right;
 use forebay_kit::model::admin::{DescribeTopics, DescribedTopic, TopicSelection};
 use forebay_kit::model::{
     ClusterView, PartitionView, Refusal, Reply, Request, TopicId, TopicName, TopicRef, TopicView,
 };
 
 use super::asked::{Answer, Connection};
-use super::cluster::{CLUSTER_OPERATIONS, TOPIC_OPERATIONS, controller_number};
+use super::cluster::controller_number;
 use super::dispatch::{Asking, Step};
 use super::errors::{self, Area};
 use super::names::{name_text, node_number, partition_index, uuid};
 use super::open::{Replies, strange};
+use super::rights::{self, ON_TOPIC};
 use crate::wire::messages::metadata::{
     MetadataRequestTopic, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
@@ -46,8 +48,13 @@ pub(super) fn ask(asking: &mut Asking<'_>, request: MetadataRequest) -> Step<Met
         cluster_operations: request.include_cluster_authorized_operations,
         topic_operations: request.include_topic_authorized_operations,
     };
-    let describe = DescribeTopics { topics, create: request.allow_auto_topic_creation };
-    Step::One(Request::DescribeTopics(describe), asked.into())
+    let create = request.allow_auto_topic_creation;
+    let describe = Request::DescribeTopics(DescribeTopics { topics, right: Right::Describe, create });
+    if asked.cluster_operations {
+        Step::Many(vec![describe, rights::on_cluster()], asked.into())
+    } else {
+        Step::One(describe, asked.into())
+    }
 }
 
 /// The topics to ask for, each once.
@@ -102,22 +109,26 @@ impl Answer for Asked {
         replies: Replies,
         _: &mut Connection,
     ) -> Result<MetadataResponse, SessionError> {
-        let Reply::DescribeTopics(cluster, described) = replies.one()? else {
+        let mut replies = replies.all().into_iter();
+        let Some(Reply::DescribeTopics(cluster, described)) = replies.next() else {
             return Err(strange("DescribeTopics"));
         };
-        let operations = if self.topic_operations { TOPIC_OPERATIONS } else { i32::MIN };
+        let cluster_authorized_operations = match self.cluster_operations {
+            true => rights::cluster_bits(rights::of_cluster(replies.next())?),
+            false => i32::MIN,
+        };
         let mut topics = self.refused;
-        topics.extend(described.into_iter().map(|described| topic(version, &cluster, operations, described)));
+        topics.extend(described.into_iter().map(|described| {
+            let allowed = described.operations;
+            let operations = if self.topic_operations { rights::bits(ON_TOPIC, allowed) } else { i32::MIN };
+            topic(version, &cluster, operations, described)
+        }));
         Ok(MetadataResponse {
             brokers: cluster.nodes.iter().map(broker).collect(),
             cluster_id: Some(Str::from(cluster.id.as_str())),
             controller_id: controller_number(&cluster),
             topics,
-            cluster_authorized_operations: if self.cluster_operations {
-                CLUSTER_OPERATIONS
-            } else {
-                i32::MIN
-            },
+            cluster_authorized_operations,
             ..Default::default()
         })
     }

@@ -1,16 +1,17 @@
 //! DescribeTopicPartitions: topics in order of their names, page by page.
 
 use forebay_kit::SessionError;
+use forebay_kit::model::acl::Right;
 use forebay_kit::model::admin::{DescribeTopics, DescribedTopic, TopicSelection};
 use forebay_kit::model::{ClusterView, PartitionView, Reply, Request, TopicName, TopicRef};
 
 use super::{led, topic_code};
 use crate::limits::PAGE_PARTITIONS_MAX;
 use crate::session::asked::{Answer, Connection};
-use crate::session::cluster::TOPIC_OPERATIONS;
 use crate::session::dispatch::{Asking, Step};
 use crate::session::names::{name_text, node_number, partition_index, uuid};
 use crate::session::open::{Replies, strange};
+use crate::session::rights::{self, ON_TOPIC};
 use crate::wire::messages::describe_topic_partitions::{
     Cursor, DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic, TopicRequest,
 };
@@ -51,7 +52,8 @@ pub(in crate::session) fn ask(
     };
     let partitions_max = usize::try_from(request.response_partition_limit).unwrap_or(0);
     let asked = Asked { refused, start, partitions_max: partitions_max.clamp(1, PAGE_PARTITIONS_MAX) };
-    Step::One(Request::DescribeTopics(DescribeTopics { topics, create: false }), asked.into())
+    let describe = DescribeTopics { topics, right: Right::Describe, create: false };
+    Step::One(Request::DescribeTopics(describe), asked.into())
 }
 
 /// The response has no place for an error of its own.
@@ -151,7 +153,7 @@ impl Page {
             topic_id: uuid(view.id),
             is_internal: false,
             partitions,
-            topic_authorized_operations: TOPIC_OPERATIONS,
+            topic_authorized_operations: rights::bits(ON_TOPIC, described.operations),
         });
         (to < view.partitions.len()).then(|| cursor(to))
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use forebay_kit::SessionError;
+use forebay_kit::model::acl::{Operation, ResourceKind};
 use forebay_kit::model::quota::{AlterQuotas, QuotaChange, QuotaEntity, QuotaName};
 use forebay_kit::model::{Reply, Request, SettingChange};
 
@@ -14,6 +15,7 @@ use crate::session::asked::{Answer, Connection};
 use crate::session::dispatch::{Asking, Step};
 use crate::session::errors::{self, Area};
 use crate::session::open::{Replies, strange};
+use crate::session::rights;
 use crate::wire::messages::alter_client_quotas::{EntityData, EntryData, EntryResult, OpData};
 use crate::wire::messages::{AlterClientQuotasRequest, AlterClientQuotasResponse};
 use crate::wire::{ErrorCode, Str};
@@ -56,12 +58,12 @@ pub(in crate::session) fn ask(
             }
         });
     }
-    if changes.is_empty() {
-        let entries = entries.into_iter().map(|(result, _)| result).collect();
-        return Step::Answer(AlterClientQuotasResponse { entries, ..Default::default() });
+    // Who may not is told so, and not what is wrong.
+    let mut requests = vec![rights::on_cluster()];
+    if !changes.is_empty() {
+        requests.push(Request::AlterQuotas(AlterQuotas { changes, dry_run: request.validate_only }));
     }
-    let alter = AlterQuotas { changes, dry_run: request.validate_only };
-    Step::One(Request::AlterQuotas(alter), Asked(entries).into())
+    Step::Many(requests, Asked(entries).into())
 }
 
 fn detached(part: &EntityData) -> EntityData {
@@ -174,11 +176,22 @@ impl Answer for Asked {
         replies: Replies,
         _: &mut Connection,
     ) -> Result<AlterClientQuotasResponse, SessionError> {
-        let Reply::AlterQuotas(altered) = replies.one()? else { return Err(strange("AlterQuotas")) };
+        let mut replies = replies.all().into_iter();
+        let is_granted = rights::grants(replies.next(), Operation::AlterConfigs)?;
+        let mut altered = match replies.next() {
+            Some(Reply::AlterQuotas(altered)) => altered.into_iter(),
+            None => Vec::new().into_iter(),
+            Some(_) => return Err(strange("AlterQuotas")),
+        };
         let Asked(asked) = self;
-        let mut altered = altered.into_iter();
         let mut entries = Vec::with_capacity(asked.len());
         for (mut entry, waits) in asked {
+            if !is_granted {
+                entry.error_code = rights::code(ResourceKind::Cluster);
+                entry.error_message = None;
+                entries.push(entry);
+                continue;
+            }
             if waits
                 && let Err(refusal) = altered.next().ok_or_else(|| strange("AlterQuotas of this length"))?
             {

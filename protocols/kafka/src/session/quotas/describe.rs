@@ -8,6 +8,7 @@ use forebay_kit::model::{Reply, Request};
 use super::{ADDRESS, CLIENT, USER, parts, values};
 use crate::session::asked::{Answer, Connection};
 use crate::session::dispatch::{Asking, Step};
+use crate::session::errors::{self, Area};
 use crate::session::open::{Replies, strange};
 use crate::wire::float64::Float64;
 use crate::wire::messages::describe_client_quotas::{ComponentData, EntityData, EntryData, ValueData};
@@ -25,8 +26,11 @@ enum Match {
     Any,
 }
 
+/// What was asked for, or what is wrong with it, which is told to who may ask.
+pub(in crate::session) struct Asked(Result<Filter, Wrong>);
+
 /// What has to hold of an entity.
-pub(in crate::session) struct Asked {
+struct Filter {
     components: BTreeMap<Str, Match>,
     /// Whether it may have no other parts.
     strict: bool,
@@ -39,17 +43,13 @@ pub(in crate::session) fn ask(
     _: &mut Asking<'_>,
     request: DescribeClientQuotasRequest,
 ) -> Step<DescribeClientQuotasResponse> {
-    match components(&request.components) {
-        Ok(components) => {
-            Step::One(Request::DescribeQuotas, Asked { components, strict: request.strict }.into())
-        }
-        Err((error_code, why)) => Step::Answer(DescribeClientQuotasResponse {
-            error_code,
-            error_message: Some(Str::from(why)),
-            entries: None,
-            ..Default::default()
-        }),
-    }
+    let filter = components(&request.components);
+    let filter = filter.map(|components| Filter { components, strict: request.strict });
+    Step::One(Request::DescribeQuotas, Asked(filter).into())
+}
+
+fn refused(error_code: ErrorCode, error_message: Option<Str>) -> DescribeClientQuotasResponse {
+    DescribeClientQuotasResponse { error_code, error_message, entries: None, ..Default::default() }
 }
 
 fn components(asked: &[ComponentData]) -> Result<BTreeMap<Str, Match>, Wrong> {
@@ -94,7 +94,7 @@ fn matching(component: &ComponentData) -> Result<Match, String> {
     }
 }
 
-impl Asked {
+impl Filter {
     fn holds(&self, entity: &[(&'static str, Option<Str>)]) -> bool {
         if self.strict && entity.len() != self.components.len() {
             return false;
@@ -120,9 +120,19 @@ impl Answer for Asked {
         _: &mut Connection,
     ) -> Result<DescribeClientQuotasResponse, SessionError> {
         let Reply::DescribeQuotas(quotas) = replies.one()? else { return Err(strange("DescribeQuotas")) };
+        let quotas = match quotas {
+            Ok(quotas) => quotas,
+            Err(refusal) => {
+                return Ok(refused(errors::code(&refusal, Area::Catalogue), errors::message(&refusal)));
+            }
+        };
+        let filter = match self.0 {
+            Ok(filter) => filter,
+            Err((code, why)) => return Ok(refused(code, Some(Str::from(why)))),
+        };
         let entries = quotas.iter().filter_map(|(entity, rates)| {
             let parts = parts(entity);
-            self.holds(&parts).then(|| EntryData {
+            filter.holds(&parts).then(|| EntryData {
                 entity: parts
                     .into_iter()
                     .map(|(kind, entity_name)| EntityData {

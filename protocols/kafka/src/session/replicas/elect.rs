@@ -1,17 +1,22 @@
 //! ElectLeaders: shards elect their leaders by themselves, so wherever there is one, none has to be elected.
 
 use forebay_kit::SessionError;
-use forebay_kit::model::admin::{DescribeTopics, DescribedTopic, TopicSelection};
-use forebay_kit::model::{PartitionView, Reply, Request};
+use forebay_kit::model::acl::Operation;
+use forebay_kit::model::admin::{DescribedTopic, TopicSelection};
+use forebay_kit::model::{PartitionView, Reply};
 
-use super::{Described, Trouble, describe};
+use super::{Described, Trouble, describe, describe_as_admin};
 use crate::session::asked::{Answer, Connection};
 use crate::session::dispatch::{Asking, Step};
 use crate::session::names::{TopicKey, name_text, partition_index};
 use crate::session::open::{Replies, strange};
+use crate::session::rights;
 use crate::wire::messages::elect_leaders::{PartitionResult, ReplicaElectionResult};
 use crate::wire::messages::{ElectLeadersRequest, ElectLeadersResponse};
 use crate::wire::{ErrorCode, Str};
+
+/// First version with an error for the whole.
+const ERROR_FROM: i16 = 1;
 
 /// Which replica is to lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,14 +47,14 @@ pub(in crate::session) fn ask(
         }
     };
     let Some(topics) = request.topic_partitions else {
-        let all = DescribeTopics { topics: TopicSelection::All, create: false };
-        return Step::One(Request::DescribeTopics(all), Asked { election, topics: None }.into());
+        let requests = vec![describe_as_admin(TopicSelection::All), rights::on_cluster()];
+        return Step::Many(requests, Asked { election, topics: None }.into());
     };
     let names = &mut asking.connection.names;
     let topics: Vec<_> =
         topics.into_iter().map(|topic| (names.key(&topic.topic), topic.partitions)).collect();
     let request = describe(topics.iter().map(|(key, _)| key));
-    Step::One(request, Asked { election, topics: Some(topics) }.into())
+    Step::Many(vec![request, rights::on_cluster()], Asked { election, topics: Some(topics) }.into())
 }
 
 impl Answer for Asked {
@@ -57,19 +62,35 @@ impl Answer for Asked {
 
     fn answer(
         self,
-        _: i16,
+        version: i16,
         replies: Replies,
         _: &mut Connection,
     ) -> Result<ElectLeadersResponse, SessionError> {
-        let Reply::DescribeTopics(_, described) = replies.one()? else {
+        let mut replies = replies.all().into_iter();
+        let Some(Reply::DescribeTopics(_, described)) = replies.next() else {
             return Err(strange("DescribeTopics"));
         };
+        if !rights::grants(replies.next(), Operation::Alter)? {
+            return Ok(not_authorized(version, self.topics.unwrap_or_default()));
+        }
         let replica_election_results = match self.topics {
             None => self.election.missing(&described),
             Some(topics) => self.election.of(topics, &Described::new(described)),
         };
         Ok(ElectLeadersResponse { replica_election_results, ..Default::default() })
     }
+}
+
+/// Every partition that was named gets the error too.
+fn not_authorized(version: i16, topics: Vec<(TopicKey, Vec<i32>)>) -> ElectLeadersResponse {
+    let error_code = ErrorCode::ClusterAuthorizationFailed;
+    let topic = |(key, partitions): (TopicKey, Vec<i32>)| ReplicaElectionResult {
+        topic: key.text(),
+        partition_result: partitions.into_iter().map(|index| result(index, (error_code, None))).collect(),
+    };
+    let replica_election_results = topics.into_iter().map(topic).collect();
+    let whole = if version >= ERROR_FROM { error_code } else { ErrorCode::None };
+    ElectLeadersResponse { error_code: whole, replica_election_results, ..Default::default() }
 }
 
 impl Election {

@@ -7,6 +7,7 @@ pub(super) mod reassign;
 
 use std::collections::BTreeMap;
 
+use forebay_kit::model::acl::{Operation, Right};
 use forebay_kit::model::admin::{DescribeTopics, DescribedTopic, TopicSelection};
 use forebay_kit::model::{PartitionView, Refusal, Request, TopicName, TopicRef};
 
@@ -25,7 +26,13 @@ struct Described {
 /// Asks for topics by those of their names that can exist.
 fn describe<'a>(keys: impl Iterator<Item = &'a TopicKey>) -> Request {
     let topics = keys.filter_map(|key| key.topic().ok()).collect();
-    Request::DescribeTopics(DescribeTopics { topics: TopicSelection::These(topics), create: false })
+    describe_as_admin(TopicSelection::These(topics))
+}
+
+/// To change where partitions are is to change the cluster; who may, sees every topic.
+fn describe_as_admin(topics: TopicSelection) -> Request {
+    let right = Right::OnCluster(Operation::Alter);
+    Request::DescribeTopics(DescribeTopics { topics, right, create: false })
 }
 
 impl Described {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use forebay_kit::SessionError;
+use forebay_kit::model::acl::Operation;
 use forebay_kit::model::{PartitionView, Reply};
 
 use super::{Described, Trouble, describe};
@@ -10,6 +11,7 @@ use crate::session::asked::{Answer, Connection};
 use crate::session::dispatch::{Asking, Step};
 use crate::session::names::{TopicKey, node_number};
 use crate::session::open::{Replies, strange};
+use crate::session::rights;
 use crate::wire::messages::alter_partition_reassignments::{
     ReassignablePartition, ReassignablePartitionResponse, ReassignableTopicResponse,
 };
@@ -31,7 +33,8 @@ pub(in crate::session) fn ask(
         request.topics.into_iter().map(|topic| (names.key(&topic.name), topic.partitions)).collect();
     let describe = describe(topics.iter().map(|(key, _)| key));
     let allow_replication_factor_change = request.allow_replication_factor_change;
-    Step::One(describe, Asked { allow_replication_factor_change, topics }.into())
+    let asked = Asked { allow_replication_factor_change, topics };
+    Step::Many(vec![describe, rights::on_cluster()], asked.into())
 }
 
 impl Answer for Asked {
@@ -43,9 +46,13 @@ impl Answer for Asked {
         replies: Replies,
         _: &mut Connection,
     ) -> Result<AlterPartitionReassignmentsResponse, SessionError> {
-        let Reply::DescribeTopics(_, described) = replies.one()? else {
+        let mut replies = replies.all().into_iter();
+        let Some(Reply::DescribeTopics(_, described)) = replies.next() else {
             return Err(strange("DescribeTopics"));
         };
+        if !rights::grants(replies.next(), Operation::Alter)? {
+            return Ok(not_authorized(self.topics));
+        }
         let described = Described::new(described);
         let topic = |(key, partitions): (TopicKey, Vec<ReassignablePartition>)| ReassignableTopicResponse {
             name: key.text(),
@@ -66,6 +73,23 @@ impl Answer for Asked {
             ..Default::default()
         })
     }
+}
+
+/// Every partition that was named gets the error too.
+fn not_authorized(
+    topics: Vec<(TopicKey, Vec<ReassignablePartition>)>,
+) -> AlterPartitionReassignmentsResponse {
+    let error_code = ErrorCode::ClusterAuthorizationFailed;
+    let partition = |partition: ReassignablePartition| {
+        let partition_index = partition.partition_index;
+        ReassignablePartitionResponse { partition_index, error_code, ..Default::default() }
+    };
+    let topic = |(key, partitions): (TopicKey, Vec<ReassignablePartition>)| ReassignableTopicResponse {
+        name: key.text(),
+        partitions: partitions.into_iter().map(partition).collect(),
+    };
+    let responses = topics.into_iter().map(topic).collect();
+    AlterPartitionReassignmentsResponse { error_code, responses, ..Default::default() }
 }
 
 /// Only where it is, in any order: no replica is preferred.

@@ -241,11 +241,15 @@ fn led(topic: &str, leaders: &[Option<u64>]) -> DescribedTopic {
         settings: TopicSettings::default(),
         partitions: leaders.iter().map(partition).collect(),
     };
-    DescribedTopic { asked: TopicRef::Name(name(topic)), topic: Ok(view) }
+    DescribedTopic { asked: TopicRef::Name(name(topic)), topic: Ok(view), operations: Operations::ALL }
 }
 
 fn unknown(topic: &str) -> DescribedTopic {
-    DescribedTopic { asked: TopicRef::Name(name(topic)), topic: Err(Refusal::UnknownTopic) }
+    DescribedTopic {
+        asked: TopicRef::Name(name(topic)),
+        topic: Err(Refusal::UnknownTopic),
+        operations: Operations::ALL,
+    }
 }
 
 #[test]

@@ -74,8 +74,8 @@ fn a_transactional_producer_is_served_where_a_group_of_its_name_would_be() {
     let request =
         FindCoordinatorRequest { key_type: 1, coordinator_keys: vec!["tx".into()], ..Default::default() };
     let response = Pair::new().exchange(6, &request, |call| {
-        assert!(matches!(call, Request::FindGroup(group) if group == id("tx")));
-        Reply::FindGroup(Ok(NodeId(1)), cluster())
+        assert!(matches!(call, Request::FindProducer(id) if &*id.0 == "tx"));
+        Reply::FindProducer(Ok(NodeId(1)), cluster())
     });
     assert_eq!((response.coordinators[0].node_id, response.coordinators[0].error_code), (1, ErrorCode::None));
 }
@@ -528,7 +528,7 @@ fn groups_are_described_and_unknown_ones_in_their_versions_way() {
             ("CompletingRebalance", "range")
         );
         assert_eq!(known.members[0].client_host, "/10.1.2.3");
-        assert_eq!(known.authorized_operations, 0b1_0100_1000);
+        assert_eq!(known.authorized_operations, 0b1101_0100_1000);
         assert_eq!(nameless.error_code, ErrorCode::InvalidGroupId);
         assert_eq!((gone.error_code, gone.group_state.as_str()), (code, "Dead"));
     }

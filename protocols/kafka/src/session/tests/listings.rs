@@ -40,11 +40,15 @@ fn view(topic: &str, leaders: &[Option<u64>]) -> TopicView {
 }
 
 fn found(topic: &str, leaders: &[Option<u64>]) -> DescribedTopic {
-    DescribedTopic { asked: TopicRef::Name(name(topic)), topic: Ok(view(topic, leaders)) }
+    DescribedTopic {
+        asked: TopicRef::Name(name(topic)),
+        topic: Ok(view(topic, leaders)),
+        operations: Operations::ALL,
+    }
 }
 
 fn missing(topic: &str, refusal: Refusal) -> DescribedTopic {
-    DescribedTopic { asked: TopicRef::Name(name(topic)), topic: Err(refusal) }
+    DescribedTopic { asked: TopicRef::Name(name(topic)), topic: Err(refusal), operations: Operations::ALL }
 }
 
 fn of_topics(names: &[&str]) -> MetadataRequest {
@@ -111,7 +115,10 @@ fn metadata_by_id_needs_the_version_that_can_answer_it() {
     let asked = TopicRef::Id(TopicId([4; 16]));
     let response = Pair::new().exchange(12, &by_id, |call| {
         assert_eq!(describe_of(call).topics, TopicSelection::These(vec![asked.clone()]));
-        Reply::DescribeTopics(cluster(), vec![DescribedTopic { asked, topic: Err(Refusal::UnknownTopicId) }])
+        Reply::DescribeTopics(
+            cluster(),
+            vec![DescribedTopic { asked, topic: Err(Refusal::UnknownTopicId), operations: Operations::ALL }],
+        )
     });
     let topic = &response.topics[0];
     assert_eq!((topic.error_code, topic.topic_id), (ErrorCode::UnknownTopicId, Uuid([4; 16])));

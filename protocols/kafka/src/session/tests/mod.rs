@@ -1,5 +1,6 @@
 //! Stories of a connection: a client's bytes in, the broker's words out, and back.
 
+mod acls;
 mod administration;
 mod alterations;
 mod assigned;
@@ -21,6 +22,7 @@ mod transactions;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use forebay_kit::model::acl::Operations;
 use forebay_kit::model::publish::Appended;
 use forebay_kit::model::{
     ClusterView, FlushClass, NodeId, NodeView, Offset, PartitionRef, Reply, Request, TimestampType,
@@ -48,6 +50,8 @@ struct Pair {
     now: Instant,
     /// When the session wants to be woken: a client is held back, or let go because it could not authenticate.
     wake_at: Option<Instant>,
+    /// What its client may do.
+    rights: Operations,
 }
 
 impl Pair {
@@ -82,6 +86,7 @@ impl Pair {
             correlation_id: 0,
             now: Instant(0),
             wake_at: None,
+            rights: Operations::ALL,
         }
     }
 
@@ -96,6 +101,13 @@ impl Pair {
         while let Some(output) = self.session.poll() {
             match output {
                 Output::Bytes(bytes) => self.sent.extend_from_slice(&bytes),
+                // What the asker may do is the same for everything, and said at once.
+                Output::Call(token, Request::Rights(resources)) => {
+                    let rights = Reply::Rights(vec![self.rights; resources.len()]);
+                    self.session
+                        .handle(Instant(0), Input::Reply(token, rights))
+                        .expect("Rights were asked for");
+                }
                 Output::Call(token, request) => self.calls.push_back((token, request)),
                 Output::WakeAt(at) => self.wake_at = Some(at),
                 Output::Close(reason) => self.closed = Some(reason),

@@ -114,13 +114,13 @@ fn bytes_behind_a_requests_last_field_are_left_alone() {
 fn what_was_asked_before_a_refused_request_is_answered_first() {
     let mut pair = Pair::new();
     pair.ask(4, &heartbeat());
-    pair.receive(bare(29, 1, &[])).unwrap();
+    pair.receive(bare(41, 1, &[])).unwrap();
     assert_eq!(pair.closed, None);
     let (token, _) = pair.call();
     pair.reply(token, Reply::Group(GroupReply::Heartbeat(Ok(()))));
     let _: HeartbeatResponse = pair.response_to(1, 4);
     let Some(CloseReason::Protocol(why)) = pair.closed else { panic!("the connection closes") };
-    assert_eq!(why, "DescribeAcls is not served: access control comes later");
+    assert_eq!(why, "DescribeDelegationToken is not served: delegation tokens come later");
 }
 
 #[test]

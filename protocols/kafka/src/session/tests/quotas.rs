@@ -115,7 +115,7 @@ fn found(components: Vec<ComponentData>, strict: bool) -> Vec<String> {
     let request = DescribeClientQuotasRequest { components, strict };
     let response = Pair::new().exchange(1, &request, |call| {
         assert!(matches!(call, Request::DescribeQuotas));
-        Reply::DescribeQuotas(Arc::new(quotas))
+        Reply::DescribeQuotas(Ok(Arc::new(quotas)))
     });
     let mut found: Vec<String> = response
         .entries
@@ -164,7 +164,7 @@ fn a_filter_that_is_none_is_refused() {
     ];
     for (components, code) in wrong {
         let request = DescribeClientQuotasRequest { components, strict: false };
-        let response = Pair::new().answer(1, &request);
+        let response = Pair::new().exchange(1, &request, |_| Reply::DescribeQuotas(Ok(Arc::default())));
         assert_eq!((response.error_code, response.entries.is_none()), (code, true));
     }
 }
@@ -255,7 +255,7 @@ fn the_drivers_work_is_counted_for_the_client_and_told_with_the_next_response() 
     pair.drain();
     assert_eq!(*meter.counted.lock().unwrap(), [(QuotaKind::WorkNanos, "tester".into(), 30_000)]);
     let (token, _) = pair.call();
-    pair.reply(token, Reply::DescribeQuotas(Arc::default()));
+    pair.reply(token, Reply::DescribeQuotas(Ok(Arc::default())));
     let response: DescribeClientQuotasResponse = pair.response_to(1, 1);
     assert_eq!(response.throttle_time_ms, 250);
     pair.receive(second).unwrap();
@@ -318,7 +318,7 @@ fn a_percentage_of_a_thread_is_kept_as_its_work() {
     let entity = QuotaEntity::Client { user: Some(QuotaName::Default), client: None };
     let request = DescribeClientQuotasRequest { components: Vec::new(), strict: false };
     let response = Pair::new()
-        .exchange(1, &request, |_| Reply::DescribeQuotas(Arc::new(QuotaTable::from([(entity, rates)]))));
+        .exchange(1, &request, |_| Reply::DescribeQuotas(Ok(Arc::new(QuotaTable::from([(entity, rates)])))));
     let value = &response.entries.expect("entries")[0].values[0];
     assert_eq!((value.key.as_str(), value.value.get()), ("request_percentage", 33.3));
 }

@@ -317,8 +317,16 @@ fn described(request: &DescribeConfigsRequest) -> DescribeConfigsResponse {
     let mut pair = Pair::new();
     pair.ask(4, request);
     let settings = TopicSettings { retention_ms: Some(Some(5)), ..Default::default() };
-    let found = DescribedTopic { asked: TopicRef::Name(name("t")), topic: Ok(view("t", 1, settings)) };
-    let missing = DescribedTopic { asked: TopicRef::Name(name("gone")), topic: Err(Refusal::UnknownTopic) };
+    let found = DescribedTopic {
+        asked: TopicRef::Name(name("t")),
+        topic: Ok(view("t", 1, settings)),
+        operations: Operations::ALL,
+    };
+    let missing = DescribedTopic {
+        asked: TopicRef::Name(name("gone")),
+        topic: Err(Refusal::UnknownTopic),
+        operations: Operations::ALL,
+    };
     let (topics, _) = pair.call();
     let (all, _) = pair.call();
     pair.reply(all, Reply::DescribeDefaults(Box::new(defaults()), cluster()));

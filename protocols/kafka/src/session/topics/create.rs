@@ -1,6 +1,7 @@
 //! CreateTopics.
 
 use forebay_kit::SessionError;
+use forebay_kit::model::acl::{Operation, Resource, ResourceKind};
 use forebay_kit::model::admin::{CreateTopics, CreatedTopic, NewTopic};
 use forebay_kit::model::{NodeId, Refusal, Reply, Request, TopicDefaults, TopicView};
 
@@ -46,7 +47,10 @@ pub(in crate::session) fn ask(
     let create = Request::CreateTopics(CreateTopics { topics, dry_run, timeout_ms });
     let asked = Asked { response, dry_run };
     if asking.version() >= SETTINGS_FROM {
-        Step::Many(vec![create, Request::DescribeDefaults], asked.into())
+        let topics = asked.response.topics.iter().filter(|topic| topic.error_code.is_none());
+        let resources = topics.map(|topic| Resource { kind: ResourceKind::Topic, name: owned(&topic.name) });
+        let rights = Request::Rights(resources.collect());
+        Step::Many(vec![create, Request::DescribeDefaults, rights], asked.into())
     } else {
         Step::One(create, asked.into())
     }
@@ -125,11 +129,22 @@ impl Answer for Asked {
             Some(Reply::DescribeDefaults(defaults, _)) => Some(defaults),
             Some(_) => return Err(strange("DescribeDefaults")),
         };
+        let mut rights = match replies.next() {
+            None => None,
+            Some(Reply::Rights(rights)) => Some(rights.into_iter()),
+            Some(_) => return Err(strange("Rights")),
+        };
         let Asked { mut response, dry_run } = self;
         let mut created = created.into_iter();
         for result in response.topics.iter_mut().filter(|result| result.error_code.is_none()) {
             let created = created.next().ok_or_else(|| strange("CreateTopics of this length"))?;
             told(result, created, defaults.as_deref());
+            let allowed = rights.as_mut().and_then(Iterator::next);
+            if result.error_code.is_none()
+                && allowed.is_some_and(|allowed| !allowed.has(Operation::DescribeConfigs))
+            {
+                hide_settings(result);
+            }
             if dry_run {
                 // The id of a topic that was not made names nothing.
                 result.topic_id = Uuid::ZERO;
@@ -159,6 +174,14 @@ fn told(result: &mut CreatableTopicResult, created: CreatedTopic, defaults: Opti
             .collect()
     });
     result.error_code = ErrorCode::None;
+}
+
+/// Its creator may not see the settings of the topic: then nothing but its id is told.
+fn hide_settings(result: &mut CreatableTopicResult) {
+    result.topic_config_error_code = ErrorCode::TopicAuthorizationFailed;
+    result.num_partitions = -1;
+    result.replication_factor = -1;
+    result.configs = Some(Vec::new());
 }
 
 fn replica_count(view: &TopicView) -> i16 {

@@ -1,5 +1,4 @@
-//! CreateAcls, key 30: add access rules. Version 1 knows prefixes (KIP-290), version 3 users as resources (KIP-373). Not served
-//! yet.
+//! CreateAcls, key 30: add access rules. Version 1 knows prefixes (KIP-290), version 3 users as resources (KIP-373).
 
 use crate::wire::error_code::ErrorCode;
 use crate::wire::schema::wire_struct;

@@ -1,5 +1,5 @@
 //! DeleteAcls, key 31: take away the access rules that match filters. Version 1 knows prefixes (KIP-290), version 3 users as
-//! resources (KIP-373). Not served yet.
+//! resources (KIP-373).
 
 use crate::wire::error_code::ErrorCode;
 use crate::wire::schema::wire_struct;

@@ -1,5 +1,5 @@
 //! DescribeAcls, key 29: access rules that match a filter. Version 1 knows prefixes (KIP-290), version 3 users as resources
-//! (KIP-373). Not served yet.
+//! (KIP-373).
 
 use crate::wire::error_code::ErrorCode;
 use crate::wire::schema::wire_struct;
