@@ -19,13 +19,14 @@ const SMOKE_SEEDS: u64 = 6;
 /// ...and so many of a node alone...
 const SMOKE_SEEDS_ALONE: u64 = 4;
 /// ...which also finds these planted bugs...
-const CANARIES: [Bug; 6] = [
+const CANARIES: [Bug; 7] = [
     Bug::EarlyFlush,
     Bug::Point(Fault::AppendAckBeforeFlush),
     Bug::Point(Fault::DedupMissingFromCheckpoint),
     Bug::Point(Fault::UnappliedServed),
     Bug::Point(Fault::AbortedServed),
     Bug::Point(Fault::RelayDoneEarly),
+    Bug::Point(Fault::NewestCompacted),
 ];
 /// ...each within so many seeds.
 const CANARY_SEEDS_MAX: u64 = 200;

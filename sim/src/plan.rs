@@ -17,6 +17,8 @@ use crate::world::network::Weather;
 
 /// The first seed with transactions.
 const TRANSACTIONS_FROM: u64 = 100_000;
+/// The first seed with a compacted topic.
+const COMPACTION_FROM: u64 = 200_000;
 
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -141,6 +143,7 @@ impl Bug {
             Bug::Point(Fault::AbortedServed) => &["a transaction is whole or nothing"],
             Bug::Point(Fault::EndAnsweredEarly) => &[ENDED],
             Bug::Point(Fault::RelayDoneEarly) => &[ENDED, AVAILABLE],
+            Bug::Point(Fault::NewestCompacted) => &["of every key the last record stays"],
             Bug::Control => &[],
         }
     }
@@ -339,6 +342,11 @@ impl Plan {
     pub fn has_transactions(&self) -> bool {
         let is_wanted = self.seed >= TRANSACTIONS_FROM || self.bug.is_some_and(Bug::is_of_transactions);
         is_wanted && (self.sizes.shards_sync == 1 || self.nodes == Nodes::One)
+    }
+
+    /// Whether there is a compacted topic, and somebody who keeps state in it.
+    pub fn has_compaction(&self) -> bool {
+        self.seed >= COMPACTION_FROM || self.bug == Some(Bug::Point(Fault::NewestCompacted))
     }
 
     /// How many shards there are.

@@ -5,8 +5,8 @@ use forebay_model::ShardId;
 
 use crate::checkers::{Broken, Deadlines, segments_agree};
 use crate::clients::{
-    Client, Committer, CommitterKind, Creator, Desk, Producer, ProducerKind, Reader, ReaderKind, Temporary,
-    Transactor,
+    Client, Committer, CommitterKind, Creator, Desk, Producer, ProducerKind, Reader, ReaderKind, StateKeeper,
+    Temporary, Transactor,
 };
 use crate::cluster::{Cluster, Event, Heard};
 use crate::counters::Counters;
@@ -132,6 +132,9 @@ impl Simulation {
         self.add(|desk| Box::new(Temporary::new(desk)));
         if self.cluster.plan.has_transactions() {
             self.add(|desk| Box::new(Transactor::new(desk)));
+        }
+        if self.cluster.plan.has_compaction() {
+            self.add(|desk| Box::new(StateKeeper::new(desk)));
         }
     }
 

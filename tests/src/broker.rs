@@ -342,6 +342,7 @@ fn kafka_properties(address: SocketAddr, controller: u16, data: &Path) -> String
          group.initial.rebalance.delay.ms=0\n\
          log.retention.ms=-1\n\
          log.retention.check.interval.ms=1000\n\
+         log.cleaner.backoff.ms=1000\n\
          num.partitions=1\n\
          message.max.bytes=16777216\n\
          replica.fetch.max.bytes=16777216\n",

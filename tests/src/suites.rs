@@ -5,6 +5,7 @@ mod administration;
 mod assigned;
 mod clients;
 mod commands;
+mod compaction;
 mod connect;
 mod crowd;
 mod disk;
@@ -46,6 +47,7 @@ pub fn all(rounds: u32) -> Vec<Suite> {
     all.extend(assigned::suites());
     all.extend(logins::suites());
     all.extend(acls::suites());
+    all.extend(compaction::suites());
     all.extend([
         tools::suite(),
         transaction_tools::suite(),

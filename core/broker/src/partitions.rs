@@ -11,6 +11,7 @@ use forebay_shard::{Read, Trim, Work};
 use crate::broker::{Currency, Inner, Replies};
 use crate::call::{Asker, Call, Gather, Parts, Slots, Step, Ticket};
 use crate::fetch::{any_stale, group, places, refuse_unplaced};
+use crate::place::Placed;
 
 /// What one partition to trim weighs in a mailbox.
 const TRIM_BYTES: usize = 32;
@@ -36,6 +37,7 @@ impl Inner {
             let step = Step::Unresolved(Box::new(Request::TrimPartitions(trim)));
             return self.after_barrier(asker, step, replies);
         }
+        let placed: Vec<_> = placed.into_iter().map(|placed| placed.and_then(may_be_trimmed)).collect();
         let mut slots = Slots::new(trim.items.len());
         refuse_unplaced(&placed, |at, refusal| slots.set(at, Err(refusal)));
         let groups = group(&placed, |at, placed| (placed.id, trim.items[at].to));
@@ -110,5 +112,36 @@ impl DescribeGather {
         let described = std::mem::take(&mut self.asked).into_iter().zip(self.slots.take());
         let described = described.map(|(partition, state)| DescribedPartition { partition, state });
         Reply::DescribePartitions(described.collect(), std::mem::take(&mut self.storage))
+    }
+}
+
+/// Records that only a newer one may replace are not dropped by hand either.
+fn may_be_trimmed(placed: Placed) -> Result<Placed, Refusal> {
+    match placed.policy.deletes() {
+        true => Ok(placed),
+        false => Err(Refusal::Forbidden("the topic's records are compacted, not deleted")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use forebay_model::{CleanupPolicy, PartitionId, ShardId, TopicId};
+
+    use super::*;
+
+    #[test]
+    fn only_what_is_deleted_in_time_is_trimmed_by_hand() {
+        let placed = |policy| Placed {
+            id: PartitionId(1),
+            shard: ShardId(0),
+            topic: TopicId([1; 16]),
+            number: 0,
+            message_bytes_max: 1,
+            policy,
+        };
+        for policy in [CleanupPolicy::Delete, CleanupPolicy::CompactAndDelete] {
+            assert_eq!(may_be_trimmed(placed(policy)), Ok(placed(policy)));
+        }
+        assert!(matches!(may_be_trimmed(placed(CleanupPolicy::Compact)), Err(Refusal::Forbidden(_))));
     }
 }

@@ -2,7 +2,7 @@
 
 use forebay_machine::{Catalog, Topic};
 use forebay_model::{
-    FlushClass, PartitionId, PartitionRef, Refusal, ShardId, TopicDefaults, TopicId, TopicRef,
+    CleanupPolicy, FlushClass, PartitionId, PartitionRef, Refusal, ShardId, TopicDefaults, TopicId, TopicRef,
 };
 
 use std::sync::Arc;
@@ -15,6 +15,8 @@ pub(crate) struct Placed {
     pub(crate) topic: TopicId,
     pub(crate) number: u32,
     pub(crate) message_bytes_max: u32,
+    /// How its records go: in a compacted partition every one needs a key.
+    pub(crate) policy: CleanupPolicy,
 }
 
 /// Finds a topic; the refusal says which kind of name was wrong.
@@ -45,6 +47,7 @@ pub(crate) fn partition(
         topic: topic.id,
         number: partition.number,
         message_bytes_max: topic.settings.message_bytes_max.unwrap_or(defaults.message_bytes_max),
+        policy: defaults.cleanup.with(&topic.settings.cleanup).policy,
     })
 }
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_env::Monotonic;
-use forebay_model::publish::Publish;
+use forebay_model::publish::{Publish, PublishItem};
 use forebay_model::transaction::Joining;
 use forebay_model::{PartitionRef, Refusal, Reply, Request};
-use forebay_shard::{Answer, Append, GuardState, Read, Work};
+use forebay_shard::{Answer, Append, GuardState, Read, Work, check_keys};
 
 use crate::broker::{Currency, Inner, Replies, lock};
 use crate::call::{Asker, Call, Gather, PublishGather, Slots, Step, Ticket};
@@ -120,7 +120,7 @@ impl Inner {
         for (part, (item, placed)) in publish.items.into_iter().zip(placed).enumerate() {
             let ticket = Ticket { call: call.clone(), part };
             let bytes = item.payload.len();
-            match placed.and_then(|placed| fits(placed, bytes)) {
+            match placed.and_then(|placed| accepts(placed, &item)) {
                 Err(refusal) => self.answer(&ticket, Answer::Published(Err(refusal)), replies),
                 Ok(placed) => {
                     self.metrics.published(bytes);
@@ -163,7 +163,14 @@ enum Placing {
     Waits,
 }
 
-fn fits(placed: Placed, bytes: usize) -> Result<Placed, Refusal> {
+/// Whether a partition takes a payload, as far as its settings say.
+fn accepts(placed: Placed, item: &PublishItem) -> Result<Placed, Refusal> {
     let limit = u64::from(placed.message_bytes_max);
-    if bytes as u64 > limit { Err(Refusal::TooLarge { limit }) } else { Ok(placed) }
+    if item.payload.len() as u64 > limit {
+        return Err(Refusal::TooLarge { limit });
+    }
+    if placed.policy.compacts() {
+        check_keys(item.kind, &item.payload)?;
+    }
+    Ok(placed)
 }

@@ -16,8 +16,8 @@ use forebay_model::admin::{
 };
 use forebay_model::limits::{PARTITIONS_MAX, PARTITIONS_PER_TOPIC_MAX};
 use forebay_model::{
-    FlushClass, LeaderEpoch, NodeId, PartitionId, PartitionView, Refusal, Reply, Request, ShardId, TopicId,
-    TopicName, TopicRef, TopicSettings, TopicView,
+    FlushClass, LeaderEpoch, NodeId, PartitionId, PartitionView, Refusal, Reply, Request, SettingsChange,
+    ShardId, TopicId, TopicName, TopicRef, TopicSettings, TopicView,
 };
 use forebay_shard::{Answer, Work};
 
@@ -169,6 +169,7 @@ impl Inner {
             return Err(Refusal::TopicExists);
         }
         let settings = topic.settings.clone()?;
+        self.check_cleanup(&settings)?;
         let partitions = self.new_partition_count(topic)?;
         self.check_replicas(topic.replicas)?;
         self.check_assignment(&topic.assignment, partitions)?;
@@ -441,7 +442,24 @@ impl Inner {
                 "forebay.flush stays {name}: a topic cannot be moved to shards of another flush class yet"
             )));
         }
-        Ok(Command::AlterTopic { id: topic.id, change: change.change.clone() })
+        self.check_cleanup(&change.change.of(&topic.settings))?;
+        let change = SettingsChange {
+            cleanup: change.change.cleanup.without_idle(&topic.settings.cleanup),
+            ..change.change.clone()
+        };
+        Ok(Command::AlterTopic { id: topic.id, change })
+    }
+
+    /// Whether how records go makes sense as a whole.
+    fn check_cleanup(&self, settings: &TopicSettings) -> Result<(), Refusal> {
+        let cleanup = self.config.defaults.cleanup.with(&settings.cleanup);
+        if cleanup.lag_ms_min > cleanup.lag_ms_max {
+            return Err(Refusal::InvalidSetting(format!(
+                "records cannot stay uncompacted for {} ms at least and {} ms at most",
+                cleanup.lag_ms_min, cleanup.lag_ms_max
+            )));
+        }
+        Ok(())
     }
 
     pub(crate) fn altered(

@@ -127,7 +127,7 @@ pub use read_buffers::ReadBuffers;
 pub use reader::{Located, ReadError, Reader, SegmentInfo};
 pub use reclaim::{CountedOn, Held, ReclaimError, Replaced};
 pub use recover::{Cut, Recovered};
-pub use rewrite::{Judge, Liveness};
+pub use rewrite::{Fate, Judge};
 pub use scrub::{Scrub, ScrubProgress};
 pub use segment::{Generation, SegmentId};
 pub use sidecar::{SegmentSummary, Sidecar};

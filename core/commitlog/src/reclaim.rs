@@ -40,6 +40,8 @@ pub enum ReclaimError {
     CountedOn(SegmentId),
     /// The survivors name an index entry whose slot they drop: an error of the caller.
     Orphan(crate::IndexEntry),
+    /// The survivors let an index entry cover other offsets or point elsewhere: an error of the caller.
+    Moved(crate::IndexEntry),
     /// The replacement is no later generation of the segment it replaces.
     NotLater {
         /// The segment to be replaced.
@@ -61,6 +63,13 @@ impl fmt::Display for ReclaimError {
             ReclaimError::CountedOn(id) => write!(f, "an install counts on segment {id}"),
             ReclaimError::Orphan(entry) => {
                 write!(f, "an index entry survives, but not slot {} of entry {}", entry.slot, entry.log_index)
+            }
+            ReclaimError::Moved(entry) => {
+                let (partition, offset) = (entry.partition, entry.first_offset);
+                write!(
+                    f,
+                    "the index entry at offset {offset} of partition {partition} would say something else"
+                )
             }
             ReclaimError::NotLater { old, new } => write!(f, "segment {new} does not replace segment {old}"),
         }

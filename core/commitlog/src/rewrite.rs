@@ -1,13 +1,14 @@
-//! Copies what is alive of a segment into a later generation. The bytes depend on the old segment and on the answers of
-//! the survivors' judge only, so replicas that judge alike write equal files.
+//! Copies what is alive of a segment into a later generation; slots may become smaller ones on the way. The bytes depend on the old
+//! segment and on the answers of the survivors' judge only, so replicas that judge alike write equal files.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use forebay_env::{File, OpenMode};
 use forebay_model::{LogIndex, SlotNumber};
 
-use crate::body::{Body, BodyBuilder, SlotKind};
+use crate::body::{Body, BodyBuilder, Slot};
 use crate::entry::{Entry, EntryHeader, EntryKind};
 use crate::facts::FactsBuilder;
 use crate::fault::{Action, Fault};
@@ -25,22 +26,25 @@ use crate::sidecar_write::{SegmentFacts, WriteError, write_sidecar};
 /// What is gathered before it is written, in bytes.
 const WRITE_BYTES: usize = 1024 * 1024;
 
-/// Whether something is still needed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Liveness {
+/// What becomes of a slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
     /// It is copied.
     Live,
     /// Its bytes are given back.
     Dead,
+    /// These bytes take its place; there are no more of them than there were.
+    Replaced(Bytes),
 }
 
-/// Says what survives a rewrite. Its answers must follow from replicated state alone.
+/// Says what survives a rewrite. Its answers must follow from the slots' bytes and from replicated state alone.
 pub trait Judge {
-    /// Whether a slot survives; it must when an index entry that survives points to it. Asked in log order, and not for the
-    /// slots of a Seal, which stay.
-    fn slot(&mut self, index: LogIndex, slot: SlotNumber, kind: SlotKind) -> Liveness;
-    /// Whether an index entry survives. Asked by partition and offset, after all slots.
-    fn index_entry(&mut self, entry: &IndexEntry) -> Liveness;
+    /// What becomes of a slot of the entry `index`; it has to survive when an index entry that survives points to it. Asked in log
+    /// order, and not for the slots of a Seal, which stay.
+    fn slot(&mut self, index: LogIndex, slot: &Slot) -> Fate;
+    /// The index entry as it is from now on; `None` when it does not survive. What it covers and where it points stays. Asked by
+    /// partition and offset, after all slots.
+    fn index_entry(&mut self, entry: &IndexEntry) -> Option<IndexEntry>;
 }
 
 impl Keeper {
@@ -69,13 +73,14 @@ impl Keeper {
 
         let mut entries = Vec::new();
         sidecar.for_each_entry(|entry| {
-            if judge.index_entry(&entry) == Liveness::Dead {
-                return Ok(());
-            }
+            let Some(survivor) = judge.index_entry(&entry) else { return Ok(()) };
             if kept.binary_search(&(entry.log_index, entry.slot)).is_err() {
                 return Err(ReclaimError::Orphan(entry));
             }
-            entries.push(entry);
+            if !covers_the_same(&entry, &survivor) {
+                return Err(ReclaimError::Moved(entry));
+            }
+            entries.push(survivor);
             Ok(())
         })?;
         let written = write_sidecar(&*files.disk, &files.dir, &facts, entries, &files.cache);
@@ -183,15 +188,29 @@ fn survivor(
 ) -> Option<Entry> {
     let mut builder = BodyBuilder::new(body.slot_count(), entry.body.len());
     for slot in body.slots() {
-        let lives = entry.kind == EntryKind::Seal
-            || judge.slot(entry.index, slot.number, slot.kind) == Liveness::Live;
-        if lives {
-            builder.push_numbered(slot.number, slot.kind, &[&slot.bytes]).expect("no larger than it was");
-            kept.push((entry.index, slot.number));
-        }
+        let fate = match entry.kind {
+            EntryKind::Seal => Fate::Live,
+            _ => judge.slot(entry.index, &slot),
+        };
+        let bytes = match fate {
+            Fate::Live => slot.bytes,
+            Fate::Dead => continue,
+            Fate::Replaced(bytes) => {
+                assert!(bytes.len() <= slot.bytes.len(), "a judge makes no slot longer");
+                bytes
+            }
+        };
+        builder.push_numbered(slot.number, slot.kind, &[&bytes]).expect("no larger than it was");
+        kept.push((entry.index, slot.number));
     }
     if builder.is_empty() && entry.kind != EntryKind::Seal {
         return None;
     }
     Some(Entry { body: builder.finish(), ..entry.clone() })
+}
+
+/// Whether an index entry still says the same of offsets and slots.
+fn covers_the_same(before: &IndexEntry, after: &IndexEntry) -> bool {
+    let IndexEntry { bytes, max_timestamp, earliest_expiry, .. } = *after;
+    *after == IndexEntry { bytes, max_timestamp, earliest_expiry, ..*before }
 }

@@ -3,8 +3,8 @@
 mod support;
 
 use forebay_commitlog::{
-    CheckpointMeta, Fault, FileName, Generation, IndexEntry, Judge, Liveness, Log, PlacedEntry, ReadError,
-    ScrubProgress, Section, SegmentId, Sidecar, SlotKind, SlotPlace,
+    CheckpointMeta, Fate, Fault, FileName, Generation, IndexEntry, Judge, Log, PlacedEntry, ReadError,
+    ScrubProgress, Section, SegmentId, Sidecar, Slot, SlotPlace,
 };
 use forebay_model::{LogIndex, Offset, PartitionId, SlotNumber, Term};
 use support::*;
@@ -174,12 +174,12 @@ fn adopt(log: &Log, index: u64) {
 struct Half;
 
 impl Judge for Half {
-    fn slot(&mut self, _: LogIndex, slot: SlotNumber, _: SlotKind) -> Liveness {
-        if slot.0 == 1 { Liveness::Live } else { Liveness::Dead }
+    fn slot(&mut self, _: LogIndex, slot: &Slot) -> Fate {
+        if slot.number.0 == 1 { Fate::Live } else { Fate::Dead }
     }
 
-    fn index_entry(&mut self, entry: &IndexEntry) -> Liveness {
-        self.slot(entry.log_index, entry.slot, SlotKind(0))
+    fn index_entry(&mut self, entry: &IndexEntry) -> Option<IndexEntry> {
+        (entry.slot.0 == 1).then_some(*entry)
     }
 }
 

@@ -5,9 +5,8 @@ mod support;
 use std::collections::BTreeMap;
 
 use forebay_commitlog::{
-    CheckpointMeta, Fault, FileName, Generation, Held, IndexEntry, InstallError, Judge, Keeper, Liveness,
-    Log, LogConfig, Occasion, Outgoing, Point, ReadError, ReclaimError, Section, SegmentId, SlotKind,
-    SlotPlace,
+    CheckpointMeta, Fate, Fault, FileName, Generation, Held, IndexEntry, InstallError, Judge, Keeper, Log,
+    LogConfig, Occasion, Outgoing, Point, ReadError, ReclaimError, Section, SegmentId, Slot, SlotPlace,
 };
 use forebay_model::{LogIndex, Offset, PartitionId, SlotNumber, Term};
 use support::*;
@@ -16,11 +15,11 @@ use support::*;
 struct Keep<F: Fn(u64, u32) -> bool>(F);
 
 impl<F: Fn(u64, u32) -> bool> Judge for Keep<F> {
-    fn slot(&mut self, index: LogIndex, slot: SlotNumber, _: SlotKind) -> Liveness {
-        if (self.0)(index.0, slot.0) { Liveness::Live } else { Liveness::Dead }
+    fn slot(&mut self, index: LogIndex, slot: &Slot) -> Fate {
+        if (self.0)(index.0, slot.number.0) { Fate::Live } else { Fate::Dead }
     }
-    fn index_entry(&mut self, entry: &IndexEntry) -> Liveness {
-        self.slot(entry.log_index, entry.slot, SlotKind(0))
+    fn index_entry(&mut self, entry: &IndexEntry) -> Option<IndexEntry> {
+        (self.0)(entry.log_index.0, entry.slot.0).then_some(*entry)
     }
 }
 
@@ -224,11 +223,11 @@ fn what_is_needed_is_never_reclaimed() {
     let mut orphan = Keep(|_, _| true);
     struct Orphans;
     impl Judge for Orphans {
-        fn slot(&mut self, _: LogIndex, _: SlotNumber, _: SlotKind) -> Liveness {
-            Liveness::Dead
+        fn slot(&mut self, _: LogIndex, _: &Slot) -> Fate {
+            Fate::Dead
         }
-        fn index_entry(&mut self, _: &IndexEntry) -> Liveness {
-            Liveness::Live
+        fn index_entry(&mut self, entry: &IndexEntry) -> Option<IndexEntry> {
+            Some(*entry)
         }
     }
     assert!(matches!(keeper.rewrite(id(12, 0), Generation(1), &mut Orphans), Err(ReclaimError::Orphan(_))));

@@ -5,7 +5,7 @@ mod support;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use forebay_commitlog::{Generation, IndexEntry, Judge, Liveness, Log, ReadError, SlotKind};
+use forebay_commitlog::{Fate, Generation, IndexEntry, Judge, Log, ReadError, Slot};
 use forebay_model::{LogIndex, SlotNumber};
 use support::*;
 
@@ -13,11 +13,11 @@ use support::*;
 struct Even;
 
 impl Judge for Even {
-    fn slot(&mut self, index: LogIndex, _: SlotNumber, _: SlotKind) -> Liveness {
-        if index.0.is_multiple_of(2) { Liveness::Live } else { Liveness::Dead }
+    fn slot(&mut self, index: LogIndex, _: &Slot) -> Fate {
+        if index.0.is_multiple_of(2) { Fate::Live } else { Fate::Dead }
     }
-    fn index_entry(&mut self, entry: &IndexEntry) -> Liveness {
-        self.slot(entry.log_index, entry.slot, SlotKind(0))
+    fn index_entry(&mut self, entry: &IndexEntry) -> Option<IndexEntry> {
+        entry.log_index.0.is_multiple_of(2).then_some(*entry)
     }
 }
 

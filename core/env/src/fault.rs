@@ -35,11 +35,13 @@ pub enum Fault {
     EndAnsweredEarly,
     /// A shard says that it has carried out what another handed over to it when it proposes that.
     RelayDoneEarly,
+    /// Compaction takes the last record of a key with those that it replaced.
+    NewestCompacted,
 }
 
 impl Fault {
     /// All of them with the names that people plant them by.
-    pub const ALL: [(&'static str, Fault); 13] = [
+    pub const ALL: [(&'static str, Fault); 14] = [
         ("confirm-before-flush", Fault::ConfirmBeforeFlush),
         ("append-ack-before-flush", Fault::AppendAckBeforeFlush),
         ("checkpoint-ahead-of-log", Fault::CheckpointAheadOfLog),
@@ -53,6 +55,7 @@ impl Fault {
         ("aborted-served", Fault::AbortedServed),
         ("end-answered-early", Fault::EndAnsweredEarly),
         ("relay-done-early", Fault::RelayDoneEarly),
+        ("newest-compacted", Fault::NewestCompacted),
     ];
 }
 

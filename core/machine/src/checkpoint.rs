@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use forebay_model::{LeaderEpoch, LogIndex, LogTime, Offset, PartitionId, ShardId, Term, Timestamp};
+use forebay_model::{
+    CleanupSettings, LeaderEpoch, LogIndex, LogTime, Offset, PartitionId, ShardId, Term, Timestamp, TopicId,
+};
 
 use crate::acls::Acls;
 use crate::catalog::{Topic, TopicPartition};
@@ -12,15 +14,15 @@ use crate::command::{decode, encode};
 use crate::guests::Guests;
 use crate::limits::{DROPPED_PARTITIONS_MAX, EPOCHS_PER_PARTITION_MAX};
 use crate::machine::{
-    Dropped, MACHINE_VERSION_ACLS, MACHINE_VERSION_FIRST, MACHINE_VERSION_LATEST, MACHINE_VERSION_QUOTAS,
-    MACHINE_VERSION_RELAYS, MACHINE_VERSION_TRANSACTIONS, MACHINE_VERSION_USERS,
+    Dropped, MACHINE_VERSION_ACLS, MACHINE_VERSION_COMPACTION, MACHINE_VERSION_FIRST, MACHINE_VERSION_LATEST,
+    MACHINE_VERSION_QUOTAS, MACHINE_VERSION_RELAYS, MACHINE_VERSION_TRANSACTIONS, MACHINE_VERSION_USERS,
 };
 use crate::quotas;
 use crate::relays::Relays;
 use crate::users::Users;
 use crate::{
-    Catalog, EpochStart, Extent, Groups, Machine, MachineSettings, Meta, Partition, Producers, Transactions,
-    Unstable,
+    Catalog, CleanMark, CleanMarks, Compaction, EpochStart, Extent, Groups, Machine, MachineSettings, Meta,
+    Partition, Producers, Transactions, Unstable,
 };
 
 type Read<T> = Result<T, DecodeError>;
@@ -58,6 +60,8 @@ impl SectionKind {
     pub const USERS: SectionKind = SectionKind(16);
     /// Rules of access, from machine version 3 on.
     pub const ACLS: SectionKind = SectionKind(17);
+    /// How records of topics and partitions go, from machine version 3 on.
+    pub const CLEANUP: SectionKind = SectionKind(52);
     /// Quotas of clients, from machine version 3 on. Its number is that of its command.
     pub const QUOTAS: SectionKind = SectionKind(53);
 }
@@ -100,6 +104,9 @@ impl Machine {
         if self.version >= MACHINE_VERSION_ACLS {
             sections.push(section(SectionKind::ACLS, |out| self.catalog.acls().encode(out)));
         }
+        if self.version >= MACHINE_VERSION_COMPACTION {
+            sections.push(section(SectionKind::CLEANUP, |out| self.encode_cleanup(out)));
+        }
         if self.version >= MACHINE_VERSION_QUOTAS {
             sections.push(section(SectionKind::QUOTAS, |out| quotas::encode(self.catalog.quotas(), out)));
         }
@@ -115,12 +122,21 @@ impl Machine {
         let mut header = left.take(SectionKind::HEADER, "header")?;
         let mut machine = decode_header(&mut header)?;
         header.end("the header")?;
+        let mut compacted = Vec::new();
         let mut input = left.take(SectionKind::CATALOGUE, "catalogue")?;
-        machine.catalog = decode_catalog(&mut input)?;
+        let mut cleanup = BTreeMap::new();
+        if machine.version >= MACHINE_VERSION_COMPACTION {
+            let mut input = left.take(SectionKind::CLEANUP, "cleanup")?;
+            cleanup = decode_topic_cleanup(&mut input)?;
+            compacted = decode_compacted(&mut input)?;
+            input.end("the cleanup")?;
+        }
+        machine.catalog = decode_catalog(&mut input, cleanup)?;
         input.end("the catalogue")?;
         let mut input = left.take(SectionKind::PARTITIONS, "partitions")?;
         machine.partitions = decode_partitions(&mut input)?;
         input.end("the partitions")?;
+        machine.restore_compacted(compacted)?;
         let mut input = left.take(SectionKind::DROPPED, "dropped")?;
         machine.dropped = decode_dropped(&mut input)?;
         input.end("the dropped partitions")?;
@@ -174,6 +190,37 @@ impl Machine {
         input.end("the pending cursors")?;
         for (id, partition) in &mut self.partitions {
             partition.first_open = self.unstable.first_open(*id);
+        }
+        Ok(())
+    }
+
+    fn encode_cleanup(&self, out: &mut Writer) {
+        let topics: Vec<_> = self.catalog.topics().filter(|topic| is_set(&topic.settings.cleanup)).collect();
+        out.list(topics.into_iter(), |out, topic| {
+            out.topic_id(topic.id);
+            encode::cleanup_settings(&topic.settings.cleanup, out);
+        });
+        let compacted: Vec<_> = self.partitions.values().filter(|partition| partition.has_gaps).collect();
+        out.list(compacted.into_iter(), |out, partition| {
+            out.uint(partition.id.0);
+            out.option(partition.settings.compaction, |out, compaction| encode::compaction(&compaction, out));
+            out.list(partition.clean.marks().iter(), |out, mark| {
+                out.uint(mark.end.0);
+                out.int(mark.time.0);
+            });
+        });
+    }
+
+    fn restore_compacted(&mut self, compacted: Vec<Compacted>) -> Read<()> {
+        if !compacted.is_sorted_by(|a, b| a.partition < b.partition) {
+            return Err(DecodeError::Invalid("the order of compacted partitions"));
+        }
+        for Compacted { partition, compaction, clean } in compacted {
+            let found = self.partitions.get_mut(&partition);
+            let partition = found.ok_or(DecodeError::Invalid("a compacted partition"))?;
+            partition.has_gaps = true;
+            partition.settings.compaction = compaction;
+            partition.clean = clean;
         }
         Ok(())
     }
@@ -268,10 +315,46 @@ fn encode_catalog(catalog: &Catalog, out: &mut Writer) {
     }
 }
 
-fn decode_catalog(input: &mut Reader<'_>) -> Read<Catalog> {
+fn is_set(cleanup: &CleanupSettings) -> bool {
+    *cleanup != CleanupSettings::default()
+}
+
+fn decode_topic_cleanup(input: &mut Reader<'_>) -> Read<BTreeMap<TopicId, CleanupSettings>> {
+    let topics = input.list("the topics", |input| {
+        Ok((input.topic_id("a topic's id")?, decode::cleanup_settings(input)?))
+    })?;
+    let count = topics.len();
+    let topics: BTreeMap<_, _> = topics.into_iter().collect();
+    let sound = topics.len() == count && topics.values().all(is_set);
+    if sound { Ok(topics) } else { Err(DecodeError::Invalid("how a topic's records go")) }
+}
+
+/// What stands of a partition that is compacted or has been.
+struct Compacted {
+    partition: PartitionId,
+    compaction: Option<Compaction>,
+    clean: CleanMarks,
+}
+
+fn decode_compacted(input: &mut Reader<'_>) -> Read<Vec<Compacted>> {
+    input.list("compacted partitions", |input| {
+        let partition = PartitionId(input.uint("a partition")?);
+        let compaction = input.option("how it is compacted", decode::compaction)?;
+        let marks = input.list("clean marks", |input| {
+            Ok(CleanMark { end: Offset(input.uint("an offset")?), time: LogTime(input.int("a log time")?) })
+        })?;
+        let clean = CleanMarks::restore(marks).ok_or(DecodeError::Invalid("clean marks"))?;
+        if compaction.is_none() && !clean.marks().is_empty() {
+            return Err(DecodeError::Invalid("clean marks of what is not compacted"));
+        }
+        Ok(Compacted { partition, compaction, clean })
+    })
+}
+
+fn decode_catalog(input: &mut Reader<'_>, mut cleanup: BTreeMap<TopicId, CleanupSettings>) -> Read<Catalog> {
     let version = input.uint("the catalogue's version")?;
     let next_partition = input.uint("the next partition")?;
-    let topics = input.list("the topics", |input| {
+    let mut topics = input.list("the topics", |input| {
         Ok(Topic {
             name: decode::topic_name(input)?,
             id: input.topic_id("a topic's id")?,
@@ -286,6 +369,12 @@ fn decode_catalog(input: &mut Reader<'_>) -> Read<Catalog> {
             })?,
         })
     })?;
+    for topic in &mut topics {
+        topic.settings.cleanup = cleanup.remove(&topic.id).unwrap_or_default();
+    }
+    if !cleanup.is_empty() {
+        return Err(DecodeError::Invalid("how a topic's records go"));
+    }
     Catalog::restore(version, next_partition, topics).ok_or(DecodeError::Invalid("the catalogue"))
 }
 
@@ -344,6 +433,8 @@ fn decode_partition(input: &mut Reader<'_>) -> Read<Partition> {
             Ok((Timestamp(input.int("a timestamp")?), Offset(input.uint("an offset")?)))
         })?,
         first_open: None,
+        clean: CleanMarks::default(),
+        has_gaps: false,
     };
     let sound = !partition.extents.is_empty()
         && partition.start <= partition.end

@@ -152,6 +152,11 @@ impl<'a> Reader<'a> {
         if self.rest.is_empty() { Ok(()) } else { Err(DecodeError::Trailing(what)) }
     }
 
+    /// Whether anything is left.
+    pub(crate) fn has_more(&self) -> bool {
+        !self.rest.is_empty()
+    }
+
     fn take(&mut self, bytes: usize, what: &'static str) -> Read<&'a [u8]> {
         let (taken, rest) = self.rest.split_at_checked(bytes).ok_or(DecodeError::Truncated(what))?;
         self.rest = rest;

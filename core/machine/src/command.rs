@@ -9,7 +9,7 @@ use forebay_model::publish::PayloadKind;
 use forebay_model::quota::QuotaChange;
 use forebay_model::transaction::{Decision, Joining, TransactionalId};
 use forebay_model::{
-    BatchSequence, GroupId, LeaderEpoch, LogIndex, Offset, PartitionId, ProducerEpoch, ProducerId,
+    BatchSequence, GroupId, LeaderEpoch, LogIndex, Offset, PartitionId, ProducerEpoch, ProducerId, Ratio,
     SettingsChange, ShardId, SlotNumber, TimestampType, TopicId, TopicName, TopicSettings,
 };
 use forebay_model::{LogTime, Term, Timestamp};
@@ -86,6 +86,11 @@ pub enum Command {
         start: Offset,
         /// Bytes that lie between the present start and the new one, as the proposer's index says.
         bytes: u64,
+    },
+    /// Tells what compaction found and takes out of partitions. From machine version 3 on.
+    Compacted {
+        /// Which partitions: at most [`PARTITIONS_PER_COMPACTED_MAX`](crate::limits::PARTITIONS_PER_COMPACTED_MAX).
+        partitions: Vec<CompactedPartition>,
     },
     /// Carries only the log time of its entry, so that time-driven things happen on a silent shard.
     AdvanceClock,
@@ -293,6 +298,37 @@ pub struct PartitionSettings {
     pub message_bytes_max: u32,
     /// Whose timestamp a record carries.
     pub timestamp_type: TimestampType,
+    /// How it is compacted, if it is; then bounds by retention apply only where the topic deletes too.
+    pub compaction: Option<Compaction>,
+}
+
+/// How a partition is compacted: see [`Cleanup`](forebay_model::Cleanup).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compaction {
+    /// A tombstone that has nothing left to hide stays for at least so many milliseconds of log time.
+    pub tombstone_ms: u64,
+    /// A record is not compacted before it is so many milliseconds old.
+    pub lag_ms_min: u64,
+    /// A record that may go is not kept much longer than until it is so many milliseconds old.
+    pub lag_ms_max: u64,
+    /// Space is given back when this share of a segment is dead, or in time when this share of the partition is.
+    pub dirty_ratio_min: Ratio,
+    /// The newest records are not compacted: as far back as they take at most so many bytes...
+    pub fresh_bytes: u64,
+    /// ...and are younger than so many milliseconds, and than `lag_ms_max`.
+    pub fresh_ms: u64,
+}
+
+/// What compaction found and takes out of one partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CompactedPartition {
+    /// Which.
+    pub partition: PartitionId,
+    /// Bytes of payloads that a decision gives back. Where that decision turns out to be void they are counted as gone all the
+    /// same: the partition then seems smaller than it is, so that retention by bytes drops less, never more.
+    pub freed_bytes: u64,
+    /// No tombstone before this offset has an earlier record of its key left in the segments that count.
+    pub clean_end: Option<Offset>,
 }
 
 /// See [`Command::Append`].
@@ -417,7 +453,7 @@ pub(crate) mod number {
     pub(crate) const APPEND: u64 = 18;
     pub(crate) const TRIM: u64 = 19;
     pub(crate) const ADVANCE_CLOCK: u64 = 20;
-    // 21 and 22: closing and opening extents. 23: dead offsets of compaction.
+    // 21 and 22: closing and opening extents.
     pub(crate) const SAVE_GENERATION: u64 = 32;
     pub(crate) const COMMIT_OFFSETS: u64 = 33;
     pub(crate) const DELETE_GROUP: u64 = 34;
@@ -426,6 +462,7 @@ pub(crate) mod number {
     pub(crate) const REMOVE_CREDENTIAL: u64 = 49;
     pub(crate) const ADD_ACLS: u64 = 50;
     pub(crate) const REMOVE_ACLS: u64 = 51;
+    pub(crate) const COMPACTED: u64 = 52;
     pub(crate) const ALTER_QUOTAS: u64 = 53;
     pub(crate) const RELAY: u64 = 64;
     pub(crate) const RELAYED: u64 = 65;

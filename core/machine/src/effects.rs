@@ -23,6 +23,8 @@ pub struct Effects {
     pub dropped: Vec<PartitionId>,
     /// Fact: partitions with their new start; records before it are dead.
     pub trimmed: Vec<(PartitionId, Offset)>,
+    /// Fact: partitions that lose records to compaction, of those that they had before this.
+    pub compacted: Vec<PartitionId>,
     /// Hint: partitions that grew, once per append: wake their readers.
     pub appended: Vec<PartitionId>,
     /// Hint: groups that expired.
@@ -43,6 +45,7 @@ impl Effects {
         self.opened.clear();
         self.dropped.clear();
         self.trimmed.clear();
+        self.compacted.clear();
         self.appended.clear();
         self.expired_groups.clear();
         self.catalogue_version = None;

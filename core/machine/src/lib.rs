@@ -8,6 +8,7 @@
 mod acls;
 mod catalog;
 mod checkpoint;
+mod clean;
 pub mod codec;
 mod command;
 mod effects;
@@ -33,19 +34,21 @@ mod view;
 pub use acls::{Acls, Verdict, Who};
 pub use catalog::{Catalog, Topic, TopicPartition};
 pub use checkpoint::SectionKind;
+pub use clean::{CleanMark, CleanMarks};
 pub use codec::DecodeError;
 pub use command::{
-    AddPartitions, AdmitGuest, Append, Command, CommandList, CreateTopic, EndTransaction, HoldOffsets,
-    JoinTransaction, ListMark, MachineSettings, Member, Meta, OpenPartition, OpenProducer, PartitionSettings,
-    ProducerStamp, Relay, SaveGeneration, SaveOffsets, SavedOffset, Which, decode_commands, encode_commands,
+    AddPartitions, AdmitGuest, Append, Command, CommandList, CompactedPartition, Compaction, CreateTopic,
+    EndTransaction, HoldOffsets, JoinTransaction, ListMark, MachineSettings, Member, Meta, OpenPartition,
+    OpenProducer, PartitionSettings, ProducerStamp, Relay, SaveGeneration, SaveOffsets, SavedOffset, Which,
+    decode_commands, encode_commands,
 };
 pub use effects::{AppendedTo, DeadSlot, Effects, IndexEntry, Outcome};
 pub use groups::{CommittedOffset, Group, Groups, OffsetKey};
 pub use guests::{Guest, Guests};
 pub use machine::{
-    CATALOGUE_SHARD, Halt, MACHINE_VERSION_ACLS, MACHINE_VERSION_FIRST, MACHINE_VERSION_LATEST,
-    MACHINE_VERSION_QUOTAS, MACHINE_VERSION_RELAYS, MACHINE_VERSION_TRANSACTIONS, MACHINE_VERSION_USERS,
-    Machine,
+    CATALOGUE_SHARD, Halt, MACHINE_VERSION_ACLS, MACHINE_VERSION_COMPACTION, MACHINE_VERSION_FIRST,
+    MACHINE_VERSION_LATEST, MACHINE_VERSION_QUOTAS, MACHINE_VERSION_RELAYS, MACHINE_VERSION_TRANSACTIONS,
+    MACHINE_VERSION_USERS, Machine,
 };
 pub use partition::{EpochStart, Extent, Partition};
 pub use producers::{Producer, ProducerKey, Producers, StoredBatch};

@@ -17,6 +17,10 @@ pub const PRODUCERS_PER_BLOCK_MAX: u32 = 100_000;
 /// Ids of dropped partitions that a shard remembers, so that a late [`OpenPartition`](crate::OpenPartition) cannot
 /// revive one.
 pub const DROPPED_PARTITIONS_MAX: usize = 16_384;
+/// Partitions of one [`Compacted`](crate::Command::Compacted).
+pub const PARTITIONS_PER_COMPACTED_MAX: usize = 10_000;
+/// What a partition remembers of when its tombstones had nothing left to hide: see [`CleanMarks`](crate::CleanMarks).
+pub const CLEAN_MARKS_MAX: usize = 8;
 /// Leader epochs with records that a partition remembers; the oldest goes first.
 pub const EPOCHS_PER_PARTITION_MAX: usize = 64;
 

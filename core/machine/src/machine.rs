@@ -8,16 +8,19 @@ use std::fmt;
 use forebay_model::acl::Acl;
 use forebay_model::limits::PARTITIONS_MAX;
 use forebay_model::quota::QuotaChange;
-use forebay_model::{Count, LogTime, PartitionId, ProducerId, Refusal, ShardId};
+use forebay_model::{
+    CleanupChange, CleanupSettings, Count, LogTime, PartitionId, ProducerId, Refusal, ShardId,
+};
 
 use crate::limits::{
-    DROPPED_PARTITIONS_MAX, PARTS_PER_APPEND_MAX, PRODUCERS_PER_BLOCK_MAX, TARGETS_PER_APPEND_MAX,
-    TRANSACTIONAL_ID_EXPIRY_MS,
+    DROPPED_PARTITIONS_MAX, PARTITIONS_PER_COMPACTED_MAX, PARTS_PER_APPEND_MAX, PRODUCERS_PER_BLOCK_MAX,
+    TARGETS_PER_APPEND_MAX, TRANSACTIONAL_ID_EXPIRY_MS,
 };
 use crate::producers::{Judgement, StoredBatch};
 use crate::{
-    Append, AppendedTo, Catalog, Command, DeadSlot, Effects, Groups, Guests, IndexEntry, MachineSettings,
-    Meta, OpenPartition, Outcome, Partition, Producers, Relays, Transactions, Unstable, Which,
+    Append, AppendedTo, Catalog, Command, CompactedPartition, DeadSlot, Effects, Groups, Guests, IndexEntry,
+    MachineSettings, Meta, OpenPartition, Outcome, Partition, Producers, Relays, Transactions, Unstable,
+    Which,
 };
 
 /// The machine version that a new log begins with.
@@ -36,6 +39,8 @@ pub const MACHINE_VERSION_QUOTAS: u32 = 3;
 pub const MACHINE_VERSION_USERS: u32 = 3;
 /// The machine version that has rules of access.
 pub const MACHINE_VERSION_ACLS: u32 = 3;
+/// The machine version that has compaction.
+pub const MACHINE_VERSION_COMPACTION: u32 = 3;
 /// The shard whose log holds the catalogue.
 pub const CATALOGUE_SHARD: ShardId = ShardId(0);
 
@@ -154,6 +159,10 @@ impl Machine {
         if command.is_of_catalogue() && self.shard != CATALOGUE_SHARD {
             return Err(Refusal::InvalidRequest("the catalogue is on shard 0".into()));
         }
+        if command.is_about_compaction() && self.version < MACHINE_VERSION_COMPACTION {
+            // A checkpoint could not hold what it says.
+            return Err(Refusal::Unsupported("the machine version in force does not know this yet"));
+        }
         let catalogue_before = self.catalog.version();
         let outcome = match command {
             Command::CreateTopic(create) => self.catalog.create(create, meta.time).map(Outcome::TopicCreated),
@@ -183,6 +192,7 @@ impl Machine {
                 }
                 Ok(Outcome::Trimmed { start: state.start })
             }
+            Command::Compacted { partitions } => self.compacted(meta, &partitions, effects),
             Command::AdvanceClock => Ok(Outcome::Done),
             Command::SaveGeneration(save) => self.groups.save(save, meta.time).map(|()| Outcome::Done),
             Command::CommitOffsets(save) => {
@@ -276,7 +286,7 @@ impl Machine {
             }
             if open.catalogue_version >= present.catalogue_version {
                 present.catalogue_version = open.catalogue_version;
-                present.settings = open.settings;
+                present.set(open.settings);
             }
             return Ok(Outcome::Opened);
         }
@@ -289,6 +299,27 @@ impl Machine {
         self.partitions.insert(open.partition, Partition::open(open, self.shard, meta));
         effects.opened.push(open.partition);
         Ok(Outcome::Opened)
+    }
+
+    /// A partition that is gone meanwhile is passed over.
+    fn compacted(
+        &mut self,
+        meta: &Meta,
+        partitions: &[CompactedPartition],
+        effects: &mut Effects,
+    ) -> Result<Outcome, Refusal> {
+        if partitions.len() > PARTITIONS_PER_COMPACTED_MAX {
+            return Err(Refusal::LimitReached { limit: "PARTITIONS_PER_COMPACTED_MAX" });
+        }
+        for found in partitions {
+            if let Some(partition) = self.partitions.get_mut(&found.partition) {
+                partition.compacted(found, meta);
+                if found.freed_bytes > 0 {
+                    effects.compacted.push(found.partition);
+                }
+            }
+        }
+        Ok(Outcome::Done)
     }
 
     /// Remembers an id that it does not know: the command that would open it may come later. What a catalogue says that is
@@ -393,9 +424,21 @@ impl Machine {
 }
 
 impl Command {
+    /// Whether it says how records go, or what compaction did.
+    fn is_about_compaction(&self) -> bool {
+        match self {
+            Command::Compacted { .. } => true,
+            Command::CreateTopic(create) => create.settings.cleanup != CleanupSettings::default(),
+            Command::AlterTopic { change, .. } => change.cleanup != CleanupChange::default(),
+            Command::OpenPartition(open) => open.settings.compaction.is_some(),
+            _ => false,
+        }
+    }
+
     /// The first machine version that knows it: it may be proposed when that one is in force.
     pub fn since(&self) -> u32 {
         match self {
+            command if command.is_about_compaction() => MACHINE_VERSION_COMPACTION,
             Command::AlterTopic { .. } => MACHINE_VERSION_SETTINGS,
             Command::JoinTransaction(join) if !join.elsewhere.is_empty() => MACHINE_VERSION_RELAYS,
             Command::AdmitGuest(_) | Command::Relay(_) | Command::Relayed { .. } => MACHINE_VERSION_RELAYS,

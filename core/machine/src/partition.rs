@@ -4,7 +4,7 @@ use forebay_model::fetch::EpochEnd;
 use forebay_model::{LeaderEpoch, LogIndex, Offset, PartitionId, Refusal, ShardId, Term, Timestamp, TopicId};
 
 use crate::limits::{EPOCHS_PER_PARTITION_MAX, LEADER_EPOCH_MAX, OFFSET_MAX};
-use crate::{Meta, OpenPartition, PartitionSettings};
+use crate::{CleanMarks, CompactedPartition, Meta, OpenPartition, PartitionSettings};
 
 /// The replicated state of one partition. Its size does not depend on how many records it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,13 +27,17 @@ pub struct Partition {
     pub end: Offset,
     /// The first offset of each epoch that has records, oldest first.
     pub epochs: Vec<EpochStart>,
-    /// About how many bytes its payloads between start and end take: exact but for what trims estimate.
+    /// About how many bytes its payloads between start and end take: exact but for what trims and compaction estimate.
     pub bytes: u64,
     /// The greatest timestamp in it and the first offset of the payload that has it; `None` when there is none, or
     /// when that payload was trimmed: the index knows.
     pub newest: Option<(Timestamp, Offset)>,
     /// Where its oldest open transaction begins.
     pub first_open: Option<Offset>,
+    /// Where it is compacted, since when its tombstones have nothing left to hide.
+    pub clean: CleanMarks,
+    /// It is compacted or has been: payloads may be shorter than an index entry read before says, or gone.
+    pub has_gaps: bool,
 }
 
 /// A range of offsets that was written on one shard.
@@ -82,6 +86,8 @@ impl Partition {
             bytes: 0,
             newest: None,
             first_open: None,
+            clean: CleanMarks::default(),
+            has_gaps: open.settings.compaction.is_some(),
         }
     }
 
@@ -153,6 +159,23 @@ impl Partition {
         }
     }
 
+    /// Takes over settings of the catalogue.
+    pub(crate) fn set(&mut self, settings: PartitionSettings) {
+        self.settings = settings;
+        match settings.compaction {
+            Some(_) => self.has_gaps = true,
+            None => self.clean.clear(),
+        }
+    }
+
+    /// Notes what compaction found and takes out.
+    pub(crate) fn compacted(&mut self, found: &CompactedPartition, meta: &Meta) {
+        self.bytes = self.bytes.saturating_sub(found.freed_bytes);
+        if let (Some(compaction), Some(end)) = (self.settings.compaction, found.clean_end) {
+            self.clean.note(end, meta.time, compaction.tombstone_ms);
+        }
+    }
+
     /// Moves the start; true when it moved.
     pub(crate) fn trim(&mut self, start: Offset, bytes: u64) -> Result<bool, Refusal> {
         if start > self.end {
@@ -187,6 +210,7 @@ mod tests {
             retention_bytes: None,
             message_bytes_max: 1,
             timestamp_type: TimestampType::Create,
+            compaction: None,
         };
         let open = OpenPartition {
             catalogue_version: 1,

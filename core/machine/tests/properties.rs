@@ -39,8 +39,84 @@ fn topic_settings() -> impl Strategy<Value = TopicSettings> {
             message_bytes_max,
             timestamp_type,
             flush,
+            cleanup: CleanupSettings::default(),
         },
     )
+}
+
+fn policy() -> impl Strategy<Value = CleanupPolicy> {
+    let all = vec![CleanupPolicy::Delete, CleanupPolicy::Compact, CleanupPolicy::CompactAndDelete];
+    prop::sample::select(all)
+}
+
+fn ratio() -> impl Strategy<Value = Ratio> {
+    (0..=1_000_000u32).prop_map(|millionths| Ratio::from_millionths(millionths).unwrap())
+}
+
+fn cleanup() -> impl Strategy<Value = CleanupSettings> {
+    let ms = || prop::option::of(any::<u64>());
+    (prop::option::of(policy()), ms(), ms(), ms(), prop::option::of(ratio()), (ms(), ms())).prop_map(
+        |(policy, tombstone_ms, lag_ms_min, lag_ms_max, dirty_ratio_min, (fresh_bytes, fresh_ms))| {
+            CleanupSettings {
+                policy,
+                tombstone_ms,
+                lag_ms_min,
+                lag_ms_max,
+                dirty_ratio_min,
+                fresh_bytes,
+                fresh_ms,
+            }
+        },
+    )
+}
+
+/// A topic's settings with how its records go.
+fn all_settings() -> impl Strategy<Value = TopicSettings> {
+    (topic_settings(), prop_oneof![Just(CleanupSettings::default()), cleanup()])
+        .prop_map(|(settings, cleanup)| TopicSettings { cleanup, ..settings })
+}
+
+fn cleanup_change() -> impl Strategy<Value = CleanupChange> {
+    let ms = || setting_change(any::<u64>());
+    // Taking ways away may leave none, which is refused: a script has it.
+    let policy = prop_oneof![
+        Just(PolicyChange::Keep),
+        Just(PolicyChange::Clear),
+        policy().prop_map(PolicyChange::Set),
+        policy().prop_map(PolicyChange::Add),
+    ];
+    (policy, ms(), ms(), ms(), setting_change(ratio()), (ms(), ms())).prop_map(
+        |(policy, tombstone_ms, lag_ms_min, lag_ms_max, dirty_ratio_min, (fresh_bytes, fresh_ms))| {
+            CleanupChange {
+                policy,
+                tombstone_ms,
+                lag_ms_min,
+                lag_ms_max,
+                dirty_ratio_min,
+                fresh_bytes,
+                fresh_ms,
+            }
+        },
+    )
+}
+
+fn compaction() -> impl Strategy<Value = Compaction> {
+    (0..5_000u64, any::<u64>(), any::<u64>(), ratio(), any::<u64>(), any::<u64>()).prop_map(
+        |(tombstone_ms, lag_ms_min, lag_ms_max, dirty_ratio_min, fresh_bytes, fresh_ms)| Compaction {
+            tombstone_ms,
+            lag_ms_min,
+            lag_ms_max,
+            dirty_ratio_min,
+            fresh_bytes,
+            fresh_ms,
+        },
+    )
+}
+
+fn compacted() -> impl Strategy<Value = CompactedPartition> {
+    (partition(), 0..200u64, prop::option::of(0..100u64)).prop_map(|(partition, freed_bytes, clean_end)| {
+        CompactedPartition { partition, freed_bytes, clean_end: clean_end.map(Offset) }
+    })
 }
 
 fn setting_change<T: Clone + std::fmt::Debug>(
@@ -52,13 +128,15 @@ fn setting_change<T: Clone + std::fmt::Debug>(
 fn settings_change() -> impl Strategy<Value = SettingsChange> {
     let kept = || setting_change(prop::option::of(any::<u64>()));
     let flush = setting_change(prop::sample::select(vec![FlushClass::Sync, FlushClass::Async]));
-    (kept(), kept(), setting_change(any::<u32>()), setting_change(timestamp_type()), flush).prop_map(
-        |(retention_ms, retention_bytes, message_bytes_max, timestamp_type, flush)| SettingsChange {
+    let cleanup = prop_oneof![Just(CleanupChange::default()), cleanup_change()];
+    (kept(), kept(), setting_change(any::<u32>()), setting_change(timestamp_type()), flush, cleanup).prop_map(
+        |(retention_ms, retention_bytes, message_bytes_max, timestamp_type, flush, cleanup)| SettingsChange {
             retention_ms,
             retention_bytes,
             message_bytes_max,
             timestamp_type,
             flush,
+            cleanup,
         },
     )
 }
@@ -70,9 +148,12 @@ fn timestamp_type() -> impl Strategy<Value = TimestampType> {
 fn open() -> impl Strategy<Value = OpenPartition> {
     let settings =
         (prop::option::of(any::<u64>()), prop::option::of(any::<u64>()), 50..200u32, timestamp_type());
-    let settings = settings.prop_map(|(retention_ms, retention_bytes, message_bytes_max, timestamp_type)| {
-        PartitionSettings { retention_ms, retention_bytes, message_bytes_max, timestamp_type }
-    });
+    let settings = (settings, prop::option::weighted(0.2, compaction()));
+    let settings = settings.prop_map(
+        |((retention_ms, retention_bytes, message_bytes_max, timestamp_type), compaction)| {
+            PartitionSettings { retention_ms, retention_bytes, message_bytes_max, timestamp_type, compaction }
+        },
+    );
     (0..5u64, partition(), topic(), settings, 0..3u32).prop_map(
         |(catalogue_version, partition, topic, settings, base_epoch)| OpenPartition {
             catalogue_version,
@@ -299,7 +380,7 @@ fn credential_key() -> impl Strategy<Value = CredentialKey> {
 fn command() -> impl Strategy<Value = Command> {
     let name = || prop::sample::select(vec!["a", "b", "c"]).prop_map(|name| TopicName::parse(name).unwrap());
     prop_oneof![
-        2 => (name(), topic(), topic_settings(), shards()).prop_map(|(name, id, settings, shards)| {
+        2 => (name(), topic(), all_settings(), shards()).prop_map(|(name, id, settings, shards)| {
             Command::CreateTopic(CreateTopic { name, id, settings, shards })
         }),
         1 => topic().prop_map(|id| Command::DeleteTopic { id }),
@@ -331,6 +412,7 @@ fn command() -> impl Strategy<Value = Command> {
         3 => (partition(), 0..40u64, 0..100u64).prop_map(|(partition, start, bytes)| {
             Command::Trim { partition, start: Offset(start), bytes }
         }),
+        2 => prop::collection::vec(compacted(), 0..3).prop_map(|partitions| Command::Compacted { partitions }),
         1 => Just(Command::AdvanceClock),
         3 => save_generation().prop_map(Command::SaveGeneration),
         4 => save_offsets().prop_map(Command::CommitOffsets),
@@ -401,7 +483,7 @@ proptest! {
 
     #[test]
     fn changes_of_different_settings_do_not_undo_each_other(
-        settings in topic_settings(),
+        settings in all_settings(),
         change in settings_change(),
         other in settings_change(),
         first in any::<bool>(),
@@ -432,6 +514,8 @@ proptest! {
         let mut machine = Machine::new(ShardId(0));
         let meta = Meta { index: LogIndex(5), term: Term(1), time: LogTime(1_000) };
         let mut effects = Effects::default();
+        let version = Command::SetMachineVersion { version: MACHINE_VERSION_COMPACTION };
+        machine.apply(meta, version, &mut effects).unwrap();
         machine.apply(meta, Command::CreateTopic(create), &mut effects).unwrap();
         for change in if first { [one, two] } else { [two, one] } {
             let before = machine.catalog().topic_by_id(id).unwrap().clone();
@@ -490,6 +574,7 @@ proptest! {
                 retention_bytes: None,
                 message_bytes_max: 100,
                 timestamp_type: TimestampType::Create,
+                compaction: None,
             };
             let open = OpenPartition {
                 catalogue_version: 1,

@@ -76,6 +76,7 @@ impl Shard {
             retention_bytes: None,
             message_bytes_max: 1_000,
             timestamp_type: TimestampType::Create,
+            compaction: None,
         };
         shard.apply(Command::OpenPartition(OpenPartition {
             catalogue_version: 1,

@@ -107,6 +107,7 @@ impl World {
                 retention_bytes: None,
                 message_bytes_max: 1_000,
                 timestamp_type: TimestampType::Create,
+                compaction: None,
             };
             world.apply(Command::OpenPartition(OpenPartition {
                 catalogue_version: 1,

@@ -6,6 +6,7 @@
 
 pub mod acl;
 pub mod admin;
+mod cleanup;
 pub mod fetch;
 pub mod group;
 mod id;
@@ -24,6 +25,9 @@ mod topic;
 pub mod transaction;
 pub mod user;
 
+pub use cleanup::{
+    Cleanup, CleanupChange, CleanupPolicy, CleanupSettings, NotARatio, NothingLeft, PolicyChange, Ratio,
+};
 pub use id::{
     GroupId, NodeId, PartitionId, ProducerEpoch, ProducerId, ShardId, TopicId, TopicName, TopicNameError,
 };

@@ -51,6 +51,8 @@ pub const ACL_HOST_BYTES_MAX: usize = 255;
 pub const ACLS_PER_REQUEST_MAX: usize = 10_000;
 /// Filters by which one request may remove rules of access: each looks at every name that rules are about.
 pub const ACL_FILTERS_PER_REQUEST_MAX: usize = 1_000;
+/// Records without a key that a refusal names.
+pub const MISSING_KEYS_MAX: usize = 1_000;
 /// Topics of one namespace.
 pub const TOPICS_MAX: usize = 200_000;
 /// Partitions of one topic.

@@ -54,6 +54,9 @@ pub enum Refusal {
     InvalidPayload(String),
     /// Timestamps outside what the topic accepts.
     InvalidTimestamp(String),
+    /// The topic is compacted, and these records of the payload, by number from zero, have no ordering key: at most
+    /// [`MISSING_KEYS_MAX`](crate::limits::MISSING_KEYS_MAX) of them are named.
+    MissingKeys(Vec<u32>),
 
     // Producers.
     /// The sequence leaves a gap or lies in the past beyond what is remembered.
@@ -194,6 +197,7 @@ impl Refusal {
             Refusal::CorruptPayload(_) => "corrupt_payload",
             Refusal::InvalidPayload(_) => "invalid_payload",
             Refusal::InvalidTimestamp(_) => "invalid_timestamp",
+            Refusal::MissingKeys(_) => "missing_keys",
             Refusal::OutOfOrderSequence => "out_of_order_sequence",
             Refusal::DuplicateSequence => "duplicate_sequence",
             Refusal::ProducerFenced => "producer_fenced",
@@ -259,6 +263,7 @@ impl fmt::Display for Refusal {
             | Refusal::InvalidTimestamp(text)
             | Refusal::InvalidCredential(text) => f.write_str(text),
             Refusal::NotAuthorized { kind } => write!(f, "not authorized for this {kind}"),
+            Refusal::MissingKeys(_) => f.write_str("a compacted topic takes no records without a key"),
             Refusal::TooLarge { limit } => write!(f, "larger than the limit of {limit} bytes"),
             Refusal::LimitReached { limit } => write!(f, "the limit {limit} is reached"),
             Refusal::Unsupported(text) | Refusal::Forbidden(text) => f.write_str(text),

@@ -1,6 +1,8 @@
 //! Topics and partitions as clients see and ask for them.
 
-use crate::{LeaderEpoch, NodeId, PartitionId, ShardId, TopicId, TopicName};
+use crate::{
+    Cleanup, CleanupChange, CleanupSettings, LeaderEpoch, NodeId, PartitionId, ShardId, TopicId, TopicName,
+};
 
 /// A topic by either of its names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,6 +55,8 @@ pub struct TopicSettings {
     pub timestamp_type: Option<TimestampType>,
     /// When a confirm leaves.
     pub flush: Option<FlushClass>,
+    /// How records go.
+    pub cleanup: CleanupSettings,
 }
 
 /// What becomes of one setting of a topic.
@@ -81,6 +85,8 @@ pub struct SettingsChange {
     pub timestamp_type: SettingChange<TimestampType>,
     /// See [`TopicSettings::flush`].
     pub flush: SettingChange<FlushClass>,
+    /// See [`TopicSettings::cleanup`].
+    pub cleanup: CleanupChange,
 }
 
 impl SettingsChange {
@@ -91,6 +97,7 @@ impl SettingsChange {
         message_bytes_max: SettingChange::Clear,
         timestamp_type: SettingChange::Clear,
         flush: SettingChange::Clear,
+        cleanup: CleanupChange::CLEAR,
     };
 }
 
@@ -116,6 +123,7 @@ impl SettingsChange {
             message_bytes_max: self.message_bytes_max.of(present.message_bytes_max),
             timestamp_type: self.timestamp_type.of(present.timestamp_type),
             flush: self.flush.of(present.flush),
+            cleanup: self.cleanup.of(&present.cleanup),
         }
     }
 }
@@ -133,6 +141,8 @@ pub struct TopicDefaults {
     pub timestamp_type: TimestampType,
     /// See [`TopicSettings::flush`].
     pub flush: FlushClass,
+    /// See [`TopicSettings::cleanup`].
+    pub cleanup: Cleanup,
     /// Partitions of a topic created without a count.
     pub partitions: u32,
 }

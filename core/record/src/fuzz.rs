@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::batch::{self, BatchHeader, Batches, CheckLimits, Codec, Depth, Records};
+use crate::batch::{self, BatchHeader, Batches, CheckLimits, Codec, Depth, Filtered, Records};
 use crate::message_batch::MessageBatch;
 
 /// What compressed records may come to here: small, so that a fuzzer meets it.
@@ -29,7 +29,7 @@ pub fn fuzz_check(data: &[u8]) {
     batch::verify(&patched).expect("a patched batch has a right crc");
 }
 
-/// Reads any bytes as batches at rest: splits, iterates, finds, re-encodes.
+/// Reads any bytes as batches at rest: splits, iterates, finds, re-encodes, filters.
 pub fn fuzz_records(data: &[u8]) {
     for batch in Batches::new(Bytes::copy_from_slice(data)).flatten().chain([repair(data).into()]) {
         if let Ok(records) = Records::open(&batch, INFLATED_BYTES_MAX) {
@@ -38,6 +38,10 @@ pub fn fuzz_records(data: &[u8]) {
         let _ = batch::first_at_or_after(&batch, forebay_model::Timestamp(1), 0, INFLATED_BYTES_MAX);
         let _ = batch::first_at_max_timestamp(&batch, 0, INFLATED_BYTES_MAX);
         let _ = batch::recompress(&batch, Codec::None, INFLATED_BYTES_MAX);
+        let _ = batch::without_key(&batch, INFLATED_BYTES_MAX, 10);
+        if let Ok(Filtered::Fewer(left)) = batch::filter(&batch, INFLATED_BYTES_MAX, |delta| delta & 1 == 0) {
+            batch::verify(&left).expect("what is left is a batch");
+        }
     }
 }
 

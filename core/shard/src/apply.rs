@@ -84,12 +84,14 @@ impl<T: Clone + Send + 'static> Shard<T> {
         let hot = payload_bytes(&effects.indexed);
         let body_bytes = body.bytes().len();
         let mut slots = body.finder();
+        self.hot.forget(&effects.compacted);
         for entry in effects.indexed.drain(..) {
             if let Some(slot) = slots.find(entry.slot).filter(|slot| slot.kind == SLOT_PAYLOAD) {
                 let payload = unpinned(slot.bytes, hot, body_bytes);
                 let hot = Hot { first_offset: entry.first_offset, count: entry.count, payload };
                 self.hot.insert(entry.partition, hot);
             }
+            self.compactor.written(&entry, self.machine.applied().time);
             self.index.push(entry);
         }
         if !effects.dropped.is_empty() || !effects.trimmed.is_empty() {
@@ -136,7 +138,15 @@ impl<T: Clone + Send + 'static> Shard<T> {
                     let outcome = own.last().expect("an abort is one command");
                     self.overdue_applied(&id, &outcome);
                 }
-                Asking::Trim(trims) => self.answers.push(trims.applied(own)),
+                Asking::Trim(trims) => {
+                    let partitions = trims.partitions();
+                    self.answers.push(trims.applied(own));
+                    self.trims_end(&partitions);
+                }
+                Asking::Trimming(partitions) => {
+                    self.warn_of_refusals("trim", own);
+                    self.trims_end(&partitions);
+                }
                 Asking::Part(source, number, slot, bytes) => {
                     self.part_applied(source, number, PartRef { index: entry.index, slot, bytes });
                 }
@@ -148,9 +158,13 @@ impl<T: Clone + Send + 'static> Shard<T> {
         if own == Own::Provision {
             self.provisioning = false;
         }
+        self.warn_of_refusals(own, outcomes);
+    }
+
+    fn warn_of_refusals(&self, what: impl std::fmt::Debug, outcomes: impl Iterator<Item = Outcome>) {
         for outcome in outcomes {
             if let Outcome::Refused(refusal) = outcome {
-                tracing::warn!(shard = self.config.id.0, ?own, %refusal, "a command of the shard was refused");
+                tracing::warn!(shard = self.config.id.0, ?what, %refusal, "a command of the shard was refused");
             }
         }
     }
@@ -167,7 +181,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
                 Own::Provision => self.provisioning = false,
                 // It may have been the raise of the version, which somebody will need again.
                 Own::Housekeeping => self.version_asked = 0,
-                Own::Trim | Own::Relays => {}
+                Own::Relays => {}
             },
             Asking::Append(ticket, _) => self.answers.push((ticket, Answer::Published(Err(refusal.clone())))),
             Asking::Propose(ticket) => self.answers.push((ticket, Answer::Outcomes(Err(refusal.clone())))),
@@ -177,7 +191,12 @@ impl<T: Clone + Send + 'static> Shard<T> {
             }
             Asking::Overdue(id) => drop(self.aborting.remove(&id)),
             Asking::Relay(source) => self.relay_refused(source, refusal),
-            Asking::Trim(trims) => self.answers.push(trims.refuse(refusal)),
+            Asking::Trim(trims) => {
+                let partitions = trims.partitions();
+                self.answers.push(trims.refuse(refusal));
+                self.trims_end(&partitions);
+            }
+            Asking::Trimming(partitions) => self.trims_end(&partitions),
             // Its payload is refused as a whole when the shard gives up.
             Asking::Part(..) => {}
         }

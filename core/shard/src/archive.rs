@@ -1,6 +1,7 @@
 //! Reading what is no longer in memory: sealed segments by their sidecars, payloads by their slots. All of it blocks, so
 //! all of it runs on I/O threads, on a consistent picture taken on the shard's thread.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -66,6 +67,8 @@ pub(crate) struct ReadPlan {
     pub(crate) high_watermark: Offset,
     pub(crate) last_stable_offset: Offset,
     pub(crate) bytes_max: u64,
+    /// Whether payloads may be shorter than their index entries say, or gone.
+    pub(crate) is_compacted: bool,
     /// The entries in memory from `offset` on, as far as they may be needed.
     pub(crate) in_memory: Vec<IndexEntry>,
     /// Transactions that were aborted between `offset` and `bound`, for a reader of completed ones.
@@ -81,6 +84,14 @@ impl ReadPlan {
     pub(crate) fn epoch_at(&self, offset: Offset) -> LeaderEpoch {
         let at = self.epochs.partition_point(|(first, _)| *first <= offset);
         self.epochs.get(at.saturating_sub(1)).map_or(LeaderEpoch(0), |(_, epoch)| *epoch)
+    }
+
+    /// How long the payload of an entry has to be. One that compaction has shortened since its index entry was read is what it is.
+    fn bytes_of(&self, entry: &IndexEntry, pieces: &[Bytes]) -> usize {
+        match self.is_compacted {
+            true => pieces.iter().map(Bytes::len).sum(),
+            false => entry.bytes as usize,
+        }
     }
 
     /// What was read from `offset` up to `end`.
@@ -107,8 +118,8 @@ pub(crate) struct Walk<'a> {
     sealed_done: bool,
 }
 
-/// A compressed batch may inflate to this much when a timestamp is looked up in it.
-const INFLATED_BYTES_MAX: usize = 2 * forebay_model::limits::MESSAGE_BYTES_CEILING;
+/// A compressed batch may inflate to this much when something is looked for in it.
+pub(crate) const INFLATED_BYTES_MAX: usize = 2 * forebay_model::limits::MESSAGE_BYTES_CEILING;
 /// Entries taken from a sidecar at once.
 const SIDECAR_ENTRIES: usize = 256;
 
@@ -193,14 +204,14 @@ impl Archive {
             }
             let next = ahead.iter().chain(walk.known());
             let left = limit.saturating_sub(pieces.len() as u64);
-            for payload in payload(&mut slots, &indexed, |first| reach(first, next, left))? {
-                pieces.push_raw(payload);
-            }
-            let epoch = plan.epoch_at(entry.first_offset);
-            pieces
-                .stamp_last(entry.bytes as usize, entry.first_offset, epoch)
-                .map_err(ArchiveError::Damaged)?;
             end = Offset(entry.first_offset.0 + u64::from(entry.count));
+            let Some(payload) = payload(plan, &mut slots, &indexed, |first| reach(first, next, left))? else {
+                continue;
+            };
+            let bytes = plan.bytes_of(entry, &payload);
+            payload.into_iter().for_each(|piece| pieces.push_raw(piece));
+            let epoch = plan.epoch_at(entry.first_offset);
+            pieces.stamp_last(bytes, entry.first_offset, epoch).map_err(ArchiveError::Damaged)?;
             self.metrics.records_out.add(entry.count.into());
             if slots.waited() {
                 // What cannot be read is met again when its turn comes.
@@ -212,15 +223,27 @@ impl Archive {
         Ok(plan.records(pieces.finish(), end))
     }
 
-    /// The payload of an entry in one piece.
-    fn whole_payload(&self, indexed: &Indexed) -> Result<Bytes, ArchiveError> {
-        let mut pieces = payload(&mut self.reader.slots(), indexed, SlotPlace::end)?;
-        if pieces.len() == 1 {
-            return Ok(pieces.remove(0));
+    /// Shows the payloads of a partition from `plan.offset` on, in order, until `see` has seen enough.
+    pub(crate) fn each_payload(
+        &self,
+        plan: &ReadPlan,
+        mut see: impl FnMut(&IndexEntry, &Bytes) -> ControlFlow<()>,
+    ) -> Result<(), ArchiveError> {
+        let mut walk = Walk::new(self, plan, plan.offset);
+        let mut slots = self.reader.slots();
+        while let Some(indexed) = walk.next()? {
+            let along = |first: &SlotPlace| reach(first, walk.known(), u64::MAX);
+            let Some(payload) = payload(plan, &mut slots, &indexed, along)? else { continue };
+            if see(&indexed.entry, &joined(payload)).is_break() {
+                break;
+            }
         }
-        let mut whole = BytesMut::with_capacity(indexed.entry.bytes as usize);
-        pieces.iter().for_each(|piece| whole.extend_from_slice(piece));
-        Ok(whole.freeze())
+        Ok(())
+    }
+
+    /// The payload of an entry in one piece; `None` when it is gone.
+    fn whole_payload(&self, plan: &ReadPlan, indexed: &Indexed) -> Result<Option<Bytes>, ArchiveError> {
+        Ok(payload(plan, &mut self.reader.slots(), indexed, SlotPlace::end)?.map(joined))
     }
 
     /// The first record at or after `target`.
@@ -235,7 +258,7 @@ impl Archive {
             if entry.max_timestamp < target {
                 continue;
             }
-            let payload = self.whole_payload(&indexed)?;
+            let Some(payload) = self.whole_payload(plan, &indexed)? else { continue };
             let found =
                 batch::first_at_or_after(&payload, target, trimmed_in(plan, entry), INFLATED_BYTES_MAX);
             let Some((delta, timestamp)) = found.map_err(|error| damaged(entry, &error))? else { continue };
@@ -273,7 +296,7 @@ impl Archive {
 
     /// The first record with the greatest timestamp of one payload, without those that are trimmed.
     fn newest_of(&self, plan: &ReadPlan, indexed: &Indexed) -> Result<Option<OffsetAt>, ArchiveError> {
-        let payload = self.whole_payload(indexed)?;
+        let Some(payload) = self.whole_payload(plan, indexed)? else { return Ok(None) };
         let entry = &indexed.entry;
         let found = batch::first_at_max_timestamp(&payload, trimmed_in(plan, entry), INFLATED_BYTES_MAX);
         Ok(found.map_err(|error| damaged(entry, &error))?.map(|(delta, timestamp)| {
@@ -288,8 +311,23 @@ fn trimmed_in(plan: &ReadPlan, entry: &IndexEntry) -> u32 {
     u32::try_from(plan.start.0.saturating_sub(entry.first_offset.0)).unwrap_or(u32::MAX)
 }
 
-/// The payload of an entry, in pieces.
+/// The payload of an entry, in pieces. `None` when compaction has taken it: its segment may be rewritten while it is read, and the pieces of a
+/// big one may leave before the segment with its index entry follows.
 fn payload(
+    plan: &ReadPlan,
+    slots: &mut SlotReader<'_>,
+    indexed: &Indexed,
+    reach: impl FnOnce(&SlotPlace) -> u64,
+) -> Result<Option<Vec<Bytes>>, ArchiveError> {
+    match pieces(slots, indexed, reach) {
+        Err(ArchiveError::Log(ReadError::NoEntry(_) | ReadError::NoSlot(..))) if plan.is_compacted => {
+            Ok(None)
+        }
+        result => result.map(Some),
+    }
+}
+
+fn pieces(
     slots: &mut SlotReader<'_>,
     Indexed { entry, place }: &Indexed,
     reach: impl FnOnce(&SlotPlace) -> u64,
@@ -305,6 +343,16 @@ fn payload(
     let parts = decode_parts(&slot).map_err(|malformed| ArchiveError::Damaged(malformed.0.into()))?;
     let read = |part: &crate::entry::PartRef| slots.read(part.index, part.slot);
     Ok(parts.iter().map(read).collect::<Result<_, _>>()?)
+}
+
+/// Pieces as one.
+fn joined(mut pieces: Vec<Bytes>) -> Bytes {
+    if pieces.len() == 1 {
+        return pieces.remove(0);
+    }
+    let mut whole = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
+    pieces.iter().for_each(|piece| whole.extend_from_slice(piece));
+    whole.freeze()
 }
 
 fn damaged(entry: &IndexEntry, error: &dyn std::fmt::Display) -> ArchiveError {

@@ -1,7 +1,7 @@
 //! The hot payloads: what was applied last, still in memory, by partition and offset. Readers at the tail are served
 //! from here and touch no file. Bounded by bytes; the oldest leave first.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use forebay_model::{Offset, PartitionId};
@@ -94,6 +94,20 @@ impl HotCache {
         Some(self.partitions.get(&partition)?.back()?.end())
     }
 
+    /// Forgets what it has of these partitions: compaction takes records out of them. Memory must not go on with a value whose tombstone is
+    /// gone from the files: a reader that goes on there would never hear that it was deleted.
+    pub(crate) fn forget(&mut self, partitions: &[PartitionId]) {
+        let mut forgotten = BTreeSet::new();
+        for partition in partitions {
+            let Some(payloads) = self.partitions.remove(partition) else { continue };
+            self.bytes -= payloads.iter().map(Hot::cost).sum::<usize>();
+            forgotten.insert(*partition);
+        }
+        if !forgotten.is_empty() {
+            self.oldest.retain(|partition| !forgotten.contains(partition));
+        }
+    }
+
     /// Forgets everything, for a state that was replaced.
     pub(crate) fn clear(&mut self) {
         self.partitions.clear();
@@ -171,6 +185,26 @@ mod tests {
         }
         assert!(cache.bytes() <= 10_000 && cache.end(ONE) == Some(Offset(500)));
         assert!(cache.oldest.len() <= 10_000 / OVERHEAD_BYTES);
+    }
+
+    #[test]
+    fn what_is_forgotten_leaves_the_others_and_their_turn_as_they_were() {
+        let each = 1000 + OVERHEAD_BYTES;
+        let mut cache = HotCache::new(3 * each);
+        for round in 0..1000 {
+            cache.insert(ONE, hot(round, 1, 1000));
+            cache.forget(&[PartitionId(3), ONE]);
+            assert_eq!((cache.bytes(), cache.end(ONE), cache.oldest.len()), (0, None, 0));
+        }
+        cache.insert(TWO, hot(0, 1, 1000));
+        cache.insert(ONE, hot(1000, 1, 1000));
+        cache.insert(TWO, hot(1, 1, 1000));
+        cache.forget(&[ONE]);
+        assert_eq!((cache.bytes(), firsts(&cache, TWO, 0)), (2 * each, vec![0, 1]));
+        cache.insert(ONE, hot(1001, 1, 1000));
+        cache.insert(ONE, hot(1002, 1, 1000));
+        assert_eq!((firsts(&cache, TWO, 1), firsts(&cache, ONE, 1001)), (vec![1], vec![1001, 1002]));
+        assert!(firsts(&cache, TWO, 0).is_empty() && firsts(&cache, ONE, 1000).is_empty());
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod big;
 mod board;
 mod checkpoint;
 mod cold;
+mod compaction;
 pub mod coordinator;
 mod crowd;
 mod draft;
@@ -22,9 +23,14 @@ mod guard;
 mod hot;
 mod housekeeping;
 mod index;
+mod keys;
 mod log_clock;
 mod mailbox;
 mod membership;
+#[cfg(test)]
+#[allow(dead_code, reason = "the stories use the rest of it")]
+#[path = "../tests/stories/memory_disk.rs"]
+mod memory_disk;
 mod metrics;
 mod pace;
 mod pending;
@@ -51,14 +57,16 @@ mod write;
 pub use board::{Board, ShardStatus};
 pub use checkpoint::RestoreError;
 pub use cold::ColdDone;
+pub use compaction::CompactionDone;
 pub use guard::{DiskGuard, GuardState};
+pub use keys::check_keys;
 pub use log_clock::StepPolicy;
 pub use mailbox::{
     Lane, Left, MAILBOX_ITEMS_MAX, MAILBOX_READS_MAX, Mailbox, Parcel, Room, Source, Taken, Wake,
 };
 pub use membership::{MembersOrder, MembersReply, MembersRequest, MembersView};
 pub use metrics::ShardMetrics;
-pub use reclaim::{CarriedOut, ReclaimDone};
+pub use reclaim::{CarriedOut, ReclaimDone, Surveyed};
 pub use refuse_group::refuse_group;
 pub use relay::{ENDS_AWAITED_MAX, Passed, RELAYS_PASSED_BYTES_MAX, RELAYS_PASSED_MAX};
 pub use retention::RetentionDone;

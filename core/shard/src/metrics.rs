@@ -31,6 +31,10 @@ pub struct ShardMetrics {
     pub segments_rewritten: Counter,
     /// ...and those of them whose old file a reader or a snapshot on its way still held.
     pub segments_rewritten_held: Counter,
+    /// Passes over compacted partitions.
+    pub compaction_passes: Counter,
+    /// Bytes of payloads that decisions of this leader take out of compacted partitions.
+    pub compacted_bytes: Counter,
     /// Bytes of sealed files that the scrubber read again.
     pub scrubbed_bytes: Counter,
     /// Damage that the scrubber found.
@@ -82,6 +86,10 @@ const COUNTERS: &[Row<Counter>] = &[
     }),
     ("forebay_segments_rewritten_held_total", "Segments copied forward while their file was in use.", |m| {
         &m.segments_rewritten_held
+    }),
+    ("forebay_compaction_passes_total", "Passes over compacted partitions.", |m| &m.compaction_passes),
+    ("forebay_compacted_bytes_total", "Bytes of batches taken out of compacted partitions.", |m| {
+        &m.compacted_bytes
     }),
     ("forebay_scrubbed_bytes_total", "Bytes of sealed files read again by the scrubber.", |m| {
         &m.scrubbed_bytes

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use forebay_env::Monotonic;
 use forebay_model::transaction::TransactionalId;
-use forebay_model::{LogIndex, Refusal, ShardId, SlotNumber};
+use forebay_model::{LogIndex, PartitionId, Refusal, ShardId, SlotNumber};
 
 use crate::big::BigNumber;
 use crate::coordinator::ProposalKey;
@@ -31,6 +31,8 @@ pub(crate) enum Asking<T> {
     Relay(ShardId),
     /// Trims.
     Trim(Box<TrimsUnderWay<T>>),
+    /// Trims of these partitions that nobody waits for: retention's, or whoever asked was answered.
+    Trimming(Vec<PartitionId>),
     /// A part of a big payload of this source, in this slot and of so many bytes.
     Part(Source, BigNumber, SlotNumber, u32),
 }
@@ -40,8 +42,6 @@ pub(crate) enum Asking<T> {
 pub(crate) enum Own {
     /// Opening and dropping partitions as the catalogue says.
     Provision,
-    /// Retention.
-    Trim,
     /// What other shards have carried out.
     Relays,
     /// Settings of the machine, the log's time.
@@ -95,7 +95,11 @@ impl<T> Pending<T> {
             if asking.deadline().is_none_or(|deadline| deadline > now) {
                 continue;
             }
-            match std::mem::replace(asking, Asking::Shard(Own::Housekeeping)) {
+            let left = match asking {
+                Asking::Trim(trims) => Asking::Trimming(trims.partitions()),
+                _ => Asking::Shard(Own::Housekeeping),
+            };
+            match std::mem::replace(asking, left) {
                 Asking::Append(ticket, _) => {
                     answers.push((ticket, Answer::Published(Err(Refusal::Unknown))));
                 }
@@ -123,6 +127,7 @@ impl<T> Asking<T> {
             | Asking::Transaction(..)
             | Asking::Overdue(_)
             | Asking::Relay(_)
+            | Asking::Trimming(_)
             | Asking::Part(..) => None,
         }
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use forebay_env::Monotonic;
-use forebay_machine::{Catalog, Command, OpenPartition, Partition, PartitionSettings, Topic};
+use forebay_machine::{Catalog, Command, Compaction, OpenPartition, Partition, PartitionSettings, Topic};
 use forebay_model::{LeaderEpoch, PartitionId, Term, TopicDefaults, TopicId};
 
 use crate::pending::{Asking, Own};
@@ -30,6 +30,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             (self.hooks.noticed)();
         } else if self.leads() && self.stalled.is_none() {
             self.provisioning = true;
+            self.raise_version(&commands);
             self.draft.push_all(&commands, Asking::Shard(Own::Provision));
         }
     }
@@ -99,16 +100,26 @@ fn open(
     defaults: &TopicDefaults,
 ) -> OpenPartition {
     let set = &topic.settings;
+    let cleanup = defaults.cleanup.with(&set.cleanup);
+    let deletes = cleanup.policy.deletes();
     OpenPartition {
         catalogue_version: topic.version,
         partition,
         topic: topic.id,
         number,
         settings: PartitionSettings {
-            retention_ms: set.retention_ms.unwrap_or(defaults.retention_ms),
-            retention_bytes: set.retention_bytes.unwrap_or(defaults.retention_bytes),
+            retention_ms: set.retention_ms.unwrap_or(defaults.retention_ms).filter(|_| deletes),
+            retention_bytes: set.retention_bytes.unwrap_or(defaults.retention_bytes).filter(|_| deletes),
             message_bytes_max: set.message_bytes_max.unwrap_or(defaults.message_bytes_max),
             timestamp_type: set.timestamp_type.unwrap_or(defaults.timestamp_type),
+            compaction: cleanup.policy.compacts().then_some(Compaction {
+                tombstone_ms: cleanup.tombstone_ms,
+                lag_ms_min: cleanup.lag_ms_min,
+                lag_ms_max: cleanup.lag_ms_max,
+                dirty_ratio_min: cleanup.dirty_ratio_min,
+                fresh_bytes: cleanup.fresh_bytes,
+                fresh_ms: cleanup.fresh_ms,
+            }),
         },
         // The base of an extent is the term at its opening: then base + (term - term at opening) is the term.
         base_epoch: LeaderEpoch(u32::try_from(term.0).unwrap_or(u32::MAX)),

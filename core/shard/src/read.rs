@@ -283,6 +283,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             high_watermark: self.shown_end(partition),
             last_stable_offset: partition.last_stable_offset(),
             bytes_max,
+            is_compacted: partition.has_gaps,
             in_memory: Vec::new(),
             aborted: Vec::new(),
             is_cut: false,

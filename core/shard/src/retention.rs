@@ -15,7 +15,7 @@ use forebay_model::{LogTime, Offset, PartitionId, Timestamp};
 use forebay_record::batch::MARK_BYTES;
 
 use crate::archive::{Archive, ArchiveError, ReadPlan};
-use crate::pending::{Asking, Own};
+use crate::pending::Asking;
 use crate::sealed::Indexed;
 use crate::shard::{Done, Shard};
 
@@ -103,7 +103,8 @@ impl<T: Clone + Send + 'static> Shard<T> {
     fn suspects(&self, from: PartitionId, time: LogTime) -> (Vec<Look>, Option<PartitionId>) {
         let mut looks = Vec::new();
         for partition in self.machine.partitions_from(from) {
-            if partition.start == partition.end || !self.is_suspect(partition, time) {
+            let passed_over = partition.start == partition.end || self.trimming.has(partition.id);
+            if passed_over || !self.is_suspect(partition, time) {
                 continue;
             }
             if looks.len() >= PARTITIONS_PER_JOB_MAX {
@@ -147,9 +148,9 @@ impl<T: Clone + Send + 'static> Shard<T> {
         }
         let mut more = false;
         for found in done.0 {
-            if self.machine.partition(found.partition).is_none_or(|partition| partition.start != found.start)
-            {
-                // Somebody trimmed it by hand meanwhile: what was counted would count twice. The next round looks again.
+            let start = self.machine.partition(found.partition).map(|partition| partition.start);
+            if start != Some(found.start) || self.trimming.has(found.partition) {
+                // Somebody trims it by hand meanwhile: what was counted would count twice. The next round looks again.
                 continue;
             }
             let start = found.due.map_or(found.start, |due| due.start);
@@ -165,7 +166,8 @@ impl<T: Clone + Send + 'static> Shard<T> {
                     "trims"
                 );
                 let trim = Command::Trim { partition: found.partition, start, bytes: due.bytes };
-                self.draft.push(&trim, Asking::Shard(Own::Trim));
+                self.trims_begin(&[found.partition]);
+                self.draft.push(&trim, Asking::Trimming(vec![found.partition]));
             }
         }
         if more {
@@ -225,6 +227,6 @@ fn look_at_one(archive: &Archive, look: &Look, time: LogTime) -> Result<Found, A
 
 /// Whether it is the mark that ends a transaction. A payload of one record without a time and of just that length is taken for one
 /// too: it goes with what lies before it.
-fn is_mark(entry: &IndexEntry) -> bool {
+pub(crate) fn is_mark(entry: &IndexEntry) -> bool {
     (entry.count, entry.bytes, entry.max_timestamp) == (1, MARK_BYTES, Timestamp(-1))
 }

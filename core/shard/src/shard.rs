@@ -27,6 +27,7 @@ use crate::barrier::Behind;
 use crate::big::{BigAppend, BigNumber};
 use crate::board::{Board, ShardStatus};
 use crate::cold::ColdDone;
+use crate::compaction::{CompactionDone, Compactor};
 use crate::coordinator::CoordinatorSettings;
 use crate::crowd::Crowd;
 use crate::draft::Drafts;
@@ -46,7 +47,7 @@ use crate::relay::{Passed, RelayDesk};
 use crate::retention::{Retention, RetentionDone};
 use crate::scrub::{ScrubDone, Scrubber};
 use crate::summary::Summarizer;
-use crate::trim::TrimDone;
+use crate::trim::{TrimDone, Trimming};
 use crate::waiting::WaitingFetches;
 use crate::work::{Answer, Read, Work};
 
@@ -74,6 +75,8 @@ pub enum Done<T> {
     Retention(RetentionDone),
     /// What reclaiming did.
     Reclaim(ReclaimDone),
+    /// A step of a pass of compaction.
+    Compaction(CompactionDone),
     /// A step of the scrubber.
     Scrub(ScrubDone),
     /// A frame from a peer's replica.
@@ -231,7 +234,9 @@ pub struct Shard<T> {
     /// When something was proposed last.
     pub(crate) spoke_at: Monotonic,
     pub(crate) retention: Retention,
+    pub(crate) trimming: Trimming<T>,
     pub(crate) reclaim: Reclaim,
+    pub(crate) compactor: Compactor,
     pub(crate) scrubber: Scrubber,
     pub(crate) summarizer: Summarizer,
     /// Bytes of the turns in `pending`.
@@ -317,7 +322,9 @@ impl<T: Clone + Send + 'static> Shard<T> {
             relays: RelayDesk::new(),
             spoke_at: Monotonic(0),
             retention: Retention::default(),
+            trimming: Trimming::default(),
             reclaim: Reclaim::of(segments),
+            compactor: Compactor::default(),
             scrubber: Scrubber::default(),
             sealing: false,
             seal_wanted: false,
@@ -386,6 +393,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         self.work_all(now, taken.work);
         self.group_timeouts(now);
         self.look_for_old(now);
+        self.compact(now);
         self.look_for_space(now);
         self.keep_house(now);
         self.abort_overdue(now);
@@ -398,6 +406,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         self.wake_readers(now);
         self.pass_relays(now);
         self.pending.expire(now, &mut self.answers);
+        self.trimming.expire(now, &mut self.answers);
         self.notice();
         self.summarize(now);
         self.show();
@@ -501,11 +510,13 @@ impl<T: Clone + Send + 'static> Shard<T> {
         let deadlines = [
             self.waiting.next_deadline(),
             self.pending.next_deadline(),
+            self.trimming.next_deadline(),
             self.groups.next_deadline(),
             self.relays.next_deadline(),
             self.retention.next_look(),
             self.scrubber.next_step(),
             self.reclaim.next_look().filter(|_| self.leads()),
+            self.compactor.next_step(),
             paced,
             self.crowd.until(),
         ];
@@ -519,7 +530,8 @@ impl<T: Clone + Send + 'static> Shard<T> {
             Done::Cold(done) => self.cold_done(done),
             Done::Trim(done) => self.trim_looked(now, done),
             Done::Retention(done) => self.retention_done(done),
-            Done::Reclaim(done) => self.reclaim_done(done),
+            Done::Reclaim(done) => self.reclaim_done(now, done),
+            Done::Compaction(done) => self.compaction_done(now, done),
             Done::Scrub(done) => self.scrub_done(done),
             Done::Peer(frame) => self.replica.step(now, frame),
             Done::Passed(passed) => self.passed(now, passed),
@@ -561,6 +573,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         if led && !self.leads() {
             self.clock = None;
             self.retention.clear();
+            self.compactor.clear();
             self.sealing = false;
             self.abandon(&self.not_leading());
         }

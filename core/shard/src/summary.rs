@@ -235,6 +235,7 @@ mod tests {
                     retention_bytes: None,
                     message_bytes_max: 1,
                     timestamp_type: TimestampType::Create,
+                    compaction: None,
                 },
                 catalogue_version: 1,
                 base_epoch: LeaderEpoch(0),

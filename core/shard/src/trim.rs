@@ -1,6 +1,7 @@
 //! Trims that somebody asked for. How many bytes lie before the new start, the index says; for sealed segments it is on disk,
 //! so a job looks there. The trim itself goes through the log, as retention's do.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use forebay_env::{IoClass, Monotonic};
@@ -37,6 +38,14 @@ struct Found {
     from: Offset,
     to: Offset,
     bytes: u64,
+}
+
+/// Which partitions have a trim that is proposed and not applied. What a trim takes is counted from where its partition begins, so a second
+/// one beside it would count that once more.
+pub(crate) struct Trimming<T> {
+    under_way: BTreeSet<PartitionId>,
+    /// Who asked for another one meanwhile. Bounded by the requests that may be open.
+    waiting: Vec<Trim<T>>,
 }
 
 /// Trims that are proposed; whoever asked hears when they are applied.
@@ -111,17 +120,80 @@ impl<T: Clone + Send + 'static> Shard<T> {
             // Retention trims too, or somebody else; or it is gone. What was counted would count twice.
             return self.trim(trims.asked);
         }
+        if found.iter().any(|found| self.trimming.has(trims.asked.items[found.at].0)) {
+            // That is on its way.
+            return self.trimming.waiting.push(trims.asked);
+        }
         if found.is_empty() {
             return self.answers.push(trims.answer(&Refusal::Unknown));
         }
-        let command = |found: &Found| Command::Trim {
-            partition: trims.asked.items[found.at].0,
-            start: found.to,
-            bytes: found.bytes,
+        let mut counted = BTreeMap::new();
+        let command = |found: &Found| {
+            let partition = trims.asked.items[found.at].0;
+            let bytes = not_counted(counted.entry(partition).or_default(), found);
+            Command::Trim { partition, start: found.to, bytes }
         };
         let commands: Vec<_> = found.iter().map(command).collect();
-        let places = found.iter().map(|found| found.at).collect();
+        let places: Vec<_> = found.iter().map(|found| found.at).collect();
+        let partitions: Vec<_> = places.iter().map(|at| trims.asked.items[*at].0).collect();
+        self.trims_begin(&partitions);
         self.draft.push_all(&commands, Asking::Trim(Box::new(TrimsUnderWay { trims, places })));
+    }
+}
+
+impl<T: Clone + Send + 'static> Shard<T> {
+    /// Trims of these partitions are proposed.
+    pub(crate) fn trims_begin(&mut self, partitions: &[PartitionId]) {
+        self.trimming.under_way.extend(partitions);
+    }
+
+    /// They are applied, or never will be as far as anybody here can tell: whoever waited for them looks again.
+    pub(crate) fn trims_end(&mut self, partitions: &[PartitionId]) {
+        for partition in partitions {
+            self.trimming.under_way.remove(partition);
+        }
+        for asked in std::mem::take(&mut self.trimming.waiting) {
+            if self.leads() {
+                self.trim(asked);
+            } else {
+                self.answers
+                    .push((asked.ticket, Answer::Trimmed(vec![Err(self.not_leading()); asked.items.len()])));
+            }
+        }
+    }
+}
+
+/// What a trim takes that no trim of its partition before it in the request does.
+fn not_counted(counted: &mut (Offset, u64), found: &Found) -> u64 {
+    if found.to <= counted.0 {
+        return 0;
+    }
+    let (_, before) = std::mem::replace(counted, (found.to, found.bytes));
+    found.bytes.saturating_sub(before)
+}
+
+impl<T> Trimming<T> {
+    /// Answers who has waited too long.
+    pub(crate) fn expire(&mut self, now: Monotonic, answers: &mut Vec<(T, Answer)>) {
+        for asked in self.waiting.extract_if(.., |asked| asked.deadline <= now) {
+            let refused = vec![Err(Refusal::TimedOut); asked.items.len()];
+            answers.push((asked.ticket, Answer::Trimmed(refused)));
+        }
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Monotonic> {
+        self.waiting.iter().map(|asked| asked.deadline).min()
+    }
+
+    /// Whether a trim of this partition is under way.
+    pub(crate) fn has(&self, partition: PartitionId) -> bool {
+        self.under_way.contains(&partition)
+    }
+}
+
+impl<T> Default for Trimming<T> {
+    fn default() -> Trimming<T> {
+        Trimming { under_way: BTreeSet::new(), waiting: Vec::new() }
     }
 }
 
@@ -134,6 +206,11 @@ impl<T> Trims<T> {
 }
 
 impl<T> TrimsUnderWay<T> {
+    /// The partitions that are trimmed.
+    pub(crate) fn partitions(&self) -> Vec<PartitionId> {
+        self.places.iter().map(|at| self.trims.asked.items[*at].0).collect()
+    }
+
     pub(crate) fn deadline(&self) -> Monotonic {
         self.trims.asked.deadline
     }

@@ -247,6 +247,7 @@ fn config(dir: &Path) -> NodeConfig {
             message_bytes_max: 16 << 20,
             timestamp_type: TimestampType::Create,
             flush: FlushClass::Sync,
+            cleanup: Default::default(),
             partitions: 1,
         },
         auto_create: false,

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use forebay_gateway::ClientCertificates;
 use forebay_model::login::Mechanism;
-use forebay_model::{FlushClass, NodeId, Principal, TimestampType, TopicDefaults};
+use forebay_model::{
+    Cleanup, CleanupPolicy, FlushClass, NodeId, Principal, Ratio, TimestampType, TopicDefaults,
+};
 
 use super::address::{HostPort, ListenerAddress, ListenerKind};
 use super::log_levels::LogLevels;
@@ -112,6 +114,26 @@ settings! {
     /// is written (`async`; a power cut may then lose confirmed records).
     topic_flush: FlushClass, "topic.flush", default Fixed("sync"), AtStart;
 
+    /// How long a tombstone of a compacted topic stays when it has nothing left to hide, unless the topic says otherwise.
+    topic_tombstone_retention: Duration, "topic.tombstone_retention", default Fixed("1d"), ["0"..="36500d"], AtStart;
+
+    /// How long every record of a compacted topic is kept, replaced or not, unless the topic says otherwise.
+    topic_compaction_lag_min: Duration, "topic.compaction_lag_min", default Fixed("0"), ["0"..="36500d"], AtStart;
+
+    /// How long a record of a compacted topic is kept at most once it was replaced, about, unless the topic says otherwise.
+    topic_compaction_lag_max: Option<Duration>, "topic.compaction_lag_max", default Fixed("unlimited"),
+        ["1s"..="36500d"], AtStart;
+
+    /// Which share of a segment, or in time of a partition, is dead before compaction writes it again, unless the topic says otherwise.
+    topic_dirty_min: Percent, "topic.dirty_min", default Fixed("50%"), ["0%"..="100%"], AtStart;
+
+    /// The newest records of a partition of a compacted topic are left as they are, as far back as they take so many bytes and are
+    /// younger than `topic.fresh`, unless the topic says otherwise.
+    topic_fresh_bytes: ByteSize, "topic.fresh_bytes", default Fixed("1GiB"), ["0"..="2047MiB"], AtStart;
+
+    /// How long the newest records of a compacted topic are left as they are, unless the topic says otherwise.
+    topic_fresh: Duration, "topic.fresh", default Fixed("7d"), ["0"..="36500d"], AtStart;
+
     /// How long the first member of an empty group is kept waiting for others before partitions are handed out.
     group_initial_rebalance_delay: Duration, "group.initial_rebalance_delay", default Fixed("3s"), ["0"..="10m"],
         AtStart;
@@ -187,7 +209,21 @@ impl Config {
             message_bytes_max: u32::try_from(self.message_bytes_max.0).expect("its bound is 128 MiB"),
             timestamp_type: self.topic_timestamp,
             flush: self.topic_flush,
+            cleanup: self.cleanup(),
             partitions: self.topic_partitions,
+        }
+    }
+
+    fn cleanup(&self) -> Cleanup {
+        let ms = |span: Duration| span.as_millis() as u64;
+        Cleanup {
+            policy: CleanupPolicy::Delete,
+            tombstone_ms: ms(self.topic_tombstone_retention),
+            lag_ms_min: ms(self.topic_compaction_lag_min),
+            lag_ms_max: self.topic_compaction_lag_max.map_or(i64::MAX as u64, ms),
+            dirty_ratio_min: Ratio::from_percent(self.topic_dirty_min.0).expect("its bound is 100%"),
+            fresh_bytes: self.topic_fresh_bytes.0,
+            fresh_ms: ms(self.topic_fresh),
         }
     }
 

@@ -42,6 +42,7 @@ pub fn config(dir: &Path) -> NodeConfig {
             message_bytes_max: 16 << 20,
             timestamp_type: TimestampType::Create,
             flush: FlushClass::Sync,
+            cleanup: Default::default(),
             partitions: 1,
         },
         auto_create: true,

@@ -8,6 +8,7 @@ mod fences;
 mod gaps;
 mod liveness;
 mod lost;
+mod newest;
 mod offsets;
 mod order;
 mod refused;
@@ -23,6 +24,7 @@ pub use cursors::Cursors;
 pub use durable::{NEWEST_FILES, is_on_a_majority};
 pub use fences::check as check_fences;
 pub use liveness::Deadlines;
+pub use newest::{Newest, Seen};
 pub use replicas::{Replicas, segments_agree};
 
 use crate::history::{BatchId, History, Place, Uid, uid_of};

@@ -6,6 +6,7 @@ mod creator;
 mod fencing;
 mod producer;
 mod reader;
+mod state_keeper;
 mod temporary;
 mod transactor;
 
@@ -21,6 +22,7 @@ pub use committer::{Committer, CommitterKind};
 pub use creator::Creator;
 pub use producer::{Producer, ProducerKind};
 pub use reader::{Reader, ReaderKind};
+pub use state_keeper::StateKeeper;
 pub use temporary::Temporary;
 pub use transactor::Transactor;
 

@@ -222,6 +222,7 @@ impl Machine {
                 message_bytes_max: 4 << 20,
                 timestamp_type: Default::default(),
                 flush: Default::default(),
+                cleanup: Default::default(),
                 partitions: 1,
             },
             auto_create: false,

@@ -4,17 +4,18 @@ use forebay_model::publish::PayloadKind;
 use forebay_model::quota::QuotaChange;
 use forebay_model::transaction::{Decision, Joining, TransactionalId};
 use forebay_model::{
-    BatchSequence, FlushClass, GroupId, LeaderEpoch, LogIndex, Offset, PartitionId, ProducerEpoch,
-    ProducerId, SettingChange, SettingsChange, ShardId, SlotNumber, Timestamp, TimestampType, TopicName,
-    TopicSettings,
+    BatchSequence, CleanupChange, CleanupPolicy, CleanupSettings, FlushClass, GroupId, LeaderEpoch, LogIndex,
+    Offset, PartitionId, PolicyChange, ProducerEpoch, ProducerId, Ratio, SettingChange, SettingsChange,
+    ShardId, SlotNumber, Timestamp, TimestampType, TopicName, TopicSettings,
 };
 
 use smallvec::SmallVec;
 
 use super::{
-    AddPartitions, AdmitGuest, Append, COMMANDS_FORMAT, Command, CreateTopic, EndTransaction, HoldOffsets,
-    JoinTransaction, MachineSettings, Member, OpenPartition, OpenProducer, PartitionSettings, ProducerStamp,
-    Relay, SaveGeneration, SaveOffsets, SavedOffset, Which, append_flag, number,
+    AddPartitions, AdmitGuest, Append, COMMANDS_FORMAT, Command, CompactedPartition, Compaction, CreateTopic,
+    EndTransaction, HoldOffsets, JoinTransaction, MachineSettings, Member, OpenPartition, OpenProducer,
+    PartitionSettings, ProducerStamp, Relay, SaveGeneration, SaveOffsets, SavedOffset, Which, append_flag,
+    number,
 };
 use crate::acls;
 use crate::codec::{DecodeError, Reader};
@@ -55,7 +56,12 @@ fn decode_body(number: u64, input: &mut Reader<'_>) -> Read<Command> {
             shards: shards(input)?,
         }),
         number::ALTER_TOPIC => {
-            Command::AlterTopic { id: input.topic_id("a topic's id")?, change: settings_change(input)? }
+            let id = input.topic_id("a topic's id")?;
+            let mut change = settings_change(input)?;
+            if input.has_more() {
+                change.cleanup = cleanup_change(input)?;
+            }
+            Command::AlterTopic { id, change }
         }
         number::ALTER_QUOTAS => Command::AlterQuotas(QuotaChange {
             entity: quotas::decode_entity(input)?,
@@ -89,6 +95,9 @@ fn decode_body(number: u64, input: &mut Reader<'_>) -> Read<Command> {
             start: Offset(input.uint("an offset")?),
             bytes: input.uint("trimmed bytes")?,
         },
+        number::COMPACTED => {
+            Command::Compacted { partitions: input.list("compacted partitions", compacted_partition)? }
+        }
         number::ADVANCE_CLOCK => Command::AdvanceClock,
         number::SAVE_GENERATION => Command::SaveGeneration(save_generation(input)?),
         number::COMMIT_OFFSETS => Command::CommitOffsets(save_offsets(input)?),
@@ -154,12 +163,16 @@ fn join_transaction(input: &mut Reader<'_>) -> Read<JoinTransaction> {
 }
 
 fn create_topic(input: &mut Reader<'_>) -> Read<CreateTopic> {
-    Ok(CreateTopic {
+    let mut create = CreateTopic {
         name: topic_name(input)?,
         id: input.topic_id("a topic's id")?,
         settings: topic_settings(input)?,
         shards: shards(input)?,
-    })
+    };
+    if input.has_more() {
+        create.settings.cleanup = cleanup_settings(input)?;
+    }
+    Ok(create)
 }
 
 /// Shared with the checkpoint.
@@ -172,7 +185,7 @@ fn shards(input: &mut Reader<'_>) -> Read<Vec<ShardId>> {
     input.list("the shards of a topic", |input| Ok(ShardId(input.narrow("a shard")?)))
 }
 
-/// Shared with the checkpoint.
+/// Shared with the checkpoint. How records go stands elsewhere.
 pub(crate) fn topic_settings(input: &mut Reader<'_>) -> Read<TopicSettings> {
     Ok(TopicSettings {
         retention_ms: inherited(input)?,
@@ -180,6 +193,72 @@ pub(crate) fn topic_settings(input: &mut Reader<'_>) -> Read<TopicSettings> {
         message_bytes_max: input.option("a size limit", |input| input.narrow("a size limit"))?,
         timestamp_type: input.option("a timestamp type", timestamp_type)?,
         flush: input.option("a flush class", flush_class)?,
+        cleanup: CleanupSettings::default(),
+    })
+}
+
+/// Shared with the checkpoint.
+pub(crate) fn cleanup_settings(input: &mut Reader<'_>) -> Read<CleanupSettings> {
+    Ok(CleanupSettings {
+        policy: input.option("a cleanup policy", cleanup_policy)?,
+        tombstone_ms: input.option("a time of tombstones", |input| input.uint("a time of tombstones"))?,
+        lag_ms_min: input.option("a lag", |input| input.uint("a lag"))?,
+        lag_ms_max: input.option("a lag", |input| input.uint("a lag"))?,
+        dirty_ratio_min: input.option("a ratio", ratio)?,
+        fresh_bytes: input.option("fresh bytes", |input| input.uint("fresh bytes"))?,
+        fresh_ms: input.option("a fresh time", |input| input.uint("a fresh time"))?,
+    })
+}
+
+fn cleanup_change(input: &mut Reader<'_>) -> Read<CleanupChange> {
+    Ok(CleanupChange {
+        policy: match input.u8("a change of a cleanup policy")? {
+            0 => PolicyChange::Keep,
+            1 => PolicyChange::Clear,
+            2 => PolicyChange::Set(cleanup_policy(input)?),
+            3 => PolicyChange::Add(cleanup_policy(input)?),
+            4 => PolicyChange::Remove(cleanup_policy(input)?),
+            _ => return Err(DecodeError::Invalid("a change of a cleanup policy")),
+        },
+        tombstone_ms: setting_change(input, |input| input.uint("a time of tombstones"))?,
+        lag_ms_min: setting_change(input, |input| input.uint("a lag"))?,
+        lag_ms_max: setting_change(input, |input| input.uint("a lag"))?,
+        dirty_ratio_min: setting_change(input, ratio)?,
+        fresh_bytes: setting_change(input, |input| input.uint("fresh bytes"))?,
+        fresh_ms: setting_change(input, |input| input.uint("a fresh time"))?,
+    })
+}
+
+fn cleanup_policy(input: &mut Reader<'_>) -> Read<CleanupPolicy> {
+    match input.u8("a cleanup policy")? {
+        1 => Ok(CleanupPolicy::Delete),
+        2 => Ok(CleanupPolicy::Compact),
+        3 => Ok(CleanupPolicy::CompactAndDelete),
+        _ => Err(DecodeError::Invalid("a cleanup policy")),
+    }
+}
+
+fn ratio(input: &mut Reader<'_>) -> Read<Ratio> {
+    Ratio::from_millionths(input.narrow("a ratio")?).ok_or(DecodeError::Invalid("a ratio"))
+}
+
+fn compacted_partition(input: &mut Reader<'_>) -> Read<CompactedPartition> {
+    Ok(CompactedPartition {
+        partition: PartitionId(input.uint("a partition")?),
+        freed_bytes: input.uint("freed bytes")?,
+        clean_end: input.option("an offset", |input| Ok(Offset(input.uint("an offset")?)))?,
+    })
+}
+
+/// Shared with the checkpoint.
+pub(crate) fn compaction(input: &mut Reader<'_>) -> Read<Compaction> {
+    Ok(Compaction {
+        tombstone_ms: input.uint("a time of tombstones")?,
+        lag_ms_min: input.uint("a lag")?,
+        lag_ms_max: input.uint("a lag")?,
+        dirty_ratio_min: ratio(input)?,
+        fresh_bytes: input.uint("fresh bytes")?,
+        fresh_ms: input.uint("a fresh time")?,
     })
 }
 
@@ -190,6 +269,7 @@ fn settings_change(input: &mut Reader<'_>) -> Read<SettingsChange> {
         message_bytes_max: setting_change(input, |input| input.narrow("a size limit"))?,
         timestamp_type: setting_change(input, timestamp_type)?,
         flush: setting_change(input, flush_class)?,
+        cleanup: CleanupChange::default(),
     })
 }
 
@@ -234,25 +314,30 @@ fn timestamp_type(input: &mut Reader<'_>) -> Read<TimestampType> {
     }
 }
 
-/// Shared with the checkpoint.
+/// Shared with the checkpoint. How it is compacted stands elsewhere.
 pub(crate) fn partition_settings(input: &mut Reader<'_>) -> Read<PartitionSettings> {
     Ok(PartitionSettings {
         retention_ms: input.option("a retention", |input| input.uint("a retention"))?,
         retention_bytes: input.option("a retention", |input| input.uint("a retention"))?,
         message_bytes_max: input.narrow("a size limit")?,
         timestamp_type: timestamp_type(input)?,
+        compaction: None,
     })
 }
 
 fn open_partition(input: &mut Reader<'_>) -> Read<OpenPartition> {
-    Ok(OpenPartition {
+    let mut open = OpenPartition {
         catalogue_version: input.uint("a catalogue version")?,
         partition: PartitionId(input.uint("a partition")?),
         topic: input.topic_id("a topic's id")?,
         number: input.narrow("a partition's number")?,
         settings: partition_settings(input)?,
         base_epoch: LeaderEpoch(input.narrow("a leader epoch")?),
-    })
+    };
+    if input.has_more() {
+        open.settings.compaction = Some(compaction(input)?);
+    }
+    Ok(open)
 }
 
 fn append(input: &mut Reader<'_>, transaction: Option<Joining>) -> Read<Append> {

@@ -2,12 +2,15 @@
 
 use bytes::Bytes;
 use forebay_model::transaction::{Decision, Joining};
-use forebay_model::{FlushClass, SettingChange, SettingsChange, ShardId, TimestampType, TopicSettings};
+use forebay_model::{
+    CleanupChange, CleanupPolicy, CleanupSettings, FlushClass, PolicyChange, SettingChange, SettingsChange,
+    ShardId, TimestampType, TopicSettings,
+};
 
 use super::{
-    AddPartitions, AdmitGuest, Append, COMMANDS_FORMAT, Command, CreateTopic, EndTransaction, HoldOffsets,
-    JoinTransaction, Member, OpenPartition, OpenProducer, PartitionSettings, Relay, SaveGeneration,
-    SaveOffsets, SavedOffset, Which, append_flag, number,
+    AddPartitions, AdmitGuest, Append, COMMANDS_FORMAT, Command, CompactedPartition, Compaction, CreateTopic,
+    EndTransaction, HoldOffsets, JoinTransaction, Member, OpenPartition, OpenProducer, PartitionSettings,
+    Relay, SaveGeneration, SaveOffsets, SavedOffset, Which, append_flag, number,
 };
 use crate::acls;
 use crate::codec::Writer;
@@ -129,6 +132,10 @@ fn encode_body(command: &Command, out: &mut Writer) -> u64 {
         Command::AlterTopic { id, change } => {
             out.topic_id(*id);
             settings_change(change, out);
+            // Left out where nothing is said: older machine versions have never seen it.
+            if change.cleanup != CleanupChange::default() {
+                cleanup_change(&change.cleanup, out);
+            }
             number::ALTER_TOPIC
         }
         Command::AlterQuotas(change) => {
@@ -164,6 +171,10 @@ fn encode_body(command: &Command, out: &mut Writer) -> u64 {
             out.uint(start.0);
             out.uint(*bytes);
             number::TRIM
+        }
+        Command::Compacted { partitions } => {
+            out.list(partitions.iter(), |out, compacted| compacted_partition(compacted, out));
+            number::COMPACTED
         }
         Command::AdvanceClock => number::ADVANCE_CLOCK,
         Command::SaveGeneration(c) => save_generation(c, out),
@@ -212,6 +223,9 @@ fn create_topic(c: &CreateTopic, out: &mut Writer) -> u64 {
     out.topic_id(c.id);
     topic_settings(&c.settings, out);
     shards(&c.shards, out);
+    if c.settings.cleanup != CleanupSettings::default() {
+        cleanup_settings(&c.settings.cleanup, out);
+    }
     number::CREATE_TOPIC
 }
 
@@ -226,7 +240,7 @@ fn shards(shards: &[ShardId], out: &mut Writer) {
     out.list(shards.iter(), |out, shard| out.uint(shard.0));
 }
 
-/// Shared with the checkpoint.
+/// Shared with the checkpoint. How records go stands elsewhere.
 pub(crate) fn topic_settings(settings: &TopicSettings, out: &mut Writer) {
     inherited(settings.retention_ms, out);
     inherited(settings.retention_bytes, out);
@@ -241,6 +255,50 @@ fn settings_change(change: &SettingsChange, out: &mut Writer) {
     setting_change(change.message_bytes_max, out, |out, bytes| out.uint(bytes));
     setting_change(change.timestamp_type, out, |out, kind| out.u8(timestamp_type(kind)));
     setting_change(change.flush, out, |out, class| out.u8(flush_class(class)));
+}
+
+/// Shared with the checkpoint.
+pub(crate) fn cleanup_settings(settings: &CleanupSettings, out: &mut Writer) {
+    out.option(settings.policy, |out, policy| out.u8(cleanup_policy(policy)));
+    out.option(settings.tombstone_ms, |out, ms| out.uint(ms));
+    out.option(settings.lag_ms_min, |out, ms| out.uint(ms));
+    out.option(settings.lag_ms_max, |out, ms| out.uint(ms));
+    out.option(settings.dirty_ratio_min, |out, ratio| out.uint(ratio.millionths()));
+    out.option(settings.fresh_bytes, |out, bytes| out.uint(bytes));
+    out.option(settings.fresh_ms, |out, ms| out.uint(ms));
+}
+
+fn cleanup_change(change: &CleanupChange, out: &mut Writer) {
+    match change.policy {
+        PolicyChange::Keep => out.u8(0),
+        PolicyChange::Clear => out.u8(1),
+        PolicyChange::Set(policy) => {
+            out.u8(2);
+            out.u8(cleanup_policy(policy));
+        }
+        PolicyChange::Add(policy) => {
+            out.u8(3);
+            out.u8(cleanup_policy(policy));
+        }
+        PolicyChange::Remove(policy) => {
+            out.u8(4);
+            out.u8(cleanup_policy(policy));
+        }
+    }
+    setting_change(change.tombstone_ms, out, |out, ms| out.uint(ms));
+    setting_change(change.lag_ms_min, out, |out, ms| out.uint(ms));
+    setting_change(change.lag_ms_max, out, |out, ms| out.uint(ms));
+    setting_change(change.dirty_ratio_min, out, |out, ratio| out.uint(ratio.millionths()));
+    setting_change(change.fresh_bytes, out, |out, bytes| out.uint(bytes));
+    setting_change(change.fresh_ms, out, |out, ms| out.uint(ms));
+}
+
+fn cleanup_policy(policy: CleanupPolicy) -> u8 {
+    match policy {
+        CleanupPolicy::Delete => 1,
+        CleanupPolicy::Compact => 2,
+        CleanupPolicy::CompactAndDelete => 3,
+    }
 }
 
 fn setting_change<T>(change: SettingChange<T>, out: &mut Writer, set: impl FnOnce(&mut Writer, T)) {
@@ -283,7 +341,23 @@ fn timestamp_type(kind: TimestampType) -> u8 {
     }
 }
 
+fn compacted_partition(compacted: &CompactedPartition, out: &mut Writer) {
+    out.uint(compacted.partition.0);
+    out.uint(compacted.freed_bytes);
+    out.option(compacted.clean_end, |out, end| out.uint(end.0));
+}
+
 /// Shared with the checkpoint.
+pub(crate) fn compaction(compaction: &Compaction, out: &mut Writer) {
+    out.uint(compaction.tombstone_ms);
+    out.uint(compaction.lag_ms_min);
+    out.uint(compaction.lag_ms_max);
+    out.uint(compaction.dirty_ratio_min.millionths());
+    out.uint(compaction.fresh_bytes);
+    out.uint(compaction.fresh_ms);
+}
+
+/// Shared with the checkpoint. How it is compacted stands elsewhere.
 pub(crate) fn partition_settings(settings: &PartitionSettings, out: &mut Writer) {
     out.option(settings.retention_ms, |out, ms| out.uint(ms));
     out.option(settings.retention_bytes, |out, bytes| out.uint(bytes));
@@ -298,6 +372,9 @@ fn open_partition(c: &OpenPartition, out: &mut Writer) -> u64 {
     out.uint(c.number);
     partition_settings(&c.settings, out);
     out.uint(c.base_epoch.0);
+    if let Some(settings) = &c.settings.compaction {
+        compaction(settings, out);
+    }
     number::OPEN_PARTITION
 }
 

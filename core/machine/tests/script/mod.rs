@@ -122,6 +122,7 @@ impl Interpreter {
             "unstable" => self.show_unstable(&words, &mut out),
             "overdue" => self.show_overdue(&words, &mut out),
             "retention" => self.show_retention(&words, &mut out),
+            "clean" => self.show_clean(&words, &mut out),
             _ => self.apply(parse_command(&words), &mut out),
         }
         if out.is_empty() { "ok\n".to_owned() } else { out }
@@ -287,6 +288,17 @@ impl Interpreter {
         }
     }
 
+    fn show_clean(&self, words: &Words<'_>, out: &mut String) {
+        let p = self.machine.partition(PartitionId(words.plain[1].parse().unwrap())).unwrap();
+        let Some(compaction) = p.settings.compaction else {
+            return writeln!(out, "not compacted{}", if p.has_gaps { ", with gaps" } else { "" }).unwrap();
+        };
+        let (now, kept_ms) = (self.meta.time, compaction.tombstone_ms);
+        let (end, ripe) = (p.clean.end(), p.clean.ripe_end(now, kept_ms));
+        let next = p.clean.next_ripe(now, kept_ms).map_or("never".into(), |time| format!("at {time}"));
+        writeln!(out, "clean to {end}, ripe to {ripe}, more {next}").unwrap();
+    }
+
     /// `runs=END:TIMESTAMP:BYTES,...`
     fn show_retention(&self, words: &Words<'_>, out: &mut String) {
         let p = self.machine.partition(PartitionId(words.plain[1].parse().unwrap())).unwrap();
@@ -322,6 +334,13 @@ fn settings_text(settings: &TopicSettings) -> String {
         ("max", settings.message_bytes_max.map(|bytes| bytes.to_string())),
         ("timestamps", settings.timestamp_type.map(|kind| format!("{kind:?}"))),
         ("flush", settings.flush.map(|class| format!("{class:?}"))),
+        ("cleanup", settings.cleanup.policy.map(|policy| format!("{policy:?}"))),
+        ("tombstone-ms", settings.cleanup.tombstone_ms.map(|ms| ms.to_string())),
+        ("lag-ms-min", settings.cleanup.lag_ms_min.map(|ms| ms.to_string())),
+        ("lag-ms-max", settings.cleanup.lag_ms_max.map(|ms| ms.to_string())),
+        ("ratio", settings.cleanup.dirty_ratio_min.map(|ratio| ratio.to_string())),
+        ("fresh-bytes", settings.cleanup.fresh_bytes.map(|bytes| bytes.to_string())),
+        ("fresh-ms", settings.cleanup.fresh_ms.map(|ms| ms.to_string())),
     ];
     set.into_iter().filter_map(|(name, value)| Some(format!(" {name}={}", value?))).collect()
 }
@@ -435,7 +454,7 @@ fn parse_command(words: &Words<'_>) -> Command {
         "create-topic" => Command::CreateTopic(CreateTopic {
             name: TopicName::parse(words.plain[1]).unwrap(),
             id: topic_id(words.get("id")),
-            settings: TopicSettings::default(),
+            settings: TopicSettings { cleanup: parse_cleanup(words), ..TopicSettings::default() },
             shards: shards("shards"),
         }),
         "delete-topic" => Command::DeleteTopic { id: topic_id(words.get("id")) },
@@ -461,6 +480,14 @@ fn parse_command(words: &Words<'_>) -> Command {
                 retention_bytes: words.find("retention-bytes"),
                 message_bytes_max: words.or("max", 1_000),
                 timestamp_type: TimestampType::Create,
+                compaction: words.find("tombstone-ms").map(|tombstone_ms| Compaction {
+                    tombstone_ms,
+                    lag_ms_min: words.or("lag-ms-min", 0),
+                    lag_ms_max: words.or("lag-ms-max", 1_000_000),
+                    dirty_ratio_min: words.find::<String>("ratio").map_or(Ratio::HALF, |text| ratio(&text)),
+                    fresh_bytes: words.or("fresh-bytes", 0),
+                    fresh_ms: words.or("fresh-ms", 0),
+                }),
             },
             base_epoch: LeaderEpoch(words.or("base-epoch", 0)),
         }),
@@ -470,6 +497,13 @@ fn parse_command(words: &Words<'_>) -> Command {
             partition: partition(1),
             start: Offset(words.get("start")),
             bytes: words.or("bytes", 0),
+        },
+        "compacted" => Command::Compacted {
+            partitions: vec![CompactedPartition {
+                partition: partition(1),
+                freed_bytes: words.or("freed", 0),
+                clean_end: words.find("clean").map(Offset),
+            }],
         },
         "advance-clock" => Command::AdvanceClock,
         "save-generation" => Command::SaveGeneration(SaveGeneration {
@@ -571,15 +605,66 @@ fn parse_joining(words: &Words<'_>) -> Option<Joining> {
     })
 }
 
-/// `[retention-ms=N|none|clear] [retention-bytes=N|none|clear] [max=N|clear] [timestamps=create|append|clear] [flush=sync|async|clear]`
-fn parse_change(words: &Words<'_>) -> SettingsChange {
-    fn change<T>(words: &Words<'_>, name: &str, parse: impl FnOnce(&str) -> T) -> SettingChange<T> {
-        match words.find::<String>(name).as_deref() {
-            None => SettingChange::Keep,
-            Some("clear") => SettingChange::Clear,
-            Some(text) => SettingChange::Set(parse(text)),
-        }
+fn ratio(text: &str) -> Ratio {
+    text.parse().unwrap()
+}
+
+fn policy(text: &str) -> CleanupPolicy {
+    match text {
+        "delete" => CleanupPolicy::Delete,
+        "compact" => CleanupPolicy::Compact,
+        "both" => CleanupPolicy::CompactAndDelete,
+        other => panic!("cleanup={other}"),
     }
+}
+
+/// `[cleanup=delete|compact|both] [tombstone-ms=N] [lag-ms-min=N] [lag-ms-max=N] [ratio=N] [fresh-bytes=N] [fresh-ms=N]`
+fn parse_cleanup(words: &Words<'_>) -> CleanupSettings {
+    CleanupSettings {
+        policy: words.find::<String>("cleanup").map(|text| policy(&text)),
+        tombstone_ms: words.find("tombstone-ms"),
+        lag_ms_min: words.find("lag-ms-min"),
+        lag_ms_max: words.find("lag-ms-max"),
+        dirty_ratio_min: words.find::<String>("ratio").map(|text| ratio(&text)),
+        fresh_bytes: words.find("fresh-bytes"),
+        fresh_ms: words.find("fresh-ms"),
+    }
+}
+
+fn change<T>(words: &Words<'_>, name: &str, parse: impl FnOnce(&str) -> T) -> SettingChange<T> {
+    match words.find::<String>(name).as_deref() {
+        None => SettingChange::Keep,
+        Some("clear") => SettingChange::Clear,
+        Some(text) => SettingChange::Set(parse(text)),
+    }
+}
+
+/// `[cleanup=clear|P|+P|-P] [tombstone-ms=N|clear] [lag-ms-min=N|clear] [lag-ms-max=N|clear] [ratio=N|clear]
+/// [fresh-bytes=N|clear] [fresh-ms=N|clear]`
+fn parse_cleanup_change(words: &Words<'_>) -> CleanupChange {
+    let number = |text: &str| text.parse().unwrap();
+    CleanupChange {
+        policy: match words.find::<String>("cleanup").as_deref() {
+            None => PolicyChange::Keep,
+            Some("clear") => PolicyChange::Clear,
+            Some(text) => match (text.strip_prefix('+'), text.strip_prefix('-')) {
+                (Some(more), _) => PolicyChange::Add(policy(more)),
+                (_, Some(gone)) => PolicyChange::Remove(policy(gone)),
+                _ => PolicyChange::Set(policy(text)),
+            },
+        },
+        tombstone_ms: change(words, "tombstone-ms", number),
+        lag_ms_min: change(words, "lag-ms-min", number),
+        lag_ms_max: change(words, "lag-ms-max", number),
+        dirty_ratio_min: change(words, "ratio", ratio),
+        fresh_bytes: change(words, "fresh-bytes", number),
+        fresh_ms: change(words, "fresh-ms", number),
+    }
+}
+
+/// `[retention-ms=N|none|clear] [retention-bytes=N|none|clear] [max=N|clear] [timestamps=create|append|clear] [flush=sync|async|clear]`,
+/// and as [`parse_cleanup_change`].
+fn parse_change(words: &Words<'_>) -> SettingsChange {
     let bound = |text: &str| if text == "none" { None } else { Some(text.parse().unwrap()) };
     SettingsChange {
         retention_ms: change(words, "retention-ms", bound),
@@ -595,6 +680,7 @@ fn parse_change(words: &Words<'_>) -> SettingsChange {
             "async" => FlushClass::Async,
             other => panic!("flush={other}"),
         }),
+        cleanup: parse_cleanup_change(words),
     }
 }
 

@@ -174,7 +174,7 @@ pub(super) fn one_record(record: &NewRecord, producer: Producer, attributes: Att
 }
 
 /// Puts compressed records behind a header, whose length, codec bits and crc are set here.
-fn assemble(mut header: BatchHeader, records: &[u8]) -> Result<Bytes, BatchError> {
+pub(super) fn assemble(mut header: BatchHeader, records: &[u8]) -> Result<Bytes, BatchError> {
     let mut batch = Vec::with_capacity(HEADER_BYTES + records.len());
     batch.resize(HEADER_BYTES, 0);
     deflate(header.codec, records, &mut batch);

@@ -3,19 +3,20 @@
 //! What a rewrite keeps stands in the entry of the decision that ordered it, which this replica's own log holds: a segment
 //! with a decision that is still to be carried out is not touched before that is done. So nothing is remembered in
 //! between, and a replica that stopped, or was installed from another's files, goes on from what it finds.
+//!
+//! What compaction takes goes in the order of segments: a tombstone must not be gone here while a record is left that it hides, which lies
+//! before it. What is dead because its partition begins behind it waits for nothing of that kind.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use forebay_commitlog::{
-    Body, Generation, Held, IndexEntry, Judge, Keeper, Liveness, ReadError, Reader, ReclaimError, SegmentId,
-    Sidecar, SlotKind,
-};
-use forebay_model::{LogIndex, Offset, PartitionId, SlotNumber};
+use forebay_commitlog::{Body, Fault, Generation, Held, Keeper, ReadError, Reader, ReclaimError, SegmentId};
+use forebay_model::{LogIndex, Offset, PartitionId};
 
-use crate::entry::{SLOT_PART, SLOT_RECLAIM};
+use crate::entry::SLOT_RECLAIM;
 use crate::reclaim::decision::{Decision, Rewrite};
 use crate::reclaim::segments::Segments;
+use crate::reclaim::survivors::Survivors;
 
 /// What one pass over the files did.
 #[derive(Clone, Debug, Default)]
@@ -59,28 +60,42 @@ fn ordered(here: SegmentId, segments: &Segments) -> Ordered {
     }
 }
 
-/// Unlinks and copies forward what stands otherwise in `segments`. A failed write fences the log by itself.
-pub(crate) fn carry_out(keeper: &Keeper, reader: &Reader, segments: &Segments) -> CarriedOut {
-    let mut pass = Pass { keeper, reader, pending: Vec::new(), done: CarriedOut::default() };
-    // First what needs no space.
-    let gone = pass.look(segments);
-    pass.unlink(gone);
-    pass.rewrite();
-    // An install may have brought segments meanwhile that need a decision which is to go. One under way will.
-    if keeper.is_anything_counted_on() {
-        pass.done.counted_on = true;
-        return pass.done;
+/// Unlinks and copies forward what stands otherwise in `segments`. `starts` are the first living offsets of the partitions
+/// that compaction may have taken something of. A failed write fences the log by itself.
+pub(crate) fn carry_out(
+    keeper: &Keeper,
+    reader: &Reader,
+    segments: &Segments,
+    starts: &BTreeMap<PartitionId, Offset>,
+) -> CarriedOut {
+    let done = CarriedOut::default();
+    let mut pass = Pass { keeper, reader, starts, pending: Vec::new(), left: Vec::new(), done };
+    loop {
+        let before = pass.done.rewritten + pass.done.unlinked;
+        // First what needs no space.
+        let gone = pass.look(segments);
+        pass.unlink(gone);
+        pass.rewrite();
+        // An install may have brought segments meanwhile that need a decision which is to go. One under way will.
+        if keeper.is_anything_counted_on() {
+            pass.done.counted_on = true;
+            return pass.done;
+        }
+        // What was done may be what others waited for.
+        if pass.done.rewritten + pass.done.unlinked == before {
+            return pass.done;
+        }
     }
-    let gone = pass.look(segments);
-    pass.unlink(gone);
-    pass.done
 }
 
 struct Pass<'a> {
     keeper: &'a Keeper,
     reader: &'a Reader,
+    starts: &'a BTreeMap<PartitionId, Offset>,
     /// Segments to be rewritten, and what they are to become.
     pending: Vec<(SegmentId, Generation)>,
+    /// Segments that were to be unlinked and are still here.
+    left: Vec<SegmentId>,
     done: CarriedOut,
 }
 
@@ -107,19 +122,56 @@ impl Pass<'_> {
         self.pending.iter().any(needs)
     }
 
+    /// Whether something before a segment is still to be carried out.
+    fn is_behind_others(&self, id: SegmentId) -> bool {
+        let mut others = self.pending.iter().map(|(old, _)| *old).chain(self.left.iter().copied());
+        others.any(|other| other.first < id.first)
+    }
+
+    /// Whether a segment loses records that would live if it were not for compaction. `kept` is what a rewrite leaves of it.
+    fn loses_to_compaction(&self, id: SegmentId, kept: Option<&Rewrite>) -> Result<bool, CarryError> {
+        if self.starts.is_empty() {
+            return Ok(false);
+        }
+        let sidecar = self.reader.sidecar(id).ok_or(ReclaimError::NoSidecar(id))?;
+        let stays_whole = |partition: &PartitionId| {
+            kept.is_some_and(|kept| {
+                kept.starts.binary_search_by_key(partition, |(id, _)| *id).is_ok()
+                    && kept.dead.binary_search_by_key(partition, |(id, _)| *id).is_err()
+            })
+        };
+        let mut loses = false;
+        sidecar.for_each_partition::<Fault>(|run| {
+            let lives = self.starts.get(&run.partition).is_some_and(|start| *start < run.end_offset);
+            loses |= lives && !stays_whole(&run.partition);
+            Ok(())
+        })?;
+        Ok(loses)
+    }
+
     fn unlink(&mut self, gone: Vec<SegmentId>) {
+        self.left.clear();
         for id in gone {
-            if self.holds_a_decision(id) {
-                continue;
-            }
-            match self.keeper.unlink(&[id]) {
-                Ok(bytes) => {
+            match self.unlink_one(id) {
+                Ok(Some(bytes)) => {
                     self.done.freed_bytes += bytes;
                     self.done.unlinked += 1;
                 }
-                Err(error) => self.note(error.into()),
+                Ok(None) => self.left.push(id),
+                Err(error) => {
+                    self.left.push(id);
+                    self.note(error);
+                }
             }
         }
+    }
+
+    /// Unlinks a segment unless it is not its turn; answers how many bytes that freed.
+    fn unlink_one(&self, id: SegmentId) -> Result<Option<u64>, CarryError> {
+        if self.holds_a_decision(id) || (self.is_behind_others(id) && self.loses_to_compaction(id, None)?) {
+            return Ok(None);
+        }
+        Ok(Some(self.keeper.unlink(&[id])?))
     }
 
     fn rewrite(&mut self) {
@@ -128,7 +180,8 @@ impl Pass<'_> {
                 continue;
             }
             match self.copy_forward(old, wanted) {
-                Ok(()) => self.pending.retain(|(id, _)| *id != old),
+                Ok(Carried::Done) => self.pending.retain(|(id, _)| *id != old),
+                Ok(Carried::NotItsTurn) => {}
                 Err(error) => self.note(error),
             }
         }
@@ -146,7 +199,7 @@ impl Pass<'_> {
     }
 
     /// Takes a segment through the decisions that lie between what it is and what it is to become.
-    fn copy_forward(&mut self, old: SegmentId, wanted: Generation) -> Result<(), CarryError> {
+    fn copy_forward(&mut self, old: SegmentId, wanted: Generation) -> Result<Carried, CarryError> {
         self.keeper.check_free(old)?;
         let mut steps = Vec::new();
         let mut at = wanted;
@@ -164,9 +217,12 @@ impl Pass<'_> {
             if from.generation != rewrite.segment.generation {
                 return Err(CarryError::NoDecision(LogIndex(generation.0), old.first));
             }
+            if self.is_behind_others(from) && self.loses_to_compaction(from, Some(&rewrite))? {
+                return Ok(Carried::NotItsTurn);
+            }
             from = self.step(from, generation, &rewrite)?;
         }
-        Ok(())
+        Ok(Carried::Done)
     }
 
     fn step(
@@ -201,6 +257,13 @@ impl Pass<'_> {
     }
 }
 
+/// Whether a segment went through what was ordered about it.
+enum Carried {
+    Done,
+    /// Something before it has to be done first.
+    NotItsTurn,
+}
+
 /// Why a segment was left as it is.
 #[derive(Debug)]
 enum CarryError {
@@ -228,51 +291,15 @@ impl From<ReclaimError> for CarryError {
     }
 }
 
+impl From<Fault> for CarryError {
+    fn from(fault: Fault) -> CarryError {
+        CarryError::Reclaim(ReclaimError::Fault(fault))
+    }
+}
+
 impl From<ReadError> for CarryError {
     fn from(error: ReadError) -> CarryError {
         CarryError::Read(error)
-    }
-}
-
-/// What survives, as the decision says.
-struct Survivors<'a> {
-    starts: BTreeMap<PartitionId, Offset>,
-    parts: &'a [(LogIndex, SlotNumber)],
-    /// Slots that a surviving index entry points to; ascending.
-    slots: Vec<(LogIndex, SlotNumber)>,
-}
-
-impl<'a> Survivors<'a> {
-    fn of(rewrite: &'a Rewrite, sidecar: &Sidecar) -> Result<Survivors<'a>, ReclaimError> {
-        let starts = rewrite.starts.iter().copied().collect();
-        let mut survivors = Survivors { starts, parts: &rewrite.parts, slots: Vec::new() };
-        let mut slots = Vec::new();
-        sidecar.for_each_entry::<ReclaimError>(|line| {
-            if survivors.lives(&line) {
-                slots.push((line.log_index, line.slot));
-            }
-            Ok(())
-        })?;
-        slots.sort_unstable();
-        slots.dedup();
-        survivors.slots = slots;
-        Ok(survivors)
-    }
-
-    fn lives(&self, line: &IndexEntry) -> bool {
-        self.starts.get(&line.partition).is_some_and(|start| *start < line.end_offset())
-    }
-}
-
-impl Judge for Survivors<'_> {
-    fn slot(&mut self, index: LogIndex, slot: SlotNumber, kind: SlotKind) -> Liveness {
-        // Turns are of no use below the floor: the checkpoint holds what they did.
-        let listed = if kind == SLOT_PART { self.parts } else { &self.slots };
-        if listed.binary_search(&(index, slot)).is_ok() { Liveness::Live } else { Liveness::Dead }
-    }
-
-    fn index_entry(&mut self, entry: &IndexEntry) -> Liveness {
-        if self.lives(entry) { Liveness::Live } else { Liveness::Dead }
     }
 }
 

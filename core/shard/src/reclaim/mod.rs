@@ -1,7 +1,7 @@
 //! Giving disk space back.
 //!
 //! ```text
-//!   leader: something was trimmed --> survey (job) --> Decision in the log
+//!   leader: something was trimmed, or replaced in a compacted partition --> survey (job) --> Decision in the log
 //!   every replica: Decision applied --> the list of segments changes --> carried out (job): unlink, or copy forward
 //! ```
 //! What is alive of a segment is written into the decision itself, and a rewritten segment is named by the decision's place
@@ -9,21 +9,29 @@
 //! files of a replica may lag behind that (it still needs the entries), which costs space, never records.
 
 mod carry_out;
+mod choose;
+pub(crate) mod dead;
 pub(crate) mod decision;
 pub(crate) mod segments;
+mod sieve;
 mod survey;
+mod survivors;
 
 use std::sync::Arc;
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use forebay_env::{IoClass, Monotonic};
-use forebay_machine::IndexEntry;
-use forebay_model::{LogIndex, Offset};
+use forebay_machine::{CompactedPartition, IndexEntry, MACHINE_VERSION_COMPACTION};
+use forebay_model::{LogIndex, Offset, PartitionId};
 
 pub use self::carry_out::CarriedOut;
 use self::carry_out::{carry_out, differ};
+use self::choose::Choice;
 use self::decision::Decision;
 use self::segments::Segments;
+pub(crate) use self::survey::Urgency;
 use self::survey::{Survey, survey};
 use crate::big::BigAppend;
 use crate::entry::SLOT_RECLAIM;
@@ -58,10 +66,13 @@ enum Files {
 /// What a job of reclaiming brought.
 pub enum ReclaimDone {
     /// What the leader may propose.
-    Surveyed(Result<Option<Bytes>, String>),
+    Surveyed(Result<Surveyed, String>),
     /// What was given back.
     CarriedOut(CarriedOut),
 }
+
+/// What a survey chose.
+pub struct Surveyed(Choice);
 
 impl Reclaim {
     /// At open.
@@ -108,7 +119,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         self.reclaim.dirty = false;
         self.reclaim.surveying = true;
         self.seal_wanted |= self.active_is_mostly_dead();
-        let job = self.survey_job();
+        let job = self.survey_job(now);
         self.env.spawn.spawn(IoClass::Background, job);
     }
 
@@ -124,23 +135,33 @@ impl<T: Clone + Send + 'static> Shard<T> {
             starts(entry.partition).is_some_and(|start| start < end)
         };
         let live: u64 = self.index.active_entries().filter(lives).map(|entry| u64::from(entry.bytes)).sum();
-        live * 2 < active.bytes
+        let (compactable, share) = self.compactable(active.id.first);
+        live.saturating_sub(compactable) * 2 < active.bytes
+            || (compactable > 0
+                && share.is_reached(active.bytes.saturating_sub(live) + compactable, active.bytes))
     }
 
-    fn survey_job(&self) -> Box<dyn FnOnce() + Send> {
-        let in_memory = self.index.big_entries();
+    fn survey_job(&mut self, now: Monotonic) -> Box<dyn FnOnce() + Send> {
+        let time = self.log_time(now);
         let job = Survey {
             archive: self.archive.clone(),
             segments: self.reclaim.segments.clone(),
-            starts: self.machine.partitions().map(|partition| (partition.id, partition.start)).collect(),
-            big_in_memory: in_memory,
+            starts: self.starts(),
+            big_in_memory: self.index.big_entries(),
             parts_from: self.first_part(),
+            dead: self.dead_picture(time),
+            may_rewrite: self.compactor.may_rewrite(now),
         };
         let mailbox = Arc::clone(&self.mailbox);
         Box::new(move || {
-            let found = survey(&job).map(|decision| decision.map(|decision| decision.encode()));
+            let found = survey(&job).map(Surveyed);
             mailbox.post_completion(Done::Reclaim(ReclaimDone::Surveyed(found)));
         })
+    }
+
+    /// Where every partition begins.
+    fn starts(&self) -> BTreeMap<PartitionId, Offset> {
+        self.machine.partitions().map(|partition| (partition.id, partition.start)).collect()
     }
 
     /// The oldest part of a payload whose append is not applied yet (it is not written, or on its way), or the end of what is
@@ -153,16 +174,12 @@ impl<T: Clone + Send + 'static> Shard<T> {
         writing.chain(named.into_iter().flatten()).fold(self.applied.next(), LogIndex::min)
     }
 
-    pub(crate) fn reclaim_done(&mut self, done: ReclaimDone) {
+    pub(crate) fn reclaim_done(&mut self, now: Monotonic, done: ReclaimDone) {
         match done {
             ReclaimDone::Surveyed(result) => {
                 self.reclaim.surveying = false;
                 match result {
-                    Ok(Some(decision)) if self.leads() => {
-                        // There may be more than one decision holds.
-                        self.reclaim.dirty = true;
-                        self.draft.push_slot(SLOT_RECLAIM, decision, |_| Asking::Shard(Own::Housekeeping));
-                    }
+                    Ok(Surveyed(choice)) if self.leads() => self.propose_choice(now, choice),
                     Ok(_) => {}
                     Err(error) => {
                         tracing::error!(shard = self.config.id.0, error, "space cannot be given back");
@@ -173,6 +190,26 @@ impl<T: Clone + Send + 'static> Shard<T> {
         }
     }
 
+    fn propose_choice(&mut self, now: Monotonic, choice: Choice) {
+        let Choice { decision, freed, vain, for_compaction, put_off } = choice;
+        self.compactor.vain(&vain);
+        self.compactor.rewrites(for_compaction, now);
+        self.reclaim.dirty |= put_off;
+        if decision == Decision::default() {
+            return;
+        }
+        // There may be more than one decision holds.
+        self.reclaim.dirty = true;
+        let compacted = |(partition, freed_bytes): (PartitionId, u64)| CompactedPartition {
+            partition,
+            freed_bytes,
+            clean_end: None,
+        };
+        self.metrics.compacted_bytes.add(freed.iter().map(|(_, bytes)| bytes).sum());
+        self.tell_compacted(freed.into_iter().map(compacted).collect());
+        self.draft.push_slot(SLOT_RECLAIM, decision.encode(), |_| Asking::Shard(Own::Housekeeping));
+    }
+
     fn carried_out(&mut self, done: &CarriedOut) {
         self.reclaim.carrying_out = false;
         self.reclaim.counted_on = done.counted_on;
@@ -181,6 +218,9 @@ impl<T: Clone + Send + 'static> Shard<T> {
         shown.segments_unlinked.add(done.unlinked);
         shown.segments_rewritten.add(done.rewritten);
         shown.segments_rewritten_held.add(done.rewritten_held);
+        if done.rewritten + done.unlinked > 0 {
+            self.compactor.rewritten();
+        }
         if done.freed_bytes > 0 {
             // What was left out because the files had not followed yet can be judged now.
             self.reclaim.dirty = true;
@@ -222,9 +262,11 @@ impl<T: Clone + Send + 'static> Shard<T> {
         self.reclaim.carrying_out = true;
         let keeper = self.replica.log().keeper();
         let segments = self.reclaim.segments.clone();
+        let has_compaction = self.machine.version() >= MACHINE_VERSION_COMPACTION;
+        let starts = if has_compaction { self.starts() } else { BTreeMap::new() };
         let mailbox = Arc::clone(&self.mailbox);
         let job = Box::new(move || {
-            let done = carry_out(&keeper, &reader, &segments);
+            let done = carry_out(&keeper, &reader, &segments, &starts);
             mailbox.post_completion(Done::Reclaim(ReclaimDone::CarriedOut(done)));
         });
         self.env.spawn.spawn(IoClass::Background, job);

@@ -130,7 +130,7 @@ mod tests {
 
     fn rewrite(first: u64, generation: u64) -> Decision {
         let segment = named(first, generation);
-        let rewrite = Rewrite { segment, starts: Vec::new(), parts: Vec::new() };
+        let rewrite = Rewrite { segment, starts: Vec::new(), parts: Vec::new(), dead: Vec::new() };
         Decision { rewrite: vec![rewrite], ..Decision::default() }
     }
 

@@ -2,6 +2,7 @@
 //! comes when the story says.
 
 mod closing;
+mod compaction;
 mod company;
 mod deadlines;
 mod fences;

@@ -52,7 +52,7 @@ impl World {
         self.instance(TransactionWork::Open(open)).expect("opened")
     }
 
-    fn end_transaction(
+    pub fn end_transaction(
         &mut self,
         instance: Instance,
         decision: Decision,
@@ -78,7 +78,7 @@ impl World {
         ticket
     }
 
-    fn fetch(&mut self, partition: u64, offset: u64, isolation: Isolation) -> FetchedRecords {
+    pub(super) fn fetch(&mut self, partition: u64, offset: u64, isolation: Isolation) -> FetchedRecords {
         let ticket = self.ticket();
         let item = FetchItemWork {
             partition: PartitionId(partition),
@@ -102,7 +102,7 @@ impl World {
     }
 
     /// What a client makes of the records: values, without those of aborted transactions.
-    fn seen(&mut self, partition: u64, isolation: Isolation) -> Vec<String> {
+    pub fn seen(&mut self, partition: u64, isolation: Isolation) -> Vec<String> {
         let fetched = self.fetch(partition, 0, isolation);
         let mut aborted = fetched.aborted.clone();
         aborted.sort_by_key(|(_, first)| *first);

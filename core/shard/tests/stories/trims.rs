@@ -162,6 +162,66 @@ fn what_was_trimmed_while_a_job_looked_does_not_count_twice() {
     assert_eq!(state(&world, 1), (3, all / 4));
 }
 
+fn four_batches() -> (World, u64) {
+    let mut world = World::new();
+    world.open_partitions([1], settings());
+    for n in 0..4 {
+        world.publish(1, 1, batch(&[n; 100]));
+    }
+    world.settle();
+    let all = state(&world, 1).1;
+    (world, all)
+}
+
+#[test]
+fn what_a_trim_on_its_way_takes_does_not_count_twice() {
+    let (mut world, all) = four_batches();
+    let first = ask(&mut world, &[(1, at(1))], FAR);
+    world.settle_with(|class| class == IoClass::Read);
+    let (second, hurried) = (ask(&mut world, &[(1, at(3))], FAR), Duration::from_secs(1));
+    let hurried = ask(&mut world, &[(1, at(2))], hurried);
+    world.settle_with(|class| class == IoClass::Read);
+    world.advance(Duration::from_secs(2));
+    world.turn();
+    assert_eq!(trimmed(&world, hurried), Some(vec![Err(Refusal::TimedOut)]));
+    assert_eq!((trimmed(&world, first), trimmed(&world, second)), (None, None));
+    world.settle();
+    assert_eq!(trimmed(&world, first), Some(vec![Ok(Offset(1))]));
+    assert_eq!(trimmed(&world, second), Some(vec![Ok(Offset(3))]));
+    assert_eq!(state(&world, 1), (3, all / 4));
+}
+
+#[test]
+fn two_trims_of_a_partition_in_one_request_count_its_bytes_once() {
+    let (mut world, all) = four_batches();
+    let answers = trim(&mut world, &[(1, at(2)), (1, at(1)), (1, at(3))]);
+    assert_eq!(answers, [Ok(Offset(2)), Ok(Offset(2)), Ok(Offset(3))]);
+    assert_eq!(state(&world, 1), (3, all / 4));
+}
+
+#[test]
+fn retention_does_not_look_at_what_is_being_trimmed() {
+    let (mut world, all) = four_batches();
+    world.open_partitions([1], PartitionSettings { retention_bytes: Some(all / 2), ..settings() });
+    let interval = Duration::from_secs(30);
+    world.pass(interval / 2);
+    // More is written while a job looks...
+    world.advance(interval);
+    world.turn();
+    world.publish(1, 1, batch(&[9; 100]));
+    world.settle_with(|class| class != IoClass::Background);
+    assert_eq!(state(&world, 1), (0, all / 4 * 5));
+    // ...and what it found is on its way to the disk when it is time to look again.
+    world.settle_with(|class| class != IoClass::Flush);
+    world.advance(interval);
+    world.settle_with(|class| class != IoClass::Flush);
+    world.settle();
+    for _ in 0..3 {
+        world.pass(interval);
+    }
+    assert_eq!(state(&world, 1), (3, all / 2));
+}
+
 #[test]
 fn a_trim_that_takes_too_long_is_answered_all_the_same() {
     let mut world = World::new();

@@ -13,8 +13,8 @@ use forebay_model::fetch::Isolation;
 use forebay_model::publish::{Confirm, PayloadKind, Published};
 use forebay_model::transaction::Joining;
 use forebay_model::{
-    FlushClass, LeaderEpoch, NodeId, Offset, PartitionId, ShardId, Timestamp, TimestampType, TopicDefaults,
-    TopicId,
+    Cleanup, FlushClass, LeaderEpoch, NodeId, Offset, PartitionId, ShardId, Timestamp, TimestampType,
+    TopicDefaults, TopicId,
 };
 use forebay_record::batch::{BatchBuilder, Batches, Codec, NewRecord, Records};
 use forebay_replication::{Bootstrap, PeerId, ReplicaConfig, ShardClass};
@@ -133,6 +133,7 @@ pub fn config() -> ShardConfig {
             message_bytes_max: 64 << 20,
             timestamp_type: TimestampType::Create,
             flush: FlushClass::Sync,
+            cleanup: Cleanup::default(),
             partitions: 1,
         },
         retention_interval: Duration::from_secs(30),
@@ -149,6 +150,7 @@ pub fn settings() -> PartitionSettings {
         retention_bytes: None,
         message_bytes_max: 64 << 20,
         timestamp_type: TimestampType::Create,
+        compaction: None,
     }
 }
 

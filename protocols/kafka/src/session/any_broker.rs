@@ -25,10 +25,10 @@ use forebay_kit::model::transaction::{
 };
 use forebay_kit::model::user::{AlteredUser, CredentialView, DescribedUser, PasswordHash, UserSelection};
 use forebay_kit::model::{
-    BatchSequence, ClusterView, FlushClass, GroupId, LeaderEpoch, LogIndex, NodeId, NodeView, Offset,
-    PartitionId, PartitionRef, PartitionView, Principal, ProducerEpoch, ProducerId, Refusal, Reply, Request,
-    ShardId, Term, Timestamp, TimestampType, TopicDefaults, TopicId, TopicName, TopicNameError, TopicRef,
-    TopicSettings, TopicView,
+    BatchSequence, Cleanup, CleanupPolicy, CleanupSettings, ClusterView, FlushClass, GroupId, LeaderEpoch,
+    LogIndex, NodeId, NodeView, Offset, PartitionId, PartitionRef, PartitionView, Principal, ProducerEpoch,
+    ProducerId, Refusal, Reply, Request, ShardId, Term, Timestamp, TimestampType, TopicDefaults, TopicId,
+    TopicName, TopicNameError, TopicRef, TopicSettings, TopicView,
 };
 
 /// A broker that answers anything it may.
@@ -349,6 +349,11 @@ impl AnyBroker {
             message_bytes_max: self.some(1),
             timestamp_type: self.some(TimestampType::Append),
             flush: self.some(FlushClass::Async),
+            cleanup: CleanupSettings {
+                policy: self.some(CleanupPolicy::CompactAndDelete),
+                tombstone_ms: self.some(5),
+                ..CleanupSettings::default()
+            },
         };
         let partitions = (0..self.below(4)).map(|number| PartitionView {
             id: PartitionId(number),
@@ -517,6 +522,7 @@ fn defaults() -> TopicDefaults {
         message_bytes_max: 1_048_588,
         timestamp_type: TimestampType::Create,
         flush: FlushClass::Sync,
+        cleanup: Cleanup::default(),
         partitions: 1,
     }
 }
@@ -542,6 +548,7 @@ pub(super) fn refusals() -> Vec<Refusal> {
         Refusal::CorruptPayload("why".into()),
         Refusal::InvalidPayload("why".into()),
         Refusal::InvalidTimestamp("why".into()),
+        Refusal::MissingKeys(vec![0, 2]),
         Refusal::OutOfOrderSequence,
         Refusal::DuplicateSequence,
         Refusal::ProducerFenced,

@@ -3,7 +3,7 @@
 use forebay_kit::model::publish::{Appended, Confirm, PayloadKind, Publish, PublishItem, Published};
 use forebay_kit::model::quota::QuotaKind;
 use forebay_kit::model::transaction::{InTransaction, Joining, TransactionalId};
-use forebay_kit::model::{ProducerEpoch, ProducerId, Reply, Request};
+use forebay_kit::model::{ProducerEpoch, ProducerId, Refusal, Reply, Request};
 use forebay_kit::record::batch::{self, BatchError, BatchHeader, CheckLimits, Codec, Depth, Fault};
 use forebay_kit::record::limits::INFLATED_BYTES_MAX_DEFAULT;
 use forebay_kit::{Bytes, SessionError};
@@ -13,7 +13,9 @@ use super::dispatch::{Asking, Step};
 use super::errors::{self, Area};
 use super::names::{TopicKey, milliseconds};
 use super::open::{Replies, strange};
-use crate::wire::messages::produce::{PartitionProduceData, PartitionProduceResponse, TopicProduceResponse};
+use crate::wire::messages::produce::{
+    BatchIndexAndErrorMessage, PartitionProduceData, PartitionProduceResponse, TopicProduceResponse,
+};
 use crate::wire::messages::{ProduceRequest, ProduceResponse};
 use crate::wire::{ErrorCode, Str};
 
@@ -216,6 +218,18 @@ fn told(partition: &mut PartitionProduceResponse, published: Published) {
         Err(refusal) => {
             partition.error_code = errors::code(&refusal, Area::Publish);
             partition.error_message = errors::message(&refusal);
+            if let Refusal::MissingKeys(places) = &refusal {
+                partition.record_errors = places.iter().map(|place| without_key(*place)).collect();
+            }
         }
+    }
+}
+
+/// What is said of a record that has to have a key.
+fn without_key(place: u32) -> BatchIndexAndErrorMessage {
+    let why = "a record of a compacted topic needs a key";
+    BatchIndexAndErrorMessage {
+        batch_index: i32::try_from(place).unwrap_or(i32::MAX),
+        batch_index_error_message: Some(Str::from_static(why)),
     }
 }

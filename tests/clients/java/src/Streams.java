@@ -21,8 +21,8 @@ public final class Streams {
 
     private static Harness.Story story(String[] args) {
         return switch (args[0]) {
-            case "flights-over-crashes" -> () -> flightsOverCrashes(Streams::makeInternalTopics);
-            case "flights-with-topics-of-its-own" -> () -> flightsOverCrashes(() -> {});
+            case "flights-over-crashes" -> Streams::flightsOverCrashes;
+            case "table-from-a-compacted-changelog" -> Table::restored;
             // Not a story: the application.
             case "application" -> () -> Delays.run(args[1], args[2], args[3], args[4]);
             default -> throw new IllegalArgumentException("no story " + args[0]);
@@ -33,16 +33,9 @@ public final class Streams {
         Harness.tell(() -> story(args).tell());
     }
 
-    /** Those that Streams would make with settings of its own: it takes what is there. */
-    private static void makeInternalTopics() throws Exception {
-        Lib.topic("app-" + Delays.BY_ROUTE + "-repartition", PARTITIONS);
-        Lib.topic("app-" + Delays.STORE + "-changelog", PARTITIONS);
-    }
-
-    private static void flightsOverCrashes(Harness.Story makeTopics) throws Exception {
+    private static void flightsOverCrashes() throws Exception {
         String from = Lib.topic("flights", PARTITIONS);
         String to = Lib.topic("output", PARTITIONS);
-        makeTopics.tell();
         List<String> flights = Flights.read(FLIGHTS);
         send(from, flights);
         List<Application> applications = new ArrayList<>();
@@ -53,6 +46,7 @@ public final class Streams {
             Output seen = watch(to, applications);
             seen.isExactly(Delays.expected(flights));
             repartitionedIsTrimmed();
+            itsTopicsAreAsItWantsThem();
         } catch (Throwable e) {
             applications.forEach(Application::tell);
             throw e;
@@ -148,6 +142,19 @@ public final class Streams {
         try (Admin admin = Lib.admin()) {
             Harness.waitUntil("records of " + topic + " are deleted", () -> admin.listOffsets(wanted).all().get()
                     .values().stream().anyMatch(found -> found.offset() > 0));
+        }
+    }
+
+    /** Nobody but Streams has made these. */
+    private static void itsTopicsAreAsItWantsThem() throws Exception {
+        try (Admin admin = Lib.admin()) {
+            String between = Harness.name("app-" + Delays.BY_ROUTE + "-repartition");
+            Harness.equal(Lib.setting(admin, between, "segment.bytes"), "52428800", "segment.bytes of " + between);
+            Harness.equal(Lib.setting(admin, between, "cleanup.policy"), "delete", "cleanup.policy of " + between);
+            Harness.equal(Lib.setting(admin, between, "retention.ms"), "-1", "retention.ms of " + between);
+            String changelog = Harness.name("app-" + Delays.STORE + "-changelog");
+            List<String> policy = List.of(Lib.setting(admin, changelog, "cleanup.policy").split(","));
+            Harness.check(policy.size() == 2 && policy.contains("compact") && policy.contains("delete"), "" + policy);
         }
     }
 

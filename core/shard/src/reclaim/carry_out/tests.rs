@@ -5,21 +5,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use forebay_commitlog::{
-    BodyBuilder, CheckpointMeta, Entry, EntryKind, FileName, Log, LogConfig, Section, SlotKind,
+    BodyBuilder, CheckpointMeta, Entry, EntryKind, FileName, IndexEntry, Log, LogConfig, Section, SlotKind,
 };
 use forebay_env::{Disk, OpenMode};
-use forebay_model::{ShardId, Term, Timestamp};
+use forebay_model::{ShardId, SlotNumber, Term, Timestamp};
 
 use super::*;
 use crate::entry::{SLOT_PAYLOAD, SLOT_TURN};
+use crate::memory_disk::MemoryDisk;
+use crate::reclaim::dead::DeadSet;
 use crate::reclaim::decision::Named;
 use crate::reclaim::segments::SECTION;
-
-#[allow(dead_code, reason = "the stories use the rest of it")]
-#[path = "../../../tests/stories/memory_disk.rs"]
-mod memory_disk;
-
-use memory_disk::MemoryDisk;
 
 const SHARD: ShardId = ShardId(0);
 const PARTITION: PartitionId = PartitionId(1);
@@ -31,6 +27,8 @@ struct Replica {
     segments: Segments,
     /// The index entries of the active segment.
     active: Vec<IndexEntry>,
+    /// Where partitions begin that may have been compacted.
+    starts: BTreeMap<PartitionId, Offset>,
 }
 
 impl Replica {
@@ -38,7 +36,13 @@ impl Replica {
         let disk = MemoryDisk::default();
         let config = LogConfig { tail_bytes_max: 0, ..LogConfig::new(SHARD, 1) };
         let (log, _) = Log::open(Arc::new(disk.clone()), Path::new("/shard"), config).unwrap();
-        Replica { disk, log, segments: Segments::behind(LogIndex(0)), active: Vec::new() }
+        Replica {
+            disk,
+            log,
+            segments: Segments::behind(LogIndex(0)),
+            active: Vec::new(),
+            starts: BTreeMap::new(),
+        }
     }
 
     /// A segment of ten records, 1 to 10, that has a sidecar and a checkpoint.
@@ -105,7 +109,7 @@ impl Replica {
     }
 
     fn try_to_carry_out(&self) -> CarriedOut {
-        carry_out(&self.log.keeper(), &self.log.reader(), &self.segments)
+        carry_out(&self.log.keeper(), &self.log.reader(), &self.segments, &self.starts)
     }
 
     fn here(&self) -> Vec<(u64, u64)> {
@@ -149,12 +153,102 @@ impl Replica {
 /// Keeps the records of the first segment from `start` on.
 fn keep_from(start: u64, generation: Generation) -> Decision {
     let segment = Named { first: LogIndex(1), generation };
-    let rewrite = Rewrite { segment, starts: vec![(PARTITION, Offset(start))], parts: Vec::new() };
+    let rewrite =
+        Rewrite { segment, starts: vec![(PARTITION, Offset(start))], parts: Vec::new(), dead: Vec::new() };
     Decision { rewrite: vec![rewrite], ..Decision::default() }
 }
 
 fn unlink(first: u64, generation: Generation) -> Decision {
     Decision { unlink: vec![Named { first: LogIndex(first), generation }], ..Decision::default() }
+}
+
+/// Takes records out of a segment, by compaction.
+fn take_out(first: u64, dead: &[u64]) -> Decision {
+    let mut set = DeadSet::default();
+    assert!(dead.iter().all(|offset| set.push(Offset(*offset), Offset(offset + 1))));
+    let segment = Named { first: LogIndex(first), generation: Generation::APPENDED };
+    let (starts, dead) = (vec![(PARTITION, Offset(0))], vec![(PARTITION, set)]);
+    Decision { rewrite: vec![Rewrite { segment, starts, parts: Vec::new(), dead }], ..Decision::default() }
+}
+
+/// Two sealed segments: of the records 1 to 10, and of 12 and 13.
+fn two_segments() -> Replica {
+    let mut replica = Replica::with_a_segment();
+    replica.publish();
+    replica.publish();
+    replica.seal();
+    replica
+}
+
+/// A segment of the records 1 to 10 of which one is to be taken out, one that holds that decision, and one of the records 15 and 16.
+fn one_to_be_compacted() -> Replica {
+    let mut replica = Replica::with_a_segment();
+    replica.starts = BTreeMap::from([(PARTITION, Offset(0))]);
+    replica.decide(&take_out(1, &[2]));
+    replica.publish();
+    replica.seal();
+    replica.publish();
+    replica.publish();
+    replica.seal();
+    replica
+}
+
+impl Replica {
+    /// Changes a bit of the first segment; answers how to put it right.
+    fn damage_first(&self) -> impl FnOnce() + use<> {
+        let path = PathBuf::from("/shard").join("00000000000000000001-00000000000000000000.seg");
+        let file = self.disk.open(&path, OpenMode::Write).unwrap();
+        let mut good = [0; 1];
+        file.read_exact_at(&mut good, 1000).unwrap();
+        file.write_at(&[&[good[0] ^ 1]], 1000).unwrap();
+        move || file.write_at(&[&good], 1000).unwrap()
+    }
+}
+
+#[test]
+fn dead_records_are_taken_out_and_replicas_have_equal_bytes() {
+    let (mut prompt, mut late) = (two_segments(), two_segments());
+    for replica in [&mut prompt, &mut late] {
+        replica.decide(&take_out(1, &[2, 3, 7]));
+    }
+    prompt.carry_out();
+    late.decide(&unlink(12, Generation::APPENDED));
+    late.carry_out();
+    assert_eq!(prompt.records(), [1, 4, 5, 6, 8, 9, 10]);
+    assert!(late.rewritten() == prompt.rewritten() && late.rewritten().len() == 2);
+}
+
+#[test]
+fn what_compaction_takes_goes_in_the_order_of_segments() {
+    for second in [take_out(15, &[15]), unlink(15, Generation::APPENDED)] {
+        let mut replica = one_to_be_compacted();
+        replica.decide(&second);
+        let mend = replica.damage_first();
+        let done = replica.carry_out();
+        assert_eq!((done.rewritten, done.unlinked), (0, 0), "15 may hide what is still there: {second:?}");
+        mend();
+        let done = replica.carry_out();
+        assert_eq!((done.rewritten + done.unlinked, done.failed), (2, None));
+    }
+}
+
+#[test]
+fn what_lies_before_the_start_of_its_partition_waits_for_nobody() {
+    let mut replica = one_to_be_compacted();
+    replica.decide(&unlink(15, Generation::APPENDED));
+    let _ = replica.damage_first();
+    assert_eq!(replica.carry_out().unlinked, 0);
+    replica.starts = BTreeMap::from([(PARTITION, Offset(17))]);
+    let done = replica.carry_out();
+    assert_eq!((done.rewritten, done.unlinked), (0, 1));
+}
+
+#[test]
+fn what_waits_for_others_comes_in_the_same_round() {
+    let mut replica = one_to_be_compacted();
+    replica.decide(&unlink(15, Generation::APPENDED));
+    let done = replica.carry_out();
+    assert_eq!((done.rewritten, done.unlinked, done.failed), (1, 1, None));
 }
 
 #[test]
@@ -253,16 +347,12 @@ fn a_segment_with_a_decision_that_cannot_be_carried_out_stays() {
     let decisions = replica.decide(&unlink(12, Generation::APPENDED));
     assert!(decisions > rewritten);
     replica.seal();
-    let path = PathBuf::from("/shard").join("00000000000000000001-00000000000000000000.seg");
-    let file = replica.disk.open(&path, OpenMode::Write).unwrap();
-    let mut good = [0; 1];
-    file.read_exact_at(&mut good, 1000).unwrap();
-    file.write_at(&[&[good[0] ^ 1]], 1000).unwrap();
+    let mend = replica.damage_first();
     let done = replica.carry_out();
     assert_eq!((done.rewritten, done.unlinked), (0, 0));
     assert!(done.failed.unwrap().contains("is damaged at position"));
     assert_eq!(replica.here().len(), 3);
-    file.write_at(&[&good], 1000).unwrap();
+    mend();
     let done = replica.carry_out();
     assert_eq!((done.rewritten, done.unlinked, done.failed), (1, 1, None));
     assert_eq!(replica.here().len(), 2);

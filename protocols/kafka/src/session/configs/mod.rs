@@ -4,12 +4,15 @@ pub(super) mod alter;
 pub(super) mod describe;
 pub(super) mod list;
 mod node;
+mod values;
 
-use std::fmt::Display;
-
-use forebay_kit::model::limits::MESSAGE_BYTES_CEILING;
 use forebay_kit::model::{
-    FlushClass, Refusal, SettingChange, SettingsChange, TimestampType, TopicDefaults, TopicSettings,
+    PolicyChange, Refusal, SettingChange, SettingsChange, TopicDefaults, TopicSettings,
+};
+
+use self::values::{
+    bound, bound_text, cleanup_policy, cleanup_policy_text, flush, flush_text, message_bytes, milliseconds,
+    parts, ratio, segment_bytes, timestamp_type, timestamp_type_text,
 };
 
 /// Kafka's number for topics as something configured.
@@ -32,6 +35,7 @@ pub(super) enum Kind {
     String = 2,
     Int = 3,
     Long = 5,
+    Double = 6,
     List = 7,
 }
 
@@ -51,6 +55,13 @@ enum Setting {
     MessageBytesMax,
     TimestampType,
     Flush,
+    CleanupPolicy,
+    TombstoneMs,
+    LagMsMin,
+    LagMsMax,
+    DirtyRatioMin,
+    FreshBytes,
+    FreshMs,
 }
 
 /// What becomes of one key.
@@ -100,20 +111,49 @@ const FOR_EVER: &str = "9223372036854775807";
 
 /// Every key that is understood, by name.
 const KEYS: &[Key] = &[
-    fixed("cleanup.policy", "delete", Kind::List, "Old records are dropped; compaction comes later."),
+    set(
+        "cleanup.policy",
+        Setting::CleanupPolicy,
+        Kind::List,
+        "How records go: delete by retention, compact all but the last one of each key, or both.",
+    ),
     fixed(
         "compression.type",
         "producer",
         Kind::String,
         "Batches are stored as their producer compressed them.",
     ),
+    set(
+        "delete.retention.ms",
+        Setting::TombstoneMs,
+        Kind::Long,
+        "A record without a value that has nothing left to hide is kept for so many milliseconds, and up to a sixth longer.",
+    ),
     fixed("flush.messages", FOR_EVER, Kind::Long, "How confirms are flushed is chosen by forebay.flush."),
     fixed("flush.ms", FOR_EVER, Kind::Long, "How confirms are flushed is chosen by forebay.flush."),
+    fixed(
+        "follower.replication.throttled.replicas",
+        "",
+        Kind::List,
+        "Replication is not throttled topic by topic.",
+    ),
     set(
         "forebay.flush",
         Setting::Flush,
         Kind::String,
         "When a confirm leaves: sync after fdatasync, async after write.",
+    ),
+    fixed(
+        "leader.replication.throttled.replicas",
+        "",
+        Kind::List,
+        "Replication is not throttled topic by topic.",
+    ),
+    set(
+        "max.compaction.lag.ms",
+        Setting::LagMsMax,
+        Kind::Long,
+        "A record that a newer one of its key replaced is kept no longer than about so many milliseconds.",
     ),
     set("max.message.bytes", Setting::MessageBytesMax, Kind::Int, "Largest batch in bytes."),
     fixed(
@@ -133,6 +173,18 @@ const KEYS: &[Key] = &[
         Setting::TimestampType,
         Kind::String,
         "Whose timestamp a record carries: CreateTime the producer's, LogAppendTime the append's.",
+    ),
+    set(
+        "min.cleanable.dirty.ratio",
+        Setting::DirtyRatioMin,
+        Kind::Double,
+        "A segment file is compacted when this share of it is dead, or in time when this share of a partition is; a partition is looked at when this share of it is new.",
+    ),
+    set(
+        "min.compaction.lag.ms",
+        Setting::LagMsMin,
+        Kind::Long,
+        "A record is compacted no sooner than when it is so many milliseconds old.",
     ),
     fixed(
         "min.insync.replicas",
@@ -154,6 +206,19 @@ const KEYS: &[Key] = &[
         Kind::Long,
         "Records older than this many milliseconds are dropped; -1 for never.",
     ),
+    set(
+        "segment.bytes",
+        Setting::FreshBytes,
+        Kind::Int,
+        "The newest records of a partition, as far back as they take so many bytes and are younger than segment.ms, are not compacted. Retention goes batch by batch and waits for no segment.",
+    ),
+    fixed("segment.jitter.ms", "0", Kind::Long, "No files of topics end together."),
+    set(
+        "segment.ms",
+        Setting::FreshMs,
+        Kind::Long,
+        "Records older than so many milliseconds may be compacted, also among the newest; where min.cleanable.dirty.ratio of a partition is dead, that has gone so much later (ten minutes at least).",
+    ),
     fixed(
         "unclean.leader.election.enable",
         "false",
@@ -164,27 +229,23 @@ const KEYS: &[Key] = &[
 
 /// Keys that Apache Kafka's topics have and whose values nothing here could enforce.
 const KNOWN_TO_KAFKA: &[&str] = &[
-    "delete.retention.ms",
+    "compression.gzip.level",
+    "compression.lz4.level",
+    "compression.zstd.level",
     "errors.deadletterqueue.topic.name",
     "file.delete.delay.ms",
-    "follower.replication.throttled.replicas",
     "index.interval.bytes",
     "internal.segment.bytes",
-    "leader.replication.throttled.replicas",
     "local.retention.bytes",
     "local.retention.ms",
-    "max.compaction.lag.ms",
     "message.downconversion.enable",
     "message.format.version",
     "message.timestamp.difference.max.ms",
-    "min.cleanable.dirty.ratio",
-    "min.compaction.lag.ms",
+    "remote.copy.lag.bytes",
+    "remote.copy.lag.ms",
     "remote.log.copy.disable",
     "remote.log.delete.on.disable",
-    "segment.bytes",
     "segment.index.bytes",
-    "segment.jitter.ms",
-    "segment.ms",
 ];
 
 /// Understands a topic's configuration. The first key that cannot be honoured refuses all of it, by name.
@@ -228,8 +289,12 @@ pub(super) fn change<'a>(
             }
             (Rule::Set(setting), Operation::Delete) => setting.change(&mut change, name, None)?,
             (Rule::Set(setting), Operation::Set(value)) => setting.change(&mut change, name, Some(value))?,
-            (Rule::Set(_), Operation::Append(_) | Operation::Subtract(_)) => {
-                unreachable!("no list is kept with a topic")
+            // The one list that is kept with a topic.
+            (Rule::Set(_), Operation::Append(value)) => {
+                change.cleanup.policy = PolicyChange::Add(cleanup_policy(name, value)?);
+            }
+            (Rule::Set(_), Operation::Subtract(value)) => {
+                change.cleanup.policy = PolicyChange::Remove(cleanup_policy(name, value)?);
             }
         }
     }
@@ -242,11 +307,6 @@ fn check_fixed(name: &str, value: &str, only: &str) -> Result<(), Refusal> {
     }
     let text = format!("{name}={value} cannot be enforced: only {name}={only} is true here");
     Err(Refusal::InvalidSetting(text))
-}
-
-/// The parts of a list as Kafka writes one.
-fn parts(list: &str) -> impl Iterator<Item = &str> {
-    list.split(',').map(str::trim).filter(|part| !part.is_empty())
 }
 
 fn joined<'a>(parts: impl Iterator<Item = &'a str>) -> String {
@@ -295,6 +355,28 @@ impl Setting {
                 change.timestamp_type = changed(value, |value| timestamp_type(name, value))?;
             }
             Setting::Flush => change.flush = changed(value, |value| flush(name, value))?,
+            Setting::CleanupPolicy => {
+                let policy = value.map(|value| cleanup_policy(name, value)).transpose()?;
+                change.cleanup.policy = policy.map_or(PolicyChange::Clear, PolicyChange::Set);
+            }
+            Setting::TombstoneMs => {
+                change.cleanup.tombstone_ms = changed(value, |value| milliseconds(name, value, 0))?;
+            }
+            Setting::LagMsMin => {
+                change.cleanup.lag_ms_min = changed(value, |value| milliseconds(name, value, 0))?;
+            }
+            Setting::LagMsMax => {
+                change.cleanup.lag_ms_max = changed(value, |value| milliseconds(name, value, 1))?;
+            }
+            Setting::DirtyRatioMin => {
+                change.cleanup.dirty_ratio_min = changed(value, |value| ratio(name, value))?;
+            }
+            Setting::FreshBytes => {
+                change.cleanup.fresh_bytes = changed(value, |value| segment_bytes(name, value))?;
+            }
+            Setting::FreshMs => {
+                change.cleanup.fresh_ms = changed(value, |value| milliseconds(name, value, 1))?;
+            }
         }
         Ok(())
     }
@@ -306,6 +388,13 @@ impl Setting {
             Setting::MessageBytesMax => settings.message_bytes_max.map(|bytes| bytes.to_string()),
             Setting::TimestampType => settings.timestamp_type.map(timestamp_type_text),
             Setting::Flush => settings.flush.map(flush_text),
+            Setting::CleanupPolicy => settings.cleanup.policy.map(cleanup_policy_text),
+            Setting::TombstoneMs => settings.cleanup.tombstone_ms.map(|ms| ms.to_string()),
+            Setting::LagMsMin => settings.cleanup.lag_ms_min.map(|ms| ms.to_string()),
+            Setting::LagMsMax => settings.cleanup.lag_ms_max.map(|ms| ms.to_string()),
+            Setting::DirtyRatioMin => settings.cleanup.dirty_ratio_min.map(|ratio| ratio.to_string()),
+            Setting::FreshBytes => settings.cleanup.fresh_bytes.map(|bytes| bytes.to_string()),
+            Setting::FreshMs => settings.cleanup.fresh_ms.map(|ms| ms.to_string()),
         }
     }
 
@@ -316,6 +405,13 @@ impl Setting {
             Setting::MessageBytesMax => defaults.message_bytes_max.to_string(),
             Setting::TimestampType => timestamp_type_text(defaults.timestamp_type),
             Setting::Flush => flush_text(defaults.flush),
+            Setting::CleanupPolicy => cleanup_policy_text(defaults.cleanup.policy),
+            Setting::TombstoneMs => defaults.cleanup.tombstone_ms.to_string(),
+            Setting::LagMsMin => defaults.cleanup.lag_ms_min.to_string(),
+            Setting::LagMsMax => defaults.cleanup.lag_ms_max.to_string(),
+            Setting::DirtyRatioMin => defaults.cleanup.dirty_ratio_min.to_string(),
+            Setting::FreshBytes => defaults.cleanup.fresh_bytes.to_string(),
+            Setting::FreshMs => defaults.cleanup.fresh_ms.to_string(),
         }
     }
 }
@@ -327,75 +423,26 @@ fn changed<T>(
     value.map_or(Ok(SettingChange::Clear), |value| read(value).map(SettingChange::Set))
 }
 
-fn bound(name: &str, value: &str) -> Result<Option<u64>, Refusal> {
-    match value.trim().parse::<i64>() {
-        Ok(-1) => Ok(None),
-        Ok(number @ 0..) => Ok(Some(number.unsigned_abs())),
-        _ => Err(not_one_of(name, value, "a whole number, or -1 for no bound")),
-    }
-}
-
-fn bound_text(bound: Option<u64>) -> String {
-    bound.map_or_else(|| "-1".to_owned(), |bound| bound.to_string())
-}
-
-fn message_bytes(name: &str, value: &str) -> Result<u32, Refusal> {
-    let number = value.trim().parse::<u32>().ok();
-    number
-        .filter(|bytes| usize::try_from(*bytes).is_ok_and(|bytes| bytes <= MESSAGE_BYTES_CEILING))
-        .ok_or_else(|| {
-            not_one_of(name, value, format_args!("a number of bytes up to {MESSAGE_BYTES_CEILING}"))
-        })
-}
-
-fn timestamp_type(name: &str, value: &str) -> Result<TimestampType, Refusal> {
-    match value {
-        "CreateTime" => Ok(TimestampType::Create),
-        "LogAppendTime" => Ok(TimestampType::Append),
-        _ => Err(not_one_of(name, value, "CreateTime or LogAppendTime")),
-    }
-}
-
-fn timestamp_type_text(timestamp_type: TimestampType) -> String {
-    match timestamp_type {
-        TimestampType::Create => "CreateTime",
-        TimestampType::Append => "LogAppendTime",
-    }
-    .to_owned()
-}
-
-fn flush(name: &str, value: &str) -> Result<FlushClass, Refusal> {
-    match value {
-        "sync" => Ok(FlushClass::Sync),
-        "async" => Ok(FlushClass::Async),
-        _ => Err(not_one_of(name, value, "sync or async")),
-    }
-}
-
-fn flush_text(flush: FlushClass) -> String {
-    match flush {
-        FlushClass::Sync => "sync",
-        FlushClass::Async => "async",
-    }
-    .to_owned()
-}
-
-fn not_one_of(name: &str, value: &str, wanted: impl Display) -> Refusal {
-    Refusal::InvalidSetting(format!("{name} is {wanted}, not {value:?}"))
-}
-
 /// The settings of topics as a table for the documentation.
 #[cfg(test)]
 pub(super) fn documented_settings() -> String {
+    use self::values::SEGMENT_BYTES_MIN;
+    use forebay_kit::model::limits::MESSAGE_BYTES_CEILING;
     use std::fmt::Write as _;
     let mut table = String::from("| setting | values | meaning |\n| --- | --- | --- |\n");
     for key in KEYS {
         let values = match key.rule {
+            Rule::Fixed("") => "only an empty list".to_owned(),
             Rule::Fixed(only) => format!("only `{only}`"),
             Rule::Set(Setting::RetentionMs | Setting::RetentionBytes) => "0 and up, -1".to_owned(),
             Rule::Set(Setting::MessageBytesMax) => format!("0 to {MESSAGE_BYTES_CEILING}"),
             Rule::Set(Setting::TimestampType) => "`CreateTime`, `LogAppendTime`".to_owned(),
             Rule::Set(Setting::Flush) => "`sync`, `async`".to_owned(),
+            Rule::Set(Setting::CleanupPolicy) => "`delete`, `compact`, `compact,delete`".to_owned(),
+            Rule::Set(Setting::TombstoneMs | Setting::LagMsMin) => "0 and up".to_owned(),
+            Rule::Set(Setting::LagMsMax | Setting::FreshMs) => "1 and up".to_owned(),
+            Rule::Set(Setting::FreshBytes) => format!("{SEGMENT_BYTES_MIN} to {}", i32::MAX),
+            Rule::Set(Setting::DirtyRatioMin) => "0 to 1".to_owned(),
         };
         writeln!(table, "| `{}` | {values} | {} |", key.name, key.means).expect("a string takes all");
     }

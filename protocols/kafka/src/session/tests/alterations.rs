@@ -6,7 +6,9 @@ use crate::wire::messages::incremental_alter_configs::{AlterConfigsResource, Alt
 use crate::wire::messages::{AlterConfigsRequest, IncrementalAlterConfigsRequest};
 use crate::wire::{ErrorCode, Str};
 use forebay_kit::model::admin::{AlterTopics, AlteredTopic};
-use forebay_kit::model::{Refusal, SettingChange, SettingsChange};
+use forebay_kit::model::{
+    CleanupChange, CleanupPolicy, PolicyChange, Refusal, SettingChange, SettingsChange,
+};
 
 /// Kafka's numbers of operations.
 const SET: i8 = 0;
@@ -66,34 +68,58 @@ fn single_settings_are_set_and_taken_back_and_the_others_stay() {
         ("retention.ms", SET, Some("-1")),
         ("max.message.bytes", SET, Some("100")),
         ("retention.bytes", DELETE, None),
+        ("cleanup.policy", APPEND, Some("compact")),
+        ("min.compaction.lag.ms", DELETE, None),
+        ("segment.bytes", SET, Some("52428800")),
+        ("segment.ms", DELETE, None),
         // Not kept with a topic: nothing else was ever possible.
-        ("cleanup.policy", APPEND, Some("delete")),
+        ("compression.type", SET, Some("producer")),
     ]);
     let expected = SettingsChange {
         retention_ms: SettingChange::Set(None),
         retention_bytes: SettingChange::Clear,
         message_bytes_max: SettingChange::Set(100),
+        cleanup: CleanupChange {
+            policy: PolicyChange::Add(CleanupPolicy::Compact),
+            lag_ms_min: SettingChange::Clear,
+            fresh_bytes: SettingChange::Set(52_428_800),
+            fresh_ms: SettingChange::Clear,
+            ..CleanupChange::default()
+        },
         ..SettingsChange::default()
     };
     assert_eq!(change, expected);
     let nothing = [
-        ("cleanup.policy", SET, Some("delete")),
         ("min.insync.replicas", DELETE, None),
-        ("segment.bytes", DELETE, Some("ignored")),
+        ("segment.index.bytes", DELETE, Some("ignored")),
+        ("leader.replication.throttled.replicas", SET, Some("")),
+        ("follower.replication.throttled.replicas", SUBTRACT, Some("*")),
     ];
     assert_eq!(change_of(&nothing), SettingsChange::default());
-    assert_eq!(change_of(&[("cleanup.policy", SUBTRACT, Some("compact"))]), SettingsChange::default());
+    for (operation, policy) in [
+        (("cleanup.policy", SUBTRACT, Some("delete")), PolicyChange::Remove(CleanupPolicy::Delete)),
+        (("cleanup.policy", SET, Some("compact")), PolicyChange::Set(CleanupPolicy::Compact)),
+        (("cleanup.policy", DELETE, None), PolicyChange::Clear),
+    ] {
+        assert_eq!(change_of(&[operation]).cleanup.policy, policy);
+    }
 }
 
 #[test]
 fn what_cannot_be_enforced_is_refused_by_name() {
-    let cases: [(Operation<'_>, &str); 9] = [
+    let cases: [(Operation<'_>, &str); 12] = [
         (("retention.ms", SET, Some("soon")), "retention.ms"),
         (("retention.ms", APPEND, Some("1")), "retention.ms is no list"),
-        (("cleanup.policy", APPEND, Some("compact")), "cleanup.policy=delete,compact"),
-        (("cleanup.policy", SUBTRACT, Some("delete")), "cleanup.policy= "),
-        (("cleanup.policy", SET, Some("compact")), "cleanup.policy=compact"),
-        (("segment.bytes", SET, Some("1048576")), "segment.bytes"),
+        (("cleanup.policy", APPEND, Some("compress")), "cleanup.policy is a list"),
+        (("min.cleanable.dirty.ratio", SET, Some("half")), "min.cleanable.dirty.ratio is a number"),
+        (("max.compaction.lag.ms", SET, Some("0")), "max.compaction.lag.ms is a whole number"),
+        (("segment.bytes", SET, Some("1048575")), "segment.bytes is a number of bytes"),
+        (("segment.ms", SET, Some("0")), "segment.ms is a whole number"),
+        (("segment.index.bytes", SET, Some("10485760")), "segment.index.bytes"),
+        (
+            ("leader.replication.throttled.replicas", APPEND, Some("0:1")),
+            "leader.replication.throttled.replicas=0:1",
+        ),
         (("no.such.setting", SET, Some("1")), "no.such.setting"),
         (("no.such.setting", DELETE, None), "no.such.setting"),
         (("forebay.flush", SET, Some("never")), "forebay.flush"),
@@ -172,7 +198,7 @@ fn all_settings_are_replaced_by_those_that_are_named() {
         resources: vec![
             resource("t", vec![config("retention.ms", Some("5")), config("preallocate", Some("false"))]),
             resource("null", vec![config("retention.ms", None)]),
-            resource("wrong", vec![config("segment.ms", Some("1"))]),
+            resource("wrong", vec![config("segment.jitter.ms", Some("1"))]),
         ],
         validate_only: false,
     };

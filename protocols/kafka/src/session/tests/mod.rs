@@ -25,7 +25,7 @@ use std::sync::Arc;
 use forebay_kit::model::acl::Operations;
 use forebay_kit::model::publish::Appended;
 use forebay_kit::model::{
-    ClusterView, FlushClass, NodeId, NodeView, Offset, PartitionRef, Reply, Request, TimestampType,
+    Cleanup, ClusterView, FlushClass, NodeId, NodeView, Offset, PartitionRef, Reply, Request, TimestampType,
     TopicDefaults, TopicName, TopicRef,
 };
 use forebay_kit::record::batch::{BatchBuilder, Codec, NewRecord};
@@ -205,6 +205,7 @@ fn defaults() -> TopicDefaults {
         message_bytes_max: 1_048_588,
         timestamp_type: TimestampType::Create,
         flush: FlushClass::Sync,
+        cleanup: Cleanup::default(),
         partitions: 3,
     }
 }

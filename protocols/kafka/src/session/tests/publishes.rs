@@ -83,6 +83,21 @@ fn each_partition_is_accepted_or_refused_by_itself() {
 }
 
 #[test]
+fn records_without_a_key_are_named_where_a_topic_needs_keys() {
+    for version in [7, 8, 9] {
+        let request = produce(1, "t", vec![batch(Codec::None, "no key")]);
+        let response = Pair::new()
+            .exchange(version, &request, |_| Reply::Publish(vec![Err(Refusal::MissingKeys(vec![0, 3]))]));
+        let partition = only(response);
+        assert_eq!(partition.error_code, ErrorCode::InvalidRecord);
+        let named: Vec<_> = partition.record_errors.iter().map(|record| record.batch_index).collect();
+        let expected: &[i32] = if version < 8 { &[] } else { &[0, 3] };
+        assert_eq!(named, expected, "version {version}");
+        assert!(partition.record_errors.iter().all(|record| record.batch_index_error_message.is_some()));
+    }
+}
+
+#[test]
 fn nothing_but_one_sound_batch_is_let_in() {
     let two = [batch(Codec::None, "a"), batch(Codec::None, "b")].concat();
     let mut old = batch(Codec::None, "a").to_vec();

@@ -14,7 +14,8 @@ use crate::wire::messages::{
 use crate::wire::{ErrorCode, Str, Uuid};
 use forebay_kit::model::admin::{CreatedTopic, DeletedTopic, DescribedTopic, GrownTopic};
 use forebay_kit::model::{
-    LeaderEpoch, PartitionId, PartitionView, Refusal, ShardId, TopicId, TopicSettings, TopicView,
+    CleanupPolicy, CleanupSettings, LeaderEpoch, PartitionId, PartitionView, Ratio, Refusal, ShardId,
+    TopicId, TopicSettings, TopicView,
 };
 
 fn new(topic: &str) -> CreatableTopic {
@@ -102,7 +103,14 @@ fn what_can_be_set_is_set() {
             ("max.message.bytes", "3000"),
             ("message.timestamp.type", "LogAppendTime"),
             ("forebay.flush", "sync"),
-            ("cleanup.policy", "delete"),
+            ("cleanup.policy", "delete, compact"),
+            ("delete.retention.ms", "0"),
+            ("min.compaction.lag.ms", "5"),
+            ("max.compaction.lag.ms", "7"),
+            ("min.cleanable.dirty.ratio", "0.01"),
+            ("segment.bytes", "1048576"),
+            ("segment.ms", "1"),
+            ("segment.jitter.ms", "0"),
             ("compression.type", "producer"),
             ("min.insync.replicas", "1"),
         ],
@@ -113,6 +121,15 @@ fn what_can_be_set_is_set() {
         message_bytes_max: Some(3000),
         timestamp_type: Some(TimestampType::Append),
         flush: Some(FlushClass::Sync),
+        cleanup: CleanupSettings {
+            policy: Some(CleanupPolicy::CompactAndDelete),
+            tombstone_ms: Some(0),
+            lag_ms_min: Some(5),
+            lag_ms_max: Some(7),
+            dirty_ratio_min: Ratio::from_millionths(10_000),
+            fresh_bytes: Some(1 << 20),
+            fresh_ms: Some(1),
+        },
     };
     assert_eq!(created(7, &request).0, [Ok(expected)]);
 }
@@ -120,10 +137,20 @@ fn what_can_be_set_is_set() {
 #[test]
 fn what_cannot_be_honoured_is_refused_by_name() {
     for (key, value) in [
-        ("cleanup.policy", "compact"),
+        ("cleanup.policy", "compress"),
+        ("cleanup.policy", ""),
+        ("delete.retention.ms", "-1"),
+        ("max.compaction.lag.ms", "0"),
+        ("min.compaction.lag.ms", "soon"),
+        ("min.cleanable.dirty.ratio", "1.5"),
         ("compression.type", "zstd"),
         ("min.insync.replicas", "2"),
         ("segment.bytes", "1000"),
+        ("segment.bytes", "2147483648"),
+        ("segment.ms", "0"),
+        ("segment.jitter.ms", "1"),
+        ("index.interval.bytes", "4096"),
+        ("file.delete.delay.ms", "60000"),
         ("flush.messages", "1"),
         ("retention.ms", "-2"),
         ("retention.ms", "soon"),

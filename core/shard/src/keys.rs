@@ -1,0 +1,22 @@
+//! Whether every record of a payload has a key: compaction could not tell the others apart.
+
+use bytes::Bytes;
+use forebay_model::Refusal;
+use forebay_model::limits::MISSING_KEYS_MAX;
+use forebay_model::publish::PayloadKind;
+use forebay_record::batch::without_key;
+
+use crate::archive::INFLATED_BYTES_MAX;
+
+/// Refuses a payload for a compacted topic with records that have no key. Reads all of it: not for the shard's thread.
+///
+/// # Errors
+/// [`Refusal::MissingKeys`] names them; or the payload cannot be read.
+pub fn check_keys(kind: PayloadKind, payload: &Bytes) -> Result<(), Refusal> {
+    if kind != PayloadKind::RecordBatch {
+        return Ok(());
+    }
+    let missing = without_key(payload, INFLATED_BYTES_MAX, MISSING_KEYS_MAX)
+        .map_err(|error| Refusal::CorruptPayload(error.to_string()))?;
+    if missing.is_empty() { Ok(()) } else { Err(Refusal::MissingKeys(missing)) }
+}

@@ -1,0 +1,112 @@
+//! Values of settings as Kafka writes them, there and back.
+
+use std::fmt::Display;
+
+use forebay_kit::model::limits::MESSAGE_BYTES_CEILING;
+use forebay_kit::model::{CleanupPolicy, FlushClass, NotARatio, Ratio, Refusal, TimestampType};
+
+/// Kafka's least segment, in bytes (KIP-1030).
+pub(super) const SEGMENT_BYTES_MIN: i32 = 1 << 20;
+
+/// The parts of a list as Kafka writes one.
+pub(super) fn parts(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(str::trim).filter(|part| !part.is_empty())
+}
+
+pub(super) fn bound(name: &str, value: &str) -> Result<Option<u64>, Refusal> {
+    match value.trim().parse::<i64>() {
+        Ok(-1) => Ok(None),
+        Ok(number @ 0..) => Ok(Some(number.unsigned_abs())),
+        _ => Err(not_one_of(name, value, "a whole number, or -1 for no bound")),
+    }
+}
+
+pub(super) fn bound_text(bound: Option<u64>) -> String {
+    bound.map_or_else(|| "-1".to_owned(), |bound| bound.to_string())
+}
+
+pub(super) fn message_bytes(name: &str, value: &str) -> Result<u32, Refusal> {
+    let number = value.trim().parse::<u32>().ok();
+    number
+        .filter(|bytes| usize::try_from(*bytes).is_ok_and(|bytes| bytes <= MESSAGE_BYTES_CEILING))
+        .ok_or_else(|| {
+            not_one_of(name, value, format_args!("a number of bytes up to {MESSAGE_BYTES_CEILING}"))
+        })
+}
+
+pub(super) fn segment_bytes(name: &str, value: &str) -> Result<u64, Refusal> {
+    match value.trim().parse::<i32>() {
+        Ok(number) if number >= SEGMENT_BYTES_MIN => Ok(u64::from(number.unsigned_abs())),
+        _ => Err(not_one_of(name, value, format_args!("a number of bytes from {SEGMENT_BYTES_MIN} on"))),
+    }
+}
+
+pub(super) fn timestamp_type(name: &str, value: &str) -> Result<TimestampType, Refusal> {
+    match value {
+        "CreateTime" => Ok(TimestampType::Create),
+        "LogAppendTime" => Ok(TimestampType::Append),
+        _ => Err(not_one_of(name, value, "CreateTime or LogAppendTime")),
+    }
+}
+
+pub(super) fn timestamp_type_text(timestamp_type: TimestampType) -> String {
+    match timestamp_type {
+        TimestampType::Create => "CreateTime",
+        TimestampType::Append => "LogAppendTime",
+    }
+    .to_owned()
+}
+
+pub(super) fn flush(name: &str, value: &str) -> Result<FlushClass, Refusal> {
+    match value {
+        "sync" => Ok(FlushClass::Sync),
+        "async" => Ok(FlushClass::Async),
+        _ => Err(not_one_of(name, value, "sync or async")),
+    }
+}
+
+pub(super) fn flush_text(flush: FlushClass) -> String {
+    match flush {
+        FlushClass::Sync => "sync",
+        FlushClass::Async => "async",
+    }
+    .to_owned()
+}
+
+/// Every word of the list is known, and there is one.
+pub(super) fn cleanup_policy(name: &str, value: &str) -> Result<CleanupPolicy, Refusal> {
+    let wanted = || not_one_of(name, value, "a list of delete and compact with one of them at least");
+    let (mut deletes, mut compacts) = (false, false);
+    for part in parts(value) {
+        match part {
+            "delete" => deletes = true,
+            "compact" => compacts = true,
+            _ => return Err(wanted()),
+        }
+    }
+    CleanupPolicy::of(deletes, compacts).ok_or_else(wanted)
+}
+
+pub(super) fn cleanup_policy_text(policy: CleanupPolicy) -> String {
+    match policy {
+        CleanupPolicy::Delete => "delete",
+        CleanupPolicy::Compact => "compact",
+        CleanupPolicy::CompactAndDelete => "compact,delete",
+    }
+    .to_owned()
+}
+
+pub(super) fn milliseconds(name: &str, value: &str, least: i64) -> Result<u64, Refusal> {
+    match value.trim().parse::<i64>() {
+        Ok(number) if number >= least => Ok(number.unsigned_abs()),
+        _ => Err(not_one_of(name, value, format_args!("a whole number of milliseconds from {least} on"))),
+    }
+}
+
+pub(super) fn ratio(name: &str, value: &str) -> Result<Ratio, Refusal> {
+    value.trim().parse().map_err(|NotARatio| not_one_of(name, value, "a number from 0 to 1"))
+}
+
+fn not_one_of(name: &str, value: &str, wanted: impl Display) -> Refusal {
+    Refusal::InvalidSetting(format!("{name} is {wanted}, not {value:?}"))
+}
