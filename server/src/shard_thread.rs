@@ -119,11 +119,11 @@ fn refuse_all<T>(
     mailbox.listen();
     while !stop.load(Ordering::Acquire) {
         let taken = mailbox.take(Room { bytes: usize::MAX, paced_bytes: usize::MAX });
-        let work = taken.work.into_iter().map(|(_, parcel)| parcel.work.refuse(&Refusal::Storage));
+        let work = taken.work.into_iter().filter_map(|(_, parcel)| parcel.work.refuse(&Refusal::Storage));
         let reads = taken.reads.into_iter().filter_map(|read| read.refuse(&Refusal::Storage));
         // What waits behind a payload that was on its way in parts is served by nobody.
         let late = mailbox.take_expired(clock.monotonic());
-        let late = late.into_iter().map(|work| work.refuse(&Refusal::TimedOut));
+        let late = late.into_iter().filter_map(|work| work.refuse(&Refusal::TimedOut));
         tell(work.chain(reads).chain(late).collect());
         thread::park_timeout(BROKEN_LOOK);
     }

@@ -13,7 +13,7 @@ use forebay_replication::wire;
 use forebay_shard::{Done, NextTurn};
 
 use crate::checkers::{
-    Broken, Cursors, NEWEST_FILES, Replicas, check_fences, confirmed_somewhere, is_on_a_majority,
+    Broken, Cursors, NEWEST_FILES, Replicas, Shared, check_fences, confirmed_somewhere, is_on_a_majority,
 };
 use crate::counters::Counters;
 use crate::history::{BatchId, History};
@@ -137,6 +137,8 @@ pub struct Cluster {
     pub history: History,
     /// What committers of groups know together.
     pub cursors: Cursors,
+    /// What sharers know together.
+    pub shared: Shared,
     /// States seen.
     pub replicas: Replicas,
     /// What was met.
@@ -194,6 +196,7 @@ impl Cluster {
             machines,
             history: History::default(),
             cursors: Cursors::default(),
+            shared: Shared::default(),
             replicas: Replicas::default(),
             counters: Counters::default(),
             trace: Trace::new(prints),

@@ -19,7 +19,7 @@ const SMOKE_SEEDS: u64 = 6;
 /// ...and so many of a node alone...
 const SMOKE_SEEDS_ALONE: u64 = 4;
 /// ...which also finds these planted bugs...
-const CANARIES: [Bug; 7] = [
+const CANARIES: [Bug; 10] = [
     Bug::EarlyFlush,
     Bug::Point(Fault::AppendAckBeforeFlush),
     Bug::Point(Fault::DedupMissingFromCheckpoint),
@@ -27,6 +27,9 @@ const CANARIES: [Bug; 7] = [
     Bug::Point(Fault::AbortedServed),
     Bug::Point(Fault::RelayDoneEarly),
     Bug::Point(Fault::NewestCompacted),
+    Bug::Point(Fault::SettlementConfirmedEarly),
+    Bug::Point(Fault::AttemptsNotLimited),
+    Bug::Point(Fault::LeaseEndAccepts),
 ];
 /// ...each within so many seeds.
 const CANARY_SEEDS_MAX: u64 = 200;

@@ -20,6 +20,9 @@ const TRANSACTIONS_FROM: u64 = 100_000;
 /// The first seed with a compacted topic.
 const COMPACTION_FROM: u64 = 200_000;
 
+/// The first seed with a shared subscription.
+const SHARES_FROM: u64 = 300_000;
+
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -144,6 +147,9 @@ impl Bug {
             Bug::Point(Fault::EndAnsweredEarly) => &[ENDED],
             Bug::Point(Fault::RelayDoneEarly) => &[ENDED, AVAILABLE],
             Bug::Point(Fault::NewestCompacted) => &["of every key the last record stays"],
+            Bug::Point(Fault::SettlementConfirmedEarly) => &[crate::checkers::NEVER_AGAIN],
+            Bug::Point(Fault::AttemptsNotLimited) => &[crate::checkers::NOT_MORE_OFTEN],
+            Bug::Point(Fault::LeaseEndAccepts) => &[crate::checkers::NONE_LOST],
             Bug::Control => &[],
         }
     }
@@ -347,6 +353,12 @@ impl Plan {
     /// Whether there is a compacted topic, and somebody who keeps state in it.
     pub fn has_compaction(&self) -> bool {
         self.seed >= COMPACTION_FROM || self.bug == Some(Bug::Point(Fault::NewestCompacted))
+    }
+
+    /// Whether some clients share a subscription.
+    pub fn has_shares(&self) -> bool {
+        let bugs = [Fault::SettlementConfirmedEarly, Fault::AttemptsNotLimited, Fault::LeaseEndAccepts];
+        self.seed >= SHARES_FROM || bugs.into_iter().any(|fault| self.bug == Some(Bug::Point(fault)))
     }
 
     /// How many shards there are.

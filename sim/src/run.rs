@@ -3,13 +3,14 @@
 use forebay_env::fault;
 use forebay_model::ShardId;
 
-use crate::checkers::{Broken, Deadlines, segments_agree};
+use crate::checkers::{Broken, Deadlines, segments_agree, settled_of};
 use crate::clients::{
-    Client, Committer, CommitterKind, Creator, Desk, Producer, ProducerKind, Reader, ReaderKind, StateKeeper,
-    Temporary, Transactor,
+    Client, Committer, CommitterKind, Creator, Desk, Producer, ProducerKind, Reader, ReaderKind, Sharer,
+    SharerKind, StateKeeper, Temporary, Transactor,
 };
 use crate::cluster::{Cluster, Event, Heard};
 use crate::counters::Counters;
+use crate::history::Place;
 use crate::plan::{Bug, Plan, Seed};
 use crate::random::Rng;
 use crate::world::clock::{MS, SECOND};
@@ -19,6 +20,9 @@ const DRAIN_NS_MAX: u64 = 30 * SECOND;
 
 /// Replicas that applied the same have the same files within this.
 const SETTLE_NS_MAX: u64 = 5 * SECOND;
+
+/// The subscription that sharers share.
+const SHARED: &str = "shared";
 
 /// What came of a run.
 #[derive(Clone, Debug)]
@@ -54,12 +58,14 @@ struct Simulation {
     cluster: Cluster,
     clients: Vec<(Box<dyn Client>, Rng)>,
     rng: Rng,
+    /// What sharers read, if there are any.
+    shared: Option<Place>,
 }
 
 impl Simulation {
     fn new(plan: Plan, prints: bool) -> Simulation {
         let rng = Rng::stream(plan.seed, "clients");
-        Simulation { cluster: Cluster::new(plan, prints), clients: Vec::new(), rng }
+        Simulation { cluster: Cluster::new(plan, prints), clients: Vec::new(), rng, shared: None }
     }
 
     fn run_through(&mut self) -> Result<(), Broken> {
@@ -91,9 +97,18 @@ impl Simulation {
             self.add(|desk| Box::new(Reader::new(ReaderKind::Sweeps, place, 1, desk)));
         }
         self.until_nobody_waits(deadline)?;
+        if let Some(place) = self.shared {
+            self.add(|desk| Box::new(Sharer::new(SharerKind::Drains, SHARED, place, desk)));
+            self.until_nobody_waits(deadline)?;
+        }
         while !self.cluster.replicas_are_equal()? {
             self.wait_a_little()?;
             deadline.check(self.cluster.now(), "replicas that applied the same")?;
+        }
+        if let Some(place) = self.shared {
+            let facts = self.cluster.history.known.get(&place);
+            let settled = settled_of(&self.cluster.machines, SHARED, place);
+            facts.map_or(Ok(()), |facts| self.cluster.shared.none_lost(SHARED, place, &settled, facts))?;
         }
         // What was proposed last may still be on its way to some.
         let agree = |cluster: &Cluster| {
@@ -135,6 +150,13 @@ impl Simulation {
         }
         if self.cluster.plan.has_compaction() {
             self.add(|desk| Box::new(StateKeeper::new(desk)));
+        }
+        if self.cluster.plan.has_shares() {
+            let place = self.rng.pick(&places);
+            self.shared = Some(place);
+            for kind in [SharerKind::Able, SharerKind::Clumsy] {
+                self.add(|desk| Box::new(Sharer::new(kind, SHARED, place, desk)));
+            }
         }
     }
 

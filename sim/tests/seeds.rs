@@ -1,5 +1,6 @@
 //! The simulator itself: a seed decides everything, promises hold, a planted bug is found.
 
+use forebay_sim::counters::Counters;
 use forebay_sim::plan::{Bug, Kind, Plan, Seed};
 use forebay_sim::run::run;
 
@@ -19,6 +20,19 @@ fn promises_hold_for_a_few_seeds() {
     for seed in 1..4 {
         let report = run(Plan::short(seed, None), false);
         assert_eq!(report.broken, None, "seed {seed} of the short plans");
+    }
+}
+
+#[test]
+fn promises_hold_where_a_subscription_is_shared() {
+    let mut met = Counters::default();
+    for seed in 300_000..300_004 {
+        let report = run(Plan::short(seed, None), false);
+        assert_eq!(report.broken, None, "seed {seed} of the short plans");
+        met.merge(&report.counters);
+    }
+    for name in ["records shared", "records shared again", "deliveries settled"] {
+        assert!(met.of(name) > 0, "{name}");
     }
 }
 

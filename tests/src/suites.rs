@@ -21,6 +21,8 @@ mod logins;
 mod process;
 mod quotas;
 mod rsyslog;
+mod share_tools;
+mod shares;
 mod streams;
 mod tools;
 mod trace;
@@ -46,11 +48,13 @@ pub fn all(rounds: u32) -> Vec<Suite> {
     all.extend(transactions::suites());
     all.extend(assigned::suites());
     all.extend(logins::suites());
+    all.push(shares::suite());
     all.extend(acls::suites());
     all.extend(compaction::suites());
     all.extend([
         tools::suite(),
         transaction_tools::suite(),
+        share_tools::suite(),
         administration::suite(),
         commands::suite_with_kafka(),
         rsyslog::suite(),

@@ -10,6 +10,7 @@ mod groups;
 mod host;
 mod policy;
 mod split;
+mod subscriptions;
 mod withheld;
 
 use std::sync::Arc;
@@ -168,6 +169,7 @@ impl Inner {
             }
             Request::Group(r) => self.group_request(judge, asker, r),
             Request::Transaction(r) => self.transaction_request(judge, asker, r),
+            Request::Subscription(r) => self.subscription_request(judge, asker, r),
             Request::ListGroups => match judge.may(Operation::Describe, ResourceKind::Cluster, "") {
                 true => Judged::Whole(Request::ListGroups),
                 false => Judged::Partly(Withheld::unseen(Operation::Describe), Request::ListGroups),

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use forebay_env::{Env, Monotonic};
 use forebay_machine::Catalog;
+use forebay_model::subscription::SubscriptionReply;
 use forebay_model::{
     ClusterView, NodeId, NodeView, Principal, Refusal, Reply, Request, ShardId, TopicDefaults,
 };
@@ -93,6 +94,8 @@ pub(crate) struct Connection {
     host: Arc<Host>,
     /// Requests that may wait long and must end with the connection, by token.
     waiting: Mutex<BTreeMap<u64, Arc<Call>>>,
+    /// It has received from shared subscriptions: what it has goes back when it ends.
+    receives: AtomicBool,
     publishes: Arc<PublishLine>,
 }
 
@@ -234,6 +237,7 @@ impl FrontDesk for Broker {
             meter,
             host: Arc::new(Host::of(client.peer)),
             waiting: Mutex::default(),
+            receives: AtomicBool::new(false),
             publishes: Arc::default(),
         });
         self.inner.connections_mut().insert(connection, opened);
@@ -278,6 +282,9 @@ impl FrontDesk for Broker {
         for call in waiting.into_values() {
             self.inner.end_fetches(call.open_fetches());
         }
+        if closed.receives.load(Ordering::Acquire) {
+            self.inner.end_consumers(connection);
+        }
     }
 }
 
@@ -319,6 +326,7 @@ impl Inner {
             Request::Login(login) => self.login(asker, login, replies),
             Request::DescribeUsers(describe) => self.describe_users(asker, describe, currency, replies),
             Request::AlterUsers(alter) => self.alter_users(asker, alter, replies),
+            Request::Subscription(request) => self.subscription(asker, request, currency, replies),
             Request::FindProducer(id) => self.find_producer(&asker, &id, replies),
             Request::Rights(resources) => {
                 let rights = self.rights(&asker, &resources);
@@ -351,6 +359,10 @@ impl Inner {
                 let reply = self.name_partitions(view);
                 self.finish(&ticket.call.asker, reply, replies);
             }
+            Next::NameStates(states) => {
+                let reply = self.name_states(states);
+                self.finish(&ticket.call.asker, reply, replies);
+            }
             Next::Continue(step, answer) => {
                 self.go_on(ticket.call.asker.clone(), step, answer, replies);
             }
@@ -381,6 +393,10 @@ impl Inner {
             Step::Producers => self.producers_allocated(asker, answer, replies),
             Step::Join(step) => self.joined(asker, *step, answer, replies),
             Step::ProducersFor(request) => self.producers_allocated_for(asker, request, answer, replies),
+            Step::Deleting(group) => self.deleting(asker, group, answer, replies),
+            Step::Forgotten(group) => self.forgotten(asker, group, answer, replies),
+            Step::Emptied(request, currency) => self.emptied(asker, *request, currency, answer, replies),
+            Step::AlterSubscriptions(count) => self.subscriptions_altered(&asker, count, answer, replies),
         }
     }
 
@@ -393,7 +409,7 @@ impl Inner {
     pub(crate) fn finish(&self, asker: &Asker, reply: Reply, replies: &mut Replies) {
         let reply = self.as_authorized(asker, reply);
         self.metrics.count_refusals(&reply);
-        if matches!(reply, Reply::Fetch(_))
+        if matches!(reply, Reply::Fetch(_) | Reply::Subscription(SubscriptionReply::Receive(_)))
             && let Some(connection) = self.connection(asker.connection)
         {
             lock(&connection.waiting).remove(&asker.token);
@@ -415,6 +431,14 @@ impl Inner {
         }
     }
 
+    /// Remembers a receive as well, and that the connection has something that goes back with it.
+    pub(crate) fn remember_receiver(&self, call: &Arc<Call>) {
+        if let Some(connection) = self.connection(call.asker.connection) {
+            connection.receives.store(true, Ordering::Release);
+            lock(&connection.waiting).insert(call.asker.token, Arc::clone(call));
+        }
+    }
+
     pub(crate) fn post_read(&self, shard: &ShardHandle, read: Read<Ticket>, replies: &mut Replies) {
         let refused = shard.mailbox.post_read(read).err();
         if let Some((ticket, answer)) = refused.and_then(|read| read.refuse(&Refusal::Busy)) {
@@ -430,8 +454,8 @@ impl Inner {
         work: Work<Ticket>,
         replies: &mut Replies,
     ) {
-        if let Err(work) = shard.mailbox.post_work(Source(from.0), work.parcel(bytes)) {
-            let (ticket, answer) = work.refuse(&Refusal::Busy);
+        let refused = shard.mailbox.post_work(Source(from.0), work.parcel(bytes)).err();
+        if let Some((ticket, answer)) = refused.and_then(|work| work.refuse(&Refusal::Busy)) {
             self.answer(&ticket, answer, replies);
         }
     }
@@ -500,6 +524,7 @@ fn changes_something(request: &Request) -> bool {
         | Request::AlterUsers(_)
         | Request::AddAcls(_)
         | Request::RemoveAcls(_) => true,
+        Request::Subscription(request) => crate::subscriptions::changes_something(request),
         Request::Fetch(_)
         | Request::FindOffsets(_)
         | Request::FindEpochEnds(_)

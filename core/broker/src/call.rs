@@ -9,17 +9,21 @@ use forebay_model::fetch::{FetchRefusal, Fetched, FoundEpochEnd, FoundOffset};
 use forebay_model::group::{FetchedOffset, GroupListing, GroupReply};
 use forebay_model::partition::Trimmed;
 use forebay_model::publish::Published;
+use forebay_model::subscription::{SubscriptionReply, SubscriptionRequest, SubscriptionStates};
 use forebay_model::transaction::{TransactionListing, TransactionRequest, TransactionView};
-use forebay_model::{PartitionRef, Principal, Refusal, Reply, TopicId, TopicName};
-use forebay_shard::Answer;
+use forebay_model::{GroupId, PartitionRef, Principal, Refusal, Reply, TopicId, TopicName};
+use forebay_shard::{Answer, SharingAnswer};
 
 use crate::acls::{AddAclsStep, RemoveAclsStep};
 use crate::authorize::{Host, Withheld};
+use crate::broker::Currency;
 use crate::joins::{AdmitGather, JoinStep, Then};
 use crate::line::PublishLine;
 use crate::memory::Charge;
 use crate::outbox::{ConnectionId, Outbox};
 use crate::partitions::DescribeGather;
+use crate::receive::{ReceiveGather, SettleGather};
+use crate::states::StatesGather;
 use crate::transactions;
 use crate::users::AlterUsersStep;
 
@@ -86,6 +90,16 @@ pub(crate) enum Gather {
     ListGroups(Vec<GroupListing>, usize),
     /// The one answer of the catalogue's shard.
     Quorum,
+    /// One slot per partition; a part covers the partitions of one shard.
+    Receive(ReceiveGather),
+    /// One slot per item; a part covers the items of one shard.
+    Settle(SettleGather),
+    /// One part per shard.
+    EndConsumer(usize),
+    /// Where a subscription stands.
+    States(StatesGather),
+    /// The one answer of a group that shares a subscription.
+    Sharing,
     /// A step of a longer request; the front desk goes on with it when the part is answered.
     Step(Step),
     /// Answered.
@@ -158,6 +172,14 @@ pub(crate) enum Step {
     ProducersFor(TransactionRequest),
     /// Waits for a transactional producer's own shard to note what its transaction spans elsewhere.
     Join(Box<JoinStep>),
+    /// Waits for shard 0 to change the settings of so many subscriptions.
+    AlterSubscriptions(usize),
+    /// Waits to hear what a group is that is to be deleted.
+    Deleting(GroupId),
+    /// Waits until what a group has read is forgotten.
+    Forgotten(GroupId),
+    /// Waits to hear that nobody reads a subscription.
+    Emptied(Box<SubscriptionRequest>, Currency),
 }
 
 /// A creation under way.
@@ -216,6 +238,8 @@ pub(crate) enum Next {
     NamePartitions(TransactionView),
     /// Every shard that a transaction is about to span has answered.
     Admitted(Then, Result<(), Refusal>),
+    /// Where a subscription stands, which must be put into names.
+    NameStates(SubscriptionStates),
 }
 
 impl Call {
@@ -237,6 +261,7 @@ impl Call {
     pub(crate) fn has_enough(&self) -> bool {
         match &*self.gather.lock().unwrap_or_else(PoisonError::into_inner) {
             Gather::Fetch(fetch) => fetch.enough,
+            Gather::Receive(receive) => receive.has_enough(),
             _ => false,
         }
     }
@@ -245,6 +270,7 @@ impl Call {
     pub(crate) fn open_fetches(&self) -> Vec<(usize, u64)> {
         match &*self.gather.lock().unwrap_or_else(PoisonError::into_inner) {
             Gather::Fetch(fetch) => fetch.open.iter().flatten().copied().collect(),
+            Gather::Receive(receive) => receive.open_receives(),
             _ => Vec::new(),
         }
     }
@@ -258,6 +284,20 @@ impl Gather {
                 if slots.is_complete() { Next::Published(slots.take(), *since) } else { Next::Wait }
             }
             (Gather::Fetch(fetch), Answer::Fetched(items)) => fetch.answer(part, items),
+            (Gather::Receive(receive), Answer::Received(items)) => receive.answer(part, items),
+            (Gather::Settle(settle), Answer::Settled(items)) => settle.answer(part, items),
+            (Gather::Sharing, Answer::Sharing(answer)) => Next::Reply(Reply::Subscription(match answer {
+                SharingAnswer::Attend(attended) => SubscriptionReply::Attend(attended),
+                SharingAnswer::Members(members) => SubscriptionReply::Members(members),
+            })),
+            (Gather::States(states), Answer::Subscriptions(found)) => states.answer(part, found),
+            (Gather::EndConsumer(open), Answer::ConsumerEnded) => {
+                *open -= 1;
+                match *open {
+                    0 => Next::Reply(Reply::Subscription(SubscriptionReply::EndConsumer)),
+                    _ => Next::Wait,
+                }
+            }
             (Gather::FindOffsets(slots, parts), Answer::FoundOffsets(found)) => {
                 spread(slots, &parts[part], found);
                 complete(slots, Reply::FindOffsets)
@@ -310,7 +350,7 @@ impl Gather {
     }
 }
 
-fn spread<V>(slots: &mut Slots<V>, items: &[usize], values: Vec<V>) {
+pub(crate) fn spread<V>(slots: &mut Slots<V>, items: &[usize], values: Vec<V>) {
     assert_eq!(items.len(), values.len(), "a shard answers every item");
     for (at, value) in items.iter().zip(values) {
         slots.set(*at, value);

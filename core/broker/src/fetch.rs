@@ -14,7 +14,7 @@ use crate::place::{self, Placed};
 /// What one fetch hands out at most, whatever it asks for, beyond a first batch that is larger by itself. Clients ask
 /// again; a flood of greedy ones does not spend the node's memory, and what was read from a file is still in the processor's
 /// caches when it is sent: 4 MiB cost a tenth less CPU than 16.
-const FETCH_BYTES_MAX: u64 = 4 * forebay_model::limits::MIB as u64;
+pub(crate) const FETCH_BYTES_MAX: u64 = 4 * forebay_model::limits::MIB as u64;
 
 /// The items of one shard: their places in the request and what they became.
 pub(crate) type Group<W> = (ShardId, Vec<usize>, Vec<W>);

@@ -52,6 +52,7 @@ impl Inner {
     /// Goes on with what needs to join no transaction any more.
     pub(crate) fn group_joined(&self, asker: Asker, request: GroupRequest, replies: &mut Replies) {
         let (request, gather) = match request {
+            GroupRequest::Delete(group) => return self.delete_group(asker, group, replies),
             GroupRequest::CommitOffsets(commit) => self.commit_by_id(commit),
             GroupRequest::FetchOffsets(fetch) => self.fetch_by_id(fetch),
             GroupRequest::ForgetOffsets(forget) => self.forget_by_id(forget),

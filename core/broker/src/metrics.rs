@@ -7,6 +7,7 @@ use std::time::Duration;
 use forebay_env::metrics::{Counter, Histogram, Kind, MetricsText};
 use forebay_model::group::GroupReply;
 use forebay_model::publish::Published;
+use forebay_model::subscription::SubscriptionReply;
 use forebay_model::transaction::{JoinRefused, TransactionReply};
 use forebay_model::{Refusal, Reply};
 
@@ -142,6 +143,7 @@ impl BrokerMetrics {
             Reply::AlterUsers(users) => {
                 users.iter().filter_map(|user| user.result.as_ref().err()).for_each(|r| self.count(r));
             }
+            Reply::Subscription(reply) => self.count_subscription(reply),
             Reply::AllocateProducer(Ok(_))
             | Reply::FindGroup(Ok(_), _)
             | Reply::FindProducer(Ok(_), _)
@@ -153,6 +155,35 @@ impl BrokerMetrics {
             | Reply::DescribeQuotas(Ok(_))
             | Reply::Login(Ok(_))
             | Reply::DescribeDefaults(..) => {}
+        }
+    }
+
+    fn count_subscription(&self, reply: &SubscriptionReply) {
+        match reply {
+            SubscriptionReply::Receive(received) => {
+                for one in &received.partitions {
+                    match one {
+                        Ok(records) => self.record_bytes_out.add(records.bytes() as u64),
+                        Err(refusal) => self.count(refusal),
+                    }
+                }
+            }
+            SubscriptionReply::Settle(settled) => {
+                settled.items.iter().filter_map(|item| item.as_ref().err()).for_each(|r| self.count(r));
+            }
+            SubscriptionReply::States(Err(refusal))
+            | SubscriptionReply::Attend(Err(refusal))
+            | SubscriptionReply::Members(Err(refusal)) => self.count(refusal),
+            SubscriptionReply::States(Ok(states)) => {
+                states.iter().filter_map(|state| state.view.as_ref().err()).for_each(|r| self.count(r));
+            }
+            SubscriptionReply::Alter(altered) => {
+                altered.iter().filter_map(|one| one.as_ref().err()).for_each(|r| self.count(r));
+            }
+            SubscriptionReply::EndConsumer
+            | SubscriptionReply::Attend(Ok(_))
+            | SubscriptionReply::Members(Ok(_))
+            | SubscriptionReply::Settings(_) => {}
         }
     }
 

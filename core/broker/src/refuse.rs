@@ -83,6 +83,7 @@ pub(crate) fn reply(request: &Request, refusal: &Refusal, desk: &Inner, asker: &
         Request::AddAcls(_) => Reply::AddAcls(Err(no())),
         Request::RemoveAcls(_) => Reply::RemoveAcls(Err(no())),
         Request::Transaction(r) => Reply::Transaction(crate::transactions::refused(r, refusal)),
+        Request::Subscription(r) => Reply::Subscription(crate::subscriptions::refused(r, refusal)),
     }
 }
 

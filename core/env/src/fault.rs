@@ -37,11 +37,17 @@ pub enum Fault {
     RelayDoneEarly,
     /// Compaction takes the last record of a key with those that it replaced.
     NewestCompacted,
+    /// A settlement of a shared subscription is answered when it is proposed.
+    SettlementConfirmedEarly,
+    /// A record of a shared subscription is handed out again however often that was in vain.
+    AttemptsNotLimited,
+    /// What a consumer of a shared subscription had when its lease ended counts as done.
+    LeaseEndAccepts,
 }
 
 impl Fault {
     /// All of them with the names that people plant them by.
-    pub const ALL: [(&'static str, Fault); 14] = [
+    pub const ALL: [(&'static str, Fault); 17] = [
         ("confirm-before-flush", Fault::ConfirmBeforeFlush),
         ("append-ack-before-flush", Fault::AppendAckBeforeFlush),
         ("checkpoint-ahead-of-log", Fault::CheckpointAheadOfLog),
@@ -56,6 +62,9 @@ impl Fault {
         ("end-answered-early", Fault::EndAnsweredEarly),
         ("relay-done-early", Fault::RelayDoneEarly),
         ("newest-compacted", Fault::NewestCompacted),
+        ("settlement-confirmed-early", Fault::SettlementConfirmedEarly),
+        ("attempts-not-limited", Fault::AttemptsNotLimited),
+        ("lease-end-accepts", Fault::LeaseEndAccepts),
     ];
 }
 

@@ -6,11 +6,14 @@ use std::sync::Arc;
 use forebay_model::acl::Acl;
 use forebay_model::limits::{PARTITIONS_MAX, PARTITIONS_PER_TOPIC_MAX, TOPICS_MAX};
 use forebay_model::quota::{QuotaChange, QuotaTable};
+use forebay_model::subscription::{StartAt, SubscriptionChange, SubscriptionSettings};
 use forebay_model::{
-    LogTime, NothingLeft, PartitionId, Refusal, SettingsChange, ShardId, TopicId, TopicName, TopicSettings,
+    GroupId, LogTime, NothingLeft, PartitionId, Refusal, SettingsChange, ShardId, TopicId, TopicName,
+    TopicSettings,
 };
 
 use crate::acls::Acls;
+use crate::limits::{ATTEMPTS_MAX, GROUP_ID_BYTES_MAX, SUBSCRIPTION_SETTINGS_MAX};
 use crate::shared_map::SharedMap;
 use crate::users::{CredentialKey, SetCredential, Users};
 use crate::{AddPartitions, CreateTopic, quotas};
@@ -27,6 +30,8 @@ pub struct Catalog {
     quotas: Arc<QuotaTable>,
     users: Users,
     acls: Acls,
+    /// Of the subscriptions for which something was set.
+    subscriptions: SharedMap<GroupId, SubscriptionSettings>,
 }
 
 /// A topic of the catalogue.
@@ -125,6 +130,21 @@ impl Catalog {
     /// Puts the users of a checkpoint back.
     pub(crate) fn restore_users(&mut self, users: Users) {
         self.users = users;
+    }
+
+    /// What was set on a subscription, whether there is one of that name or not.
+    pub fn subscription(&self, name: &GroupId) -> SubscriptionSettings {
+        self.subscriptions.get(name).copied().unwrap_or_default()
+    }
+
+    /// The subscriptions for which something was set, by name.
+    pub fn subscriptions(&self) -> impl Iterator<Item = (&GroupId, &SubscriptionSettings)> {
+        self.subscriptions.iter()
+    }
+
+    /// How many there are.
+    pub(crate) fn subscriptions_len(&self) -> usize {
+        self.subscriptions.len()
     }
 
     /// Who may do what.
@@ -232,6 +252,54 @@ impl Catalog {
         self.version += 1;
         let topic = Topic { settings, version: self.version, ..Topic::clone(topic) };
         Ok(self.put(topic))
+    }
+
+    /// Changes what is set on a subscription.
+    pub(crate) fn alter_subscription(
+        &mut self,
+        name: GroupId,
+        change: &SubscriptionChange,
+    ) -> Result<(), Refusal> {
+        if name.0.is_empty() || name.0.len() > GROUP_ID_BYTES_MAX {
+            return Err(Refusal::InvalidGroupId);
+        }
+        let before = self.subscription(&name);
+        let settings = change.of(&before);
+        if matches!(settings.begin, Some(StartAt::Offset(_))) {
+            return Err(Refusal::InvalidSetting("a subscription begins at one of the ends".into()));
+        }
+        if settings.attempts_max.is_some_and(|attempts| attempts.0 > ATTEMPTS_MAX) {
+            return Err(Refusal::InvalidSetting(format!("no more than {ATTEMPTS_MAX} attempts are counted")));
+        }
+        if settings == before {
+            return Ok(());
+        }
+        let is_new = before == SubscriptionSettings::default();
+        if is_new && self.subscriptions.len() >= SUBSCRIPTION_SETTINGS_MAX {
+            return Err(Refusal::LimitReached { limit: "SUBSCRIPTION_SETTINGS_MAX" });
+        }
+        self.put_subscription(name, settings);
+        self.version += 1;
+        Ok(())
+    }
+
+    /// Settings that are all defaults are not kept.
+    fn put_subscription(&mut self, name: GroupId, settings: SubscriptionSettings) {
+        if settings == SubscriptionSettings::default() {
+            self.subscriptions.remove(&name);
+        } else {
+            self.subscriptions.insert(name, settings);
+        }
+    }
+
+    /// Takes over what [`Catalog::subscriptions`] gave; whether that makes sense.
+    pub(crate) fn restore_subscriptions(&mut self, all: Vec<(GroupId, SubscriptionSettings)>) -> bool {
+        let sorted = all.is_sorted_by(|a, b| a.0 < b.0) && all.len() <= SUBSCRIPTION_SETTINGS_MAX;
+        let count = all.len();
+        for (name, settings) in all {
+            self.put_subscription(name, settings);
+        }
+        sorted && self.subscriptions.len() == count
     }
 
     fn check_partitions(&self, present: usize, added: &[ShardId]) -> Result<(), Refusal> {

@@ -15,14 +15,15 @@ use crate::guests::Guests;
 use crate::limits::{DROPPED_PARTITIONS_MAX, EPOCHS_PER_PARTITION_MAX};
 use crate::machine::{
     Dropped, MACHINE_VERSION_ACLS, MACHINE_VERSION_COMPACTION, MACHINE_VERSION_FIRST, MACHINE_VERSION_LATEST,
-    MACHINE_VERSION_QUOTAS, MACHINE_VERSION_RELAYS, MACHINE_VERSION_TRANSACTIONS, MACHINE_VERSION_USERS,
+    MACHINE_VERSION_QUOTAS, MACHINE_VERSION_RELAYS, MACHINE_VERSION_SUBSCRIPTIONS,
+    MACHINE_VERSION_TRANSACTIONS, MACHINE_VERSION_USERS,
 };
 use crate::quotas;
 use crate::relays::Relays;
 use crate::users::Users;
 use crate::{
     Catalog, CleanMark, CleanMarks, Compaction, EpochStart, Extent, Groups, Machine, MachineSettings, Meta,
-    Partition, Producers, Transactions, Unstable,
+    Partition, Producers, Subscriptions, Transactions, Unstable,
 };
 
 type Read<T> = Result<T, DecodeError>;
@@ -60,6 +61,8 @@ impl SectionKind {
     pub const USERS: SectionKind = SectionKind(16);
     /// Rules of access, from machine version 3 on.
     pub const ACLS: SectionKind = SectionKind(17);
+    /// Shared subscriptions and what was set on them, from machine version 3 on.
+    pub const SUBSCRIPTIONS: SectionKind = SectionKind(18);
     /// How records of topics and partitions go, from machine version 3 on.
     pub const CLEANUP: SectionKind = SectionKind(52);
     /// Quotas of clients, from machine version 3 on. Its number is that of its command.
@@ -103,6 +106,12 @@ impl Machine {
         }
         if self.version >= MACHINE_VERSION_ACLS {
             sections.push(section(SectionKind::ACLS, |out| self.catalog.acls().encode(out)));
+        }
+        if self.version >= MACHINE_VERSION_SUBSCRIPTIONS {
+            sections.push(section(SectionKind::SUBSCRIPTIONS, |out| {
+                self.subscriptions.encode(out);
+                encode_subscription_settings(&self.catalog, out);
+            }));
         }
         if self.version >= MACHINE_VERSION_COMPACTION {
             sections.push(section(SectionKind::CLEANUP, |out| self.encode_cleanup(out)));
@@ -169,6 +178,9 @@ impl Machine {
             machine.catalog.restore_acls(Acls::decode(&mut input)?);
             input.end("the rules of access")?;
         }
+        if machine.version >= MACHINE_VERSION_SUBSCRIPTIONS {
+            machine.decode_subscriptions(&mut left)?;
+        }
         if machine.version >= MACHINE_VERSION_QUOTAS {
             let mut input = left.take(SectionKind::QUOTAS, "quotas")?;
             machine.catalog.restore_quotas(quotas::decode(&mut input)?);
@@ -223,6 +235,19 @@ impl Machine {
             partition.clean = clean;
         }
         Ok(())
+    }
+
+    fn decode_subscriptions(&mut self, left: &mut Sections<'_>) -> Read<()> {
+        let mut input = left.take(SectionKind::SUBSCRIPTIONS, "subscriptions")?;
+        self.subscriptions = Subscriptions::decode(&mut input)?;
+        let settings = input.list("settings of subscriptions", |input| {
+            Ok((decode::group_id(input)?, decode::subscription_settings(input)?))
+        })?;
+        input.end("the subscriptions")?;
+        match self.catalog.restore_subscriptions(settings) {
+            true => Ok(()),
+            false => Err(DecodeError::Invalid("the settings of subscriptions")),
+        }
     }
 
     fn encode_header(&self, out: &mut Writer) {
@@ -312,6 +337,14 @@ fn encode_catalog(catalog: &Catalog, out: &mut Writer) {
             out.uint(partition.id.0);
             out.uint(partition.shard.0);
         });
+    }
+}
+
+fn encode_subscription_settings(catalog: &Catalog, out: &mut Writer) {
+    out.len(catalog.subscriptions_len());
+    for (name, settings) in catalog.subscriptions() {
+        out.text(&name.0);
+        encode::subscription_settings(settings, out);
     }
 }
 

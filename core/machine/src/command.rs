@@ -7,16 +7,18 @@ use bytes::Bytes;
 use forebay_model::acl::Acl;
 use forebay_model::publish::PayloadKind;
 use forebay_model::quota::QuotaChange;
+use forebay_model::subscription::{OffsetRange, Settlement, StartAt, SubscriptionChange};
 use forebay_model::transaction::{Decision, Joining, TransactionalId};
 use forebay_model::{
-    BatchSequence, GroupId, LeaderEpoch, LogIndex, Offset, PartitionId, ProducerEpoch, ProducerId, Ratio,
-    SettingsChange, ShardId, SlotNumber, TimestampType, TopicId, TopicName, TopicSettings,
+    Attempts, BatchSequence, GroupId, LeaderEpoch, LogIndex, Offset, PartitionId, ProducerEpoch, ProducerId,
+    Ratio, SettingsChange, ShardId, SlotNumber, TimestampType, TopicId, TopicName, TopicSettings,
 };
 use forebay_model::{LogTime, Term, Timestamp};
 use smallvec::SmallVec;
 
 use crate::relays::RelayedEnd;
 use crate::span::Span;
+use crate::subscriptions::SubscriptionKey;
 use crate::transactions::{Instance, Next};
 use crate::users::{CredentialKey, SetCredential};
 
@@ -144,6 +146,31 @@ pub enum Command {
         /// Which.
         acls: Vec<Acl>,
     },
+    /// Begins to read a partition for a subscription. From machine version 3 on, as all below.
+    OpenSubscription {
+        /// Which.
+        subscription: SubscriptionKey,
+        /// Where it begins.
+        at: StartAt,
+        /// Whether one that reads it already begins again there; otherwise it goes on.
+        anew: bool,
+    },
+    /// Ends deliveries of a subscription.
+    Settle(Settle),
+    /// Says how far records are handed out, ahead of it.
+    DeliveredUpTo(DeliveredUpTo),
+    /// Ends a subscription in a partition.
+    DropSubscription {
+        /// Which.
+        subscription: SubscriptionKey,
+    },
+    /// Changes settings of a subscription in the catalogue (shard 0), whether it exists or not.
+    AlterSubscription {
+        /// Which.
+        name: GroupId,
+        /// What becomes of each setting.
+        change: SubscriptionChange,
+    },
 }
 
 /// See [`Command::AdmitGuest`].
@@ -170,6 +197,39 @@ pub struct Relay {
     pub mark: SlotNumber,
     /// Its length in bytes.
     pub mark_bytes: u32,
+}
+
+/// See [`Command::Settle`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settle {
+    /// Which subscription.
+    pub subscription: SubscriptionKey,
+    /// See [`Progress::since`](crate::Progress::since), as it was when the records were handed out.
+    pub since: LogIndex,
+    /// What, at most [`SETTLED_RANGES_PER_COMMAND_MAX`](crate::limits::SETTLED_RANGES_PER_COMMAND_MAX), in the order in which it is carried out.
+    pub settled: Vec<Settled>,
+}
+
+/// How the deliveries of some records end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// Which.
+    pub range: OffsetRange,
+    /// How.
+    pub how: Settlement,
+}
+
+/// See [`Command::DeliveredUpTo`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveredUpTo {
+    /// Which subscription.
+    pub subscription: SubscriptionKey,
+    /// See [`Progress::since`](crate::Progress::since).
+    pub since: LogIndex,
+    /// Nothing from here on is handed out before the next one.
+    pub up_to: Offset,
+    /// What a leader before may have handed out counts as tried, and never makes more attempts than these.
+    pub attempts_max: Attempts,
 }
 
 /// See [`Command::OpenProducer`].
@@ -464,6 +524,11 @@ pub(crate) mod number {
     pub(crate) const REMOVE_ACLS: u64 = 51;
     pub(crate) const COMPACTED: u64 = 52;
     pub(crate) const ALTER_QUOTAS: u64 = 53;
+    pub(crate) const OPEN_SUBSCRIPTION: u64 = 54;
+    pub(crate) const SETTLE: u64 = 55;
+    pub(crate) const DELIVERED_UP_TO: u64 = 56;
+    pub(crate) const DROP_SUBSCRIPTION: u64 = 57;
+    pub(crate) const ALTER_SUBSCRIPTION: u64 = 58;
     pub(crate) const RELAY: u64 = 64;
     pub(crate) const RELAYED: u64 = 65;
     // From 96: the schedule. From 112: settling.

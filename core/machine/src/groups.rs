@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use forebay_model::group::Cursor;
+use forebay_model::subscription::SHARED_GROUP_KIND;
 use forebay_model::transaction::Decision;
 use forebay_model::{GroupId, LeaderEpoch, LogTime, Offset, ProducerId, Refusal, Timestamp, TopicId};
 
@@ -349,7 +350,7 @@ impl Groups {
     }
 
     fn put(&mut self, id: GroupId, group: Group) -> Result<(), Refusal> {
-        let idle = group.members.is_empty().then_some(group.active_at);
+        let idle = group.expires().then_some(group.active_at);
         if let Some(before) = self.groups.insert(id.clone(), group)? {
             self.idle.remove(&(before.active_at, id.clone()));
         }
@@ -395,7 +396,7 @@ impl Groups {
                 .update(&key.group, |group| group.offsets += 1)
                 .ok_or(DecodeError::Invalid("an offset without its group"))?;
         }
-        let idle = groups.iter().filter(|(_, group)| group.members.is_empty());
+        let idle = groups.iter().filter(|(_, group)| group.expires());
         let idle = idle.map(|(id, group)| (group.active_at, id.clone())).collect();
         Ok(Groups { groups, offsets, pending: PendingCursors::default(), idle })
     }
@@ -413,6 +414,12 @@ impl Group {
             active_at: now,
             offsets: 0,
         }
+    }
+
+    /// Whether it is forgotten when nobody is heard of for long: it has no members, and is not of a kind whose members are nobody's
+    /// business but the leader's.
+    fn expires(&self) -> bool {
+        self.members.is_empty() && self.kind != SHARED_GROUP_KIND
     }
 
     /// How many committed offsets it has.

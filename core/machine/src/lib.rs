@@ -1,4 +1,5 @@
-//! The replicated state of a shard: catalogue, partitions, producers, groups, transactions. Pure and deterministic: the same commands in
+//! The replicated state of a shard: catalogue, partitions, producers, groups, transactions, shared
+//! subscriptions. Pure and deterministic: the same commands in
 //! the same order give the same state, the same answers and the same checkpoint bytes on every replica.
 //!
 //! [`decode_commands`] takes slot 0 of a committed entry apart, [`Machine::apply`] carries out each command and answers with an
@@ -25,6 +26,7 @@ mod relays;
 mod retention;
 mod shared_map;
 mod span;
+mod subscriptions;
 pub mod table;
 mod transactions;
 mod unstable;
@@ -38,17 +40,17 @@ pub use clean::{CleanMark, CleanMarks};
 pub use codec::DecodeError;
 pub use command::{
     AddPartitions, AdmitGuest, Append, Command, CommandList, CompactedPartition, Compaction, CreateTopic,
-    EndTransaction, HoldOffsets, JoinTransaction, ListMark, MachineSettings, Member, Meta, OpenPartition,
-    OpenProducer, PartitionSettings, ProducerStamp, Relay, SaveGeneration, SaveOffsets, SavedOffset, Which,
-    decode_commands, encode_commands,
+    DeliveredUpTo, EndTransaction, HoldOffsets, JoinTransaction, ListMark, MachineSettings, Member, Meta,
+    OpenPartition, OpenProducer, PartitionSettings, ProducerStamp, Relay, SaveGeneration, SaveOffsets,
+    SavedOffset, Settle, Settled, Which, decode_commands, encode_commands,
 };
 pub use effects::{AppendedTo, DeadSlot, Effects, IndexEntry, Outcome};
 pub use groups::{CommittedOffset, Group, Groups, OffsetKey};
 pub use guests::{Guest, Guests};
 pub use machine::{
     CATALOGUE_SHARD, Halt, MACHINE_VERSION_ACLS, MACHINE_VERSION_COMPACTION, MACHINE_VERSION_FIRST,
-    MACHINE_VERSION_LATEST, MACHINE_VERSION_QUOTAS, MACHINE_VERSION_RELAYS, MACHINE_VERSION_TRANSACTIONS,
-    MACHINE_VERSION_USERS, Machine,
+    MACHINE_VERSION_LATEST, MACHINE_VERSION_QUOTAS, MACHINE_VERSION_RELAYS, MACHINE_VERSION_SUBSCRIPTIONS,
+    MACHINE_VERSION_TRANSACTIONS, MACHINE_VERSION_USERS, Machine,
 };
 pub use partition::{EpochStart, Extent, Partition};
 pub use producers::{Producer, ProducerKey, Producers, StoredBatch};
@@ -57,6 +59,7 @@ pub use relays::{RelayedEnd, Relays};
 pub use retention::{RunSummary, TrimDue, retention_due};
 pub use shared_map::SharedMap;
 pub use span::{Participant, Span};
+pub use subscriptions::{Progress, RecordState, Run, SubscriptionKey, Subscriptions};
 pub use transactions::{
     Elsewhere, Instance, Next, OpenTransaction, TransactionState, TransactionalProducer, Transactions,
 };

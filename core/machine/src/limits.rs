@@ -103,6 +103,19 @@ pub const QUOTAS_MAX: usize = 10_000;
 /// Bytes of the name of a user or a client that has a quota.
 pub const QUOTA_NAME_BYTES_MAX: usize = 1_024;
 
+/// Subscriptions of one shard, counted once for each partition that they read.
+pub const SUBSCRIPTIONS_PER_SHARD_MAX: usize = 200_000;
+/// Bytes of all subscriptions of one shard.
+pub const SUBSCRIPTIONS_BYTES_MAX: usize = 256 * MIB;
+/// Subscriptions of the catalogue for which something is set.
+pub const SUBSCRIPTION_SETTINGS_MAX: usize = 100_000;
+/// Records of one partition between the oldest that a subscription has not settled and the newest that it was handed.
+pub const SUBSCRIPTION_SPAN_MAX: u64 = 65_536;
+/// Attempts that are counted: a subscription may not ask for more before it gives a record up.
+pub const ATTEMPTS_MAX: u16 = 254;
+/// Ranges of records of one [`Settle`](crate::Settle).
+pub const SETTLED_RANGES_PER_COMMAND_MAX: usize = 65_536;
+
 /// The greatest offset a record can have: clients read offsets as signed numbers.
 pub const OFFSET_MAX: u64 = i64::MAX as u64;
 /// The greatest leader epoch: clients read epochs as signed numbers.

@@ -1,5 +1,6 @@
 //! Applying commands.
 
+mod subscription;
 mod transaction;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -19,8 +20,8 @@ use crate::limits::{
 use crate::producers::{Judgement, StoredBatch};
 use crate::{
     Append, AppendedTo, Catalog, Command, CompactedPartition, DeadSlot, Effects, Groups, Guests, IndexEntry,
-    MachineSettings, Meta, OpenPartition, Outcome, Partition, Producers, Relays, Transactions, Unstable,
-    Which,
+    MachineSettings, Meta, OpenPartition, Outcome, Partition, Producers, Relays, Subscriptions, Transactions,
+    Unstable, Which,
 };
 
 /// The machine version that a new log begins with.
@@ -41,6 +42,8 @@ pub const MACHINE_VERSION_USERS: u32 = 3;
 pub const MACHINE_VERSION_ACLS: u32 = 3;
 /// The machine version that has compaction.
 pub const MACHINE_VERSION_COMPACTION: u32 = 3;
+/// The machine version that has shared subscriptions.
+pub const MACHINE_VERSION_SUBSCRIPTIONS: u32 = 3;
 /// The shard whose log holds the catalogue.
 pub const CATALOGUE_SHARD: ShardId = ShardId(0);
 
@@ -62,6 +65,7 @@ pub struct Machine {
     pub(crate) unstable: Unstable,
     pub(crate) relays: Relays,
     pub(crate) guests: Guests,
+    pub(crate) subscriptions: Subscriptions,
 }
 
 /// Why a replica cannot go on with its log. The state is unchanged; the shard has to stop.
@@ -104,6 +108,7 @@ impl Machine {
             unstable: Unstable::default(),
             relays: Relays::default(),
             guests: Guests::default(),
+            subscriptions: Subscriptions::default(),
         }
     }
 
@@ -188,6 +193,7 @@ impl Machine {
                 let state = self.partitions.get_mut(&partition).ok_or(Refusal::UnknownPartition)?;
                 if state.trim(start, bytes)? {
                     self.unstable.trim(partition, start);
+                    self.subscriptions.trim(partition, start);
                     effects.trimmed.push((partition, start));
                 }
                 Ok(Outcome::Trimmed { start: state.start })
@@ -215,6 +221,13 @@ impl Machine {
             }
             Command::AddAcls { acls } => self.add_acls(&acls),
             Command::RemoveAcls { acls } => self.remove_acls(&acls),
+            Command::OpenSubscription { subscription, at, anew } => {
+                self.open_subscription(meta, subscription, at, anew)
+            }
+            Command::Settle(settle) => self.settle_deliveries(&settle),
+            Command::DeliveredUpTo(deliver) => self.deliver(meta, &deliver),
+            Command::DropSubscription { subscription } => self.drop_subscription(&subscription),
+            Command::AlterSubscription { name, change } => self.alter_subscription(name, &change),
         };
         if self.catalog.version() != catalogue_before {
             effects.catalogue_version = Some(self.catalog.version());
@@ -338,6 +351,7 @@ impl Machine {
         if self.partitions.remove(&id).is_some() {
             self.producers.forget(id);
             self.unstable.forget(id);
+            self.subscriptions.forget(id);
             effects.dropped.push(id);
         }
         Ok(Outcome::Done)
@@ -449,6 +463,11 @@ impl Command {
             | Command::EndTransaction(_) => MACHINE_VERSION_TRANSACTIONS,
             Command::SetCredential(_) | Command::RemoveCredential { .. } => MACHINE_VERSION_USERS,
             Command::AddAcls { .. } | Command::RemoveAcls { .. } => MACHINE_VERSION_ACLS,
+            Command::OpenSubscription { .. }
+            | Command::Settle(_)
+            | Command::DeliveredUpTo(_)
+            | Command::DropSubscription { .. }
+            | Command::AlterSubscription { .. } => MACHINE_VERSION_SUBSCRIPTIONS,
             Command::Append(append) if append.transaction.is_some() => MACHINE_VERSION_TRANSACTIONS,
             _ => MACHINE_VERSION_FIRST,
         }
@@ -468,6 +487,7 @@ impl Command {
                 | Command::RemoveCredential { .. }
                 | Command::AddAcls { .. }
                 | Command::RemoveAcls { .. }
+                | Command::AlterSubscription { .. }
         )
     }
 }

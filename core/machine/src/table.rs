@@ -108,6 +108,21 @@ impl<K: Ord + Clone + Stored, V: Stored> Table<K, V> {
         Some(result)
     }
 
+    /// Changes a value in place, which may make it larger by at most `room` bytes. Refused, with nothing changed, when there is no
+    /// room for that. The value is there.
+    pub(crate) fn grow(&mut self, key: &K, room: usize, change: impl FnOnce(&mut V)) -> Result<(), Refusal> {
+        if self.bytes.saturating_add(room) > self.limit.bytes {
+            return Err(Refusal::LimitReached { limit: self.limit.name });
+        }
+        let Some(value) = self.mutable.get_mut(key) else { return Ok(()) };
+        let before = value.bytes();
+        change(value);
+        let after = value.bytes();
+        assert!(after <= before + room, "a value grows by no more than was said");
+        self.bytes = self.bytes - before + after;
+        Ok(())
+    }
+
     /// Removes a key; returns its value.
     pub fn remove(&mut self, key: &K) -> Option<V> {
         let value = self.mutable.remove(key)?;
@@ -190,9 +205,10 @@ mod tests {
         for _ in 0..5_000 {
             x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             let (key, length) = ((x >> 40) % 30, (x >> 50) as usize % 25);
-            match (x >> 33) % 4 {
+            match (x >> 33) % 5 {
                 0 => drop(table.remove(&key)),
                 1 => drop(table.update(&key, |value| value.truncate(length))),
+                2 => drop(table.grow(&key, length, |value| value.push_str(&"y".repeat(length)))),
                 _ => drop(table.insert(key, "x".repeat(length))),
             }
             let counted: usize = table.iter().map(|(key, value)| key.bytes() + value.bytes()).sum();

@@ -4,8 +4,8 @@ use forebay_model::{PartitionId, Refusal, ShardId};
 
 use crate::machine::MACHINE_VERSION_LATEST;
 use crate::{
-    Catalog, Groups, Guests, Machine, MachineSettings, Meta, Partition, Producers, Relays, Transactions,
-    Unstable,
+    Catalog, Groups, Guests, Machine, MachineSettings, Meta, Partition, Producers, Relays, Subscriptions,
+    Transactions, Unstable,
 };
 
 impl Machine {
@@ -82,6 +82,11 @@ impl Machine {
     /// The transactional producers of other shards.
     pub fn guests(&self) -> &Guests {
         &self.guests
+    }
+
+    /// The shared subscriptions of this shard's partitions.
+    pub fn subscriptions(&self) -> &Subscriptions {
+        &self.subscriptions
     }
 
     /// Whether a switch to `version` may be proposed. Ask every voter: one that does not know it stops at the entry.

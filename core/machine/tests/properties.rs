@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use forebay_machine::*;
+use forebay_model::fetch::Isolation;
 use forebay_model::publish::PayloadKind;
 use forebay_model::quota::{QuotaChange, QuotaEntity, QuotaName};
+use forebay_model::subscription::{OffsetRange, Settlement, StartAt, SubscriptionChange};
 use forebay_model::transaction::{Decision, Joining, TransactionalId};
 use forebay_model::*;
 use proptest::prelude::*;
@@ -301,6 +303,81 @@ fn transactional() -> impl Strategy<Value = Command> {
     ]
 }
 
+fn subscription_key() -> impl Strategy<Value = SubscriptionKey> {
+    (partition(), group()).prop_map(|(partition, name)| SubscriptionKey { partition, name })
+}
+
+fn start_at() -> impl Strategy<Value = StartAt> {
+    prop_oneof![
+        Just(StartAt::Earliest),
+        Just(StartAt::Latest),
+        (0..40u64).prop_map(|offset| StartAt::Offset(Offset(offset))),
+    ]
+}
+
+fn settled() -> impl Strategy<Value = Settled> {
+    let how = prop::sample::select(vec![
+        Settlement::Accept,
+        Settlement::Release { counts: true },
+        Settlement::Release { counts: false },
+        Settlement::Reject,
+    ]);
+    (0..40u64, 0..6u64, how).prop_map(|(first, more, how)| Settled {
+        range: OffsetRange { first: Offset(first), last: Offset(first + more) },
+        how,
+    })
+}
+
+/// Entries begin behind 5: `since` is right now and then.
+fn since() -> impl Strategy<Value = LogIndex> {
+    (6..20u64).prop_map(LogIndex)
+}
+
+fn subscription_change() -> impl Strategy<Value = SubscriptionChange> {
+    let number = || setting_change(any::<u32>());
+    let isolation = prop::sample::select(vec![Isolation::Uncommitted, Isolation::Committed]);
+    let attempts = any::<u16>().prop_map(Attempts);
+    (
+        (number(), number(), number(), number()),
+        (setting_change(attempts), setting_change(start_at())),
+        (setting_change(isolation), setting_change(any::<bool>())),
+    )
+        .prop_map(|((heartbeat_interval_ms, session_timeout_ms, lease_ms, span_max), more, rest)| {
+            let ((attempts_max, begin), (isolation, renews)) = (more, rest);
+            SubscriptionChange {
+                heartbeat_interval_ms,
+                session_timeout_ms,
+                lease_ms,
+                attempts_max,
+                span_max,
+                begin,
+                isolation,
+                renews,
+            }
+        })
+}
+
+fn subscribing() -> impl Strategy<Value = Command> {
+    prop_oneof![
+        1 => (group(), subscription_change())
+            .prop_map(|(name, change)| Command::AlterSubscription { name, change }),
+        4 => (subscription_key(), start_at(), prop::bool::weighted(0.25))
+            .prop_map(|(subscription, at, anew)| Command::OpenSubscription { subscription, at, anew }),
+        1 => subscription_key().prop_map(|subscription| Command::DropSubscription { subscription }),
+        6 => (subscription_key(), since(), prop::collection::vec(settled(), 0..4)).prop_map(
+            |(subscription, since, settled)| Command::Settle(Settle { subscription, since, settled })
+        ),
+        6 => (subscription_key(), since(), 0..50u64, 0..4u16).prop_map(
+            |(subscription, since, up_to, attempts)| Command::DeliveredUpTo(DeliveredUpTo {
+                subscription,
+                since,
+                up_to: Offset(up_to),
+                attempts_max: Attempts(attempts),
+            })
+        ),
+    ]
+}
+
 fn member() -> impl Strategy<Value = Member> {
     ("[a-c]", prop::option::of("[x-z]"), any::<u32>(), any::<u32>(), prop::collection::vec(any::<u8>(), 0..9))
         .prop_map(|(id, instance, session_timeout_ms, rebalance_timeout_ms, bytes)| Member {
@@ -419,6 +496,7 @@ fn command() -> impl Strategy<Value = Command> {
         1 => group().prop_map(|group| Command::DeleteGroup { group }),
         1 => prop::collection::vec(topic(), 0..3).prop_map(|topics| Command::ForgetTopics { topics }),
         12 => transactional(),
+        8 => subscribing(),
     ]
 }
 

@@ -21,6 +21,7 @@ pub mod quota;
 mod refusal;
 mod request;
 mod secret;
+pub mod subscription;
 mod topic;
 pub mod transaction;
 pub mod user;
@@ -32,7 +33,8 @@ pub use id::{
     GroupId, NodeId, PartitionId, ProducerEpoch, ProducerId, ShardId, TopicId, TopicName, TopicNameError,
 };
 pub use number::{
-    BatchSequence, Count, LeaderEpoch, LogIndex, LogTime, Offset, Position, SlotNumber, Term, Timestamp,
+    Attempts, BatchSequence, Count, LeaderEpoch, LogIndex, LogTime, Offset, Position, SlotNumber, Term,
+    Timestamp,
 };
 pub use principal::{Principal, PrincipalKind, PrincipalNameError};
 pub use refusal::Refusal;

@@ -39,6 +39,10 @@ number! {
     Count(u64)
 }
 number! {
+    /// How often a record was handed out in vain.
+    Attempts(u16)
+}
+number! {
     /// A client's leader epoch of a partition: base epoch of the extent + (term - term at its opening).
     LeaderEpoch(u32)
 }

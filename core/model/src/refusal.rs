@@ -134,6 +134,12 @@ pub enum Refusal {
     /// Not a regular expression, or too large a one.
     InvalidPattern(String),
 
+    // Shared subscriptions.
+    /// The subscription reads nothing of this partition.
+    UnknownSubscription,
+    /// The asker does not hold these records: its lease has ended, they were settled before, or somebody set the subscription back.
+    NotHeld,
+
     // Users.
     /// The name or the secret that came with it is wrong; nobody is told which.
     WrongCredentials,
@@ -228,6 +234,8 @@ impl Refusal {
             Refusal::UnreleasedInstance => "unreleased_instance",
             Refusal::UnsupportedStrategy(_) => "unsupported_strategy",
             Refusal::InvalidPattern(_) => "invalid_pattern",
+            Refusal::UnknownSubscription => "unknown_subscription",
+            Refusal::NotHeld => "not_held",
             Refusal::WrongCredentials => "wrong_credentials",
             Refusal::UnknownCredential => "unknown_credential",
             Refusal::InvalidCredential(_) => "invalid_credential",

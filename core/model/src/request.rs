@@ -15,6 +15,7 @@ use crate::partition::{DescribePartitions, DescribedPartition, StorageView, Trim
 use crate::publish::{Publish, Published};
 use crate::quorum::DescribedQuorum;
 use crate::quota::{AlterQuotas, AlteredQuota, QuotaTable};
+use crate::subscription::{SubscriptionReply, SubscriptionRequest};
 use crate::transaction::{TransactionListing, TransactionReply, TransactionRequest, TransactionalId};
 use crate::user::{AlterUsers, AlteredUser, DescribeUsers, DescribedUser};
 use crate::{ClusterView, NodeId, ProducerEpoch, ProducerId, Refusal, TopicDefaults};
@@ -72,6 +73,8 @@ pub enum Request {
     DescribeUsers(DescribeUsers),
     /// Set and remove credentials of users.
     AlterUsers(AlterUsers),
+    /// Something of shared subscriptions.
+    Subscription(SubscriptionRequest),
     /// What the asker may do to these.
     Rights(Vec<Resource>),
     /// Rules of access.
@@ -142,6 +145,8 @@ pub enum Reply {
     DescribeUsers(Result<Vec<DescribedUser>, Refusal>),
     /// One per change, in order.
     AlterUsers(Vec<AlteredUser>),
+    /// From the shards of the partitions.
+    Subscription(SubscriptionReply),
     /// One per resource, in order. Without access control, every operation.
     Rights(Vec<Operations>),
     /// Those that the filter means, in their order.

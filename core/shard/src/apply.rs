@@ -8,6 +8,7 @@ use forebay_model::publish::Appended;
 use forebay_model::{Refusal, SlotNumber};
 use forebay_replication::{Checkpoint, Committed};
 
+use crate::delivery::refuse_admin;
 use crate::entry::{PartRef, SLOT_PAYLOAD, SLOT_RECLAIM, SLOT_TURN, TurnHeader};
 use crate::hot::Hot;
 use crate::pending::{Askers, Asking, Own};
@@ -99,6 +100,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         }
         for partition in effects.dropped.drain(..) {
             self.index.forget(partition);
+            self.deliveries.forget(partition);
             self.grown.push(partition);
         }
         self.grown.append(&mut effects.appended);
@@ -147,6 +149,22 @@ impl<T: Clone + Send + 'static> Shard<T> {
                     self.warn_of_refusals("trim", own);
                     self.trims_end(&partitions);
                 }
+                Asking::Subscribing(asked) => {
+                    let refusal = match own.last() {
+                        Some(Outcome::Refused(refusal)) => Some(refusal),
+                        _ => None,
+                    };
+                    self.subscribed(asked, refusal);
+                }
+                Asking::Settle(under_way) => self.settle_applied(*under_way, own),
+                Asking::Sharing(ticket, answer) => {
+                    let answer = match own.last() {
+                        Some(Outcome::Refused(refusal)) => answer.refused(refusal),
+                        _ => *answer,
+                    };
+                    self.answers.push((ticket, Answer::Sharing(answer)));
+                }
+                Asking::Subscriptions(ticket, keys) => self.subscriptions_changed(ticket, keys, own),
                 Asking::Part(source, number, slot, bytes) => {
                     self.part_applied(source, number, PartRef { index: entry.index, slot, bytes });
                 }
@@ -197,6 +215,12 @@ impl<T: Clone + Send + 'static> Shard<T> {
                 self.trims_end(&partitions);
             }
             Asking::Trimming(partitions) => self.trims_end(&partitions),
+            Asking::Subscribing(asked) => self.subscribed(asked, Some(refusal.clone())),
+            Asking::Settle(under_way) => self.settle_refused(*under_way, refusal),
+            Asking::Sharing(ticket, answer) => {
+                self.answers.push((ticket, Answer::Sharing(answer.refused(refusal.clone()))));
+            }
+            Asking::Subscriptions(ticket, _) => self.answers.push((ticket, refuse_admin(refusal))),
             // Its payload is refused as a whole when the shard gives up.
             Asking::Part(..) => {}
         }

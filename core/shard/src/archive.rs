@@ -182,6 +182,17 @@ impl Archive {
         bytes_max: u64,
         first_always: bool,
     ) -> Result<FetchedRecords, ArchiveError> {
+        self.read_until(plan, bytes_max, first_always, |_, _| Ok(false)).map(|(records, _)| records)
+    }
+
+    /// The same, until `enough` says so of a batch, of which it sees the entry and the beginning. Also the offset behind the last one.
+    pub(crate) fn read_until(
+        &self,
+        plan: &ReadPlan,
+        bytes_max: u64,
+        first_always: bool,
+        mut enough: impl FnMut(&IndexEntry, Option<&Bytes>) -> Result<bool, ArchiveError>,
+    ) -> Result<(FetchedRecords, Offset), ArchiveError> {
         let mut pieces = Pieces::new();
         let mut walk = Walk::new(self, plan, plan.offset);
         let mut slots = self.reader.slots();
@@ -193,7 +204,15 @@ impl Archive {
                 Some(indexed) => indexed,
                 None => match walk.next()? {
                     Some(indexed) => indexed,
-                    None => break,
+                    None => {
+                        // Compaction has taken all that was there.
+                        let nothing_before = |entry: &IndexEntry| entry.first_offset >= plan.bound;
+                        let is_gone = plan.is_compacted
+                            && end == plan.offset
+                            && plan.in_memory.first().is_none_or(nothing_before);
+                        end = if is_gone { end.max(plan.bound) } else { end };
+                        break;
+                    }
                 },
             };
             let entry = &indexed.entry;
@@ -208,11 +227,15 @@ impl Archive {
             let Some(payload) = payload(plan, &mut slots, &indexed, |first| reach(first, next, left))? else {
                 continue;
             };
+            let is_enough = enough(entry, payload.first())?;
             let bytes = plan.bytes_of(entry, &payload);
             payload.into_iter().for_each(|piece| pieces.push_raw(piece));
             let epoch = plan.epoch_at(entry.first_offset);
             pieces.stamp_last(bytes, entry.first_offset, epoch).map_err(ArchiveError::Damaged)?;
             self.metrics.records_out.add(entry.count.into());
+            if is_enough {
+                break;
+            }
             if slots.waited() {
                 // What cannot be read is met again when its turn comes.
                 ahead.fill(&mut slots, limit.saturating_sub(pieces.len() as u64), || {
@@ -220,7 +243,7 @@ impl Archive {
                 });
             }
         }
-        Ok(plan.records(pieces.finish(), end))
+        Ok((plan.records(pieces.finish(), end), end))
     }
 
     /// Shows the payloads of a partition from `plan.offset` on, in order, until `see` has seen enough.

@@ -4,11 +4,13 @@
 use forebay_env::Monotonic;
 use forebay_model::Refusal;
 use forebay_model::group::GroupRequest;
+use forebay_model::subscription::Received;
 use forebay_replication::ReadToken;
 
+use crate::delivery::refuse_admin;
 use crate::refuse_group;
 use crate::shard::Shard;
-use crate::work::{Answer, Read, Trim};
+use crate::work::{Answer, Read, SubscriptionWork, Trim};
 
 /// Somebody behind a barrier.
 pub(crate) enum Behind<T> {
@@ -18,6 +20,10 @@ pub(crate) enum Behind<T> {
     Group(T, GroupRequest),
     /// Wants to trim then.
     Trim(Trim<T>),
+    /// Wants this of subscriptions then.
+    Subscriptions(T, SubscriptionWork),
+    /// Is handed records then: nobody may have accepted them under a newer leader.
+    Received(T, Vec<Received>),
     /// Wants to read then.
     Read(Read<T>),
 }
@@ -28,6 +34,11 @@ impl<T> Behind<T> {
             Behind::Barrier(ticket) => Some((ticket, Answer::Barrier(Err(refusal.clone())))),
             Behind::Group(ticket, request) => Some((ticket, Answer::Group(refuse_group(&request, refusal)))),
             Behind::Trim(trim) => Some(trim.refuse(refusal)),
+            Behind::Subscriptions(ticket, _) => Some((ticket, refuse_admin(refusal))),
+            Behind::Received(ticket, received) => {
+                let refused = received.iter().map(|_| Err(refusal.clone()));
+                Some((ticket, Answer::Received(refused.collect())))
+            }
             Behind::Read(read) => read.refuse(refusal),
         }
     }
@@ -57,6 +68,12 @@ impl<T: Clone + Send + 'static> Shard<T> {
                 Behind::Barrier(ticket) => self.answers.push((ticket, Answer::Barrier(Ok(())))),
                 Behind::Group(ticket, request) if self.leads() => self.group_request(now, ticket, request),
                 Behind::Trim(trim) if self.leads() => self.trim(trim),
+                Behind::Received(ticket, received) if self.leads() => {
+                    self.answers.push((ticket, Answer::Received(received)));
+                }
+                Behind::Subscriptions(ticket, work) if self.leads() => {
+                    self.describe_subscriptions(ticket, work);
+                }
                 Behind::Read(read) if self.leads() => self.read_confirmed(now, read),
                 deposed => self.answers.extend(deposed.refuse(&self.not_leading())),
             }

@@ -24,7 +24,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         self.mailbox.close();
         let rest = self.mailbox.take(Room { bytes: usize::MAX, paced_bytes: usize::MAX });
         let refusal = self.not_leading();
-        let work = rest.work.into_iter().map(|(_, parcel)| parcel.work.refuse(&refusal));
+        let work = rest.work.into_iter().filter_map(|(_, parcel)| parcel.work.refuse(&refusal));
         self.answers.extend(work);
         self.answers.extend(rest.reads.into_iter().filter_map(|read| read.refuse(&refusal)));
     }
@@ -64,6 +64,11 @@ impl<T: Clone + Send + 'static> Shard<T> {
         for fetch in self.waiting.take_all() {
             self.answers.push(fetch.refuse(certain));
         }
+        for receive in self.receiving.take_all() {
+            self.answers.push(receive.refuse(certain));
+        }
+        self.deliveries.clear();
+        self.sharers.clear();
         self.refuse_barriers(certain);
         // What they ended has ended; they only do not hear it.
         for ticket in self.relays.clear() {

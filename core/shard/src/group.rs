@@ -40,6 +40,9 @@ impl<T> GroupDesk<T> {
 
 impl<T: Clone + Send + 'static> Shard<T> {
     pub(crate) fn group_request(&mut self, now: Monotonic, ticket: T, request: GroupRequest) {
+        if let Some(reply) = self.answer_for_sharers(&request) {
+            return self.answers.push((ticket, Answer::Group(reply)));
+        }
         let key = self.groups.wait(ticket);
         let random = u128::from(self.env.random.next_u64()) << 64 | u128::from(self.env.random.next_u64());
         let mut actions = Vec::new();
@@ -90,7 +93,8 @@ impl<T: Clone + Send + 'static> Shard<T> {
     }
 
     pub(crate) fn list_groups(&mut self, ticket: T) {
-        let listed = self.groups.coordinator.list(self.machine.groups());
+        let mut listed = self.groups.coordinator.list(self.machine.groups());
+        self.sharers.list(&mut listed);
         self.answers.push((ticket, Answer::Groups(Ok(listed))));
     }
 

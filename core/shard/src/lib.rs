@@ -14,6 +14,7 @@ mod cold;
 mod compaction;
 pub mod coordinator;
 mod crowd;
+mod delivery;
 mod draft;
 mod end;
 pub mod entry;
@@ -46,6 +47,7 @@ mod retention;
 mod scrub;
 mod sealed;
 mod shard;
+mod sharing;
 mod stamp;
 mod summary;
 mod transaction;
@@ -58,6 +60,7 @@ pub use board::{Board, ShardStatus};
 pub use checkpoint::RestoreError;
 pub use cold::ColdDone;
 pub use compaction::CompactionDone;
+pub use delivery::{Consumer, ReceiveDone};
 pub use guard::{DiskGuard, GuardState};
 pub use keys::check_keys;
 pub use log_clock::StepPolicy;
@@ -81,5 +84,6 @@ pub use summary::{
 pub use trim::TrimDone;
 pub use work::{
     Answer, Append, FetchItemWork, FetchWork, FindEpochEndWork, FindOffsetWork, Proposed, Read,
+    ReceiveItemWork, ReceiveWork, SettleItemWork, SettleWork, SharingAnswer, SharingWork, SubscriptionWork,
     TransactionAnswer, TransactionWork, Trim, Work,
 };

@@ -19,6 +19,8 @@ pub struct ShardMetrics {
     pub bytes_in: Counter,
     /// Records read for clients.
     pub records_out: Counter,
+    /// Records of shared subscriptions that were rejected, or not accepted after as many attempts as they may have.
+    pub records_given_up: Counter,
     /// Reads that needed a file.
     pub cold_reads: Counter,
     /// Checkpoints of other replicas that were installed here.
@@ -53,6 +55,10 @@ pub struct ShardMetrics {
     pub turns_pending_bytes: Gauge,
     /// Fetches that wait for records.
     pub fetches_waiting: Gauge,
+    /// Receivers of shared subscriptions that wait for records.
+    pub receives_waiting: Gauge,
+    /// Shared subscriptions with records that somebody has, once for each partition.
+    pub subscriptions_active: Gauge,
     /// Bytes of payloads applied last that are kept in memory.
     pub hot_bytes: Gauge,
     /// Bytes of log entries written last that are kept in memory.
@@ -74,6 +80,11 @@ const COUNTERS: &[Row<Counter>] = &[
     ("forebay_records_in_total", "Records appended.", |m| &m.records_in),
     ("forebay_record_bytes_in_total", "Bytes of the record batches appended.", |m| &m.bytes_in),
     ("forebay_records_out_total", "Records read for clients.", |m| &m.records_out),
+    (
+        "forebay_records_given_up_total",
+        "Records rejected by consumers, or not accepted after their last attempt.",
+        |m| &m.records_given_up,
+    ),
     ("forebay_cold_reads_total", "Reads that needed a file.", |m| &m.cold_reads),
     ("forebay_read_errors_total", "Reads that failed; nothing of them was served.", |m| &m.read_errors),
     ("forebay_shard_installs_total", "Checkpoints of other replicas installed.", |m| &m.installs),
@@ -105,6 +116,12 @@ const GAUGES: &[Row<Gauge>] = &[
         &m.turns_pending_bytes
     }),
     ("forebay_fetches_waiting", "Fetches that wait for records.", |m| &m.fetches_waiting),
+    ("forebay_receives_waiting", "Receivers of shared subscriptions that wait for records.", |m| {
+        &m.receives_waiting
+    }),
+    ("forebay_subscriptions_active", "Shared subscriptions with deliveries, once for each partition.", |m| {
+        &m.subscriptions_active
+    }),
     ("forebay_shard_index_entries", "Entries of the active segment's index.", |m| &m.index_entries),
     ("forebay_shard_partitions", "Partitions that the shard holds.", |m| &m.partitions),
     ("forebay_shard_groups", "Groups that the shard holds.", |m| &m.groups),
@@ -136,6 +153,8 @@ impl<T: Clone + Send + 'static> Shard<T> {
         set(&shown.turns_pending, self.pending.len() as u64);
         set(&shown.turns_pending_bytes, self.pending_bytes);
         set(&shown.fetches_waiting, self.waiting.len() as u64);
+        set(&shown.receives_waiting, self.receiving.len() as u64);
+        set(&shown.subscriptions_active, self.deliveries.len() as u64);
         set(&shown.hot_bytes, self.hot.bytes() as u64);
         set(&shown.tail_bytes, self.replica.log().tail_bytes() as u64);
         set(&shown.summary_bytes, self.summarizer.bytes() as u64);

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use forebay_env::Monotonic;
+use forebay_machine::SubscriptionKey;
 use forebay_model::transaction::TransactionalId;
 use forebay_model::{LogIndex, PartitionId, Refusal, ShardId, SlotNumber};
 
 use crate::big::BigNumber;
 use crate::coordinator::ProposalKey;
+use crate::delivery::SettlesUnderWay;
 use crate::mailbox::Source;
 use crate::trim::TrimsUnderWay;
-use crate::work::Answer;
+use crate::work::{Answer, SharingAnswer};
 
 /// Who asked for some of a turn's commands.
 #[derive(Debug)]
@@ -33,8 +35,27 @@ pub(crate) enum Asking<T> {
     Trim(Box<TrimsUnderWay<T>>),
     /// Trims of these partitions that nobody waits for: retention's, or whoever asked was answered.
     Trimming(Vec<PartitionId>),
+    /// What the shard needs before it hands something out.
+    Subscribing(Subscribing),
+    /// Ends of deliveries.
+    Settle(Box<SettlesUnderWay<T>>),
+    /// A group that shares a subscription; this is heard when it is there.
+    Sharing(T, Box<SharingAnswer>),
+    /// Changes of these subscriptions, one command for each.
+    Subscriptions(T, Vec<SubscriptionKey>),
     /// A part of a big payload of this source, in this slot and of so many bytes.
     Part(Source, BigNumber, SlotNumber, u32),
+}
+
+/// What is asked for a subscription.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Subscribing {
+    /// To begin reading a partition.
+    Open(SubscriptionKey),
+    /// To hand out more.
+    Mark(SubscriptionKey),
+    /// It is not what it was.
+    Changed(SubscriptionKey),
 }
 
 /// What the shard proposes by itself.
@@ -128,6 +149,10 @@ impl<T> Asking<T> {
             | Asking::Overdue(_)
             | Asking::Relay(_)
             | Asking::Trimming(_)
+            | Asking::Subscribing(_)
+            | Asking::Settle(_)
+            | Asking::Subscriptions(..)
+            | Asking::Sharing(..)
             | Asking::Part(..) => None,
         }
     }

@@ -4,9 +4,10 @@
 use bytes::Bytes;
 use forebay_env::fault::{self, Fault, planted};
 use forebay_machine::{Append as AppendCommand, Machine, Partition, SectionKind};
-use forebay_model::{Offset, ShardId};
+use forebay_model::{Offset, Refusal, ShardId};
 use forebay_replication::CheckpointRequest;
 
+use crate::delivery::{Settler, settled_answer};
 use crate::hot::Hot;
 use crate::shard::Shard;
 
@@ -42,6 +43,14 @@ impl<T: Clone + Send + 'static> Shard<T> {
         let first_offset = self.shown_end(known);
         let hot = Hot { first_offset, count: command.count, payload: payload.clone() };
         self.hot.insert(partition, hot);
+    }
+
+    /// A settlement counts, whatever becomes of it.
+    pub(crate) fn confirm_early(&mut self, settler: Option<Settler<T>>) {
+        if let Some((ticket, known)) = settler {
+            let known = known.into_iter().map(|known| known.or(Some(Ok(())))).collect();
+            self.answers.push((ticket, settled_answer(known, &Refusal::Unknown)));
+        }
     }
 
     /// The end of a partition that its readers are shown: what is applied, unless a bug is planted.

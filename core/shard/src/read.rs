@@ -44,9 +44,12 @@ enum Standing {
 impl<T: Clone + Send + 'static> Shard<T> {
     pub(crate) fn read(&mut self, now: Monotonic, read: Read<T>) {
         if let Read::EndFetch(number) = read {
-            match self.waiting.take(number) {
-                Some(fetch) => self.fetch(now, fetch, Patience::Now, Standing::Believed),
-                None => self.hurry_behind_barrier(now, number),
+            if let Some(fetch) = self.waiting.take(number) {
+                self.fetch(now, fetch, Patience::Now, Standing::Believed);
+            } else if let Some(receive) = self.receiving.take(number) {
+                self.receive(now, receive, Patience::Now);
+            } else {
+                self.hurry_behind_barrier(now, number);
             }
             return;
         }
@@ -63,6 +66,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         }
         match read {
             Read::Fetch(fetch) => self.fetch(now, fetch, Patience::Wait, Standing::Believed),
+            Read::Receive(receive) => self.receive(now, receive, Patience::Wait),
             Read::FindOffsets(..) => self.wait_behind_barrier(Behind::Read(read)),
             Read::FindEpochEnds(ticket, items) => {
                 let found = items.iter().map(|item| self.epoch_end(item)).collect();
@@ -93,6 +97,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             for fetch in self.waiting.wake(partition) {
                 self.fetch(now, fetch, Patience::Wait, Standing::Believed);
             }
+            self.wake_receivers_of(now, partition);
         }
         for fetch in self.waiting.due(now) {
             self.fetch(now, fetch, Patience::Now, Standing::Believed);
@@ -219,7 +224,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
     }
 
     /// The entries in memory that a read of `bytes` from `offset` on may need.
-    fn entries_in_memory(
+    pub(crate) fn entries_in_memory(
         &self,
         partition: PartitionId,
         offset: Offset,

@@ -30,6 +30,7 @@ use crate::cold::ColdDone;
 use crate::compaction::{CompactionDone, Compactor};
 use crate::coordinator::CoordinatorSettings;
 use crate::crowd::Crowd;
+use crate::delivery::{Deliveries, ReceiveDone};
 use crate::draft::Drafts;
 use crate::group::GroupDesk;
 use crate::guard::{DiskGuard, GuardState};
@@ -46,10 +47,11 @@ use crate::reclaim::{Reclaim, ReclaimDone};
 use crate::relay::{Passed, RelayDesk};
 use crate::retention::{Retention, RetentionDone};
 use crate::scrub::{ScrubDone, Scrubber};
+use crate::sharing::Sharers;
 use crate::summary::Summarizer;
 use crate::trim::{TrimDone, Trimming};
-use crate::waiting::WaitingFetches;
-use crate::work::{Answer, Read, Work};
+use crate::waiting::Waiting;
+use crate::work::{Answer, FetchWork, Read, ReceiveWork, Work};
 
 /// The longest a shard sleeps: Raft's clock ticks this often.
 pub const TICK: Duration = Duration::from_millis(50);
@@ -69,6 +71,8 @@ pub enum Done<T> {
     Replica(forebay_replication::Completion),
     /// A cold read.
     Cold(ColdDone<T>),
+    /// A cold read for a receiver.
+    Receive(ReceiveDone<T>),
     /// What a trim by hand would give up.
     Trim(TrimDone<T>),
     /// What retention found.
@@ -207,7 +211,12 @@ pub struct Shard<T> {
     pub(crate) big_number: BigNumber,
     /// Whose part was written last.
     pub(crate) part_last: Source,
-    pub(crate) waiting: WaitingFetches<T>,
+    pub(crate) waiting: Waiting<FetchWork<T>>,
+    pub(crate) receiving: Waiting<ReceiveWork<T>>,
+    /// Only while leading.
+    pub(crate) deliveries: Deliveries,
+    /// Only while leading.
+    pub(crate) sharers: Sharers,
     pub(crate) groups: GroupDesk<T>,
     pub(crate) barriers: BTreeMap<ReadToken, Vec<Behind<T>>>,
     pub(crate) wish: Option<Arc<Catalog>>,
@@ -306,7 +315,10 @@ impl<T: Clone + Send + 'static> Shard<T> {
             big: BTreeMap::new(),
             big_number: BigNumber::default(),
             part_last: Source(0),
-            waiting: WaitingFetches::new(),
+            waiting: Waiting::new(),
+            receiving: Waiting::new(),
+            deliveries: Deliveries::default(),
+            sharers: Sharers::default(),
             barriers: BTreeMap::new(),
             wish: None,
             reconciled: None,
@@ -392,12 +404,15 @@ impl<T: Clone + Send + 'static> Shard<T> {
         }
         self.work_all(now, taken.work);
         self.group_timeouts(now);
+        self.end_leases(now);
+        self.sharers_timeout(now);
         self.look_for_old(now);
         self.compact(now);
         self.look_for_space(now);
         self.keep_house(now);
         self.abort_overdue(now);
         self.scrub(now);
+        self.wake_receivers(now);
         self.expire(now);
         self.write_parts();
         self.propose(now);
@@ -405,6 +420,9 @@ impl<T: Clone + Send + 'static> Shard<T> {
         self.seal_if_due(now);
         self.wake_readers(now);
         self.pass_relays(now);
+        self.wake_receivers(now);
+        // What readers wait for may be known already.
+        self.pump(now);
         self.pending.expire(now, &mut self.answers);
         self.trimming.expire(now, &mut self.answers);
         self.notice();
@@ -416,7 +434,9 @@ impl<T: Clone + Send + 'static> Shard<T> {
         self.deliver();
         let has_gathered = self.lets_work_gather(now, gathering, holds);
         self.flushed = self.replica.flush_here();
-        if (has_gathered || self.flushed.is_some()) && !self.closed {
+        // What woken readers asked for is written at once.
+        let has_drafts = (!self.draft.is_empty() && self.stalled.is_none()) || self.deliveries.has_freed();
+        if (has_gathered || has_drafts || self.flushed.is_some()) && !self.closed {
             return NextTurn::Now;
         }
         // What is held is looked for when the flush has ended.
@@ -509,6 +529,9 @@ impl<T: Clone + Send + 'static> Shard<T> {
         }
         let deadlines = [
             self.waiting.next_deadline(),
+            self.receiving.next_deadline(),
+            self.deliveries.next_deadline(),
+            self.sharers.next_deadline().map(Monotonic),
             self.pending.next_deadline(),
             self.trimming.next_deadline(),
             self.groups.next_deadline(),
@@ -528,6 +551,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         match done {
             Done::Replica(done) => self.replica.complete(now, done),
             Done::Cold(done) => self.cold_done(done),
+            Done::Receive(done) => self.receive_done(now, done),
             Done::Trim(done) => self.trim_looked(now, done),
             Done::Retention(done) => self.retention_done(done),
             Done::Reclaim(done) => self.reclaim_done(now, done),

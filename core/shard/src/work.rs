@@ -3,16 +3,23 @@
 
 use bytes::Bytes;
 use forebay_env::Monotonic;
-use forebay_machine::{AdmitGuest, Command, Instance, JoinTransaction, Next, OpenProducer, Outcome};
+use forebay_machine::{
+    AdmitGuest, Command, Instance, JoinTransaction, Next, OpenProducer, Outcome, SubscriptionKey,
+};
 use forebay_model::fetch::{FetchRefusal, Fetched, FoundEpochEnd, FoundOffset, Isolation, OffsetTarget};
 use forebay_model::group::{GroupListing, GroupReply, GroupRequest};
 use forebay_model::partition::{PartitionState, TrimTo, Trimmed};
 use forebay_model::publish::{Confirm, PayloadKind, Published};
 use forebay_model::quorum::DescribedQuorum;
+use forebay_model::subscription::{
+    Attend, Attending, DeliveryRules, OffsetRange, Received, SettledItem, SharersView, StartAt,
+    SubscriptionStates, Verdict,
+};
 use forebay_model::transaction::{Decision, Joining, TransactionListing, TransactionView, TransactionalId};
-use forebay_model::{LeaderEpoch, LogIndex, Offset, PartitionId, Refusal, TopicId};
+use forebay_model::{GroupId, LeaderEpoch, LogIndex, Offset, PartitionId, Refusal, TopicId};
 
-use crate::mailbox::{Lane, Parcel};
+use crate::delivery::{Consumer, refuse_admin};
+use crate::mailbox::{Lane, Parcel, Source};
 use crate::membership::MembersOrder;
 use crate::refuse_group;
 use crate::transaction;
@@ -30,6 +37,97 @@ pub enum Work<T> {
     Transaction(T, TransactionWork),
     /// Trim partitions; answered when applied.
     Trim(Trim<T>),
+    /// Settle what a consumer received; answered when applied.
+    Settle(SettleWork<T>),
+    /// A consumer is no more: what it has goes back.
+    EndConsumer(T, Consumer),
+    /// A connection is no more, with all its consumers. Nobody waits for an answer.
+    EndSource(Source),
+    /// Something of shared subscriptions of partitions here.
+    Subscriptions(T, SubscriptionWork),
+    /// Something of a group led here that shares a subscription.
+    Sharing(T, SharingWork),
+}
+
+/// What is asked of a group that shares a subscription.
+#[derive(Clone, Debug)]
+pub enum SharingWork {
+    /// A member comes, stays or goes.
+    Attend(Attend),
+    /// Who its members are.
+    Members(GroupId),
+    /// The same, of one that is made if it does not exist.
+    Found(GroupId),
+}
+
+/// What it answers.
+#[derive(Clone, Debug)]
+pub enum SharingAnswer {
+    /// To [`SharingWork::Attend`].
+    Attend(Result<Attending, Refusal>),
+    /// To [`SharingWork::Members`] and [`SharingWork::Found`].
+    Members(Result<SharersView, Refusal>),
+}
+
+impl SharingWork {
+    /// The group that it is about.
+    pub(crate) fn group(&self) -> &GroupId {
+        match self {
+            SharingWork::Attend(attend) => &attend.subscription,
+            SharingWork::Members(group) | SharingWork::Found(group) => group,
+        }
+    }
+
+    /// The answer that refuses it.
+    pub(crate) fn refuse(&self, refusal: &Refusal) -> Answer {
+        Answer::Sharing(match self {
+            SharingWork::Attend(_) => SharingAnswer::Attend(Err(refusal.clone())),
+            SharingWork::Members(_) | SharingWork::Found(_) => SharingAnswer::Members(Err(refusal.clone())),
+        })
+    }
+}
+
+impl SharingAnswer {
+    /// The same answer, refused.
+    pub(crate) fn refused(&self, refusal: Refusal) -> SharingAnswer {
+        match self {
+            SharingAnswer::Attend(_) => SharingAnswer::Attend(Err(refusal)),
+            SharingAnswer::Members(_) => SharingAnswer::Members(Err(refusal)),
+        }
+    }
+}
+
+/// What a consumer received, and what becomes of it.
+#[derive(Debug)]
+pub struct SettleWork<T> {
+    /// Whom to answer.
+    pub ticket: T,
+    /// Of which subscription.
+    pub subscription: GroupId,
+    /// Whose.
+    pub consumer: Consumer,
+    /// What; each partition by itself, all of it or nothing.
+    pub items: Vec<SettleItemWork>,
+}
+
+/// What becomes of the records of one partition.
+#[derive(Debug)]
+pub struct SettleItemWork {
+    /// Which.
+    pub partition: PartitionId,
+    /// What, by rising offset.
+    pub verdicts: Vec<(OffsetRange, Verdict)>,
+}
+
+/// What operators ask of subscriptions.
+#[derive(Clone, Debug)]
+pub enum SubscriptionWork {
+    /// Where one stands, in these partitions or in all that it reads here.
+    Describe(GroupId, Option<Vec<PartitionId>>),
+    /// Begin again elsewhere.
+    Reset(Vec<(SubscriptionKey, StartAt)>),
+    /// Forget where one stands, in these partitions or in all that it reads here.
+    Drop(GroupId, Option<Vec<PartitionId>>),
 }
 
 /// What is asked of a transactional producer.
@@ -103,6 +201,8 @@ pub struct Trim<T> {
 pub enum Read<T> {
     /// Read records, waiting for them.
     Fetch(FetchWork<T>),
+    /// Take records for a consumer, waiting for them.
+    Receive(ReceiveWork<T>),
     /// Look up offsets.
     FindOffsets(T, Vec<FindOffsetWork>, Isolation),
     /// Look up ends of epochs.
@@ -117,7 +217,7 @@ pub enum Read<T> {
     Quorum(T),
     /// Answer when everything that was confirmed before is applied here.
     Barrier(T),
-    /// Answer a waiting fetch of this number now, with what there is.
+    /// Answer a waiting fetch or receive of this number now, with what there is.
     EndFetch(u64),
     /// Something of the replicas' membership; it brings whom to tell.
     Members(MembersOrder),
@@ -140,6 +240,42 @@ pub struct FetchWork<T> {
     pub deadline: Monotonic,
     /// Which records are visible.
     pub isolation: Isolation,
+}
+
+/// Takes records of a subscription, from the partitions of one shard.
+#[derive(Debug)]
+pub struct ReceiveWork<T> {
+    /// Whom to answer.
+    pub ticket: T,
+    /// A number unique among open fetches and receives, for [`Read::EndFetch`].
+    pub number: u64,
+    /// Of which subscription.
+    pub subscription: GroupId,
+    /// For whom.
+    pub consumer: Consumer,
+    /// Where from; earlier items are emptied first.
+    pub items: Vec<ReceiveItemWork>,
+    /// No more records than these...
+    pub records_max: u64,
+    /// ...or all of the batch in which that many are reached.
+    pub whole_batches: bool,
+    /// Answer as soon as this much is there...
+    pub bytes_min: u64,
+    /// ...never with more (one whole batch is always allowed)...
+    pub bytes_max: u64,
+    /// ...or at this time.
+    pub deadline: Monotonic,
+    /// What applies to the deliveries.
+    pub rules: DeliveryRules,
+}
+
+/// One partition of a receive.
+#[derive(Clone, Copy, Debug)]
+pub struct ReceiveItemWork {
+    /// Where from.
+    pub partition: PartitionId,
+    /// Its topic, for the answer.
+    pub topic: TopicId,
 }
 
 /// One partition of a fetch.
@@ -196,6 +332,16 @@ pub enum Answer {
     DescribedPartitions(Vec<Result<PartitionState, Refusal>>),
     /// To [`Read::Fetch`]: one per item.
     Fetched(Vec<Fetched>),
+    /// To [`Read::Receive`]: one per item.
+    Received(Vec<Received>),
+    /// To [`Work::Settle`]: one per item.
+    Settled(Vec<SettledItem>),
+    /// To [`Work::EndConsumer`]: what it had is on its way back.
+    ConsumerEnded,
+    /// To [`Work::Sharing`].
+    Sharing(SharingAnswer),
+    /// To [`Work::Subscriptions`]: one per partition that was named, in order, or that was found; by topic id.
+    Subscriptions(Result<SubscriptionStates, Refusal>),
     /// To [`Read::FindOffsets`]: one per item.
     FoundOffsets(Vec<FoundOffset>),
     /// To [`Read::FindEpochEnds`]: one per item.
@@ -225,20 +371,31 @@ impl<T> Work<T> {
         let (lane, deadline) = match &self {
             Work::Append(append) => (Lane::Paced, Some(append.deadline)),
             Work::Propose(..) | Work::Group(..) | Work::Transaction(..) => (Lane::Free, None),
+            Work::Settle(_)
+            | Work::EndConsumer(..)
+            | Work::EndSource(_)
+            | Work::Subscriptions(..)
+            | Work::Sharing(..) => (Lane::Free, None),
             Work::Trim(trim) => (Lane::Free, Some(trim.deadline)),
         };
         Parcel { bytes, lane, deadline, work: self }
     }
 
-    /// The answer that refuses it.
-    pub fn refuse(self, refusal: &Refusal) -> (T, Answer) {
-        match self {
+    /// The answer that refuses it; nothing where nobody waits for one.
+    pub fn refuse(self, refusal: &Refusal) -> Option<(T, Answer)> {
+        Some(match self {
             Work::Append(append) => (append.ticket, Answer::Published(Err(refusal.clone()))),
             Work::Propose(ticket, _) => (ticket, Answer::Outcomes(Err(refusal.clone()))),
             Work::Group(ticket, request) => (ticket, Answer::Group(refuse_group(&request, refusal))),
             Work::Transaction(ticket, work) => (ticket, transaction::refuse(&work, refusal)),
             Work::Trim(trim) => trim.refuse(refusal),
-        }
+            Work::Settle(settle) => settle.refuse(refusal),
+            // It has nothing here.
+            Work::EndConsumer(ticket, _) => (ticket, Answer::ConsumerEnded),
+            Work::EndSource(_) => return None,
+            Work::Subscriptions(ticket, _) => (ticket, refuse_admin(refusal)),
+            Work::Sharing(ticket, work) => (ticket, work.refuse(refusal)),
+        })
     }
 }
 
@@ -256,6 +413,7 @@ impl<T> Read<T> {
         let no = || refusal.clone();
         match self {
             Read::Fetch(fetch) => Some(fetch.refuse(refusal)),
+            Read::Receive(receive) => Some(receive.refuse(refusal)),
             Read::FindOffsets(ticket, items, _) => {
                 Some((ticket, Answer::FoundOffsets(items.iter().map(|_| Err(no())).collect())))
             }
@@ -283,5 +441,21 @@ impl<T> FetchWork<T> {
     pub fn refuse(self, refusal: &Refusal) -> (T, Answer) {
         let items = self.items.iter().map(|_| Err(FetchRefusal { refusal: refusal.clone() }));
         (self.ticket, Answer::Fetched(items.collect()))
+    }
+}
+
+impl<T> ReceiveWork<T> {
+    /// The answer that refuses every item.
+    pub fn refuse(self, refusal: &Refusal) -> (T, Answer) {
+        let items = self.items.iter().map(|_| Err(refusal.clone()));
+        (self.ticket, Answer::Received(items.collect()))
+    }
+}
+
+impl<T> SettleWork<T> {
+    /// The answer that refuses every item.
+    pub fn refuse(self, refusal: &Refusal) -> (T, Answer) {
+        let items = self.items.iter().map(|_| Err(refusal.clone()));
+        (self.ticket, Answer::Settled(items.collect()))
     }
 }

@@ -25,7 +25,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         }
         if !self.leads() {
             let refusal = self.not_leading();
-            self.answers.extend(work.into_iter().map(|(_, parcel)| parcel.work.refuse(&refusal)));
+            self.answers.extend(work.into_iter().filter_map(|(_, parcel)| parcel.work.refuse(&refusal)));
             return;
         }
         let mut behind = Vec::new();
@@ -61,6 +61,14 @@ impl<T: Clone + Send + 'static> Shard<T> {
             Work::Transaction(ticket, work) => self.transaction(now, ticket, work),
             // Nobody hears from an old leader where a partition ends.
             Work::Trim(trim) => self.wait_behind_barrier(Behind::Trim(trim)),
+            Work::Settle(settle) => self.settle(now, settle),
+            Work::EndConsumer(ticket, consumer) => {
+                self.end_consumer(consumer);
+                self.answers.push((ticket, Answer::ConsumerEnded));
+            }
+            Work::EndSource(source) => self.end_source(source),
+            Work::Subscriptions(ticket, work) => self.subscriptions(ticket, work),
+            Work::Sharing(ticket, work) => self.sharing(now, ticket, work),
         }
     }
 
@@ -183,7 +191,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             .extend(late.into_iter().map(|ticket| (ticket, Answer::Published(Err(Refusal::TimedOut)))));
         self.expire_barriers(now);
         let work = self.mailbox.take_expired(now);
-        self.answers.extend(work.into_iter().map(|work| work.refuse(&Refusal::TimedOut)));
+        self.answers.extend(work.into_iter().filter_map(|work| work.refuse(&Refusal::TimedOut)));
     }
 }
 

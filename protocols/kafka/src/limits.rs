@@ -26,6 +26,15 @@ pub const GROUPS_PER_REQUEST_MAX: usize = 10_000;
 /// Partitions that a fetch session remembers; a wider fetch is answered without a session.
 pub const FETCH_SESSION_PARTITIONS_MAX: usize = 5_000;
 
+/// Share sessions of one connection: clients have one for each member.
+pub const SHARE_SESSIONS_PER_CONNECTION_MAX: usize = 64;
+
+/// Bytes of the id of a share group's member: those of a UUID in writing, as with Apache Kafka.
+pub const SHARE_MEMBER_ID_BYTES_MAX: usize = 36;
+
+/// Partitions that a share session remembers; a wider one is refused.
+pub const SHARE_SESSION_PARTITIONS_MAX: usize = 5_000;
+
 /// Record bytes of one Fetch response, whatever its client asks for. Kafka's own default; one larger batch still comes.
 pub const FETCH_RESPONSE_BYTES_MAX: u32 = 55 * 1024 * 1024;
 

@@ -13,8 +13,9 @@ use crate::client::Client;
 use crate::common::{Running, partition};
 use crate::matrix::Lack::{Hides, Says};
 use crate::matrix::{Case, Need};
+use crate::shares::{self, SHARED, SHARING};
 
-const TOPIC: &str = "orders.eu";
+pub const TOPIC: &str = "orders.eu";
 /// A topic that does not last.
 const DOOMED: &str = "doomed.eu";
 /// Stands for any topic: one there is no rule about but this.
@@ -55,7 +56,7 @@ impl<'a> World<'a> {
         World { node, client: Client::new(&node.desk, 77, Some(user)) }
     }
 
-    fn ask<Q: WireRequest>(&mut self, version: i16, request: Q) -> String
+    pub fn ask<Q: WireRequest>(&mut self, version: i16, request: Q) -> String
     where
         Q::Response: std::fmt::Debug,
     {
@@ -91,6 +92,10 @@ const fn hidden_topic() -> Need {
 
 const fn group(operation: Operation) -> Need {
     Need { kind: ResourceKind::Group, name: GROUP, operation, lack: Says(NO_GROUP) }
+}
+
+const fn shared(operation: Operation) -> Need {
+    Need { name: SHARED, ..group(operation) }
 }
 
 const fn producer(operation: Operation) -> Need {
@@ -298,6 +303,13 @@ pub const CASES: &[Case] = &[
     }),
     case(ApiKey::DescribeConfigs, "of a topic", &[topic(DescribeConfigs)], |w| w.ask(4, configs(2, TOPIC))),
     case(ApiKey::DescribeConfigs, "of a broker", &[cluster(DescribeConfigs)], |w| w.ask(4, configs(4, "1"))),
+    case(ApiKey::DescribeConfigs, "of a group", &[shared(DescribeConfigs)], |w| {
+        w.ask(4, configs(32, SHARED))
+    }),
+    case(ApiKey::AlterConfigs, "of a group", &[shared(AlterConfigs)], |w| w.ask(2, alter(32, SHARED))),
+    case(ApiKey::IncrementalAlterConfigs, "of a group, wrongly", &[shared(AlterConfigs)], |w| {
+        w.ask(1, alter_some(32, SHARED))
+    }),
     case(ApiKey::AlterConfigs, "of a topic", &[topic(AlterConfigs)], |w| w.ask(2, alter(2, TOPIC))),
     case(ApiKey::AlterConfigs, "of a broker", &[cluster(AlterConfigs)], |w| w.ask(2, alter(4, "1"))),
     case(ApiKey::IncrementalAlterConfigs, "of a topic", &[topic(AlterConfigs)], |w| {
@@ -452,6 +464,34 @@ pub const CASES: &[Case] = &[
             w.ask(1, ConsumerGroupDescribeRequest { group_ids, include_authorized_operations: true })
         },
     ),
+    case(
+        ApiKey::ShareGroupHeartbeat,
+        "of topics by name",
+        &[Need { name: SHARING, ..group(Read) }, topic(Describe)],
+        |w| w.ask(1, shares::attend()),
+    ),
+    case(
+        ApiKey::ShareGroupDescribe,
+        "with a member's topic",
+        &[Need { name: SHARING, ..group(Describe) }, topic(Describe)],
+        shares::describe,
+    ),
+    case(ApiKey::ShareFetch, "of one", &[shared(Read), topic(Read)], shares::fetch),
+    case(ApiKey::ShareFetch, "of nothing", &[shared(Read)], shares::fetch_nothing),
+    case(ApiKey::ShareAcknowledge, "of one", &[shared(Read), topic(Read)], shares::acknowledge),
+    case(ApiKey::ShareAcknowledge, "of nothing", &[shared(Read)], shares::acknowledge_nothing),
+    case(ApiKey::AlterShareGroupOffsets, "of one", &[shared(Read), topic(Read)], |w| {
+        w.ask(0, shares::alter())
+    }),
+    case(ApiKey::DescribeShareGroupOffsets, "of one", &[shared(Describe), topic(Describe)], |w| {
+        shares::offsets(w, Some(vec![0]))
+    }),
+    case(ApiKey::DescribeShareGroupOffsets, "of all", &[shared(Describe), hidden_topic()], |w| {
+        shares::offsets(w, None)
+    }),
+    case(ApiKey::DeleteShareGroupOffsets, "of one", &[shared(Delete), topic(Read)], |w| {
+        w.ask(0, shares::delete())
+    }),
     case(ApiKey::DescribeTopicPartitions, "of one", &[topic(Describe)], |w| {
         let topics = vec![describe_topic_partitions::TopicRequest { name: TOPIC.into() }];
         w.ask(0, DescribeTopicPartitionsRequest { topics, ..Default::default() })

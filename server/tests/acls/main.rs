@@ -8,6 +8,7 @@ mod client;
 mod common;
 mod matrix;
 mod parts;
+mod shares;
 
 use std::path::Path;
 

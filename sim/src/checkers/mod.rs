@@ -14,6 +14,7 @@ mod order;
 mod refused;
 mod replicas;
 mod retention;
+mod shared;
 mod unserved;
 
 use bytes::Bytes;
@@ -26,6 +27,7 @@ pub use fences::check as check_fences;
 pub use liveness::Deadlines;
 pub use newest::{Newest, Seen};
 pub use replicas::{Replicas, segments_agree};
+pub use shared::{NEVER_AGAIN, NONE_LOST, NOT_MORE_OFTEN, Shared, settled_of};
 
 use crate::history::{BatchId, History, Place, Uid, uid_of};
 

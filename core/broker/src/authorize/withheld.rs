@@ -2,6 +2,7 @@
 
 use forebay_model::acl::{Operation, ResourceKind};
 use forebay_model::group::{FetchedOffset, GroupReply, NamedPartitions};
+use forebay_model::subscription::{ReceivedAll, SettledAll, SharedTopic, SubscriptionReply};
 use forebay_model::transaction::TransactionReply;
 use forebay_model::{Reply, TopicRef};
 
@@ -93,6 +94,21 @@ fn seen(judge: &Judge<'_>, right: Operation, reply: Reply) -> Reply {
             found.retain(|found: &FetchedOffset| may(judge, right, &found.partition.topic));
             Reply::Group(GroupReply::FetchOffsets(Ok(found)))
         }
+        Reply::Subscription(SubscriptionReply::States(Ok(mut states))) => {
+            states.retain(|state| may(judge, right, &state.partition.topic));
+            Reply::Subscription(SubscriptionReply::States(Ok(states)))
+        }
+        Reply::Subscription(SubscriptionReply::Members(Ok(view))) => {
+            let unseen = |topic: &&SharedTopic| {
+                !topic.name.is_empty() && !judge.may(right, ResourceKind::Topic, &topic.name)
+            };
+            let no = view.members.iter().flat_map(|member| &member.partitions).find(unseen);
+            let no = no.map(|topic| judge.denied(right, ResourceKind::Topic, &topic.name));
+            Reply::Subscription(SubscriptionReply::Members(match no {
+                Some(no) => Err(no),
+                None => Ok(view),
+            }))
+        }
         Reply::Group(GroupReply::DescribeAssigned(Ok(view))) => {
             let unseen = |topic: &&NamedPartitions| {
                 !topic.name.is_empty() && !judge.may(right, ResourceKind::Topic, &topic.name)
@@ -140,6 +156,9 @@ fn put_back(places: &[usize], refused: &Reply, reply: Reply) -> Reply {
         (Reply::DescribePartitions(rest, storage), Reply::DescribePartitions(no, _)) => {
             Reply::DescribePartitions(merge(places, no, rest), storage)
         }
+        (Reply::Subscription(rest), Reply::Subscription(no)) => {
+            Reply::Subscription(put_back_subscription(places, no, rest))
+        }
         (Reply::Group(rest), Reply::Group(no)) => Reply::Group(put_back_group(places, no, rest)),
         (reply, _) => reply,
     }
@@ -155,6 +174,30 @@ fn put_back_group(places: &[usize], refused: &GroupReply, reply: GroupReply) -> 
         }
         (GroupReply::ForgetOffsets(Ok(rest)), GroupReply::ForgetOffsets(Ok(no))) => {
             GroupReply::ForgetOffsets(Ok(merge(places, no, rest)))
+        }
+        (reply, _) => reply,
+    }
+}
+
+fn put_back_subscription(
+    places: &[usize],
+    refused: &SubscriptionReply,
+    reply: SubscriptionReply,
+) -> SubscriptionReply {
+    match (reply, refused) {
+        (SubscriptionReply::Receive(rest), SubscriptionReply::Receive(no)) => {
+            let partitions = merge(places, &no.partitions, rest.partitions);
+            SubscriptionReply::Receive(ReceivedAll { partitions, ..rest })
+        }
+        (SubscriptionReply::Settle(rest), SubscriptionReply::Settle(no)) => {
+            let items = merge(places, &no.items, rest.items);
+            SubscriptionReply::Settle(SettledAll { items, ..rest })
+        }
+        (SubscriptionReply::States(Ok(rest)), SubscriptionReply::States(Ok(no))) => {
+            SubscriptionReply::States(Ok(merge(places, no, rest)))
+        }
+        (SubscriptionReply::Alter(rest), SubscriptionReply::Alter(no)) => {
+            SubscriptionReply::Alter(merge(places, no, rest))
         }
         (reply, _) => reply,
     }

@@ -1,27 +1,33 @@
 //! Bytes into commands.
 
+use forebay_model::fetch::Isolation;
 use forebay_model::publish::PayloadKind;
 use forebay_model::quota::QuotaChange;
+use forebay_model::subscription::{
+    OffsetRange, Settlement, StartAt, SubscriptionChange, SubscriptionSettings,
+};
 use forebay_model::transaction::{Decision, Joining, TransactionalId};
 use forebay_model::{
-    BatchSequence, CleanupChange, CleanupPolicy, CleanupSettings, FlushClass, GroupId, LeaderEpoch, LogIndex,
-    Offset, PartitionId, PolicyChange, ProducerEpoch, ProducerId, Ratio, SettingChange, SettingsChange,
-    ShardId, SlotNumber, Timestamp, TimestampType, TopicName, TopicSettings,
+    Attempts, BatchSequence, CleanupChange, CleanupPolicy, CleanupSettings, FlushClass, GroupId, LeaderEpoch,
+    LogIndex, Offset, PartitionId, PolicyChange, ProducerEpoch, ProducerId, Ratio, SettingChange,
+    SettingsChange, ShardId, SlotNumber, Timestamp, TimestampType, TopicName, TopicSettings,
 };
 
 use smallvec::SmallVec;
 
 use super::{
     AddPartitions, AdmitGuest, Append, COMMANDS_FORMAT, Command, CompactedPartition, Compaction, CreateTopic,
-    EndTransaction, HoldOffsets, JoinTransaction, MachineSettings, Member, OpenPartition, OpenProducer,
-    PartitionSettings, ProducerStamp, Relay, SaveGeneration, SaveOffsets, SavedOffset, Which, append_flag,
-    number,
+    DeliveredUpTo, EndTransaction, HoldOffsets, JoinTransaction, MachineSettings, Member, OpenPartition,
+    OpenProducer, PartitionSettings, ProducerStamp, Relay, SaveGeneration, SaveOffsets, SavedOffset, Settle,
+    Settled, Which, append_flag, number,
 };
 use crate::acls;
 use crate::codec::{DecodeError, Reader};
 use crate::quotas;
 use crate::relays::RelayedEnd;
 use crate::span::Span;
+use crate::subscriptions::SubscriptionKey;
+use crate::table::Stored;
 use crate::transactions::{Instance, Next};
 use crate::users::{self, SetCredential};
 
@@ -148,6 +154,28 @@ fn decode_body(number: u64, input: &mut Reader<'_>) -> Read<Command> {
         number::REMOVE_CREDENTIAL => Command::RemoveCredential { key: users::decode_key(input)? },
         number::ADD_ACLS => Command::AddAcls { acls: input.list("rules of access", acls::decode_acl)? },
         number::REMOVE_ACLS => Command::RemoveAcls { acls: input.list("rules of access", acls::decode_acl)? },
+        number::OPEN_SUBSCRIPTION => Command::OpenSubscription {
+            subscription: SubscriptionKey::decode(input)?,
+            at: start_at(input)?,
+            anew: flag(input)?,
+        },
+        number::SETTLE => Command::Settle(Settle {
+            subscription: SubscriptionKey::decode(input)?,
+            since: LogIndex(input.uint("a log index")?),
+            settled: input.list("settled records", settled)?,
+        }),
+        number::DELIVERED_UP_TO => Command::DeliveredUpTo(DeliveredUpTo {
+            subscription: SubscriptionKey::decode(input)?,
+            since: LogIndex(input.uint("a log index")?),
+            up_to: Offset(input.uint("an offset")?),
+            attempts_max: Attempts(input.narrow("attempts")?),
+        }),
+        number::DROP_SUBSCRIPTION => {
+            Command::DropSubscription { subscription: SubscriptionKey::decode(input)? }
+        }
+        number::ALTER_SUBSCRIPTION => {
+            Command::AlterSubscription { name: group_id(input)?, change: subscription_change(input)? }
+        }
         unknown => return Err(DecodeError::UnknownCommand(unknown)),
     })
 }
@@ -499,4 +527,70 @@ pub(crate) fn saved_offset(input: &mut Reader<'_>) -> Read<SavedOffset> {
             .option("a leader epoch", |input| Ok(LeaderEpoch(input.narrow("a leader epoch")?)))?,
         metadata: input.text("an offset's metadata")?.to_owned(),
     })
+}
+
+fn subscription_change(input: &mut Reader<'_>) -> Read<SubscriptionChange> {
+    Ok(SubscriptionChange {
+        heartbeat_interval_ms: setting_change(input, |input| input.narrow("an interval"))?,
+        session_timeout_ms: setting_change(input, |input| input.narrow("a session timeout"))?,
+        lease_ms: setting_change(input, |input| input.narrow("a lease"))?,
+        attempts_max: setting_change(input, |input| Ok(Attempts(input.narrow("attempts")?)))?,
+        span_max: setting_change(input, |input| input.narrow("a span"))?,
+        begin: setting_change(input, start_at)?,
+        isolation: setting_change(input, isolation)?,
+        renews: setting_change(input, flag)?,
+    })
+}
+
+/// For the checkpoint.
+pub(crate) fn subscription_settings(input: &mut Reader<'_>) -> Read<SubscriptionSettings> {
+    Ok(SubscriptionSettings {
+        heartbeat_interval_ms: input.option("an interval", |input| input.narrow("an interval"))?,
+        session_timeout_ms: input.option("a session timeout", |input| input.narrow("a session timeout"))?,
+        lease_ms: input.option("a lease", |input| input.narrow("a lease"))?,
+        attempts_max: input.option("attempts", |input| Ok(Attempts(input.narrow("attempts")?)))?,
+        span_max: input.option("a span", |input| input.narrow("a span"))?,
+        begin: input.option("where a subscription begins", start_at)?,
+        isolation: input.option("an isolation", isolation)?,
+        renews: input.option("a flag", flag)?,
+    })
+}
+
+fn isolation(input: &mut Reader<'_>) -> Read<Isolation> {
+    match input.u8("an isolation")? {
+        0 => Ok(Isolation::Uncommitted),
+        1 => Ok(Isolation::Committed),
+        _ => Err(DecodeError::Invalid("an isolation")),
+    }
+}
+
+fn flag(input: &mut Reader<'_>) -> Read<bool> {
+    match input.u8("a flag")? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(DecodeError::Invalid("a flag")),
+    }
+}
+
+fn start_at(input: &mut Reader<'_>) -> Read<StartAt> {
+    match input.u8("where a subscription begins")? {
+        0 => Ok(StartAt::Earliest),
+        1 => Ok(StartAt::Latest),
+        2 => Ok(StartAt::Offset(Offset(input.uint("an offset")?))),
+        _ => Err(DecodeError::Invalid("where a subscription begins")),
+    }
+}
+
+fn settled(input: &mut Reader<'_>) -> Read<Settled> {
+    let first = Offset(input.uint("an offset")?);
+    let last = first.checked_add(input.uint("a count of records")?);
+    let range = OffsetRange { first, last: last.ok_or(DecodeError::Invalid("a count of records"))? };
+    let how = match input.u8("how a delivery ends")? {
+        0 => Settlement::Accept,
+        1 => Settlement::Release { counts: true },
+        2 => Settlement::Release { counts: false },
+        3 => Settlement::Reject,
+        _ => return Err(DecodeError::Invalid("how a delivery ends")),
+    };
+    Ok(Settled { range, how })
 }

@@ -1,6 +1,8 @@
 //! Commands into bytes.
 
 use bytes::Bytes;
+use forebay_model::fetch::Isolation;
+use forebay_model::subscription::{Settlement, StartAt, SubscriptionChange, SubscriptionSettings};
 use forebay_model::transaction::{Decision, Joining};
 use forebay_model::{
     CleanupChange, CleanupPolicy, CleanupSettings, FlushClass, PolicyChange, SettingChange, SettingsChange,
@@ -9,12 +11,13 @@ use forebay_model::{
 
 use super::{
     AddPartitions, AdmitGuest, Append, COMMANDS_FORMAT, Command, CompactedPartition, Compaction, CreateTopic,
-    EndTransaction, HoldOffsets, JoinTransaction, Member, OpenPartition, OpenProducer, PartitionSettings,
-    Relay, SaveGeneration, SaveOffsets, SavedOffset, Which, append_flag, number,
+    DeliveredUpTo, EndTransaction, HoldOffsets, JoinTransaction, Member, OpenPartition, OpenProducer,
+    PartitionSettings, Relay, SaveGeneration, SaveOffsets, SavedOffset, Settle, Which, append_flag, number,
 };
 use crate::acls;
 use crate::codec::Writer;
 use crate::quotas;
+use crate::table::Stored;
 use crate::transactions::{Instance, Next};
 use crate::users;
 
@@ -214,6 +217,23 @@ fn encode_body(command: &Command, out: &mut Writer) -> u64 {
         Command::RemoveAcls { acls } => {
             out.list(acls.iter(), |out, acl| acls::encode_acl(acl, out));
             number::REMOVE_ACLS
+        }
+        Command::OpenSubscription { subscription, at, anew } => {
+            subscription.encode(out);
+            start_at(*at, out);
+            out.u8((*anew).into());
+            number::OPEN_SUBSCRIPTION
+        }
+        Command::Settle(c) => settle(c, out),
+        Command::DeliveredUpTo(c) => delivered_up_to(c, out),
+        Command::DropSubscription { subscription } => {
+            subscription.encode(out);
+            number::DROP_SUBSCRIPTION
+        }
+        Command::AlterSubscription { name, change } => {
+            out.text(&name.0);
+            subscription_change(change, out);
+            number::ALTER_SUBSCRIPTION
         }
     }
 }
@@ -548,4 +568,71 @@ pub(crate) fn saved_offset(offset: &SavedOffset, out: &mut Writer) {
     out.uint(offset.offset.0);
     out.option(offset.leader_epoch, |out, epoch| out.uint(epoch.0));
     out.text(&offset.metadata);
+}
+
+fn subscription_change(change: &SubscriptionChange, out: &mut Writer) {
+    let uint = |out: &mut Writer, value: u32| out.uint(value);
+    setting_change(change.heartbeat_interval_ms, out, uint);
+    setting_change(change.session_timeout_ms, out, uint);
+    setting_change(change.lease_ms, out, uint);
+    setting_change(change.attempts_max, out, |out, attempts| out.uint(attempts.0));
+    setting_change(change.span_max, out, uint);
+    setting_change(change.begin, out, |out, at| start_at(at, out));
+    setting_change(change.isolation, out, |out, isolation| out.u8(isolation_number(isolation)));
+    setting_change(change.renews, out, |out, renews| out.u8(renews.into()));
+}
+
+/// For the checkpoint.
+pub(crate) fn subscription_settings(settings: &SubscriptionSettings, out: &mut Writer) {
+    let uint = |out: &mut Writer, value: u32| out.uint(value);
+    out.option(settings.heartbeat_interval_ms, uint);
+    out.option(settings.session_timeout_ms, uint);
+    out.option(settings.lease_ms, uint);
+    out.option(settings.attempts_max, |out, attempts| out.uint(attempts.0));
+    out.option(settings.span_max, uint);
+    out.option(settings.begin, |out, at| start_at(at, out));
+    out.option(settings.isolation, |out, isolation| out.u8(isolation_number(isolation)));
+    out.option(settings.renews, |out, renews| out.u8(renews.into()));
+}
+
+fn isolation_number(isolation: Isolation) -> u8 {
+    match isolation {
+        Isolation::Uncommitted => 0,
+        Isolation::Committed => 1,
+    }
+}
+
+fn start_at(at: StartAt, out: &mut Writer) {
+    match at {
+        StartAt::Earliest => out.u8(0),
+        StartAt::Latest => out.u8(1),
+        StartAt::Offset(offset) => {
+            out.u8(2);
+            out.uint(offset.0);
+        }
+    }
+}
+
+fn settle(c: &Settle, out: &mut Writer) -> u64 {
+    c.subscription.encode(out);
+    out.uint(c.since.0);
+    out.list(c.settled.iter(), |out, settled| {
+        out.uint(settled.range.first.0);
+        out.uint(settled.range.last.0.saturating_sub(settled.range.first.0));
+        out.u8(match settled.how {
+            Settlement::Accept => 0,
+            Settlement::Release { counts: true } => 1,
+            Settlement::Release { counts: false } => 2,
+            Settlement::Reject => 3,
+        });
+    });
+    number::SETTLE
+}
+
+fn delivered_up_to(c: &DeliveredUpTo, out: &mut Writer) -> u64 {
+    c.subscription.encode(out);
+    out.uint(c.since.0);
+    out.uint(c.up_to.0);
+    out.uint(c.attempts_max.0);
+    number::DELIVERED_UP_TO
 }

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use bytes::Bytes;
 use forebay_machine::*;
 use forebay_model::publish::PayloadKind;
+use forebay_model::subscription::{OffsetRange, Settlement, StartAt};
 use forebay_model::transaction::{Decision, Joining, TransactionalId};
 use forebay_model::user::PasswordHash;
 use forebay_model::*;
@@ -123,6 +124,10 @@ impl Interpreter {
             "overdue" => self.show_overdue(&words, &mut out),
             "retention" => self.show_retention(&words, &mut out),
             "clean" => self.show_clean(&words, &mut out),
+            "subscriptions" => self.show_subscriptions(&mut out),
+            "subscribe" | "reset" | "unsubscribe" | "settle" | "delivered" => {
+                self.apply(self.parse_subscription(&words), &mut out);
+            }
             _ => self.apply(parse_command(&words), &mut out),
         }
         if out.is_empty() { "ok\n".to_owned() } else { out }
@@ -297,6 +302,47 @@ impl Interpreter {
         let (end, ripe) = (p.clean.end(), p.clean.ripe_end(now, kept_ms));
         let next = p.clean.next_ripe(now, kept_ms).map_or("never".into(), |time| format!("at {time}"));
         writeln!(out, "clean to {end}, ripe to {ripe}, more {next}").unwrap();
+    }
+
+    fn show_subscriptions(&self, out: &mut String) {
+        for (key, progress) in self.machine.subscriptions().iter() {
+            let (cursor, delivered) = (progress.cursor(), progress.delivered());
+            write!(out, "p{} {} since {}: {cursor}", key.partition, key.name, progress.since).unwrap();
+            for run in progress.runs() {
+                let OffsetRange { first, last } = run.range;
+                match run.state {
+                    RecordState::Settled => write!(out, " {first}-{last} settled").unwrap(),
+                    RecordState::Open(attempts) => write!(out, " {first}-{last} tried {attempts}").unwrap(),
+                }
+            }
+            writeln!(out, " delivered {delivered} in term {}", progress.term()).unwrap();
+        }
+    }
+
+    /// `subscribe|reset P NAME at=earliest|latest|N`, `unsubscribe P NAME`, `delivered P NAME to=N [max=N] [since=N]`,
+    /// `settle P NAME accept|release|return|reject=FIRST-LAST,... [since=N]`: in this order of the names.
+    fn parse_subscription(&self, words: &Words<'_>) -> Command {
+        let partition = PartitionId(words.plain[1].parse().unwrap());
+        let subscription = SubscriptionKey { partition, name: GroupId(words.plain[2].into()) };
+        let at = || match words.get::<String>("at").as_str() {
+            "earliest" => StartAt::Earliest,
+            "latest" => StartAt::Latest,
+            offset => StartAt::Offset(Offset(offset.parse().unwrap())),
+        };
+        let present = self.machine.subscriptions().get(&subscription).map_or(LogIndex(0), |p| p.since);
+        let since = words.find("since").map_or(present, LogIndex);
+        match words.plain[0] {
+            "subscribe" => Command::OpenSubscription { subscription, at: at(), anew: false },
+            "reset" => Command::OpenSubscription { subscription, at: at(), anew: true },
+            "unsubscribe" => Command::DropSubscription { subscription },
+            "delivered" => Command::DeliveredUpTo(DeliveredUpTo {
+                subscription,
+                since,
+                up_to: Offset(words.get("to")),
+                attempts_max: Attempts(words.or("max", 4)),
+            }),
+            _ => Command::Settle(Settle { subscription, since, settled: parse_settled(words) }),
+        }
     }
 
     /// `runs=END:TIMESTAMP:BYTES,...`
@@ -714,6 +760,25 @@ fn parse_append(words: &Words<'_>) -> Append {
             .find::<String>("parts")
             .map_or(Vec::new(), |_| words.list("parts").into_iter().map(parts).collect()),
     }
+}
+
+fn parse_settled(words: &Words<'_>) -> Vec<Settled> {
+    let hows = [
+        ("accept", Settlement::Accept),
+        ("release", Settlement::Release { counts: true }),
+        ("return", Settlement::Release { counts: false }),
+        ("reject", Settlement::Reject),
+    ];
+    let mut settled = Vec::new();
+    for (name, how) in hows {
+        let ranges = words.find::<String>(name).map_or(Vec::new(), |_| words.list::<String>(name));
+        for range in ranges {
+            let (first, last) = range.split_once('-').unwrap();
+            let [first, last] = [first, last].map(|offset| Offset(offset.parse().unwrap()));
+            settled.push(Settled { range: OffsetRange { first, last }, how });
+        }
+    }
+    settled
 }
 
 fn member(id: String) -> Member {

@@ -349,6 +349,11 @@ impl Coordinator {
         }
     }
 
+    /// Whether somebody is in or at a group of this name.
+    pub fn has(&self, id: &GroupId) -> bool {
+        self.active.contains_key(id) || self.assigned.contains_key(id)
+    }
+
     /// Every group of the shard.
     pub fn list(&self, groups: &Groups) -> Vec<GroupListing> {
         view::list(&self.active, &self.assigned, groups)

@@ -75,7 +75,7 @@ impl World {
     }
 
     /// Reads from an offset to the end, as a consumer does.
-    fn read_on(&mut self, partition: u64, from: u64) -> Vec<Kept> {
+    pub(crate) fn read_on(&mut self, partition: u64, from: u64) -> Vec<Kept> {
         let mut kept = Vec::new();
         let mut next = from;
         while next < self.end(partition) {
@@ -95,7 +95,7 @@ impl World {
     }
 
     /// Lets compaction do what it does, for so long.
-    fn compact_for(&mut self, time: Duration) {
+    pub(crate) fn compact_for(&mut self, time: Duration) {
         let until = self.now() + time;
         while self.now() < until {
             self.pass(Duration::from_secs(31));
@@ -133,7 +133,7 @@ fn fill(world: &mut World, rounds: u64) {
     world.settle();
 }
 
-fn filled() -> World {
+pub(crate) fn filled() -> World {
     let mut world = World::new();
     world.open_partitions([STATE], compacted());
     world.open_partitions([OTHER], settings());

@@ -15,6 +15,7 @@ mod relays;
 mod retention;
 mod seals;
 mod space;
+mod subscriptions;
 mod transactions;
 mod trims;
 mod versions;

@@ -19,17 +19,26 @@ use forebay_kit::model::partition::{
 use forebay_kit::model::publish::Appended;
 use forebay_kit::model::quorum::{QuorumView, ReplicaView};
 use forebay_kit::model::quota::{QuotaEntity, QuotaName, QuotaRates, QuotaTable};
+use forebay_kit::model::subscription::{
+    Attending, Delivery, OffsetRange, Received, ReceivedAll, ReceivedRecords, SettledAll, SharedTopic,
+    SharerView, SharersView, SubscriptionReply, SubscriptionRequest, SubscriptionSettings, SubscriptionState,
+    SubscriptionView,
+};
 use forebay_kit::model::transaction::{
     JoinRefused, TransactionListing, TransactionPhase, TransactionReply, TransactionRequest, TransactionView,
     TransactionalId,
 };
 use forebay_kit::model::user::{AlteredUser, CredentialView, DescribedUser, PasswordHash, UserSelection};
 use forebay_kit::model::{
-    BatchSequence, Cleanup, CleanupPolicy, CleanupSettings, ClusterView, FlushClass, GroupId, LeaderEpoch,
-    LogIndex, NodeId, NodeView, Offset, PartitionId, PartitionRef, PartitionView, Principal, ProducerEpoch,
-    ProducerId, Refusal, Reply, Request, ShardId, Term, Timestamp, TimestampType, TopicDefaults, TopicId,
-    TopicName, TopicNameError, TopicRef, TopicSettings, TopicView,
+    Attempts, BatchSequence, Cleanup, CleanupPolicy, CleanupSettings, ClusterView, FlushClass, GroupId,
+    LeaderEpoch, LogIndex, NodeId, NodeView, Offset, PartitionId, PartitionRef, PartitionView, Principal,
+    ProducerEpoch, ProducerId, Refusal, Reply, Request, ShardId, Term, Timestamp, TimestampType,
+    TopicDefaults, TopicId, TopicName, TopicNameError, TopicRef, TopicSettings, TopicView,
 };
+
+fn shared_topic() -> SharedTopic {
+    SharedTopic { topic: TopicId([3; 16]), name: "orders".into(), numbers: vec![0, 2] }
+}
 
 /// A broker that answers anything it may.
 pub(super) struct AnyBroker {
@@ -203,6 +212,7 @@ impl AnyBroker {
                 phase: TransactionPhase::Open,
                 open_ms: Some(5),
             }])),
+            Request::Subscription(r) => Reply::Subscription(self.subscription(r)),
         }
     }
 
@@ -213,6 +223,83 @@ impl AnyBroker {
             _ => LoginStep::Done { bytes: bytes(), principal: Arc::new(Principal::anonymous()) },
         };
         self.well(step)
+    }
+
+    fn subscription(&mut self, request: &SubscriptionRequest) -> SubscriptionReply {
+        match request {
+            SubscriptionRequest::Receive(r) => SubscriptionReply::Receive(ReceivedAll {
+                lease_ms: 30_000,
+                partitions: r.partitions.iter().map(|_| self.received()).collect(),
+            }),
+            SubscriptionRequest::Settle(r) => SubscriptionReply::Settle(SettledAll {
+                lease_ms: 30_000,
+                items: r.items.iter().map(|_| self.well(())).collect(),
+            }),
+            SubscriptionRequest::EndConsumer(_) => SubscriptionReply::EndConsumer,
+            SubscriptionRequest::Describe { partitions: Some(these), .. } => self.states(these.clone()),
+            SubscriptionRequest::Reset { items, .. } => {
+                self.states(items.iter().map(|(partition, _)| partition.clone()).collect())
+            }
+            SubscriptionRequest::Describe { .. } | SubscriptionRequest::Drop { .. } => {
+                self.states(vec![PartitionRef { topic: TopicRef::Name(name()), number: 0 }; 2])
+            }
+            SubscriptionRequest::Attend(_) => {
+                let attending = Attending {
+                    epoch: self.below(9) as i32,
+                    heartbeat_interval_ms: 5_000,
+                    partitions: self.some(vec![shared_topic()]),
+                };
+                SubscriptionReply::Attend(self.well(attending))
+            }
+            SubscriptionRequest::Members(_) => {
+                let member = SharerView {
+                    member: "m".into(),
+                    epoch: 4,
+                    rack: self.some("r".into()),
+                    client: "c".into(),
+                    host: "/10.0.0.1".into(),
+                    topics: vec!["orders".into()],
+                    partitions: vec![shared_topic()],
+                };
+                let members = self.some(member).into_iter().collect();
+                SubscriptionReply::Members(self.well(SharersView { epoch: 4, members }))
+            }
+            SubscriptionRequest::Settings(names) => {
+                let names = names.clone().unwrap_or_else(|| vec![GroupId("g".into())]);
+                let settings =
+                    SubscriptionSettings { lease_ms: self.some(20_000), ..SubscriptionSettings::default() };
+                SubscriptionReply::Settings(names.into_iter().map(|name| (name, settings)).collect())
+            }
+            SubscriptionRequest::Alter { changes, .. } => {
+                SubscriptionReply::Alter(changes.iter().map(|_| self.well(())).collect())
+            }
+        }
+    }
+
+    fn received(&mut self) -> Received {
+        let first = self.offset();
+        let range = OffsetRange { first, last: Offset(first.0 + self.below(9)) };
+        let delivery = Delivery { range, attempt: Attempts(self.below(9) as u16) };
+        let received = ReceivedRecords {
+            topic: TopicId([3; 16]),
+            records: vec![Bytes::from(vec![b'r'; self.below(1500) as usize])],
+            deliveries: self.some(delivery).into_iter().collect(),
+        };
+        self.well(received)
+    }
+
+    fn states(&mut self, partitions: Vec<PartitionRef>) -> SubscriptionReply {
+        let state = |partition| {
+            let view = SubscriptionView {
+                cursor: self.offset(),
+                unsettled: self.below(9),
+                leader_epoch: LeaderEpoch(self.below(9) as u32),
+            };
+            let view = self.some(view);
+            SubscriptionState { partition, topic: TopicId([3; 16]), view: self.well(view) }
+        };
+        let states = partitions.into_iter().map(state).collect();
+        SubscriptionReply::States(self.well(states))
     }
 
     fn transaction(&mut self, request: &TransactionRequest) -> TransactionReply {
@@ -579,6 +666,8 @@ pub(super) fn refusals() -> Vec<Refusal> {
         Refusal::UnreleasedInstance,
         Refusal::UnsupportedStrategy("why".into()),
         Refusal::InvalidPattern("why".into()),
+        Refusal::UnknownSubscription,
+        Refusal::NotHeld,
         Refusal::WrongCredentials,
         Refusal::UnknownCredential,
         Refusal::InvalidCredential("why".into()),

@@ -7,10 +7,11 @@ use super::hold_back::HoldBack;
 use super::names::Names;
 use super::open::{Ending, Head, Replies};
 use super::sasl::{self, Authentication};
+use super::share::sessions::ShareSessions;
 use super::{
     acls, cluster, configs, delete_records, describe_producers, describe_quorum, features, fetch, groups,
     init_producer_id, list_offsets, log_dirs, metadata, offset_for_leader_epoch, produce, quotas, replicas,
-    topics, transactions, users,
+    share, topics, transactions, users,
 };
 use crate::wire::Response;
 use crate::wire::field::Wire;
@@ -23,6 +24,7 @@ pub(super) struct Connection {
     pub(super) fetch_sessions: FetchSessions,
     pub(super) hold_back: HoldBack,
     pub(super) authentication: Authentication,
+    pub(super) share_sessions: ShareSessions,
 }
 
 impl Connection {
@@ -33,6 +35,7 @@ impl Connection {
             fetch_sessions: FetchSessions::new(info.peer.port(), &info.memory),
             hold_back: HoldBack::new(&info.meter),
             authentication: Authentication::new(info),
+            share_sessions: ShareSessions::new(&info.memory),
         }
     }
 }
@@ -143,6 +146,13 @@ asked! {
     ConsumerGroupDescribe(groups::describe_assigned::Asked),
     DescribeUsers(users::describe::Asked),
     AlterUsers(users::alter::Asked),
+    ShareGroupHeartbeat(share::heartbeat::Asked),
+    ShareGroupDescribe(share::describe::Asked),
+    ShareFetch(share::fetch::Asked),
+    ShareAcknowledge(share::acknowledge::Asked),
+    DescribeShareGroupOffsets(share::offsets::AskedDescribe),
+    AlterShareGroupOffsets(share::offsets::AskedAlter),
+    DeleteShareGroupOffsets(share::offsets::AskedDelete),
     DescribeAcls(acls::describe::Asked),
     CreateAcls(acls::create::Asked),
     DeleteAcls(acls::delete::Asked),

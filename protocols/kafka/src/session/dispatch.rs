@@ -9,7 +9,7 @@ use super::open::{Ending, Head};
 use super::{
     acls, api_versions, cluster, configs, delete_records, describe_producers, describe_quorum, features,
     fetch, groups, init_producer_id, list_offsets, log_dirs, metadata, offset_for_leader_epoch, produce,
-    quotas, replicas, sasl, topics, transactions, users,
+    quotas, replicas, sasl, share, topics, transactions, users,
 };
 use crate::wire::api::Standing;
 use crate::wire::field::Wire;
@@ -153,6 +153,13 @@ fn serve(cursor: &mut Cursor<'_>, asking: Asking<'_>) -> Result<Plan, SessionErr
         ApiKey::SaslAuthenticate => with(cursor, asking, sasl::authenticate),
         ApiKey::DescribeUserScramCredentials => with(cursor, asking, users::describe::ask),
         ApiKey::AlterUserScramCredentials => with(cursor, asking, users::alter::ask),
+        ApiKey::ShareGroupHeartbeat => with(cursor, asking, share::heartbeat::ask),
+        ApiKey::ShareGroupDescribe => with(cursor, asking, share::describe::ask),
+        ApiKey::ShareFetch => with(cursor, asking, share::fetch::ask),
+        ApiKey::ShareAcknowledge => with(cursor, asking, share::acknowledge::ask),
+        ApiKey::DescribeShareGroupOffsets => with(cursor, asking, share::offsets::describe),
+        ApiKey::AlterShareGroupOffsets => with(cursor, asking, share::offsets::alter),
+        ApiKey::DeleteShareGroupOffsets => with(cursor, asking, share::offsets::delete),
         ApiKey::DescribeTopicPartitions => with(cursor, asking, metadata::pages::ask),
         ApiKey::DescribeAcls => with(cursor, asking, acls::describe::ask),
         ApiKey::CreateAcls => with(cursor, asking, acls::create::ask),

@@ -116,6 +116,8 @@ pub(super) fn code(refusal: &Refusal, area: Area) -> ErrorCode {
         Refusal::UnreleasedInstance => ErrorCode::UnreleasedInstanceId,
         Refusal::UnsupportedStrategy(_) => ErrorCode::UnsupportedAssignor,
         Refusal::InvalidPattern(_) => ErrorCode::InvalidRegularExpression,
+        Refusal::UnknownSubscription => ErrorCode::GroupIdNotFound,
+        Refusal::NotHeld => ErrorCode::InvalidRecordState,
 
         Refusal::WrongCredentials => ErrorCode::SaslAuthenticationFailed,
         Refusal::UnknownCredential => ErrorCode::ResourceNotFound,

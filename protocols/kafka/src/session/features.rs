@@ -20,11 +20,15 @@ pub(super) struct Feature {
     pub(super) level: i16,
 }
 
-/// All of them. At 1 of `group.version` the broker assigns the partitions of groups that want it (KIP-848). By the level of
+/// All of them. At 1 of `group.version` the broker assigns the partitions of groups that want it (KIP-848); at 1 of `share.version` there
+/// are share groups (KIP-932). By the level of
 /// `transaction.version` producers choose how their transactions go: at 2 partitions join them with the first batch, and every end raises
 /// the epoch (KIP-890). Older producers go on in the older way.
-pub(super) const FEATURES: &[Feature] =
-    &[Feature { name: "group.version", level: 1 }, Feature { name: "transaction.version", level: 2 }];
+pub(super) const FEATURES: &[Feature] = &[
+    Feature { name: "group.version", level: 1 },
+    Feature { name: "share.version", level: 1 },
+    Feature { name: "transaction.version", level: 2 },
+];
 
 /// First version that says what kind of change is meant; before, whether the level may go down.
 const KINDS_FROM: i16 = 1;

@@ -43,6 +43,7 @@ mod quotas;
 mod replicas;
 mod rights;
 mod sasl;
+mod share;
 mod topics;
 mod transactions;
 mod users;

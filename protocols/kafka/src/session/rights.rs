@@ -95,6 +95,11 @@ pub(super) fn code(kind: ResourceKind) -> ErrorCode {
     }
 }
 
+/// A group, for the rights on it.
+pub(super) fn group(name: &str) -> Resource {
+    Resource { kind: ResourceKind::Group, name: name.to_owned() }
+}
+
 /// Asks what may be done on the cluster.
 pub(super) fn on_cluster() -> Request {
     Request::Rights(vec![Resource::cluster()])

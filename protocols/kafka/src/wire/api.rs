@@ -58,8 +58,6 @@ pub enum Refusal {
     ReplicaPlacement,
     /// Nodes and voters do not come and go by a client's word.
     Quorum,
-    /// Share groups (KIP-932) come later.
-    ShareGroups,
     /// Streams groups (KIP-1071) come later; Kafka Streams falls back to classic groups.
     StreamsGroups,
     /// Client telemetry is off: clients that do not see these keys send none.
@@ -173,10 +171,10 @@ api_table! {
     73 AssignReplicasToDirs, Forms::CompactFrom(0), 0..0, refused(Refusal::BetweenBrokers);
     74 ListConfigResources, Forms::CompactFrom(0), 0..2, served(0..2);
     75 DescribeTopicPartitions, Forms::CompactFrom(0), 0..1, served(0..1);
-    76 ShareGroupHeartbeat, Forms::CompactFrom(0), 1..2, refused(Refusal::ShareGroups);
-    77 ShareGroupDescribe, Forms::CompactFrom(0), 1..2, refused(Refusal::ShareGroups);
-    78 ShareFetch, Forms::CompactFrom(0), 1..3, refused(Refusal::ShareGroups);
-    79 ShareAcknowledge, Forms::CompactFrom(0), 1..3, refused(Refusal::ShareGroups);
+    76 ShareGroupHeartbeat, Forms::CompactFrom(0), 1..2, served(1..2);
+    77 ShareGroupDescribe, Forms::CompactFrom(0), 1..2, served(1..2);
+    78 ShareFetch, Forms::CompactFrom(0), 1..3, served(1..3);
+    79 ShareAcknowledge, Forms::CompactFrom(0), 1..3, served(1..3);
     80 AddRaftVoter, Forms::CompactFrom(0), 0..0, refused(Refusal::Quorum);
     81 RemoveRaftVoter, Forms::CompactFrom(0), 0..0, refused(Refusal::Quorum);
     82 UpdateRaftVoter, Forms::CompactFrom(0), 0..0, refused(Refusal::BetweenBrokers);
@@ -187,9 +185,9 @@ api_table! {
     87 ReadShareGroupStateSummary, Forms::CompactFrom(0), 0..0, refused(Refusal::BetweenBrokers);
     88 StreamsGroupHeartbeat, Forms::CompactFrom(0), 0..1, refused(Refusal::StreamsGroups);
     89 StreamsGroupDescribe, Forms::CompactFrom(0), 0..1, refused(Refusal::StreamsGroups);
-    90 DescribeShareGroupOffsets, Forms::CompactFrom(0), 0..2, refused(Refusal::ShareGroups);
-    91 AlterShareGroupOffsets, Forms::CompactFrom(0), 0..1, refused(Refusal::ShareGroups);
-    92 DeleteShareGroupOffsets, Forms::CompactFrom(0), 0..1, refused(Refusal::ShareGroups);
+    90 DescribeShareGroupOffsets, Forms::CompactFrom(0), 0..2, served(0..2);
+    91 AlterShareGroupOffsets, Forms::CompactFrom(0), 0..1, served(0..1);
+    92 DeleteShareGroupOffsets, Forms::CompactFrom(0), 0..1, served(0..1);
 
 }
 
@@ -286,7 +284,6 @@ impl Refusal {
             Self::DelegationTokens => "delegation tokens come later",
             Self::ReplicaPlacement => "a node has one log directory",
             Self::Quorum => "clients cannot change who belongs to the cluster",
-            Self::ShareGroups => "share groups come later",
             Self::StreamsGroups => "streams groups come later; classic groups are served",
             Self::Telemetry => "client telemetry is off",
         }

@@ -45,7 +45,9 @@ pub(super) fn quorum_command(context: &mut Context) -> Outcome {
 
 pub(super) fn features_command(context: &mut Context) -> Outcome {
     let described = text(&tool(context, "FeatureCommand", &["describe"], "")?);
-    ensure!(described.contains("Feature: transaction.version"), "described as:\n{described}");
+    for feature in ["group.version", "share.version", "transaction.version"] {
+        ensure!(described.contains(&format!("Feature: {feature}")), "described as:\n{described}");
+    }
     let upgrade = ["upgrade", "--feature", "transaction.version=99"];
     ensure!(tool(context, "FeatureCommand", &upgrade, "").is_err(), "a level that nobody knows was taken");
     Ok(())

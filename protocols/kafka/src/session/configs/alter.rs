@@ -1,4 +1,4 @@
-//! IncrementalAlterConfigs and AlterConfigs: settings of topics, one by one or all of them. What nodes are configured with
+//! IncrementalAlterConfigs and AlterConfigs: settings of topics and of groups, one by one or all of them. What nodes are configured with
 //! stands in their configuration, and is not changed from here.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,13 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use forebay_kit::SessionError;
 use forebay_kit::model::acl::{Operation as Right, Resource as Asset, ResourceKind};
 use forebay_kit::model::admin::{AlterTopics, TopicChange};
-use forebay_kit::model::{Refusal, Reply, Request, SettingsChange, TopicName};
+use forebay_kit::model::subscription::{SubscriptionChange, SubscriptionReply, SubscriptionRequest};
+use forebay_kit::model::{GroupId, Refusal, Reply, Request, SettingsChange, TopicName};
 
-use super::{BROKER, Operation, TOPIC, change};
+use super::{BROKER, GROUP, Operation, TOPIC, change, groups};
 use crate::session::asked::{Answer, Connection};
 use crate::session::dispatch::{Asking, Step};
 use crate::session::errors::{self, Area};
 use crate::session::open::{Replies, strange};
+use crate::session::rights;
 use crate::wire::messages::{
     AlterConfigsRequest, AlterConfigsResponse, IncrementalAlterConfigsRequest,
     IncrementalAlterConfigsResponse, alter_configs, incremental_alter_configs,
@@ -47,7 +49,8 @@ pub(in crate::session) fn ask_all(
         let named = resource.configs.iter().map(replacement);
         (resource.resource_type, &resource.resource_name, named.collect())
     });
-    let (requests, resources) = sort_out(resources.collect(), &SettingsChange::CLEAR, request.validate_only);
+    let from = Base { topics: SettingsChange::CLEAR, groups: SubscriptionChange::CLEAR };
+    let (requests, resources) = sort_out(resources.collect(), &from, request.validate_only);
     match requests.is_empty() {
         false => Step::Many(requests, AskedAll(resources).into()),
         true => Step::Answer(all(resources)),
@@ -62,8 +65,7 @@ pub(in crate::session) fn ask_some(
         let named = resource.configs.iter().map(operation);
         (resource.resource_type, &resource.resource_name, named.collect())
     });
-    let (requests, resources) =
-        sort_out(resources.collect(), &SettingsChange::default(), request.validate_only);
+    let (requests, resources) = sort_out(resources.collect(), &Base::default(), request.validate_only);
     match requests.is_empty() {
         false => Step::Many(requests, AskedSome(resources).into()),
         true => Step::Answer(some(resources)),
@@ -86,22 +88,36 @@ fn operation(config: &incremental_alter_configs::AlterableConfig) -> Named<'_> {
     (&config.name, operation)
 }
 
-/// Refuses what need not be asked for; what is left, as a request, behind one for the rights that what is refused would need.
+/// What becomes of the settings that a request does not name.
+#[derive(Default)]
+struct Base {
+    topics: SettingsChange,
+    groups: SubscriptionChange,
+}
+
+/// A change that is asked of the broker.
+enum Change {
+    Topic(TopicChange),
+    Group(GroupId, SubscriptionChange),
+}
+
+/// Refuses what need not be asked for; what is left, as requests: that for topics, if there is one, before that for groups, behind one for
+/// the rights that what is refused would need.
 fn sort_out(
     asked: Vec<(i8, &Str, Vec<Named<'_>>)>,
-    from: &SettingsChange,
+    from: &Base,
     dry_run: bool,
 ) -> (Vec<Request>, Vec<Resource>) {
     let mut times: BTreeMap<(i8, &Str), usize> = BTreeMap::new();
     asked.iter().for_each(|(kind, name, _)| *times.entry((*kind, *name)).or_default() += 1);
-    let mut topics = Vec::new();
+    let (mut topics, mut groups) = (Vec::new(), Vec::new());
     let mut resources = Vec::with_capacity(asked.len());
     for (kind, name, named) in &asked {
         let is_named_twice = times[&(*kind, *name)] > 1;
         let change = if is_named_twice {
             Err(Refusal::InvalidRequest("a resource is named at most once".into()))
         } else {
-            topic_change(*kind, name, named, from)
+            changed(*kind, name, named, from)
         };
         resources.push(Resource {
             kind: *kind,
@@ -109,23 +125,26 @@ fn sort_out(
             is_named_twice,
             refused: change.as_ref().err().cloned(),
         });
-        topics.extend(change);
+        match change {
+            Ok(Change::Topic(change)) => topics.push(change),
+            Ok(Change::Group(name, change)) => groups.push((name, change)),
+            Err(_) => {}
+        }
     }
     if resources.is_empty() {
         return (Vec::new(), resources);
     }
-    let rights = Request::Rights(resources.iter().filter_map(Resource::asset).collect());
-    let alter = AlterTopics { topics, dry_run, timeout_ms: TIMEOUT_MS };
-    let alter = (!alter.topics.is_empty()).then_some(Request::AlterTopics(alter));
-    ([rights].into_iter().chain(alter).collect(), resources)
+    let mut requests = vec![Request::Rights(resources.iter().filter_map(Resource::asset).collect())];
+    if !topics.is_empty() {
+        requests.push(Request::AlterTopics(AlterTopics { topics, dry_run, timeout_ms: TIMEOUT_MS }));
+    }
+    if !groups.is_empty() {
+        requests.push(Request::Subscription(SubscriptionRequest::Alter { changes: groups, dry_run }));
+    }
+    (requests, resources)
 }
 
-fn topic_change(
-    kind: i8,
-    name: &Str,
-    named: &[Named<'_>],
-    from: &SettingsChange,
-) -> Result<TopicChange, Refusal> {
+fn changed(kind: i8, name: &Str, named: &[Named<'_>], from: &Base) -> Result<Change, Refusal> {
     let mut names = BTreeSet::new();
     if !named.iter().all(|(name, _)| names.insert(*name)) {
         return Err(Refusal::InvalidRequest("a setting is named at most once".into()));
@@ -143,12 +162,20 @@ fn topic_change(
         )),
         TOPIC => {
             let name = TopicName::parse(name.as_str()).map_err(Refusal::InvalidTopicName)?;
-            Ok(TopicChange { name, change: change(from.clone(), operations.into_iter())? })
+            let change = change(from.topics.clone(), operations.into_iter())?;
+            Ok(Change::Topic(TopicChange { name, change }))
+        }
+        GROUP if name.is_empty() => Err(Refusal::InvalidGroupId),
+        GROUP => {
+            let change = groups::change(from.groups, operations.into_iter())?;
+            Ok(Change::Group(GroupId(name.as_str().into()), change))
         }
         BROKER => Err(Refusal::InvalidSetting(
             "settings of nodes stand in their configuration: none can be changed while they run".into(),
         )),
-        _ => Err(Refusal::InvalidRequest("only topics have settings that can be changed here".into())),
+        _ => Err(Refusal::InvalidRequest(
+            "only topics and groups have settings that can be changed here".into(),
+        )),
     }
 }
 
@@ -181,16 +208,22 @@ impl Answer for AskedSome {
 fn answered(mut resources: Vec<Resource>, replies: Replies) -> Result<Vec<Resource>, SessionError> {
     let mut replies = replies.all().into_iter();
     let Some(Reply::Rights(rights)) = replies.next() else { return Err(strange("Rights")) };
-    let altered = match replies.next() {
-        None => Vec::new(),
-        Some(Reply::AlterTopics(altered)) => altered,
-        Some(_) => return Err(strange("AlterTopics")),
-    };
-    let (mut rights, mut altered) = (rights.into_iter(), altered.into_iter());
+    let mut rights = rights.into_iter();
+    let (mut topics, mut groups) = (Vec::new().into_iter(), Vec::new().into_iter());
+    for reply in replies {
+        match reply {
+            Reply::AlterTopics(altered) => topics = altered.into_iter(),
+            Reply::Subscription(SubscriptionReply::Alter(altered)) => groups = altered.into_iter(),
+            _ => return Err(strange("AlterTopics or Alter")),
+        }
+    }
     for resource in &mut resources {
         if resource.refused.is_none() {
-            let altered = altered.next().ok_or_else(|| strange("AlterTopics of this length"))?;
-            resource.refused = altered.result.err();
+            let altered = match resource.kind {
+                GROUP => groups.next(),
+                _ => topics.next().map(|altered| altered.result),
+            };
+            resource.refused = altered.ok_or_else(|| strange("changes of this length"))?.err();
         } else if let Some(asset) = resource.asset() {
             let allowed = rights.next().ok_or_else(|| strange("Rights of this length"))?;
             if !allowed.has(Right::AlterConfigs) {
@@ -239,6 +272,7 @@ impl Resource {
         match self.kind {
             TOPIC => Some(Asset { kind: ResourceKind::Topic, name: self.name.as_str().to_owned() }),
             BROKER => Some(Asset::cluster()),
+            GROUP => Some(rights::group(self.name.as_str())),
             _ => None,
         }
     }

@@ -1,13 +1,14 @@
-//! DescribeConfigs: settings of topics, and the defaults that nodes give to topics.
+//! DescribeConfigs: settings of topics and of groups, and the defaults that nodes give to topics.
 
 use forebay_kit::SessionError;
 use forebay_kit::model::acl::{Operation, Right};
 use forebay_kit::model::admin::{DescribeTopics, DescribedTopic, TopicSelection};
+use forebay_kit::model::subscription::{SubscriptionReply, SubscriptionRequest};
 use forebay_kit::model::{
-    ClusterView, Refusal, Reply, Request, TopicDefaults, TopicName, TopicRef, TopicSettings,
+    ClusterView, GroupId, Refusal, Reply, Request, TopicDefaults, TopicName, TopicRef, TopicSettings,
 };
 
-use super::{BROKER, Config, Kind, Source, TOPIC, node, of_topic};
+use super::{BROKER, Config, GROUP, Kind, Source, TOPIC, groups, node, of_topic};
 use crate::session::asked::{Answer, Connection};
 use crate::session::dispatch::{Asking, Step};
 use crate::session::errors::{self, Area};
@@ -24,6 +25,8 @@ use crate::wire::{ErrorCode, Str};
 const SOURCE_TOPIC: i8 = 1;
 /// Where a value comes from: nobody set it.
 const SOURCE_DEFAULT: i8 = 5;
+/// Where a value comes from: the group.
+const SOURCE_GROUP: i8 = 8;
 
 /// What the response needs of the request.
 pub(in crate::session) struct Asked {
@@ -46,6 +49,8 @@ enum Place {
     Topic,
     /// The node with this id; no id for what all nodes share.
     Node(Option<i32>),
+    /// The next group.
+    Group,
     Refused(ErrorCode, &'static str),
 }
 
@@ -53,10 +58,13 @@ pub(in crate::session) fn ask(
     _: &mut Asking<'_>,
     request: DescribeConfigsRequest,
 ) -> Step<DescribeConfigsResponse> {
-    let mut topics = Vec::new();
+    let (mut topics, mut groups) = (Vec::new(), Vec::new());
     let resource = |resource: &DescribeConfigsResource| {
         let (place, topic) = place(resource);
         topics.extend(topic);
+        if matches!(place, Place::Group) {
+            groups.push(GroupId(resource.resource_name.as_str().into()));
+        }
         Resource {
             kind: resource.resource_type,
             name: resource.resource_name.detached(),
@@ -71,7 +79,12 @@ pub(in crate::session) fn ask(
     };
     let topics = TopicSelection::These(topics);
     let describe = DescribeTopics { topics, right: Right::DescribeConfigs, create: false };
-    let requests = vec![Request::DescribeTopics(describe), Request::DescribeDefaults, rights::on_cluster()];
+    let mut requests =
+        vec![Request::DescribeTopics(describe), Request::DescribeDefaults, rights::on_cluster()];
+    if !groups.is_empty() {
+        requests.push(Request::Rights(groups.iter().map(|group| rights::group(&group.0)).collect()));
+        requests.push(Request::Subscription(SubscriptionRequest::Settings(Some(groups))));
+    }
     Step::Many(requests, asked.into())
 }
 
@@ -93,7 +106,12 @@ fn place(resource: &DescribeConfigsResource) -> (Place, Option<TopicRef>) {
             Ok(id) => (Place::Node(Some(id)), None),
             Err(_) => (Place::Refused(ErrorCode::InvalidRequest, "a broker is named by its number"), None),
         },
-        _ => (Place::Refused(ErrorCode::InvalidRequest, "only topics and brokers have settings here"), None),
+        GROUP if name.is_empty() => (Place::Refused(ErrorCode::InvalidGroupId, "a group has a name"), None),
+        GROUP => (Place::Group, None),
+        _ => {
+            let why = "only topics, brokers and groups have settings here";
+            (Place::Refused(ErrorCode::InvalidRequest, why), None)
+        }
     }
 }
 
@@ -113,7 +131,17 @@ impl Answer for Asked {
             return Err(strange("DescribeTopics and DescribeDefaults"));
         };
         let of_nodes = rights::grants(replies.next(), Operation::DescribeConfigs)?;
-        let mut topics = topics.into_iter();
+        let of_groups = match replies.next() {
+            Some(Reply::Rights(rights)) => rights,
+            _ => Vec::new(),
+        };
+        let settings = match replies.next() {
+            Some(Reply::Subscription(SubscriptionReply::Settings(settings))) => settings,
+            _ => Vec::new(),
+        };
+        let (mut topics, mut of_groups) = (topics.into_iter(), of_groups.into_iter());
+        // Only of those that may be described.
+        let mut settings = settings.into_iter();
         let mut results = Vec::with_capacity(self.resources.len());
         for resource in &self.resources {
             let configs = match resource.place {
@@ -126,6 +154,18 @@ impl Answer for Asked {
                     Err((ErrorCode::ClusterAuthorizationFailed, why))
                 }
                 Place::Node(id) => configs_of_node(id, &cluster, &defaults),
+                Place::Group
+                    if !of_groups.next().is_some_and(|group| group.has(Operation::DescribeConfigs)) =>
+                {
+                    Err((
+                        ErrorCode::GroupAuthorizationFailed,
+                        Str::from_static("not authorized for this group"),
+                    ))
+                }
+                Place::Group => {
+                    let (_, of_group) = settings.next().ok_or_else(|| strange("Settings of this length"))?;
+                    Ok(groups::of_group(&of_group))
+                }
                 Place::Refused(code, why) => Err((code, Str::from_static(why))),
             };
             results.push(self.result(resource, configs));
@@ -242,13 +282,15 @@ fn synonyms(config: &Config) -> Vec<DescribeConfigsSynonym> {
         value: Some(Str::from(value)),
         source,
     };
-    let own = (config.source == Source::Topic).then(|| synonym(&config.value, SOURCE_TOPIC));
+    let is_own = config.source != Source::Default;
+    let own = is_own.then(|| synonym(&config.value, source_number(config.source)));
     own.into_iter().chain([synonym(&config.default, SOURCE_DEFAULT)]).collect()
 }
 
 fn source_number(source: Source) -> i8 {
     match source {
         Source::Topic => SOURCE_TOPIC,
+        Source::Group => SOURCE_GROUP,
         Source::Default => SOURCE_DEFAULT,
     }
 }

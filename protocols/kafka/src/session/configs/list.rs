@@ -1,11 +1,12 @@
-//! ListConfigResources: what has settings, as DescribeConfigs shows them: topics and nodes.
+//! ListConfigResources: what has settings, as DescribeConfigs shows them: topics, nodes, and groups for which something was set.
 
 use forebay_kit::SessionError;
 use forebay_kit::model::acl::{Operation, Right};
 use forebay_kit::model::admin::{DescribeTopics, TopicSelection};
+use forebay_kit::model::subscription::{SubscriptionReply, SubscriptionRequest};
 use forebay_kit::model::{Reply, Request};
 
-use super::{BROKER, TOPIC};
+use super::{BROKER, GROUP, TOPIC};
 use crate::session::asked::{Answer, Connection};
 use crate::session::dispatch::{Asking, Step};
 use crate::session::names::{name_text, node_number};
@@ -19,8 +20,6 @@ use crate::wire::{ErrorCode, Str};
 const BROKER_LOGGER: i8 = 8;
 /// Kafka's number for what clients are to measure; there is none of it.
 const CLIENT_METRICS: i8 = 16;
-/// Kafka's number for groups; they have no settings here.
-const GROUP: i8 = 32;
 /// First version that knows more than client metrics.
 const KINDS_FROM: i16 = 1;
 
@@ -28,6 +27,7 @@ const KINDS_FROM: i16 = 1;
 pub(in crate::session) struct Asked {
     topics: bool,
     brokers: bool,
+    groups: bool,
 }
 
 pub(in crate::session) fn ask(
@@ -36,7 +36,10 @@ pub(in crate::session) fn ask(
 ) -> Step<ListConfigResourcesResponse> {
     if asking.version() < KINDS_FROM {
         // What clients are to measure: there is none of it.
-        return Step::One(rights::on_cluster(), Asked { topics: false, brokers: false }.into());
+        return Step::One(
+            rights::on_cluster(),
+            Asked { topics: false, brokers: false, groups: false }.into(),
+        );
     }
     let kinds = &request.resource_types;
     if !kinds.iter().all(|kind| [TOPIC, BROKER, BROKER_LOGGER, CLIENT_METRICS, GROUP].contains(kind)) {
@@ -44,9 +47,14 @@ pub(in crate::session) fn ask(
         return Step::Answer(ListConfigResourcesResponse { error_code, ..Default::default() });
     }
     let wants = |kind| kinds.is_empty() || kinds.contains(&kind);
-    let asked = Asked { topics: wants(TOPIC), brokers: wants(BROKER) };
+    let asked = Asked { topics: wants(TOPIC), brokers: wants(BROKER), groups: wants(GROUP) };
     let topics = if asked.topics { TopicSelection::All } else { TopicSelection::These(Vec::new()) };
-    Step::Many(vec![describe(topics), rights::on_cluster()], asked.into())
+    let mut requests = vec![describe(topics)];
+    if asked.groups {
+        requests.push(Request::Subscription(SubscriptionRequest::Settings(None)));
+    }
+    requests.push(rights::on_cluster());
+    Step::Many(requests, asked.into())
 }
 
 /// Who may see what has settings may see all of it.
@@ -69,17 +77,23 @@ impl Answer for Asked {
             let error_code = ErrorCode::ClusterAuthorizationFailed;
             return Ok(ListConfigResourcesResponse { error_code, ..Default::default() });
         }
-        let (cluster, topics) = match replies.pop() {
+        let mut replies = replies.into_iter();
+        let (cluster, topics) = match replies.next() {
             None => return Ok(ListConfigResourcesResponse::default()),
             Some(Reply::DescribeTopics(cluster, topics)) => (cluster, topics),
             Some(_) => return Err(strange("DescribeTopics")),
+        };
+        let groups = match replies.next() {
+            Some(Reply::Subscription(SubscriptionReply::Settings(groups))) => groups,
+            _ => Vec::new(),
         };
         let resource = |resource_name, resource_type| ConfigResource { resource_name, resource_type };
         let topics = topics.iter().filter(|_| self.topics).filter_map(|topic| topic.topic.as_ref().ok());
         let topics = topics.map(|view| resource(name_text(&view.name), TOPIC));
         let brokers = cluster.nodes.iter().filter(|_| self.brokers);
         let brokers = brokers.map(|node| resource(Str::from(node_number(node.id).to_string()), BROKER));
-        let config_resources = topics.chain(brokers).collect();
+        let groups = groups.iter().map(|(name, _)| resource(Str::from(&*name.0), GROUP));
+        let config_resources = topics.chain(brokers).chain(groups).collect();
         Ok(ListConfigResourcesResponse { config_resources, ..Default::default() })
     }
 }

@@ -2,6 +2,7 @@
 
 pub(super) mod alter;
 pub(super) mod describe;
+mod groups;
 pub(super) mod list;
 mod node;
 mod values;
@@ -19,6 +20,8 @@ use self::values::{
 const TOPIC: i8 = 2;
 /// Kafka's number for brokers.
 const BROKER: i8 = 4;
+/// Kafka's number for groups.
+const GROUP: i8 = 32;
 
 /// One key of Kafka's topic configuration, or of ours.
 pub(super) struct Key {
@@ -82,6 +85,8 @@ pub(super) enum Operation<'a> {
 pub(super) enum Source {
     /// It was set on the topic.
     Topic,
+    /// It was set on the group.
+    Group,
     /// It is the node's.
     Default,
 }
@@ -422,6 +427,9 @@ fn changed<T>(
 ) -> Result<SettingChange<T>, Refusal> {
     value.map_or(Ok(SettingChange::Clear), |value| read(value).map(SettingChange::Set))
 }
+
+#[cfg(test)]
+pub(super) use groups::documented_settings as documented_group_settings;
 
 /// The settings of topics as a table for the documentation.
 #[cfg(test)]

@@ -107,6 +107,6 @@ pub(super) fn ratio(name: &str, value: &str) -> Result<Ratio, Refusal> {
     value.trim().parse().map_err(|NotARatio| not_one_of(name, value, "a number from 0 to 1"))
 }
 
-fn not_one_of(name: &str, value: &str, wanted: impl Display) -> Refusal {
+pub(super) fn not_one_of(name: &str, value: &str, wanted: impl Display) -> Refusal {
     Refusal::InvalidSetting(format!("{name} is {wanted}, not {value:?}"))
 }

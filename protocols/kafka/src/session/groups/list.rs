@@ -2,6 +2,7 @@
 
 use forebay_kit::SessionError;
 use forebay_kit::model::group::{AssignedBy, GroupListing};
+use forebay_kit::model::subscription::SHARED_GROUP_KIND;
 use forebay_kit::model::{Reply, Request};
 
 use super::state_name;
@@ -14,6 +15,8 @@ use crate::wire::Str;
 use crate::wire::messages::list_groups::ListedGroup;
 use crate::wire::messages::{ListGroupsRequest, ListGroupsResponse};
 
+/// The type of a group whose members share partitions, and what it says of its protocol.
+const SHARE: &str = "share";
 /// The type of a group in which a member assigns.
 const CLASSIC: &str = "classic";
 /// The type of a group in which the broker assigns, and what it says of its protocol.
@@ -30,7 +33,7 @@ pub(in crate::session) fn ask(_: &mut Asking<'_>, request: ListGroupsRequest) ->
         states: request.states_filter.iter().map(owned).collect(),
         types: request.types_filter.iter().map(owned).collect(),
     };
-    if ![CLASSIC, CONSUMER].into_iter().any(|kind| is_wanted(&asked.types, kind)) {
+    if ![CLASSIC, CONSUMER, SHARE].into_iter().any(|kind| is_wanted(&asked.types, kind)) {
         return Step::Answer(ListGroupsResponse::default());
     }
     Step::One(Request::ListGroups, asked.into())
@@ -64,12 +67,13 @@ impl Asked {
     }
 }
 
-fn is_wanted(filter: &[String], value: &str) -> bool {
-    filter.is_empty() || filter.iter().any(|wanted| wanted.eq_ignore_ascii_case(value))
+fn is_wanted(wanted: &[String], name: &str) -> bool {
+    wanted.is_empty() || wanted.iter().any(|wanted| wanted.eq_ignore_ascii_case(name))
 }
 
 fn type_of(listing: &GroupListing) -> &'static str {
     match listing.assigned_by {
+        AssignedBy::Leader if listing.kind == SHARED_GROUP_KIND => SHARE,
         AssignedBy::Leader => CLASSIC,
         AssignedBy::Broker => CONSUMER,
     }
@@ -79,9 +83,9 @@ fn group(listing: GroupListing) -> ListedGroup {
     let group_type = Str::from_static(type_of(&listing));
     ListedGroup {
         group_id: Str::from(&*listing.group.0),
-        protocol_type: match listing.assigned_by {
-            AssignedBy::Leader => Str::from(listing.kind),
-            AssignedBy::Broker => Str::from_static(CONSUMER),
+        protocol_type: match type_of(&listing) {
+            CLASSIC => Str::from(listing.kind),
+            kind => Str::from_static(kind),
         },
         group_state: Str::from_static(state_name(listing.state)),
         group_type,

@@ -19,9 +19,10 @@ use forebay_kit::model::group::{GroupReply, GroupRequest};
 use forebay_kit::model::partition::{
     DescribedPartition, PartitionSelection, PartitionState, ProducerView, StorageView, TrimTo,
 };
+use forebay_kit::model::subscription::{SubscriptionReply, SubscriptionRequest, SubscriptionSettings};
 use forebay_kit::model::{
-    BatchSequence, LeaderEpoch, PartitionId, PartitionView, ProducerEpoch, ProducerId, Refusal, ShardId,
-    Timestamp, TopicId, TopicSettings, TopicView,
+    BatchSequence, GroupId, LeaderEpoch, PartitionId, PartitionView, ProducerEpoch, ProducerId, Refusal,
+    ShardId, Timestamp, TopicId, TopicSettings, TopicView,
 };
 
 #[test]
@@ -346,12 +347,20 @@ fn partitions_stay_where_they_are() {
 /// The resources of these kinds, as kind and name.
 fn listed(kinds: &[i8], wants_topics: bool) -> Vec<(i8, String)> {
     let request = ListConfigResourcesRequest { resource_types: kinds.to_vec() };
-    let response = Pair::new().exchange(1, &request, |call| {
-        let Request::DescribeTopics(describe) = call else { panic!("a description") };
-        assert_eq!(describe.topics == TopicSelection::All, wants_topics);
-        let topics = if wants_topics { vec![led("t", &[Some(1)])] } else { Vec::new() };
-        Reply::DescribeTopics(cluster(), topics)
-    });
+    let mut pair = Pair::new();
+    pair.ask(1, &request);
+    let (token, call) = pair.call();
+    let Request::DescribeTopics(describe) = call else { panic!("a description") };
+    assert_eq!(describe.topics == TopicSelection::All, wants_topics);
+    let topics = if wants_topics { vec![led("t", &[Some(1)])] } else { Vec::new() };
+    pair.reply(token, Reply::DescribeTopics(cluster(), topics));
+    if kinds.is_empty() || kinds.contains(&32) {
+        let (token, call) = pair.call();
+        assert!(matches!(call, Request::Subscription(SubscriptionRequest::Settings(None))));
+        let settings = vec![(GroupId("g".into()), SubscriptionSettings::default())];
+        pair.reply(token, Reply::Subscription(SubscriptionReply::Settings(settings)));
+    }
+    let response: crate::wire::messages::ListConfigResourcesResponse = pair.response_to(1, 1);
     assert_eq!(response.error_code, ErrorCode::None);
     let resource = |resource: &crate::wire::messages::list_config_resources::ConfigResource| {
         (resource.resource_type, resource.resource_name.as_str().to_owned())
@@ -360,12 +369,13 @@ fn listed(kinds: &[i8], wants_topics: bool) -> Vec<(i8, String)> {
 }
 
 #[test]
-fn topics_and_nodes_are_what_has_settings() {
-    let (topic, node) = ((2, "t".to_owned()), (4, "1".to_owned()));
-    assert_eq!(listed(&[], true), [topic.clone(), node.clone()]);
+fn topics_nodes_and_groups_are_what_has_settings() {
+    let (topic, node, group) = ((2, "t".to_owned()), (4, "1".to_owned()), (32, "g".to_owned()));
+    assert_eq!(listed(&[], true), [topic.clone(), node.clone(), group.clone()]);
     assert_eq!(listed(&[2], true), [topic]);
     assert_eq!(listed(&[4], false), [node]);
-    assert_eq!(listed(&[8, 16, 32], false), []);
+    assert_eq!(listed(&[8, 16], false), []);
+    assert_eq!(listed(&[32], false), [group]);
     let strange = ListConfigResourcesRequest { resource_types: vec![2, 3] };
     assert_eq!(Pair::new().answer(1, &strange).error_code, ErrorCode::UnsupportedVersion);
     // In its first version it asks for metrics of clients alone.

@@ -144,9 +144,11 @@ fn requests_that_make_no_sense_are_invalid() {
     let one = [("retention.ms", SET, Some("1"))];
     assert_eq!(refused(some(2, "", &one)).0, ErrorCode::InvalidRequest);
     assert_eq!(refused(some(2, "no/topic", &one)).0, ErrorCode::InvalidTopic);
-    // Nodes, their loggers, metrics of clients, groups, and what does not exist.
+    // Nodes, groups, loggers of nodes, metrics of clients, and what does not exist.
     assert_eq!(refused(some(4, "1", &[("log.retention.ms", SET, Some("1"))])).0, ErrorCode::InvalidConfig);
-    for kind in [0, 8, 16, 32, 99] {
+    assert_eq!(refused(some(32, "g", &one)).0, ErrorCode::InvalidConfig);
+    assert_eq!(refused(some(32, "", &one)).0, ErrorCode::InvalidGroupId);
+    for kind in [0, 8, 16, 99] {
         assert_eq!(refused(some(kind, "1", &one)).0, ErrorCode::InvalidRequest, "{kind}");
     }
 }

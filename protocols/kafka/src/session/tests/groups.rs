@@ -558,8 +558,8 @@ fn groups_are_listed_by_state_and_type() {
     assert_eq!(list(&["stable"]), ["a"]);
     assert_eq!(list(&["Empty", "Dead"]), ["b"]);
     assert!(list(&["Nonsense"]).is_empty());
-    let share = ListGroupsRequest { types_filter: vec!["share".into()], ..Default::default() };
-    assert!(Pair::new().answer(5, &share).groups.is_empty());
+    let streams = ListGroupsRequest { types_filter: vec!["streams".into()], ..Default::default() };
+    assert!(Pair::new().answer(5, &streams).groups.is_empty());
 }
 
 #[test]

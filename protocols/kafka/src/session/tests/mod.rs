@@ -16,6 +16,7 @@ mod quorum;
 mod quotas;
 mod refusals;
 mod sasl;
+mod shares;
 mod topics;
 mod transactions;
 

@@ -163,10 +163,10 @@ fn api_versions_names_the_levels_of_features_and_refuses_a_client_without_a_name
     assert_eq!(response.api_keys, crate::wire::api::advertised());
     let supported = response.supported_features.iter();
     let supported: Vec<_> = supported.map(|f| (f.name.as_str(), f.min_version, f.max_version)).collect();
-    assert_eq!(supported, [("group.version", 0, 1), ("transaction.version", 0, 2)]);
+    assert_eq!(supported, [("group.version", 0, 1), ("share.version", 0, 1), ("transaction.version", 0, 2)]);
     let finalized = response.finalized_features.iter();
     let finalized: Vec<_> = finalized.map(|f| (f.name.as_str(), f.max_version_level)).collect();
-    assert_eq!(finalized, [("group.version", 1), ("transaction.version", 2)]);
+    assert_eq!(finalized, [("group.version", 1), ("share.version", 1), ("transaction.version", 2)]);
     assert_eq!(response.finalized_features_epoch, 0);
     for bad in ["", "-a", "a b", "a."] {
         let request = ApiVersionsRequest { client_software_name: bad.into(), ..named.clone() };

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::super::any_broker::refusals;
-use super::super::configs::documented_settings;
+use super::super::configs::{documented_group_settings, documented_settings};
 use super::super::errors::{Area, code};
 
 const PAGE: &str = include_str!("../../../../../docs/protocols/kafka.md");
@@ -49,4 +49,10 @@ fn the_page_says_which_code_each_refusal_becomes() {
 fn the_page_lists_the_settings_of_topics() {
     let table = documented_settings();
     assert!(part("settings") == table, "put this into docs/protocols/kafka.md:\n{table}");
+}
+
+#[test]
+fn the_page_lists_the_settings_of_groups() {
+    let table = documented_group_settings();
+    assert!(part("group settings") == table, "put this into docs/protocols/kafka.md:\n{table}");
 }

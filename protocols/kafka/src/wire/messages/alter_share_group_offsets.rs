@@ -1,4 +1,4 @@
-//! AlterShareGroupOffsets, key 91: set where a share group without members begins to read (KIP-932). Not served yet.
+//! AlterShareGroupOffsets, key 91: set where a share group without members begins to read (KIP-932).
 
 use crate::wire::error_code::ErrorCode;
 use crate::wire::schema::wire_struct;

@@ -1,4 +1,4 @@
-//! DeleteShareGroupOffsets, key 92: forget where a share group without members was in some topics (KIP-932). Not served yet.
+//! DeleteShareGroupOffsets, key 92: forget where a share group without members was in some topics (KIP-932).
 
 use crate::wire::error_code::ErrorCode;
 use crate::wire::schema::wire_struct;

@@ -1,5 +1,5 @@
 //! DescribeShareGroupOffsets, key 90: where share groups begin to read in their partitions (KIP-932). Version 1 says how far
-//! behind they are (KIP-1226). Not served yet.
+//! behind they are (KIP-1226).
 
 use crate::wire::error_code::ErrorCode;
 use crate::wire::schema::wire_struct;

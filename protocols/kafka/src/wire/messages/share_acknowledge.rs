@@ -1,5 +1,5 @@
 //! ShareAcknowledge, key 79: what became of records that a member of a share group acquired (KIP-932). Version 0 was an early
-//! access and is gone; version 2 can hold records for longer (KIP-1222). Not served yet.
+//! access and is gone; version 2 can hold records for longer (KIP-1222).
 
 use crate::wire::error_code::ErrorCode;
 use crate::wire::schema::wire_struct;

@@ -1,6 +1,6 @@
 //! ShareFetch, key 78: acquire records for a member of a share group, and acknowledge earlier ones (KIP-932). Version 0 was an
 //! early access and is gone; version 2 can ask for no more records than it says (KIP-1206) and hold records for longer
-//! (KIP-1222). Not served yet.
+//! (KIP-1222).
 
 use crate::wire::error_code::ErrorCode;
 use crate::wire::records::Records;

@@ -1,5 +1,4 @@
-//! ShareGroupDescribe, key 77: share groups with their members (KIP-932). Version 0 was an early access and is gone. Not
-//! served yet.
+//! ShareGroupDescribe, key 77: share groups with their members (KIP-932). Version 0 was an early access and is gone.
 
 use crate::wire::error_code::ErrorCode;
 use crate::wire::schema::wire_struct;

@@ -1,5 +1,5 @@
 //! ShareGroupHeartbeat, key 76: join, stay in and leave a share group (KIP-932). Version 0 was an early access and is gone.
-//! Not served yet.
+//!
 
 use crate::wire::error_code::ErrorCode;
 use crate::wire::schema::wire_struct;
