@@ -5,6 +5,7 @@
 
 mod acl;
 mod bench;
+mod import;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -27,6 +28,7 @@ use crate::output::time;
 
 pub use acl::{Acl, AclAdd, AclFilters, AclList, AclRemove, AclResources};
 pub use bench::{Bench, BenchClassic, BenchConsume, BenchLatency, BenchLoad, BenchOn, BenchProduce};
+pub use import::{Check, CheckKafka, Import, ImportKafka};
 
 /// One message broker for everyone's clients, and commands that speak to any broker of Kafka's protocol.
 #[derive(Debug, Parser)]
@@ -57,6 +59,12 @@ pub enum Invocation {
     /// Say who may do what: add, remove and list rules of access
     #[command(subcommand)]
     Acl(Acl),
+    /// Take topics, offsets and groups over from another cluster, and go on from there
+    #[command(subcommand)]
+    Import(Import),
+    /// Say what of another cluster would be different here
+    #[command(subcommand)]
+    Check(Check),
     /// Put load on a broker, as light as a client can be, and measure
     #[command(subcommand)]
     Bench(Bench),

@@ -8,6 +8,7 @@
 //! | [`bench`] | a light load generator |
 //! | [`lag`] | why a group falls behind |
 //! | [`output`] | text, JSON, times, tables, progress |
+//! | [`import`] | moving in from another cluster |
 //! | [`exit`] | what the exit codes mean |
 #![forbid(unsafe_code)]
 
@@ -16,6 +17,7 @@ mod bench;
 mod client;
 mod commands;
 mod exit;
+mod import;
 mod lag;
 mod output;
 

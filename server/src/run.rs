@@ -48,8 +48,6 @@ const HOT_BYTES_MAX: u64 = 32 << 20;
 const TAIL_BYTES_MAX: u64 = 16 << 20;
 /// The most that blocks of index files may take.
 const BLOCK_BYTES_MAX: u64 = 64 << 20;
-/// How often retention looks at every partition.
-const RETENTION_INTERVAL: Duration = Duration::from_secs(30);
 /// The first segment ends at this size, or at the configured one if that is smaller.
 const SEGMENT_BYTES_FIRST: u64 = 8 << 20;
 
@@ -523,7 +521,7 @@ fn node_config(config: &Config, shards_given: bool) -> NodeConfig {
         journal_file_bytes: JOURNAL_FILE_BYTES_DEFAULT,
         flush_here_max: FLUSH_HERE_MAX_DEFAULT,
         clock_step_max: config.clock_step_max,
-        retention_interval: RETENTION_INTERVAL,
+        retention_interval: config.topic_check_interval,
         groups: CoordinatorSettings {
             initial_rebalance_delay_ms: ms(config.group_initial_rebalance_delay),
             session_timeout_ms_min: ms(config.group_session_timeout_min),

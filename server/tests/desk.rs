@@ -102,6 +102,7 @@ fn publish(topic: &str, sequence: i32, timeout_ms: u32) -> Request {
         partition: partition(topic, 0),
         kind: PayloadKind::RecordBatch,
         payload: builder.build().unwrap(),
+        import: None,
     };
     Request::Publish(Publish { items: vec![item], confirm: Confirm::Quorum, transaction: None, timeout_ms })
 }

@@ -162,6 +162,7 @@ impl Running {
             partition: partition(topic, number),
             kind: PayloadKind::RecordBatch,
             payload: batch(value),
+            import: None,
         };
         let publish =
             Publish { items: vec![item], confirm: Confirm::Quorum, transaction: None, timeout_ms: 10_000 };
@@ -305,6 +306,7 @@ fn a_big_payload_is_written_although_small_ones_never_pause() {
             partition: partition("busy", 0),
             kind: PayloadKind::RecordBatch,
             payload: batch(value),
+            import: None,
         };
         Request::Publish(Publish {
             items: vec![item],

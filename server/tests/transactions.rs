@@ -72,6 +72,7 @@ impl<'r> Process<'r> {
             partition: partition(TOPIC, number),
             kind: PayloadKind::RecordBatch,
             payload: builder.build().unwrap(),
+            import: None,
         };
         let transaction = InTransaction { id: id(), producer: id_of, epoch, joining: Joining::Now };
         let transaction = Some(transaction);

@@ -225,6 +225,8 @@ impl Broker {
                 words.extend(["--group-initial-rebalance-delay".into(), "100ms".into()]);
                 // The stories' records are years old: retention may drop them in the middle of one.
                 words.extend(["--topic-retention".into(), "unlimited".into()]);
+                // What waits for compaction waits for this.
+                words.extend(["--topic-check-interval".into(), "5s".into()]);
                 words.extend(self.extra.iter().cloned());
             }
             Kind::Kafka { class_path } => {

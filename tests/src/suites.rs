@@ -13,6 +13,7 @@ mod edges;
 mod flights;
 mod formats;
 mod hostile;
+mod import;
 mod kcat;
 mod kill9;
 mod large;
@@ -52,6 +53,7 @@ pub fn all(rounds: u32) -> Vec<Suite> {
     all.extend(acls::suites());
     all.extend(compaction::suites());
     all.extend([
+        import::suite(),
         tools::suite(),
         transaction_tools::suite(),
         share_tools::suite(),
@@ -63,6 +65,7 @@ pub fn all(rounds: u32) -> Vec<Suite> {
         edges::suite(),
         quotas::suite(),
         process::suite(),
+        import::suite_from_forebay(),
         commands::suite(),
         large::suite(),
         load::suite(),

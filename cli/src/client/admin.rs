@@ -96,10 +96,14 @@ pub struct TopicConfig {
     pub value: Option<String>,
     /// Whether it was set on the topic itself.
     pub own: bool,
+    /// Whether nobody set it, neither on the topic nor on a broker.
+    pub default: bool,
 }
 
 /// Where a value comes from, when it was set on the topic.
 const SOURCE_TOPIC: i8 = 1;
+/// Where a value comes from, when nobody set it.
+const SOURCE_DEFAULT: i8 = 5;
 const RESOURCE_TOPIC: i8 = 2;
 
 /// The settings of a topic.
@@ -123,6 +127,7 @@ pub fn topic_configs(cluster: &mut Cluster, topic: &str) -> Result<Vec<TopicConf
                 name: config.name.to_string(),
                 value: config.value.as_ref().map(Str::to_string),
                 own: config.config_source == SOURCE_TOPIC,
+                default: config.config_source == SOURCE_DEFAULT,
             }));
         }
         Ok(configs)

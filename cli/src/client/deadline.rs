@@ -52,6 +52,16 @@ impl Interrupt {
         Ok(interrupt)
     }
 
+    /// One that SIGUSR1 raises: the user's wish for what a command does at its end.
+    ///
+    /// # Errors
+    /// The system's, when it does not let us.
+    pub fn on_user_signal() -> std::io::Result<Interrupt> {
+        let interrupt = Interrupt::default();
+        signal_hook::flag::register(signal_hook::consts::SIGUSR1, interrupt.0.clone())?;
+        Ok(interrupt)
+    }
+
     /// Whether the user wants us to stop.
     pub fn is_raised(&self) -> bool {
         self.0.load(Ordering::Relaxed)

@@ -2,12 +2,14 @@
 
 mod acl;
 mod bench;
+mod check;
 mod completions;
 pub mod connect;
 mod consume;
 mod disk;
 mod dump;
 mod group;
+mod import;
 mod input;
 mod produce;
 mod serve;
@@ -32,6 +34,8 @@ pub fn run(invocation: Invocation) -> ExitCode {
         Invocation::Group(args) => group::run(&args),
         Invocation::User(args) => user::run(&args),
         Invocation::Acl(args) => acl::run(&args),
+        Invocation::Import(args) => import::run(&args),
+        Invocation::Check(args) => check::run(&args),
         Invocation::Bench(args) => bench::run(&args),
         Invocation::Disk(args) => disk::run(&args),
         Invocation::Dump(args) if args.verify => verify::run(&args),

@@ -80,7 +80,12 @@ impl Inner {
                 {
                     return self.refused(asker, &Request::Publish(r), &no);
                 }
-                let split = split(&mut r.items, |item| judge.topic(Operation::Write, &item.partition.topic));
+                let split = split(&mut r.items, |item| {
+                    let topic = &item.partition.topic;
+                    // An import decides on offsets, and shuts producers out: that is more than to write.
+                    let import = || item.import.as_ref().and_then(|_| judge.topic(Operation::Alter, topic));
+                    judge.topic(Operation::Write, topic).or_else(import)
+                });
                 split::rest(split, |no| Reply::Publish(refusals(no)), Request::Publish(r))
             }
             Request::Fetch(mut r) => {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_env::Monotonic;
+use forebay_model::limits::MESSAGE_BYTES_CEILING;
 use forebay_model::publish::{Publish, PublishItem};
 use forebay_model::transaction::Joining;
 use forebay_model::{PartitionRef, Refusal, Reply, Request};
@@ -126,6 +127,7 @@ impl Inner {
                     self.metrics.published(bytes);
                     let append = Append {
                         joining,
+                        import: item.import,
                         ticket,
                         partition: placed.id,
                         kind: item.kind,
@@ -163,13 +165,15 @@ enum Placing {
     Waits,
 }
 
-/// Whether a partition takes a payload, as far as its settings say.
+/// Whether a partition takes a payload, as far as its settings say. What is imported is as its source has it: only the ceiling of all
+/// topics counts.
 fn accepts(placed: Placed, item: &PublishItem) -> Result<Placed, Refusal> {
-    let limit = u64::from(placed.message_bytes_max);
+    let imported = item.import.is_some();
+    let limit = if imported { MESSAGE_BYTES_CEILING as u64 } else { u64::from(placed.message_bytes_max) };
     if item.payload.len() as u64 > limit {
         return Err(Refusal::TooLarge { limit });
     }
-    if placed.policy.compacts() {
+    if placed.policy.compacts() && !imported {
         check_keys(item.kind, &item.payload)?;
     }
     Ok(placed)

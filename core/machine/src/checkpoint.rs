@@ -14,16 +14,16 @@ use crate::command::{decode, encode};
 use crate::guests::Guests;
 use crate::limits::{DROPPED_PARTITIONS_MAX, EPOCHS_PER_PARTITION_MAX};
 use crate::machine::{
-    Dropped, MACHINE_VERSION_ACLS, MACHINE_VERSION_COMPACTION, MACHINE_VERSION_FIRST, MACHINE_VERSION_LATEST,
-    MACHINE_VERSION_QUOTAS, MACHINE_VERSION_RELAYS, MACHINE_VERSION_SUBSCRIPTIONS,
-    MACHINE_VERSION_TRANSACTIONS, MACHINE_VERSION_USERS,
+    Dropped, MACHINE_VERSION_ACLS, MACHINE_VERSION_COMPACTION, MACHINE_VERSION_FIRST,
+    MACHINE_VERSION_IMPORTS, MACHINE_VERSION_LATEST, MACHINE_VERSION_QUOTAS, MACHINE_VERSION_RELAYS,
+    MACHINE_VERSION_SUBSCRIPTIONS, MACHINE_VERSION_TRANSACTIONS, MACHINE_VERSION_USERS,
 };
 use crate::quotas;
 use crate::relays::Relays;
 use crate::users::Users;
 use crate::{
-    Catalog, CleanMark, CleanMarks, Compaction, EpochStart, Extent, Groups, Machine, MachineSettings, Meta,
-    Partition, Producers, Subscriptions, Transactions, Unstable,
+    Catalog, CleanMark, CleanMarks, Compaction, EpochStart, Extent, Groups, Import, Machine, MachineSettings,
+    Meta, Partition, Producers, Subscriptions, Transactions, Unstable,
 };
 
 type Read<T> = Result<T, DecodeError>;
@@ -67,6 +67,8 @@ impl SectionKind {
     pub const CLEANUP: SectionKind = SectionKind(52);
     /// Quotas of clients, from machine version 3 on. Its number is that of its command.
     pub const QUOTAS: SectionKind = SectionKind(53);
+    /// Partitions under import, from machine version 3 on.
+    pub const IMPORTS: SectionKind = SectionKind(59);
 }
 
 /// The format of every section, written at its beginning.
@@ -118,6 +120,9 @@ impl Machine {
         }
         if self.version >= MACHINE_VERSION_QUOTAS {
             sections.push(section(SectionKind::QUOTAS, |out| quotas::encode(self.catalog.quotas(), out)));
+        }
+        if self.version >= MACHINE_VERSION_IMPORTS {
+            sections.push(section(SectionKind::IMPORTS, |out| self.encode_imports(out)));
         }
         sections
     }
@@ -186,6 +191,11 @@ impl Machine {
             machine.catalog.restore_quotas(quotas::decode(&mut input)?);
             input.end("the quotas")?;
         }
+        if machine.version >= MACHINE_VERSION_IMPORTS {
+            let mut input = left.take(SectionKind::IMPORTS, "imports")?;
+            machine.decode_imports(&mut input)?;
+            input.end("the imports")?;
+        }
         left.end()?;
         Ok(machine)
     }
@@ -233,6 +243,37 @@ impl Machine {
             partition.has_gaps = true;
             partition.settings.compaction = compaction;
             partition.clean = clean;
+        }
+        Ok(())
+    }
+
+    fn encode_imports(&self, out: &mut Writer) {
+        let imports =
+            || self.partitions.values().filter_map(|p| p.import.as_ref().map(|import| (p.id, import)));
+        out.len(imports().count());
+        for (id, import) in imports() {
+            out.uint(id.0);
+            out.u8(import.has_ended.into());
+            out.text(&import.source);
+        }
+    }
+
+    fn decode_imports(&mut self, input: &mut Reader<'_>) -> Read<()> {
+        let imports = input.list("the imports", |input| {
+            let id = PartitionId(input.uint("a partition")?);
+            let has_ended = match input.u8("whether an import has ended")? {
+                0 => false,
+                1 => true,
+                _ => return Err(DecodeError::Invalid("whether an import has ended")),
+            };
+            Ok((id, Import { has_ended, source: decode::import_source(input)? }))
+        })?;
+        if !imports.is_sorted_by(|(a, _), (b, _)| a < b) {
+            return Err(DecodeError::Invalid("the order of imports"));
+        }
+        for (id, import) in imports {
+            let partition = self.partitions.get_mut(&id).ok_or(DecodeError::Invalid("an import"))?;
+            partition.import = Some(import);
         }
         Ok(())
     }
@@ -468,6 +509,7 @@ fn decode_partition(input: &mut Reader<'_>) -> Read<Partition> {
         first_open: None,
         clean: CleanMarks::default(),
         has_gaps: false,
+        import: None,
     };
     let sound = !partition.extents.is_empty()
         && partition.start <= partition.end

@@ -171,6 +171,15 @@ pub enum Command {
         /// What becomes of each setting.
         change: SubscriptionChange,
     },
+    /// Puts a partition under import, or goes on with the import from the same source. From machine version 3 on.
+    BeginImport(BeginImport),
+    /// Ends the import of a partition: from here on it takes what producers publish. From machine version 3 on.
+    EndImport {
+        /// Which.
+        partition: PartitionId,
+        /// Where it has to end, so that nobody ends what was not copied to its end.
+        end: Offset,
+    },
 }
 
 /// See [`Command::AdmitGuest`].
@@ -230,6 +239,18 @@ pub struct DeliveredUpTo {
     pub up_to: Offset,
     /// What a leader before may have handed out counts as tried, and never makes more attempts than these.
     pub attempts_max: Attempts,
+}
+
+/// See [`Command::BeginImport`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BeginImport {
+    /// Which partition.
+    pub partition: PartitionId,
+    /// Where its records come from, in the importer's own words: 1 to
+    /// [`IMPORT_SOURCE_BYTES_MAX`](crate::limits::IMPORT_SOURCE_BYTES_MAX) bytes.
+    pub source: String,
+    /// The first offset that the source has: where the partition ends before it, it begins and ends here.
+    pub start: Offset,
 }
 
 /// See [`Command::OpenProducer`].
@@ -412,6 +433,8 @@ pub struct Append {
     pub producer: Option<ProducerStamp>,
     /// How it is part of its producer's transaction, if it is; then it names a producer.
     pub transaction: Option<Joining>,
+    /// The place that an import has for it; then it names neither producer nor transaction.
+    pub import: Option<Imported>,
     /// The slots that hold a payload above [`PART_BYTES_MAX`](forebay_model::limits::PART_BYTES_MAX), in order;
     /// empty when the payload lies in its own slot.
     pub parts: Vec<(LogIndex, SlotNumber)>,
@@ -435,6 +458,26 @@ pub struct ProducerStamp {
     pub epoch: ProducerEpoch,
     /// The number of the batch's first message.
     pub base_sequence: BatchSequence,
+}
+
+/// What an import says of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Imported {
+    /// Where the partition has to end: what was imported before and nothing else.
+    pub after: Offset,
+    /// The offset of the batch's first message; what lies between the two is a gap that the source has too.
+    pub at: Offset,
+    /// What the batch is to the transactions of the source.
+    pub transaction: Option<ImportedTransaction>,
+}
+
+/// See [`Imported::transaction`]. Producer ids are the source's: they mean nothing outside of the partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImportedTransaction {
+    /// Records of this producer's transaction.
+    Records(ProducerId),
+    /// The mark that ends this producer's transaction.
+    Mark(ProducerId, Decision),
 }
 
 /// See [`Command::SaveGeneration`].
@@ -529,6 +572,7 @@ pub(crate) mod number {
     pub(crate) const DELIVERED_UP_TO: u64 = 56;
     pub(crate) const DROP_SUBSCRIPTION: u64 = 57;
     pub(crate) const ALTER_SUBSCRIPTION: u64 = 58;
+    pub(crate) const IMPORT: u64 = 59;
     pub(crate) const RELAY: u64 = 64;
     pub(crate) const RELAYED: u64 = 65;
     // From 96: the schedule. From 112: settling.
@@ -547,6 +591,21 @@ pub(crate) mod append_flag {
     pub(crate) const PRODUCER: u8 = 2;
     pub(crate) const PARTS: u8 = 4;
     // 8: the earliest expiry of its messages.
+}
+
+/// What the first byte of an import's command says that it is.
+pub(crate) mod import_kind {
+    pub(crate) const BEGIN: u8 = 0;
+    pub(crate) const BATCH: u8 = 1;
+    pub(crate) const END: u8 = 2;
+}
+
+/// What the byte in an imported batch's command says that the batch is to the source's transactions.
+pub(crate) mod imported_transaction {
+    pub(crate) const NONE: u8 = 0;
+    pub(crate) const RECORDS: u8 = 1;
+    pub(crate) const COMMIT: u8 = 2;
+    pub(crate) const ABORT: u8 = 3;
 }
 
 /// The version of the layout of a list of commands.

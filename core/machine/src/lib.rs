@@ -39,20 +39,21 @@ pub use checkpoint::SectionKind;
 pub use clean::{CleanMark, CleanMarks};
 pub use codec::DecodeError;
 pub use command::{
-    AddPartitions, AdmitGuest, Append, Command, CommandList, CompactedPartition, Compaction, CreateTopic,
-    DeliveredUpTo, EndTransaction, HoldOffsets, JoinTransaction, ListMark, MachineSettings, Member, Meta,
-    OpenPartition, OpenProducer, PartitionSettings, ProducerStamp, Relay, SaveGeneration, SaveOffsets,
-    SavedOffset, Settle, Settled, Which, decode_commands, encode_commands,
+    AddPartitions, AdmitGuest, Append, BeginImport, Command, CommandList, CompactedPartition, Compaction,
+    CreateTopic, DeliveredUpTo, EndTransaction, HoldOffsets, Imported, ImportedTransaction, JoinTransaction,
+    ListMark, MachineSettings, Member, Meta, OpenPartition, OpenProducer, PartitionSettings, ProducerStamp,
+    Relay, SaveGeneration, SaveOffsets, SavedOffset, Settle, Settled, Which, decode_commands,
+    encode_commands,
 };
 pub use effects::{AppendedTo, DeadSlot, Effects, IndexEntry, Outcome};
 pub use groups::{CommittedOffset, Group, Groups, OffsetKey};
 pub use guests::{Guest, Guests};
 pub use machine::{
     CATALOGUE_SHARD, Halt, MACHINE_VERSION_ACLS, MACHINE_VERSION_COMPACTION, MACHINE_VERSION_FIRST,
-    MACHINE_VERSION_LATEST, MACHINE_VERSION_QUOTAS, MACHINE_VERSION_RELAYS, MACHINE_VERSION_SUBSCRIPTIONS,
-    MACHINE_VERSION_TRANSACTIONS, MACHINE_VERSION_USERS, Machine,
+    MACHINE_VERSION_IMPORTS, MACHINE_VERSION_LATEST, MACHINE_VERSION_QUOTAS, MACHINE_VERSION_RELAYS,
+    MACHINE_VERSION_SUBSCRIPTIONS, MACHINE_VERSION_TRANSACTIONS, MACHINE_VERSION_USERS, Machine,
 };
-pub use partition::{EpochStart, Extent, Partition};
+pub use partition::{EpochStart, Extent, Import, Partition};
 pub use producers::{Producer, ProducerKey, Producers, StoredBatch};
 pub use quotas::check as check_quota;
 pub use relays::{RelayedEnd, Relays};

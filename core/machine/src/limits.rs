@@ -71,6 +71,8 @@ pub const GUESTS_BYTES_MAX: usize = 128 * MIB;
 pub const GUEST_IDLE_MS_MIN: i64 = 600_000;
 /// Those with nothing open that are forgotten by one command at most.
 pub const GUESTS_EXPIRED_PER_COMMAND_MAX: usize = 16;
+/// Bytes of the words in which an import says where its records come from.
+pub const IMPORT_SOURCE_BYTES_MAX: usize = 512;
 
 /// Groups of one shard.
 pub const GROUPS_PER_SHARD_MAX: usize = 100_000;

@@ -1,5 +1,6 @@
 //! Applying commands.
 
+mod import;
 mod subscription;
 mod transaction;
 
@@ -10,7 +11,8 @@ use forebay_model::acl::Acl;
 use forebay_model::limits::PARTITIONS_MAX;
 use forebay_model::quota::QuotaChange;
 use forebay_model::{
-    CleanupChange, CleanupSettings, Count, LogTime, PartitionId, ProducerId, Refusal, ShardId,
+    CleanupChange, CleanupSettings, Count, LogTime, Offset, PartitionId, ProducerId, Refusal, ShardId,
+    Timestamp,
 };
 
 use crate::limits::{
@@ -44,6 +46,10 @@ pub const MACHINE_VERSION_ACLS: u32 = 3;
 pub const MACHINE_VERSION_COMPACTION: u32 = 3;
 /// The machine version that has shared subscriptions.
 pub const MACHINE_VERSION_SUBSCRIPTIONS: u32 = 3;
+/// The machine version that has imports.
+pub const MACHINE_VERSION_IMPORTS: u32 = 3;
+/// Why a partition under import takes nothing else.
+const UNDER_IMPORT: &str = "the partition is being imported and takes no other records";
 /// The shard whose log holds the catalogue.
 pub const CATALOGUE_SHARD: ShardId = ShardId(0);
 
@@ -228,6 +234,8 @@ impl Machine {
             Command::DeliveredUpTo(deliver) => self.deliver(meta, &deliver),
             Command::DropSubscription { subscription } => self.drop_subscription(&subscription),
             Command::AlterSubscription { name, change } => self.alter_subscription(name, &change),
+            Command::BeginImport(begin) => self.begin_import(begin, effects),
+            Command::EndImport { partition, end } => self.end_import(partition, end),
         };
         if self.catalog.version() != catalogue_before {
             effects.catalogue_version = Some(self.catalog.version());
@@ -382,8 +390,14 @@ impl Machine {
         if let Which::Some(_) = which {
             return Err(Refusal::Unsupported("a part of a payload cannot be routed yet"));
         }
+        if let Some(import) = &append.import {
+            return self.append_imported(meta, id, append, import, effects);
+        }
         let oldest = self.producers_oldest();
         let partition = self.partitions.get_mut(&id).ok_or(Refusal::UnknownPartition)?;
+        if partition.is_under_import() {
+            return Err(Refusal::Forbidden(UNDER_IMPORT));
+        }
         if append.bytes > partition.settings.message_bytes_max {
             return Err(Refusal::TooLarge { limit: partition.settings.message_bytes_max.into() });
         }
@@ -404,7 +418,7 @@ impl Machine {
                 }
             }
         }
-        partition.room_for(append.count)?;
+        partition.room_for(partition.end, append.count)?;
         self.admit_append(meta, id, append.producer.as_ref(), append.transaction)?;
         let partition = self.partitions.get_mut(&id).ok_or(Refusal::UnknownPartition)?;
         let base_offset = partition.end;
@@ -421,19 +435,43 @@ impl Machine {
             }
         }
         effects.appended.push(id);
-        effects.indexed.push(IndexEntry {
-            partition: id,
-            first_offset: base_offset,
-            count: append.count,
+        effects.indexed.push(append.indexed(meta, id, base_offset, max_timestamp));
+        Ok(AppendedTo { partition: id, base_offset, start_offset, append_time, duplicate: false })
+    }
+}
+
+impl Append {
+    /// As [`Command::since`].
+    pub fn since(&self) -> u32 {
+        if self.import.is_some() {
+            MACHINE_VERSION_IMPORTS
+        } else if self.transaction.is_some() {
+            MACHINE_VERSION_TRANSACTIONS
+        } else {
+            MACHINE_VERSION_FIRST
+        }
+    }
+
+    /// Where its payload became part of a partition.
+    fn indexed(
+        &self,
+        meta: &Meta,
+        partition: PartitionId,
+        first_offset: Offset,
+        max_timestamp: Timestamp,
+    ) -> IndexEntry {
+        IndexEntry {
+            partition,
+            first_offset,
+            count: self.count,
             log_index: meta.index,
-            slot: append.slot,
+            slot: self.slot,
             first_position: 0,
-            bytes: append.bytes,
+            bytes: self.bytes,
             max_timestamp,
             earliest_expiry: None,
-            parts: append.parts.clone(),
-        });
-        Ok(AppendedTo { partition: id, base_offset, start_offset, append_time, duplicate: false })
+            parts: self.parts.clone(),
+        }
     }
 }
 
@@ -468,7 +506,8 @@ impl Command {
             | Command::DeliveredUpTo(_)
             | Command::DropSubscription { .. }
             | Command::AlterSubscription { .. } => MACHINE_VERSION_SUBSCRIPTIONS,
-            Command::Append(append) if append.transaction.is_some() => MACHINE_VERSION_TRANSACTIONS,
+            Command::BeginImport(_) | Command::EndImport { .. } => MACHINE_VERSION_IMPORTS,
+            Command::Append(append) => append.since(),
             _ => MACHINE_VERSION_FIRST,
         }
     }

@@ -38,6 +38,17 @@ pub struct Partition {
     pub clean: CleanMarks,
     /// It is compacted or has been: payloads may be shorter than an index entry read before says, or gone.
     pub has_gaps: bool,
+    /// The import that alone may append while it is under way, if there ever was one.
+    pub import: Option<Import>,
+}
+
+/// An import: the records of a partition of another log are taken over at their offsets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Import {
+    /// Where they come from, in the importer's own words.
+    pub source: String,
+    /// Whether it is over. Another one never begins.
+    pub has_ended: bool,
 }
 
 /// A range of offsets that was written on one shard.
@@ -88,6 +99,7 @@ impl Partition {
             first_open: None,
             clean: CleanMarks::default(),
             has_gaps: open.settings.compaction.is_some(),
+            import: None,
         }
     }
 
@@ -132,21 +144,33 @@ impl Partition {
         (present && above > 0).then(|| self.epochs[above - 1].epoch)
     }
 
-    /// Offsets for `count` more messages; the first of them.
-    pub(crate) fn room_for(&self, count: u32) -> Result<Offset, Refusal> {
-        match self.end.checked_add(count.into()) {
-            Some(end) if end.0 <= OFFSET_MAX => Ok(self.end),
+    /// Whether there are offsets for `count` messages from `first` on.
+    pub(crate) fn room_for(&self, first: Offset, count: u32) -> Result<(), Refusal> {
+        match first.checked_add(count.into()) {
+            Some(end) if end.0 <= OFFSET_MAX => Ok(()),
             _ => Err(Refusal::LimitReached { limit: "OFFSET_MAX" }),
         }
     }
 
     /// Takes a payload in at the end.
     pub(crate) fn append(&mut self, count: u32, bytes: u32, max_timestamp: Timestamp, term: Term) {
-        let first = self.end;
+        self.append_at(self.end, count, bytes, max_timestamp, term);
+    }
+
+    /// Takes a payload in at `first`, which is the end or lies behind it.
+    pub(crate) fn append_at(
+        &mut self,
+        first: Offset,
+        count: u32,
+        bytes: u32,
+        max_timestamp: Timestamp,
+        term: Term,
+    ) {
         let epoch = self.leader_epoch(term);
         if self.epochs.last().is_none_or(|last| last.epoch < epoch) {
             // An epoch whose records were all trimmed has none left to speak of.
-            self.epochs.pop_if(|last| last.start == first);
+            let end = self.end;
+            self.epochs.pop_if(|last| last.start == end);
             if self.epochs.len() == EPOCHS_PER_PARTITION_MAX {
                 self.epochs.remove(0);
             }
@@ -174,6 +198,40 @@ impl Partition {
         if let (Some(compaction), Some(end)) = (self.settings.compaction, found.clean_end) {
             self.clean.note(end, meta.time, compaction.tombstone_ms);
         }
+    }
+
+    /// Whether offsets between its records may be missing: compaction took them, or the source of its import never had them.
+    pub fn has_holes(&self) -> bool {
+        self.has_gaps || self.import.is_some()
+    }
+
+    /// Whether it takes nothing but an import's batches.
+    pub fn is_under_import(&self) -> bool {
+        self.import.as_ref().is_some_and(|import| !import.has_ended)
+    }
+
+    /// Puts the partition under import, or finds that it is under this one already. It begins and ends at `start` if it ended
+    /// before; true when it did.
+    pub(crate) fn begin_import(&mut self, source: String, start: Offset) -> Result<bool, Refusal> {
+        match &self.import {
+            Some(import) if import.has_ended => {
+                return Err(Refusal::Forbidden("the import of the partition has ended"));
+            }
+            Some(import) if import.source != source => {
+                return Err(Refusal::Forbidden("the partition is being imported from another source"));
+            }
+            None if self.end > Offset(0) => {
+                return Err(Refusal::Forbidden("the partition has records that no import under way brought"));
+            }
+            Some(_) | None => {}
+        }
+        self.import = Some(Import { source, has_ended: false });
+        if start <= self.end {
+            return Ok(false);
+        }
+        (self.start, self.end, self.bytes, self.newest) = (start, start, 0, None);
+        self.epochs.clear();
+        Ok(true)
     }
 
     /// Moves the start; true when it moved.

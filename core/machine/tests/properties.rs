@@ -204,6 +204,7 @@ fn append() -> impl Strategy<Value = Append> {
                 append_time,
                 producer,
                 transaction,
+                import: None,
                 parts,
             }
         })
@@ -223,6 +224,28 @@ fn rules() -> impl Strategy<Value = Vec<acl::Acl>> {
         permission,
     });
     prop::collection::vec(rule, 0..3)
+}
+
+fn imported() -> impl Strategy<Value = Command> {
+    let transaction = (0..3i64, 0..3u8).prop_map(|(producer, kind)| match kind {
+        0 => ImportedTransaction::Records(ProducerId(producer)),
+        1 => ImportedTransaction::Mark(ProducerId(producer), Decision::Commit),
+        _ => ImportedTransaction::Mark(ProducerId(producer), Decision::Abort),
+    });
+    let place = (0..20u64, 0..4u64, prop::option::of(transaction));
+    prop_oneof![
+        6 => (append(), place).prop_map(|(append, (after, gap, transaction))| {
+            let (after, at) = (Offset(after), Offset(after + gap));
+            let import = Some(Imported { after, at, transaction });
+            Command::Append(Append { producer: None, append_time: None, transaction: None, import, ..append })
+        }),
+        3 => (partition(), "[ab]?", 0..20u64).prop_map(|(partition, source, start)| {
+            Command::BeginImport(BeginImport { partition, source, start: Offset(start) })
+        }),
+        1 => (partition(), 0..20u64).prop_map(|(partition, end)| {
+            Command::EndImport { partition, end: Offset(end) }
+        }),
+    ]
 }
 
 fn joining() -> impl Strategy<Value = Joining> {
@@ -455,6 +478,11 @@ fn credential_key() -> impl Strategy<Value = CredentialKey> {
 }
 
 fn command() -> impl Strategy<Value = Command> {
+    prop_oneof![8 => ordinary(), 1 => imported()]
+}
+
+/// Everything but imports.
+fn ordinary() -> impl Strategy<Value = Command> {
     let name = || prop::sample::select(vec!["a", "b", "c"]).prop_map(|name| TopicName::parse(name).unwrap());
     prop_oneof![
         2 => (name(), topic(), all_settings(), shards()).prop_map(|(name, id, settings, shards)| {
@@ -501,8 +529,18 @@ fn command() -> impl Strategy<Value = Command> {
 }
 
 fn entries() -> impl Strategy<Value = Vec<Entry>> {
-    let entry = (-50..400i64, 0..2u64, prop::collection::vec(command(), 0..6));
+    entries_of(command())
+}
+
+fn entries_of(command: impl Strategy<Value = Command>) -> impl Strategy<Value = Vec<Entry>> {
+    let entry = (-50..400i64, 0..2u64, prop::collection::vec(command, 0..6));
     prop::collection::vec(entry, 0..40)
+}
+
+/// Imports only, of few partitions, so that many batches come where they should.
+fn imports() -> impl Strategy<Value = Vec<Entry>> {
+    let open = open().prop_map(Command::OpenPartition);
+    entries_of(prop_oneof![1 => Just(Command::SetMachineVersion { version: 3 }), 4 => open, 12 => imported()])
 }
 
 /// The place of every entry in the log.
@@ -608,7 +646,7 @@ proptest! {
     }
 
     #[test]
-    fn offsets_are_dense_and_ends_agree(entries in entries()) {
+    fn offsets_are_dense_and_ends_agree(entries in entries_of(ordinary())) {
         let mut machine = Machine::new(ShardId(0));
         let mut effects = Effects::default();
         play(&mut machine, &entries, &metas(&entries), &mut effects);
@@ -623,6 +661,25 @@ proptest! {
             prop_assert!(partition.start <= partition.end);
             prop_assert!(partition.epochs.is_sorted_by(|a, b| a.epoch < b.epoch && a.start < b.start));
         }
+    }
+
+    #[test]
+    fn imports_leave_gaps_and_never_overlap(entries in imports()) {
+        let mut machine = Machine::new(ShardId(0));
+        let mut effects = Effects::default();
+        play(&mut machine, &entries, &metas(&entries), &mut effects);
+        let mut ends: BTreeMap<PartitionId, u64> = BTreeMap::new();
+        for entry in &effects.indexed {
+            let end = ends.entry(entry.partition).or_default();
+            prop_assert!(entry.first_offset.0 >= *end);
+            *end = entry.first_offset.0 + u64::from(entry.count);
+        }
+        for partition in machine.partitions() {
+            prop_assert!(partition.end.0 >= ends.get(&partition.id).copied().unwrap_or(0));
+            prop_assert!(partition.start <= partition.end);
+            prop_assert_eq!(partition.first_open, machine.unstable().first_open(partition.id));
+        }
+        prop_assert!(machine.producers().is_empty(), "an import is nobody's here");
     }
 
     #[test]

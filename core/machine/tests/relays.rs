@@ -194,6 +194,7 @@ impl World {
             append_time: None,
             producer: Some(stamp),
             transaction: Some(Joining::Before),
+            import: None,
             parts: Vec::new(),
         };
         let Outcome::Appended(appended) = self.apply(shard, Command::Append(append)) else { panic!() };
@@ -348,4 +349,22 @@ fn whoever_waits_for_the_end_hears_when_the_last_shard_has_carried_it_out() {
     world.pass(2, true);
     assert!(world.is_idle(0));
     assert!(world.join(0, 0).is_some());
+}
+
+#[test]
+fn a_partition_under_import_joins_no_transaction_wherever_the_producer_is_kept() {
+    let mut world = World::new();
+    for shard in 0..2 {
+        let begin = BeginImport { partition: partition(shard), source: "there".into(), start: Offset(0) };
+        let begun = world.apply(shard, Command::BeginImport(begin));
+        assert!(matches!(begun, Outcome::Appended(_)), "{begun:?}");
+    }
+    let instance = world.instances[&0];
+    let partitions = vec![partition(0)];
+    let join = JoinTransaction { id: id(0), instance, partitions, groups: Vec::new(), elsewhere: Vec::new() };
+    let joined = world.apply(0, Command::JoinTransaction(join));
+    assert!(matches!(joined, Outcome::Refused(Refusal::Forbidden(_))), "{joined:?}");
+    let admit = world.join(0, 1).flatten().expect("its own shard does not know the other's partitions");
+    let admitted = world.apply(1, Command::AdmitGuest(admit));
+    assert!(matches!(admitted, Outcome::Refused(Refusal::Forbidden(_))), "{admitted:?}");
 }

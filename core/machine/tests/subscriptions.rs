@@ -212,6 +212,7 @@ impl World {
             producer: None,
             transaction: None,
             parts: Vec::new(),
+            import: None,
         }));
         self.end += u64::from(count);
     }

@@ -161,6 +161,7 @@ impl World {
             append_time: None,
             producer: stamp,
             transaction: transactional.then_some(Joining::Now),
+            import: None,
             parts: Vec::new(),
         };
         let (outcome, effects) = self.apply(Command::Append(append));

@@ -49,6 +49,32 @@ pub struct PublishItem {
     pub kind: PayloadKind,
     /// The batch, verbatim.
     pub payload: Bytes,
+    /// What it is to an import, if it is part of one.
+    pub import: Option<Box<Import>>,
+}
+
+/// What an item is to an import: the records of a partition are taken over from another log, at the offsets that they have there.
+/// A partition under import takes nothing else. Such an item is answered with where the partition ends, but for a batch with
+/// where that begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Import {
+    /// Puts the partition under import, or goes on with the import from the same source; the payload is empty.
+    Begin {
+        /// Where the records come from, in the importer's own words.
+        source: String,
+        /// The first offset that the source has: a partition that ends before it begins and ends here.
+        start: Offset,
+    },
+    /// The payload is a batch of the source, which brings its own offset.
+    Batch {
+        /// Where the partition has to end for it. What lies between is a gap of the source.
+        after: Offset,
+    },
+    /// Ends the import; the payload is empty.
+    End {
+        /// Where the partition has to end.
+        end: Offset,
+    },
 }
 
 /// The fate of one item.

@@ -69,6 +69,8 @@ pub(crate) struct ReadPlan {
     pub(crate) bytes_max: u64,
     /// Whether payloads may be shorter than their index entries say, or gone.
     pub(crate) is_compacted: bool,
+    /// Whether offsets may be missing between entries.
+    pub(crate) has_holes: bool,
     /// The entries in memory from `offset` on, as far as they may be needed.
     pub(crate) in_memory: Vec<IndexEntry>,
     /// Transactions that were aborted between `offset` and `bound`, for a reader of completed ones.
@@ -205,9 +207,9 @@ impl Archive {
                 None => match walk.next()? {
                     Some(indexed) => indexed,
                     None => {
-                        // Compaction has taken all that was there.
+                        // Compaction has taken all that was there, or an import brought nothing.
                         let nothing_before = |entry: &IndexEntry| entry.first_offset >= plan.bound;
-                        let is_gone = plan.is_compacted
+                        let is_gone = plan.has_holes
                             && end == plan.offset
                             && plan.in_memory.first().is_none_or(nothing_before);
                         end = if is_gone { end.max(plan.bound) } else { end };

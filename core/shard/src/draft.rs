@@ -290,6 +290,7 @@ mod tests {
             append_time: None,
             producer: None,
             transaction: None,
+            import: None,
             parts: Vec::new(),
         }
     }

@@ -289,6 +289,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             last_stable_offset: partition.last_stable_offset(),
             bytes_max,
             is_compacted: partition.has_gaps,
+            has_holes: partition.has_holes(),
             in_memory: Vec::new(),
             aborted: Vec::new(),
             is_cut: false,

@@ -9,7 +9,7 @@ use forebay_machine::{
 use forebay_model::fetch::{FetchRefusal, Fetched, FoundEpochEnd, FoundOffset, Isolation, OffsetTarget};
 use forebay_model::group::{GroupListing, GroupReply, GroupRequest};
 use forebay_model::partition::{PartitionState, TrimTo, Trimmed};
-use forebay_model::publish::{Confirm, PayloadKind, Published};
+use forebay_model::publish::{Confirm, Import, PayloadKind, Published};
 use forebay_model::quorum::DescribedQuorum;
 use forebay_model::subscription::{
     Attend, Attending, DeliveryRules, OffsetRange, Received, SettledItem, SharersView, StartAt,
@@ -181,6 +181,8 @@ pub struct Append<T> {
     pub confirm: Confirm,
     /// How its partition becomes part of the transaction that the batch belongs to, if it belongs to one.
     pub joining: Joining,
+    /// What it is to an import, if it is part of one.
+    pub import: Option<Box<Import>>,
     /// Answer at this time: `TimedOut` if it was not proposed, and then it never is; `Unknown` if it was.
     pub deadline: Monotonic,
 }

@@ -3,12 +3,14 @@
 use bytes::Bytes;
 use forebay_env::Monotonic;
 use forebay_env::fault::{Fault, planted};
-use forebay_machine::{Append as AppendCommand, ProducerStamp, Which};
+use forebay_machine::{
+    Append as AppendCommand, BeginImport, Command, Imported, ImportedTransaction, ProducerStamp, Which,
+};
 use forebay_model::group::GroupRequest;
 use forebay_model::limits::PART_BYTES_MAX;
-use forebay_model::publish::PayloadKind;
-use forebay_model::{LogTime, Refusal, SlotNumber, Timestamp, TimestampType};
-use forebay_record::batch::{BatchHeader, with_append_time};
+use forebay_model::publish::{Import, PayloadKind};
+use forebay_model::{LogTime, Offset, Refusal, SlotNumber, Timestamp, TimestampType};
+use forebay_record::batch::{BatchHeader, decision_of, with_append_time};
 
 use crate::barrier::Behind;
 use crate::big::{BigAppend, BigNumber};
@@ -76,9 +78,21 @@ impl<T: Clone + Send + 'static> Shard<T> {
         if append.deadline <= now {
             return self.answers.push((append.ticket, Answer::Published(Err(Refusal::TimedOut))));
         }
-        let prepared = self.prepare(now, &append);
-        if prepared.as_ref().is_ok_and(|(_, command)| command.transaction.is_some()) {
-            self.want_transactions();
+        let prepared = match append.import.as_deref() {
+            None => self.prepare(now, &append),
+            Some(Import::Batch { after }) => self.prepare_imported(&append, *after),
+            Some(Import::Begin { source, start }) => {
+                let (partition, source, start) = (append.partition, source.clone(), *start);
+                let begin = BeginImport { partition, source, start };
+                return self.order_import(Command::BeginImport(begin), append);
+            }
+            Some(Import::End { end }) => {
+                let end = Command::EndImport { partition: append.partition, end: *end };
+                return self.order_import(end, append);
+            }
+        };
+        if let Ok((_, command)) = &prepared {
+            self.raise_version_to(command.since());
         }
         match prepared {
             Err(refusal) => self.answers.push((append.ticket, Answer::Published(Err(refusal)))),
@@ -100,6 +114,16 @@ impl<T: Clone + Send + 'static> Shard<T> {
                 self.draft.push_append(SLOT_PAYLOAD, payload, command, asking);
             }
         }
+    }
+
+    /// Begins or ends an import.
+    fn order_import(&mut self, command: Command, append: Append<T>) {
+        if self.machine.partition(append.partition).is_none() {
+            let refusal = self.no_partition(append.partition);
+            return self.answers.push((append.ticket, Answer::Published(Err(refusal))));
+        }
+        self.raise_version_to(command.since());
+        self.draft.push(&command, Asking::Append(append.ticket, append.deadline));
     }
 
     /// The payload as it is stored, and its append without a slot.
@@ -134,6 +158,34 @@ impl<T: Clone + Send + 'static> Shard<T> {
             append_time: (timestamps == TimestampType::Append).then_some(header.max_timestamp),
             producer,
             transaction: header.attributes.is_transactional().then_some(append.joining),
+            import: None,
+            parts: Vec::new(),
+        };
+        Ok((payload, command))
+    }
+
+    /// The payload of another log, which stays as it is, and its append without a slot.
+    fn prepare_imported(&self, append: &Append<T>, after: Offset) -> Result<(Bytes, AppendCommand), Refusal> {
+        if self.machine.partition(append.partition).is_none() {
+            return Err(self.no_partition(append.partition));
+        }
+        let payload = append.payload.clone();
+        let header = BatchHeader::peek(&payload).map_err(corrupt)?;
+        let at = u64::try_from(header.base_offset)
+            .map_err(|_| Refusal::InvalidPayload("an imported batch has an offset".into()))?;
+        let transaction = imported_transaction(&header, &payload)?;
+        let command = AppendCommand {
+            targets: [(append.partition, Which::All)].into(),
+            slot: SlotNumber(0),
+            kind: append.kind,
+            count: header.last_offset_delta + 1,
+            bytes: u32::try_from(payload.len())
+                .map_err(|_| Refusal::TooLarge { limit: u64::from(u32::MAX) })?,
+            max_timestamp: header.max_timestamp,
+            append_time: None,
+            producer: None,
+            transaction: None,
+            import: Some(Imported { after, at: Offset(at), transaction }),
             parts: Vec::new(),
         };
         Ok((payload, command))
@@ -193,6 +245,23 @@ impl<T: Clone + Send + 'static> Shard<T> {
         let work = self.mailbox.take_expired(now);
         self.answers.extend(work.into_iter().filter_map(|work| work.refuse(&Refusal::TimedOut)));
     }
+}
+
+/// What an imported batch is to the transactions of its source. One that compaction emptied is nothing to them: of its
+/// transaction nothing is left.
+fn imported_transaction(
+    header: &BatchHeader,
+    payload: &Bytes,
+) -> Result<Option<ImportedTransaction>, Refusal> {
+    let attributes = header.attributes;
+    if header.record_count == 0 || !attributes.is_transactional() {
+        return Ok(None);
+    }
+    if !attributes.is_control() {
+        return Ok(Some(ImportedTransaction::Records(header.producer_id)));
+    }
+    let decision = decision_of(payload).map_err(corrupt)?;
+    Ok(decision.map(|decision| ImportedTransaction::Mark(header.producer_id, decision)))
 }
 
 fn corrupt(error: forebay_record::batch::BatchError) -> Refusal {

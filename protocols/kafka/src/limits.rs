@@ -50,6 +50,9 @@ pub const TOPIC_NAMES_KEPT_MAX: usize = 64;
 /// Partitions of one DescribeTopicPartitions page, whatever its client asks for. Kafka's own default.
 pub const PAGE_PARTITIONS_MAX: usize = 2_000;
 
+/// Batches that one Produce request may import: each becomes an item of a publish.
+pub const IMPORT_BATCHES_PER_REQUEST_MAX: usize = 4_096;
+
 /// Growth of the buffer for a frame that came in part: bytes that are at least made room for, unless the frame is smaller.
 /// Beyond, room at most doubles what is there, so that a length alone never reserves a frame.
 pub const FRAME_GROWTH_BYTES_MIN: usize = 64 * 1024;

@@ -114,6 +114,9 @@ settings! {
     /// is written (`async`; a power cut may then lose confirmed records).
     topic_flush: FlushClass, "topic.flush", default Fixed("sync"), AtStart;
 
+    /// How often it is looked for records that retention or compaction takes.
+    topic_check_interval: Duration, "topic.check_interval", default Fixed("30s"), ["1s"..="1h"], AtStart;
+
     /// How long a tombstone of a compacted topic stays when it has nothing left to hide, unless the topic says otherwise.
     topic_tombstone_retention: Duration, "topic.tombstone_retention", default Fixed("1d"), ["0"..="36500d"], AtStart;
 

@@ -1,7 +1,7 @@
 //! Every API with the rights that it needs. Of several rights those that are asked for first stand first.
 
 use forebay_kafka::wire::messages::*;
-use forebay_kafka::wire::{ApiKey, Records, Request as WireRequest, Uuid};
+use forebay_kafka::wire::{ApiKey, ImportOrder, Records, Request as WireRequest, Uuid};
 use forebay_kit::record::batch::{BatchBuilder, Codec, NewRecord, Producer};
 use forebay_model::acl::{Operation, ResourceKind};
 use forebay_model::transaction::{
@@ -126,6 +126,7 @@ pub const CASES: &[Case] = &[
     case(ApiKey::Produce, "in a transaction", &[producer(Write), topic(Write)], |w| {
         w.ask(12, produce(Some(PRODUCER)))
     }),
+    case(ApiKey::Produce, "an order of an import", &[topic(Write), topic(Alter)], |w| w.ask(12, order())),
     case(ApiKey::Fetch, "by name", &[topic(Read)], |w| w.ask(12, fetch())),
     case(ApiKey::ListOffsets, "one", &[topic(Describe)], |w| w.ask(7, list_offsets())),
     case(ApiKey::Metadata, "of one", &[topic(Describe)], |w| w.ask(12, metadata(Some(TOPIC)))),
@@ -500,6 +501,13 @@ pub const CASES: &[Case] = &[
         w.ask(0, DescribeTopicPartitionsRequest::default())
     }),
 ];
+
+/// Ends an import that never began, which changes nothing.
+fn order() -> ProduceRequest {
+    let mut request = produce(None);
+    request.topic_data[0].partition_data[0].records = Some(ImportOrder::End { end: 0 }.to_records());
+    request
+}
 
 fn produce(transactional_id: Option<&str>) -> ProduceRequest {
     let mut builder = BatchBuilder::new(Codec::None, 1 << 20);

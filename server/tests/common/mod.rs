@@ -180,6 +180,7 @@ impl Running {
             partition: partition(topic, number),
             kind: PayloadKind::RecordBatch,
             payload: builder.build().unwrap(),
+            import: None,
         };
         let publish =
             Publish { items: vec![item], confirm: Confirm::Quorum, transaction: None, timeout_ms: 10_000 };

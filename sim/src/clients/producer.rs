@@ -324,7 +324,7 @@ impl Session {
 pub(super) fn publish(place: Place, payload: Bytes) -> Request {
     let partition = PartitionRef { topic: TopicRef::Id(place.topic), number: place.number };
     Request::Publish(Publish {
-        items: vec![PublishItem { partition, kind: PayloadKind::RecordBatch, payload }],
+        items: vec![PublishItem { partition, kind: PayloadKind::RecordBatch, payload, import: None }],
         confirm: Confirm::Quorum,
         transaction: None,
         timeout_ms: 1500,

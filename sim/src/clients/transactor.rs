@@ -138,6 +138,7 @@ impl Transactor {
                     partition: place(*partition),
                     kind: PayloadKind::RecordBatch,
                     payload: self.batch(*partition),
+                    import: None,
                 }],
                 confirm: Confirm::Quorum,
                 transaction: Some(InTransaction { id: id(), producer, epoch, joining: self.joining() }),

@@ -16,10 +16,11 @@ use forebay_model::{
 use smallvec::SmallVec;
 
 use super::{
-    AddPartitions, AdmitGuest, Append, COMMANDS_FORMAT, Command, CompactedPartition, Compaction, CreateTopic,
-    DeliveredUpTo, EndTransaction, HoldOffsets, JoinTransaction, MachineSettings, Member, OpenPartition,
-    OpenProducer, PartitionSettings, ProducerStamp, Relay, SaveGeneration, SaveOffsets, SavedOffset, Settle,
-    Settled, Which, append_flag, number,
+    AddPartitions, AdmitGuest, Append, BeginImport, COMMANDS_FORMAT, Command, CompactedPartition, Compaction,
+    CreateTopic, DeliveredUpTo, EndTransaction, HoldOffsets, Imported, ImportedTransaction, JoinTransaction,
+    MachineSettings, Member, OpenPartition, OpenProducer, PartitionSettings, ProducerStamp, Relay,
+    SaveGeneration, SaveOffsets, SavedOffset, Settle, Settled, Which, append_flag, import_kind,
+    imported_transaction, number,
 };
 use crate::acls;
 use crate::codec::{DecodeError, Reader};
@@ -91,10 +92,10 @@ fn decode_body(number: u64, input: &mut Reader<'_>) -> Read<Command> {
             catalogue_version: input.uint("a catalogue version")?,
             partition: PartitionId(input.uint("a partition")?),
         },
-        number::APPEND => Command::Append(append(input, None)?),
+        number::APPEND => Command::Append(append(input, None, None)?),
         number::APPEND_IN_TRANSACTION => {
             let joining = joining(input)?;
-            Command::Append(append(input, Some(joining))?)
+            Command::Append(append(input, Some(joining), None)?)
         }
         number::TRIM => Command::Trim {
             partition: PartitionId(input.uint("a partition")?),
@@ -176,6 +177,7 @@ fn decode_body(number: u64, input: &mut Reader<'_>) -> Read<Command> {
         number::ALTER_SUBSCRIPTION => {
             Command::AlterSubscription { name: group_id(input)?, change: subscription_change(input)? }
         }
+        number::IMPORT => import(input)?,
         unknown => return Err(DecodeError::UnknownCommand(unknown)),
     })
 }
@@ -368,7 +370,7 @@ fn open_partition(input: &mut Reader<'_>) -> Read<OpenPartition> {
     Ok(open)
 }
 
-fn append(input: &mut Reader<'_>, transaction: Option<Joining>) -> Read<Append> {
+fn append(input: &mut Reader<'_>, transaction: Option<Joining>, import: Option<Imported>) -> Read<Append> {
     let flags = input.u8("an append's flags")?;
     if flags & !(append_flag::APPEND_TIME | append_flag::PRODUCER | append_flag::PARTS) != 0 {
         return Err(DecodeError::Invalid("an append's flags"));
@@ -388,6 +390,7 @@ fn append(input: &mut Reader<'_>, transaction: Option<Joining>) -> Read<Append> 
         append_time: None,
         producer: None,
         transaction,
+        import,
         parts: Vec::new(),
     };
     append.targets = input.few("an append's targets", target)?;
@@ -413,6 +416,45 @@ fn target(input: &mut Reader<'_>) -> Read<(PartitionId, Which)> {
         _ => return Err(DecodeError::Invalid("an append's target")),
     };
     Ok((partition, which))
+}
+
+fn import(input: &mut Reader<'_>) -> Read<Command> {
+    Ok(match input.u8("what an import does")? {
+        import_kind::BEGIN => Command::BeginImport(BeginImport {
+            partition: PartitionId(input.uint("a partition")?),
+            source: import_source(input)?,
+            start: Offset(input.uint("an offset")?),
+        }),
+        import_kind::BATCH => {
+            let imported = imported(input)?;
+            Command::Append(append(input, None, Some(imported))?)
+        }
+        import_kind::END => Command::EndImport {
+            partition: PartitionId(input.uint("a partition")?),
+            end: Offset(input.uint("an offset")?),
+        },
+        _ => return Err(DecodeError::Invalid("what an import does")),
+    })
+}
+
+/// Shared with the checkpoint.
+pub(crate) fn import_source(input: &mut Reader<'_>) -> Read<String> {
+    Ok(input.text("the source of an import")?.to_owned())
+}
+
+fn imported(input: &mut Reader<'_>) -> Read<Imported> {
+    let after = Offset(input.uint("an offset")?);
+    let at = Offset(input.uint("an offset")?);
+    let kind = input.u8("an imported batch's transaction")?;
+    let mut producer = || -> Read<ProducerId> { Ok(ProducerId(input.int("a producer's id")?)) };
+    let transaction = match kind {
+        imported_transaction::NONE => None,
+        imported_transaction::RECORDS => Some(ImportedTransaction::Records(producer()?)),
+        imported_transaction::COMMIT => Some(ImportedTransaction::Mark(producer()?, Decision::Commit)),
+        imported_transaction::ABORT => Some(ImportedTransaction::Mark(producer()?, Decision::Abort)),
+        _ => return Err(DecodeError::Invalid("an imported batch's transaction")),
+    };
+    Ok(Imported { after, at, transaction })
 }
 
 fn joining(input: &mut Reader<'_>) -> Read<Joining> {

@@ -10,9 +10,10 @@ use forebay_model::{
 };
 
 use super::{
-    AddPartitions, AdmitGuest, Append, COMMANDS_FORMAT, Command, CompactedPartition, Compaction, CreateTopic,
-    DeliveredUpTo, EndTransaction, HoldOffsets, JoinTransaction, Member, OpenPartition, OpenProducer,
-    PartitionSettings, Relay, SaveGeneration, SaveOffsets, SavedOffset, Settle, Which, append_flag, number,
+    AddPartitions, AdmitGuest, Append, BeginImport, COMMANDS_FORMAT, Command, CompactedPartition, Compaction,
+    CreateTopic, DeliveredUpTo, EndTransaction, HoldOffsets, Imported, ImportedTransaction, JoinTransaction,
+    Member, OpenPartition, OpenProducer, PartitionSettings, Relay, SaveGeneration, SaveOffsets, SavedOffset,
+    Settle, Which, append_flag, import_kind, imported_transaction, number,
 };
 use crate::acls;
 use crate::codec::Writer;
@@ -235,6 +236,13 @@ fn encode_body(command: &Command, out: &mut Writer) -> u64 {
             subscription_change(change, out);
             number::ALTER_SUBSCRIPTION
         }
+        Command::BeginImport(c) => begin_import(c, out),
+        Command::EndImport { partition, end } => {
+            out.u8(import_kind::END);
+            out.uint(partition.0);
+            out.uint(end.0);
+            number::IMPORT
+        }
     }
 }
 
@@ -399,11 +407,15 @@ fn open_partition(c: &OpenPartition, out: &mut Writer) -> u64 {
 }
 
 fn append(c: &Append, out: &mut Writer) -> u64 {
-    let number = match c.transaction {
-        None => number::APPEND,
-        Some(joining) => {
+    let number = match (c.transaction, &c.import) {
+        (None, None) => number::APPEND,
+        (Some(joining), _) => {
             out.u8(joining_number(joining));
             number::APPEND_IN_TRANSACTION
+        }
+        (None, Some(import)) => {
+            imported(import, out);
+            number::IMPORT
         }
     };
     let mut flags = 0;
@@ -447,6 +459,34 @@ fn append(c: &Append, out: &mut Writer) -> u64 {
         });
     }
     number
+}
+
+fn imported(import: &Imported, out: &mut Writer) {
+    out.u8(import_kind::BATCH);
+    out.uint(import.after.0);
+    out.uint(import.at.0);
+    let (kind, producer) = match import.transaction {
+        None => (imported_transaction::NONE, None),
+        Some(ImportedTransaction::Records(producer)) => (imported_transaction::RECORDS, Some(producer)),
+        Some(ImportedTransaction::Mark(producer, Decision::Commit)) => {
+            (imported_transaction::COMMIT, Some(producer))
+        }
+        Some(ImportedTransaction::Mark(producer, Decision::Abort)) => {
+            (imported_transaction::ABORT, Some(producer))
+        }
+    };
+    out.u8(kind);
+    if let Some(producer) = producer {
+        out.int(producer.0);
+    }
+}
+
+fn begin_import(c: &BeginImport, out: &mut Writer) -> u64 {
+    out.u8(import_kind::BEGIN);
+    out.uint(c.partition.0);
+    out.text(&c.source);
+    out.uint(c.start.0);
+    number::IMPORT
 }
 
 fn joining_number(joining: Joining) -> u8 {

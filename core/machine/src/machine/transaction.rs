@@ -7,12 +7,13 @@ use forebay_model::transaction::{Decision, Joining, TransactionalId};
 use forebay_model::{PartitionId, ProducerId, Refusal, ShardId, SlotNumber, Timestamp};
 
 use crate::command::{AdmitGuest, EndTransaction, HoldOffsets, JoinTransaction, OpenProducer, Relay};
+use crate::machine::UNDER_IMPORT;
 use crate::relays::{RelayedEnd, Turn};
 use crate::transactions::{Ending, Instance};
 use crate::unstable::AbortedRange;
 use crate::{
     DeadSlot, Effects, IndexEntry, MACHINE_VERSION_RELAYS, MACHINE_VERSION_TRANSACTIONS, Machine, Meta,
-    OpenTransaction, Outcome, Participant, ProducerStamp, Span, TransactionState,
+    OpenTransaction, Outcome, Participant, Partition, ProducerStamp, Span, TransactionState,
 };
 
 /// The mark that an end puts into partitions.
@@ -40,6 +41,7 @@ impl Machine {
         if partitions.iter().any(|partition| !self.partitions.contains_key(partition)) {
             return Err(Refusal::UnknownPartition);
         }
+        self.none_under_import(&partitions)?;
         if !elsewhere.is_empty() {
             self.has_relays()?;
         }
@@ -50,6 +52,18 @@ impl Machine {
             Span { partitions: partitions.into_iter().collect(), groups: groups.into_iter().collect() };
         let begun = self.transactions.join(&id, instance, here, elsewhere, meta)?;
         Ok(begun.map_or(Outcome::Done, |begun| Outcome::Joined { begun }))
+    }
+
+    /// A partition under import joins no transaction of this log.
+    fn none_under_import<'a>(
+        &self,
+        partitions: impl IntoIterator<Item = &'a PartitionId>,
+    ) -> Result<(), Refusal> {
+        let under_import = |id| self.partitions.get(id).is_some_and(Partition::is_under_import);
+        if partitions.into_iter().any(under_import) {
+            return Err(Refusal::Forbidden(UNDER_IMPORT));
+        }
+        Ok(())
     }
 
     fn has_relays(&self) -> Result<(), Refusal> {
@@ -180,6 +194,7 @@ impl Machine {
         if span.partitions.iter().any(|partition| !self.partitions.contains_key(partition)) {
             return Err(Refusal::UnknownPartition);
         }
+        self.none_under_import(&span.partitions)?;
         if self.transactions.id_of(instance.0).is_some() {
             return Err(Refusal::InvalidRequest("its producer is kept here".into()));
         }
@@ -248,6 +263,10 @@ impl Machine {
     /// nothing to end.
     fn mark(&mut self, meta: &Meta, id: PartitionId, mark: &Mark, effects: &mut Effects) {
         let Mark { producer, decision, slot, bytes } = *mark;
+        // What is open under an import belongs to producers of its source, whose ids may be the same.
+        if self.partitions.get(&id).is_some_and(Partition::is_under_import) {
+            return;
+        }
         let Some(first) = self.unstable.close(id, producer) else { return };
         let Some(partition) = self.partitions.get_mut(&id) else { return };
         let last = partition.end;

@@ -161,10 +161,13 @@ impl Interpreter {
         };
         let epochs: Vec<String> = p.epochs.iter().map(|e| format!("{}@{}", e.epoch, e.start)).collect();
         let open = p.first_open.map_or(String::new(), |_| format!(" stable {}", p.last_stable_offset()));
+        let import = p.import.as_ref().map_or(String::new(), |import| {
+            format!(" {} '{}'", if import.has_ended { "imported" } else { "import" }, import.source)
+        });
         let newest = p.newest.map_or("none".into(), |(time, offset)| format!("{time}@{offset}"));
         writeln!(
             out,
-            "{}..{} bytes {} newest {newest} epoch {} epochs [{}] catalogue v{}{open}",
+            "{}..{} bytes {} newest {newest} epoch {} epochs [{}] catalogue v{}{open}{import}",
             p.start,
             p.end,
             p.bytes,
@@ -614,6 +617,12 @@ fn parse_command(words: &Words<'_>) -> Command {
             Command::SetCredential(SetCredential { key, credential })
         }
         "remove-credential" => Command::RemoveCredential { key: credential_key(words) },
+        "begin-import" => Command::BeginImport(BeginImport {
+            partition: partition(1),
+            source: words.or("source", "there".into()),
+            start: Offset(words.get("start")),
+        }),
+        "end-import" => Command::EndImport { partition: partition(1), end: Offset(words.get("end")) },
         "forget-topics" => Command::ForgetTopics { topics: topics("ids") },
         verb => panic!("unknown verb {verb}"),
     }
@@ -731,7 +740,7 @@ fn parse_change(words: &Words<'_>) -> SettingsChange {
 }
 
 /// `append P[,P...] count=N [bytes=N] [timestamp=N] [append-time=N] [pid=N epoch=N seq=N] [joining=before|now] [parts=I/S,...]
-/// [bitmap=yes]`
+/// [bitmap=yes]` and what [`parse_imported`] reads.
 fn parse_append(words: &Words<'_>) -> Append {
     let which = || match words.find::<String>("bitmap") {
         Some(_) => Which::Some(Bytes::from_static(&[1])),
@@ -756,6 +765,7 @@ fn parse_append(words: &Words<'_>) -> Append {
             base_sequence: BatchSequence(words.get("seq")),
         }),
         transaction: parse_joining(words),
+        import: parse_imported(words),
         parts: words
             .find::<String>("parts")
             .map_or(Vec::new(), |_| words.list("parts").into_iter().map(parts).collect()),
@@ -779,6 +789,16 @@ fn parse_settled(words: &Words<'_>) -> Vec<Settled> {
         }
     }
     settled
+}
+
+/// `[after=N at=N [records=PID|commits=PID|aborts=PID]]`
+fn parse_imported(words: &Words<'_>) -> Option<Imported> {
+    use ImportedTransaction::{Mark, Records};
+    let after = words.find("after").map(Offset)?;
+    let records = words.find("records").map(|id| Records(ProducerId(id)));
+    let commits = words.find("commits").map(|id| Mark(ProducerId(id), Decision::Commit));
+    let aborts = words.find("aborts").map(|id| Mark(ProducerId(id), Decision::Abort));
+    Some(Imported { after, at: Offset(words.get("at")), transaction: records.or(commits).or(aborts) })
 }
 
 fn member(id: String) -> Member {

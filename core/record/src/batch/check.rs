@@ -41,6 +41,31 @@ pub fn verify(payload: &[u8]) -> Result<BatchHeader, BatchError> {
     Ok(header)
 }
 
+/// Checks that `payload` is exactly one batch as a broker stores it: intact, with a base offset and known attributes, of whatever
+/// kind, with no more records than offsets and not before 1970. Its records are believed: their broker has looked at them.
+pub fn check_stored(payload: &[u8]) -> Result<BatchHeader, BatchError> {
+    let header = verify(payload)?;
+    if header.attributes.has_undefined() {
+        return Err(BatchError::UnknownAttributes { bits: header.attributes.0 });
+    }
+    if header.base_offset < 0 {
+        return Err(BatchError::BadBase);
+    }
+    if u64::from(header.record_count) > header.offset_count() || header.last_offset_delta == i32::MAX as u32 {
+        return Err(BatchError::BadCounts {
+            last_offset_delta: header.last_offset_delta as i32,
+            record_count: header.record_count as i32,
+        });
+    }
+    if header.attributes.is_transactional() && header.producer_id.0 < 0 {
+        return Err(BatchError::TransactionWithoutProducer);
+    }
+    if !possible(header.max_timestamp) {
+        return Err(BatchError::BadTimestamp { timestamp: header.max_timestamp });
+    }
+    Ok(header)
+}
+
 /// Checks that `payload` is exactly one batch that a client may write: intact, in the v2 layout, within the limits,
 /// with consistent counts, producer and timestamps, and with records at offsets 0, 1, 2 ...
 ///

@@ -6,10 +6,13 @@ use forebay_model::transaction::Decision;
 use forebay_model::{BatchSequence, ProducerEpoch, ProducerId, Timestamp};
 
 use super::build::one_record;
-use super::{Attributes, NewRecord, Producer};
+use super::{Attributes, BatchError, NewRecord, Producer, Records};
 
 /// The length of every mark.
 pub const MARK_BYTES: u32 = 78;
+
+/// A control batch that somebody compressed may come to this much.
+const INFLATED_BYTES_MAX: usize = 64 * 1024;
 
 /// The version of key and value.
 const VERSION: i16 = 0;
@@ -40,11 +43,23 @@ pub fn transaction_mark(
     one_record(&record, producer, Attributes::mark())
 }
 
+/// How a mark, wherever it was written, ends its transaction. `None` where the control batch has no record, as after a compaction,
+/// or one that says something else. `mark` is one whole batch.
+pub fn decision_of(mark: &Bytes) -> Result<Option<Decision>, BatchError> {
+    let Some(record) = Records::open(mark, INFLATED_BYTES_MAX)?.next().transpose()? else { return Ok(None) };
+    let key = record.key.unwrap_or_default();
+    Ok(match key.get(2..4) {
+        Some(kind) if kind == ABORT.to_be_bytes() => Some(Decision::Abort),
+        Some(kind) if kind == COMMIT.to_be_bytes() => Some(Decision::Commit),
+        Some(_) | None => None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::batch::crc::crc32c;
-    use crate::batch::{BatchHeader, Codec, Records};
+    use crate::batch::{BatchHeader, Codec};
 
     #[test]
     fn a_mark_is_one_control_record_that_says_how_it_ended() {
@@ -64,6 +79,7 @@ mod tests {
             let record = records.map(|record| record.expect("readable")).next().expect("one");
             assert_eq!(record.key.as_deref(), Some(&[0, 0, 0, kind][..]));
             assert_eq!(record.value.as_deref(), Some(&[0; 6][..]));
+            assert_eq!(decision_of(&mark), Ok(Some(decision)));
         }
     }
 }

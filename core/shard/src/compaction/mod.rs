@@ -168,7 +168,10 @@ impl<T: Clone + Send + 'static> Shard<T> {
         if self.clock.as_ref().is_none_or(|clock| !clock.deletes()) {
             return;
         }
-        let compacted = self.machine.partitions().filter(|partition| partition.settings.compaction.is_some());
+        // What is imported stays as its source has it until that is over.
+        let is_due =
+            |partition: &&Partition| partition.settings.compaction.is_some() && !partition.is_under_import();
+        let compacted = self.machine.partitions().filter(is_due);
         let ids: Vec<PartitionId> = compacted.map(|partition| partition.id).collect();
         let compactor = &mut self.compactor;
         compactor.known.retain(|id, _| ids.binary_search(id).is_ok());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use forebay_env::Monotonic;
 use forebay_machine::{
-    AbortedRange, Command, DeliveredUpTo, MACHINE_VERSION_SUBSCRIPTIONS, Settled, SubscriptionKey,
+    AbortedRange, Command, DeliveredUpTo, MACHINE_VERSION_SUBSCRIPTIONS, Partition, Settled, SubscriptionKey,
 };
 use forebay_model::fetch::Isolation;
 use forebay_model::subscription::{OffsetRange, Received, ReceivedRecords, Settlement, StartAt};
@@ -340,8 +340,8 @@ impl<T: Clone + Send + 'static> Shard<T> {
         let reach = OffsetRange::until(range.first, end)?;
         let hidden = read.notes.iter().filter(|note| note.is_hidden(&aborted)).map(BatchNote::range);
         let mut hidden: Vec<_> = hidden.collect();
-        if self.machine.partition(partition).is_some_and(|partition| partition.has_gaps) {
-            // What compaction has taken is in nobody's way.
+        if self.machine.partition(partition).is_some_and(Partition::has_holes) {
+            // What is not there is in nobody's way.
             hidden.extend(gaps(reach, &read.notes));
             hidden.sort_by_key(|range| range.first);
         }

@@ -7,6 +7,7 @@ mod company;
 mod deadlines;
 mod fences;
 mod flushes;
+mod imports;
 mod membership;
 mod memory_disk;
 mod paces;

@@ -566,6 +566,7 @@ fn marks_are_seen_by_nobody_and_aborted_records_by_those_who_ask_for_all() {
                 confirm: Confirm::Quorum,
                 joining: Joining::Before,
                 deadline,
+                import: None,
             }),
         );
         world.settle();

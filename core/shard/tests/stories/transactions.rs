@@ -71,6 +71,7 @@ impl World {
             payload,
             confirm: forebay_model::publish::Confirm::Quorum,
             joining,
+            import: None,
             deadline: self.now() + FAR,
         };
         self.post(1, bytes, Work::Append(append));

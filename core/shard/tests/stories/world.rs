@@ -336,6 +336,7 @@ impl World {
             payload,
             confirm: Confirm::Quorum,
             joining: Joining::Before,
+            import: None,
             deadline: self.now() + time,
         };
         self.post(source, bytes, Work::Append(append));

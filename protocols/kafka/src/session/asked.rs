@@ -10,8 +10,8 @@ use super::sasl::{self, Authentication};
 use super::share::sessions::ShareSessions;
 use super::{
     acls, cluster, configs, delete_records, describe_producers, describe_quorum, features, fetch, groups,
-    init_producer_id, list_offsets, log_dirs, metadata, offset_for_leader_epoch, produce, quotas, replicas,
-    share, topics, transactions, users,
+    import, init_producer_id, list_offsets, log_dirs, metadata, offset_for_leader_epoch, produce, quotas,
+    replicas, share, topics, transactions, users,
 };
 use crate::wire::Response;
 use crate::wire::field::Wire;
@@ -101,6 +101,7 @@ macro_rules! asked {
 
 asked! {
     Produce(produce::Asked),
+    Import(import::Asked),
     Fetch(fetch::Asked),
     ListOffsets(list_offsets::Asked),
     OffsetForLeaderEpoch(offset_for_leader_epoch::Asked),

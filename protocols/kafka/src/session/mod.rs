@@ -30,6 +30,7 @@ mod fetch_session;
 pub mod fuzz;
 mod groups;
 mod hold_back;
+mod import;
 mod init_producer_id;
 mod intake;
 mod list_offsets;
@@ -61,6 +62,7 @@ use forebay_kit::{Bytes, CloseReason, ConnectionInfo, Input, Instant, Output, Se
 use crate::limits::{GROUPS_PER_REQUEST_MAX, SASL_FAILURE_DELAY};
 use crate::wire::Rope;
 use asked::Connection;
+pub use configs::{Judged, judge};
 use dispatch::Plan;
 use intake::Intake;
 use open::{Ending, OpenRequests, Ready};

@@ -11,6 +11,7 @@ use forebay_kit::{Bytes, SessionError};
 use super::asked::{Answer, Connection};
 use super::dispatch::{Asking, Step};
 use super::errors::{self, Area};
+use super::import;
 use super::names::{TopicKey, milliseconds};
 use super::open::{Replies, strange};
 use crate::wire::messages::produce::{
@@ -26,7 +27,7 @@ const ZSTD_FROM: i16 = 7;
 /// First version by which partitions become part of a transaction (KIP-890); before, AddPartitionsToTxn comes first.
 const JOINS_FROM: i16 = 12;
 /// First version that names topics by id.
-const IDS_FROM: i16 = 13;
+pub(super) const IDS_FROM: i16 = 13;
 
 /// The frame's own limit bounds a batch before the topic's does.
 const LIMITS: CheckLimits = CheckLimits {
@@ -46,6 +47,9 @@ struct Refused {
 
 pub(super) fn ask(asking: &mut Asking<'_>, request: ProduceRequest) -> Step<ProduceResponse> {
     let version = asking.version();
+    if import::is_one(&request) {
+        return import::ask(asking, request);
+    }
     let confirm = match request.acks {
         0 => Confirm::None,
         1 => Confirm::Leader,
@@ -124,7 +128,7 @@ fn item(
         key.partition(partition.index).map_err(|code| Refused::new(code, "no such topic or partition"))?;
     let bytes = partition.records.unwrap_or_default().into_bytes();
     let (payload, writer) = admit(version, has_id, bytes)?;
-    Ok((PublishItem { partition: place, kind: PayloadKind::RecordBatch, payload }, writer))
+    Ok((PublishItem { partition: place, kind: PayloadKind::RecordBatch, payload, import: None }, writer))
 }
 
 fn admit(version: i16, has_id: bool, bytes: Bytes) -> Result<(Bytes, Option<Writer>), Refused> {
@@ -174,7 +178,7 @@ impl Refused {
     }
 }
 
-fn batch_code(error: &BatchError) -> ErrorCode {
+pub(super) fn batch_code(error: &BatchError) -> ErrorCode {
     match error {
         // Producers send again after CORRUPT_MESSAGE; these would be the same the next time.
         BatchError::Truncated { .. } | BatchError::TrailingBytes { .. } | BatchError::Undecodable { .. } => {

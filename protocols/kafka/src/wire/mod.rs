@@ -7,6 +7,7 @@
 //! | [`api`] | every API key: served versions, or why it is refused |
 //! | [`messages`] | one file per API: its request and response as field lists with version ranges |
 //! | [`error_code`] | Kafka's error numbers |
+//! | [`import`] | what a Produce request brings instead of a batch to take records over at their offsets |
 //! | [`consumer_protocol`] | what consumers tell each other inside group messages |
 //! | [`cursor`], [`writer`], [`field`] | reading, writing, and the types of fields |
 //! | [`text`], [`uuid`], [`records`], [`float64`], [`secret`] | types of fields that are our own |
@@ -25,6 +26,7 @@ pub mod float64;
 pub mod frame;
 pub mod fuzz;
 pub mod header;
+pub mod import;
 pub mod messages;
 pub mod records;
 mod schema;
@@ -43,6 +45,7 @@ pub use error_code::ErrorCode;
 pub use field::Version;
 pub use float64::Float64;
 pub use header::{RequestHead, RequestHeader};
+pub use import::ImportOrder;
 pub use messages::{AnyRequest, AnyResponse, Request, Response};
 pub use records::Records;
 pub use secret::Secret;

@@ -84,6 +84,11 @@ final class Harness {
         equal(IN.readLine(), "ok", "the harness's answer");
     }
 
+    /** The next wish of the harness; null when it has no more. */
+    static String wish() throws IOException {
+        return IN.readLine();
+    }
+
     static byte[] bytes(String text) {
         return text == null ? null : text.getBytes(StandardCharsets.UTF_8);
     }

@@ -166,6 +166,7 @@ impl World {
             last_stable_offset: Offset(self.end),
             bytes_max: u64::MAX,
             is_compacted: true,
+            has_holes: true,
             in_memory: self.unsealed.clone(),
             aborted: Vec::new(),
             is_cut: false,

@@ -253,6 +253,34 @@ const KNOWN_TO_KAFKA: &[&str] = &[
     "segment.index.bytes",
 ];
 
+/// What this broker makes of a value that a topic's setting has elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Judged {
+    /// It is kept with the topic and enforced.
+    Kept,
+    /// It is what always happens here.
+    Always,
+    /// Something else always happens here; the text says what.
+    Otherwise(String),
+    /// It is refused, for this reason.
+    Refused(String),
+}
+
+/// Judges a setting of a topic by Kafka's name for it.
+#[must_use]
+pub fn judge(name: &str, value: &str) -> Judged {
+    match key(name).map(|key| &key.rule) {
+        Ok(Rule::Fixed(only)) => match check_fixed(name, value, only) {
+            Ok(()) => Judged::Always,
+            Err(refusal) => Judged::Otherwise(refusal.to_string()),
+        },
+        _ => match settings(std::iter::once((name, Some(value)))) {
+            Ok(_) => Judged::Kept,
+            Err(refusal) => Judged::Refused(refusal.to_string()),
+        },
+    }
+}
+
 /// Understands a topic's configuration. The first key that cannot be honoured refuses all of it, by name.
 pub(super) fn settings<'a>(
     configs: impl Iterator<Item = (&'a str, Option<&'a str>)>,

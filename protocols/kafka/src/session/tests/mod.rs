@@ -8,6 +8,7 @@ mod cost;
 mod every_version;
 mod fetches;
 mod groups;
+mod imports;
 mod listings;
 mod order;
 mod page;
