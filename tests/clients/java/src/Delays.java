@@ -80,6 +80,8 @@ final class Delays {
         // Every flight becomes a record of the output: what is counted twice or never is seen there.
         settings.put(StreamsConfig.STATESTORE_CACHE_MAX_BYTES_CONFIG, 0);
         settings.put(StreamsConfig.REPARTITION_PURGE_INTERVAL_MS_CONFIG, 500);
+        // The flights are years old: retention by time would take them out of the changelog while it is needed.
+        settings.put(StreamsConfig.WINDOW_STORE_CHANGE_LOG_ADDITIONAL_RETENTION_MS_CONFIG, 100L * 365 * 24 * 3600 * 1000);
         settings.put(StreamsConfig.consumerPrefix("session.timeout.ms"), 6_000);
         settings.put(StreamsConfig.consumerPrefix("heartbeat.interval.ms"), 500);
         KafkaStreams streams = new KafkaStreams(topology(from, to), settings);
