@@ -231,7 +231,7 @@ impl Worker<'_> {
         let end = ends.get(place).copied().unwrap_or(0);
         let Some(lane) = self.lane(place) else { return Ok(()) };
         lane.end = end;
-        if end >= source.end && !why.to_string().contains("another source") {
+        if end >= source.end && why.to_string().contains("the import of the partition has ended") {
             lane.state = LaneState::CutOver;
         } else {
             lane.fail(why.to_string());

@@ -214,11 +214,11 @@ impl Partition {
     /// before; true when it did.
     pub(crate) fn begin_import(&mut self, source: String, start: Offset) -> Result<bool, Refusal> {
         match &self.import {
+            Some(import) if import.source != source => {
+                return Err(Refusal::Forbidden("the partition is or was imported from another source"));
+            }
             Some(import) if import.has_ended => {
                 return Err(Refusal::Forbidden("the import of the partition has ended"));
-            }
-            Some(import) if import.source != source => {
-                return Err(Refusal::Forbidden("the partition is being imported from another source"));
             }
             None if self.end > Offset(0) => {
                 return Err(Refusal::Forbidden("the partition has records that no import under way brought"));

@@ -10,7 +10,7 @@ use forebay_machine::{AbortedRange, IndexEntry};
 use forebay_model::fetch::{FetchedRecords, OffsetAt};
 use forebay_model::limits::PART_BYTES_MAX;
 use forebay_model::{LeaderEpoch, Offset, PartitionId, Timestamp, TopicId};
-use forebay_record::batch;
+use forebay_record::batch::{self, BatchError, HEADER_BYTES};
 
 use crate::ahead::Ahead;
 use crate::entry::decode_parts;
@@ -284,9 +284,10 @@ impl Archive {
                 continue;
             }
             let Some(payload) = self.whole_payload(plan, &indexed)? else { continue };
-            let found =
-                batch::first_at_or_after(&payload, target, trimmed_in(plan, entry), INFLATED_BYTES_MAX);
-            let Some((delta, timestamp)) = found.map_err(|error| damaged(entry, &error))? else { continue };
+            let trimmed = trimmed_in(plan, entry);
+            let found = batch::first_at_or_after(&payload, target, trimmed, INFLATED_BYTES_MAX);
+            let found = found.or_else(|error| by_its_header(entry, &payload, trimmed, &error))?;
+            let Some((delta, timestamp)) = found else { continue };
             let offset = Offset(entry.first_offset.0 + u64::from(delta));
             if offset < plan.start || offset >= plan.bound {
                 continue;
@@ -303,6 +304,10 @@ impl Archive {
         let mut cut = None;
         let mut walk = Walk::new(self, plan, plan.start);
         while let Some(indexed) = walk.next()? {
+            if indexed.entry.bytes as usize <= HEADER_BYTES {
+                // A header without records: what the source of an import left of a batch.
+                continue;
+            }
             if indexed.entry.first_offset < plan.start {
                 // The record that made its timestamp the greatest may be trimmed.
                 cut = self.newest_of(plan, &indexed)?;
@@ -323,8 +328,10 @@ impl Archive {
     fn newest_of(&self, plan: &ReadPlan, indexed: &Indexed) -> Result<Option<OffsetAt>, ArchiveError> {
         let Some(payload) = self.whole_payload(plan, indexed)? else { return Ok(None) };
         let entry = &indexed.entry;
-        let found = batch::first_at_max_timestamp(&payload, trimmed_in(plan, entry), INFLATED_BYTES_MAX);
-        Ok(found.map_err(|error| damaged(entry, &error))?.map(|(delta, timestamp)| {
+        let trimmed = trimmed_in(plan, entry);
+        let found = batch::first_at_max_timestamp(&payload, trimmed, INFLATED_BYTES_MAX);
+        let found = found.or_else(|error| by_its_header(entry, &payload, trimmed, &error))?;
+        Ok(found.map(|(delta, timestamp)| {
             let offset = Offset(entry.first_offset.0 + u64::from(delta));
             OffsetAt { offset, timestamp: Some(timestamp), leader_epoch: Some(plan.epoch_at(offset)) }
         }))
@@ -378,6 +385,19 @@ fn joined(mut pieces: Vec<Bytes>) -> Bytes {
     let mut whole = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
     pieces.iter().for_each(|piece| whole.extend_from_slice(piece));
     whole.freeze()
+}
+
+/// What there is to say of a payload whose records cannot be taken apart: its first record and its newest time, if it is what was stored.
+/// Whoever wrote it was believed, here or at the source of an import: that is no damage of the log.
+fn by_its_header(
+    entry: &IndexEntry,
+    payload: &[u8],
+    trimmed: u32,
+    why: &BatchError,
+) -> Result<Option<(u32, Timestamp)>, ArchiveError> {
+    let header = batch::verify(payload).map_err(|error| damaged(entry, &error))?;
+    tracing::warn!(%why, partition = entry.partition.0, offset = entry.first_offset.0, "no time can be looked for in a batch");
+    Ok(Some((trimmed, header.max_timestamp)))
 }
 
 fn damaged(entry: &IndexEntry, error: &dyn std::fmt::Display) -> ArchiveError {

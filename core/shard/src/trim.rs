@@ -152,7 +152,9 @@ impl<T: Clone + Send + 'static> Shard<T> {
         for partition in partitions {
             self.trimming.under_way.remove(partition);
         }
-        for asked in std::mem::take(&mut self.trimming.waiting) {
+        let waits_for_one = |asked: &mut Trim<T>| asked.items.iter().any(|(id, _)| partitions.contains(id));
+        let woken: Vec<Trim<T>> = self.trimming.waiting.extract_if(.., waits_for_one).collect();
+        for asked in woken {
             if self.leads() {
                 self.trim(asked);
             } else {

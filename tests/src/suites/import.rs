@@ -339,7 +339,7 @@ fn there_and_back(context: &mut Context) -> Outcome {
 fn not_ours(context: &mut Context) -> Outcome {
     let (one, other, target) = (target(context)?, target(context)?, target(context)?);
     let topic = format!("{}t", context.prefix);
-    for (broker, lines) in [(&one, "a\nb\n"), (&other, "c\nd\ne\n"), (&target, "x\n")] {
+    for (broker, lines) in [(&one, "a\nb\n"), (&other, "c\nd\n"), (&target, "x\ny\nz\n")] {
         let at = broker.address().to_string();
         let words = ["produce", &topic, "--broker", &at];
         driver::output(context, &mut forebay(context, &words), lines.as_bytes())?;

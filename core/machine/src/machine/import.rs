@@ -33,6 +33,7 @@ impl Machine {
             // Whatever was open or aborted lies before it and is gone.
             partition.first_open = None;
             self.unstable.forget(id);
+            self.subscriptions.trim(id, start);
             if had_records {
                 effects.trimmed.push((id, start));
             }
@@ -43,16 +44,20 @@ impl Machine {
     pub(super) fn end_import(&mut self, id: PartitionId, end: Offset) -> Result<Outcome, Refusal> {
         self.has_imports()?;
         let partition = self.partitions.get_mut(&id).ok_or(Refusal::UnknownPartition)?;
-        if partition.is_under_import() {
-            if partition.end != end {
+        let Some(import) = &mut partition.import else {
+            return Err(Refusal::Forbidden("the partition is not under import"));
+        };
+        if import.has_ended {
+            // Once more, perhaps because the first answer was lost. Producers may have written behind it since.
+            if end > partition.end {
                 return Err(outside(partition));
             }
-            if partition.first_open.is_some() {
-                return Err(Refusal::ConcurrentTransaction);
-            }
-            if let Some(import) = &mut partition.import {
-                import.has_ended = true;
-            }
+        } else if partition.end != end {
+            return Err(outside(partition));
+        } else if partition.first_open.is_some() {
+            return Err(Refusal::ConcurrentTransaction);
+        } else {
+            import.has_ended = true;
         }
         Ok(Outcome::Appended([Ok(ends_at(partition))].into()))
     }

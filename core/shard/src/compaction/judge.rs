@@ -71,6 +71,8 @@ pub(crate) struct Judge {
     unclean: Option<Offset>,
     /// The first tombstone of which nobody knew yet whether it does.
     tombstone: Option<Offset>,
+    /// The last record of the last payload that was gathered; where it has none, or nobody can tell, its last offset.
+    last: Option<Offset>,
     /// The record that stays whatever it is.
     kept: Option<Offset>,
 }
@@ -99,6 +101,7 @@ impl Judge {
             runs: 0,
             unclean: None,
             tombstone: None,
+            last: None,
             kept: None,
         }
     }
@@ -132,27 +135,34 @@ impl Judge {
         }
     }
 
-    /// The record before `end` stays: it is the last one.
-    pub(crate) fn keep_last(&mut self, end: Offset) {
-        self.kept = end.0.checked_sub(1).map(Offset);
+    /// The last record that was gathered stays. Offsets behind it may belong to its batch and have none: what came from a log that
+    /// was compacted already.
+    pub(crate) fn keep_last(&mut self) {
+        self.kept = self.last;
     }
 
     /// Takes in the keys of a payload; whether there was room for all of them.
     pub(crate) fn gather(&mut self, entry: &IndexEntry, payload: &Bytes) -> Noted {
-        if !matches!(self.transactions.kind(entry, payload), Kind::Data(_)) {
-            return Noted::Yes;
-        }
-        let mut all = true;
+        self.last = end_of(entry).0.checked_sub(1).map(Offset);
+        let counts = match self.transactions.kind(entry, payload) {
+            Kind::Data(_) => true,
+            Kind::Aborted(_) => false,
+            Kind::Mark(_) | Kind::Opaque => return Noted::Yes,
+        };
+        let (mut all, mut last) = (true, None);
         let (keys, start) = (&mut self.keys, self.start);
         let read = for_each_key(payload, INFLATED_BYTES_MAX, |record| {
             let offset = offset_of(entry, &record);
-            if let Some(key) = record.key.filter(|_| offset >= start) {
+            last = Some(offset);
+            if let Some(key) = record.key.filter(|_| counts && offset >= start) {
                 let deleted_at = record.is_tombstone.then_some(record.timestamp);
                 all &= keys.note(key, offset, deleted_at) == Noted::Yes;
             }
         });
-        if read.is_err() {
-            self.is_opaque(entry);
+        match read {
+            Ok(_) => self.last = last.or(self.last),
+            Err(_) if counts => self.is_opaque(entry),
+            Err(_) => {}
         }
         if all { Noted::Yes } else { Noted::NoRoom }
     }

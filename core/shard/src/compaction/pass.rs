@@ -128,7 +128,7 @@ impl Pass {
                         Stop::End => self.bound,
                     };
                     if end >= self.bound {
-                        self.judge.keep_last(self.last_end);
+                        self.judge.keep_last();
                     }
                     self.stage = Stage::Sift { at: self.plan.start, end };
                 }

@@ -116,9 +116,15 @@ impl<T: Clone + Send + 'static> Shard<T> {
                 true => Settlement::Accept,
                 false => Settlement::Release { counts: true },
             };
-            self.end_all(&key, how, |ledger| ledger.overdue(now));
+            if !self.end_all(&key, how, |ledger| ledger.overdue(now)) {
+                // What it lay over is gone: there is nothing to end, and nothing to wait for.
+                self.deliveries.remove(&key);
+                continue;
+            }
             let next = self.deliveries.ledgers.get(&key).and_then(Ledger::next_end);
             match next {
+                // What could not be ended now is not tried again before some time has passed.
+                Some(next) if next <= now => self.deliveries.wake_at(&key, now + TRY_AGAIN),
                 Some(next) => self.deliveries.wake_at(&key, next),
                 None => self.deliveries.let_go(&key),
             }
@@ -141,20 +147,22 @@ impl<T: Clone + Send + 'static> Shard<T> {
         }
     }
 
+    /// Ends deliveries of a subscription; false where there is no ledger over its progress.
     fn end_all(
         &mut self,
         key: &SubscriptionKey,
         how: Settlement,
         which: impl FnOnce(&Ledger) -> Vec<OffsetRange>,
-    ) {
-        let Some(progress) = self.machine.subscriptions().get(key) else { return };
-        let Some(ledger) = self.deliveries.known(key, progress) else { return };
+    ) -> bool {
+        let Some(progress) = self.machine.subscriptions().get(key) else { return false };
+        let Some(ledger) = self.deliveries.known(key, progress) else { return false };
         let mut settled = Vec::new();
         for range in which(ledger) {
             add(&mut settled, ledger.end(range, how));
         }
         let since = progress.since;
         self.propose_settled(key, since, settled);
+        true
     }
 
     /// Settles what nobody asks for.

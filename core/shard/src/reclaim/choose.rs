@@ -160,8 +160,8 @@ fn sift_partition(
                 freed += u64::from(bytes);
                 continue;
             }
-            lives = true;
             if bytes as usize > PART_BYTES_MAX || !dead.touches(first_offset, entry.end_offset()) {
+                lives = true;
                 continue;
             }
             let here = (entry.log_index, entry.slot);
@@ -169,9 +169,14 @@ fn sift_partition(
                 Some(place) => slots.read_placed(here, place, SlotPlace::end)?,
                 None => slots.read(here.0, here.1)?,
             };
-            if let Sieved::Less(left, _) = sieve(&payload, first_offset, dead) {
-                freed += (payload.len() - left.len()) as u64;
-            }
+            let left = match sieve(&payload, first_offset, dead) {
+                // All its records are dead, and offsets between them never had one.
+                Sieved::Empty => 0,
+                Sieved::Less(left, _) => left.len(),
+                Sieved::Whole => payload.len(),
+            };
+            freed += (payload.len() - left) as u64;
+            lives |= left > 0;
         }
     }
 }

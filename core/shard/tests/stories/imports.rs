@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use forebay_model::fetch::{FetchedRecords, Isolation};
+use forebay_model::fetch::{FetchedRecords, Isolation, OffsetTarget};
 use forebay_model::publish::{Confirm, Import, PayloadKind, Published};
 use forebay_model::transaction::{Decision, Joining};
 use forebay_model::{
     BatchSequence, LeaderEpoch, Offset, PartitionId, ProducerEpoch, ProducerId, Refusal, Timestamp, TopicId,
 };
 use forebay_record::batch::{
-    BatchBuilder, BatchHeader, Batches, Codec, NewRecord, Producer, stamp, transaction_mark,
+    BatchBuilder, BatchHeader, Batches, Codec, HEADER_BYTES, NewRecord, Producer, reissue, stamp,
+    transaction_mark,
 };
-use forebay_shard::{Answer, Append, FetchItemWork, FetchWork, Read, Work};
+use forebay_shard::{Answer, Append, FetchItemWork, FetchWork, FindOffsetWork, Read, Work};
 
 use crate::world::{FAR, World, batch, settings};
 
@@ -93,6 +94,16 @@ impl World {
         self.pass(Duration::from_secs(2));
         let Some(Answer::Fetched(mut fetched)) = self.answer(ticket) else { panic!("it is answered") };
         fetched.remove(0).expect("it can be read")
+    }
+
+    fn find(&mut self, target: OffsetTarget) -> Option<(u64, i64)> {
+        let ticket = self.ticket();
+        let item = FindOffsetWork { partition: PartitionId(1), target, leader_epoch: None };
+        self.read(Read::FindOffsets(ticket, vec![item], Isolation::Uncommitted));
+        self.settle();
+        let Some(Answer::FoundOffsets(mut found)) = self.answer(ticket) else { panic!("it is answered") };
+        let found = found.remove(0).expect("it can be looked for")?;
+        Some((found.offset.0, found.timestamp.expect("a time was looked for").0))
     }
 
     /// The base offsets of what a reader gets from there on, in as many fetches as it takes.
@@ -222,4 +233,39 @@ fn a_large_batch_comes_in_parts_and_to_its_offset() {
         assert_eq!(world.read_value(1, 41), b"small");
         world.restart();
     }
+}
+
+/// Later than all that the other batches say.
+const LATE: i64 = 9_000_000_000_000;
+
+#[test]
+fn a_batch_whose_records_are_garbage_is_found_by_its_header_and_nobody_steps_down() {
+    let mut world = World::new();
+    world.open_partitions([1], settings());
+    world.begin_import(1, 0).expect("it is blank");
+    let mut garbage = batch(b"value").to_vec();
+    garbage[HEADER_BYTES] = 0x7f;
+    reissue(&mut garbage, None, Timestamp(LATE)).expect("its header is whole");
+    world.import_all(0, &[at(0, &batch(b"plain")), at(5, &garbage.into()), at(9, &batch(b"plain"))]);
+    for _ in 0..2 {
+        assert_eq!(world.find(OffsetTarget::AtOrAfter(Timestamp(LATE))), Some((5, LATE)));
+        assert_eq!(world.find(OffsetTarget::MaxTimestamp), Some((5, LATE)));
+        assert_eq!(world.bases(0), [0, 5, 9], "it is still served");
+        world.restart();
+    }
+}
+
+#[test]
+fn what_compaction_left_at_the_source_without_records_is_not_the_newest() {
+    let mut world = World::new();
+    world.open_partitions([1], settings());
+    world.begin_import(1, 0).expect("it is blank");
+    let mut emptied = batch(b"value")[..HEADER_BYTES].to_vec();
+    emptied[8..12].copy_from_slice(&((HEADER_BYTES - 12) as u32).to_be_bytes());
+    emptied[HEADER_BYTES - 4..].fill(0);
+    reissue(&mut emptied, None, Timestamp(LATE)).expect("its header is whole");
+    world.import_all(0, &[at(0, &batch(b"plain")), at(5, &emptied.into()), at(9, &batch(b"plain"))]);
+    let (offset, timestamp) = world.find(OffsetTarget::MaxTimestamp).expect("there are records");
+    assert!(offset != 5 && timestamp < LATE, "{offset} at {timestamp}");
+    assert_eq!(world.find(OffsetTarget::AtOrAfter(Timestamp(LATE))), None);
 }

@@ -544,3 +544,16 @@ fn dead_payloads_go_with_all_their_offsets() {
     assert!(sets[0].covers(Offset(0), Offset(2)) && !sets[0].touches(Offset(2), Offset(4)));
     assert_eq!(found.dead.keys().next(), Some(&LogIndex(1)));
 }
+
+#[test]
+fn the_last_record_stays_also_where_its_batch_goes_on_without_records() {
+    let mut world = World::new();
+    world.batch(&[(Some(1), false)], None, 10);
+    world.batch(&[(Some(1), true)], None, 10);
+    // As a log leaves it that was compacted already: two offsets of the batch have no record.
+    world.unsealed.last_mut().expect("it was written").count = 3;
+    world.end += 2;
+    let order = Order { clean_end: Offset(4), ripe_end: Offset(4), ..world.order() };
+    let found = run(world.pass(0, order, 100), u64::MAX);
+    assert_eq!(offsets(&found, 0), BTreeSet::from([0]), "the tombstone at 1 is the last record");
+}
