@@ -106,6 +106,9 @@ pub struct Connect {
         value_delimiter = ','
     )]
     pub broker: Vec<String>,
+    /// A client's properties, in Kafka's words, for listeners that ask for TLS or a login: security.protocol, sasl.*, ssl.*
+    #[arg(long, value_name = "FILE")]
+    pub command_config: Option<PathBuf>,
     /// How long one thing may take, all tries together
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = time::duration)]
     pub timeout: Duration,

@@ -1,5 +1,6 @@
 //! `forebay import` and `forebay check`: their flags.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -24,9 +25,15 @@ pub struct ImportKafka {
     /// Brokers of the cluster to take from
     #[arg(long, value_name = "HOST:PORT,...", required = true, value_delimiter = ',')]
     pub from: Vec<String>,
+    /// A client's properties, in Kafka's words, to connect to the source with: security.protocol, sasl.*, ssl.*
+    #[arg(long, value_name = "FILE")]
+    pub from_config: Option<PathBuf>,
     /// The Forebay to bring to
     #[arg(long, value_name = "HOST:PORT,...", default_value = "127.0.0.1:9092", value_delimiter = ',')]
     pub to: Vec<String>,
+    /// The same for the target
+    #[arg(long, value_name = "FILE")]
+    pub to_config: Option<PathBuf>,
     /// Only these topics [default: all but the cluster's own]
     #[arg(long, value_name = "TOPIC,...", value_delimiter = ',')]
     pub topics: Vec<String>,
@@ -72,6 +79,9 @@ pub struct CheckKafka {
     /// Brokers of the cluster to look at
     #[arg(long, value_name = "HOST:PORT,...", required = true, value_delimiter = ',')]
     pub from: Vec<String>,
+    /// A client's properties, in Kafka's words, to connect with: security.protocol, sasl.*, ssl.*
+    #[arg(long, value_name = "FILE")]
+    pub from_config: Option<PathBuf>,
     /// Only these topics [default: all but the cluster's own]
     #[arg(long, value_name = "TOPIC,...", value_delimiter = ',')]
     pub topics: Vec<String>,

@@ -110,9 +110,10 @@ impl Target {
     /// When nobody answers there, or no version is common.
     pub fn link(&self, address: &str, api: ApiKey, answer_bytes_max: usize) -> Result<(Link, i16), Failure> {
         let deadline = Deadline::after(self.timeout);
-        let connection = Connection::open(address, deadline, self.cluster.interrupt().clone())?;
+        let connection =
+            Connection::open(address, self.cluster.security(), deadline, self.cluster.interrupt().clone())?;
         let version = connection.version(api)?;
-        let link = Link::new(connection.into_stream(), address, answer_bytes_max);
+        let link = Link::new(connection.into_stream()?, address, answer_bytes_max);
         Ok((link.map_err(|why| Failure::failed(format!("connecting to {address}: {why}")))?, version))
     }
 

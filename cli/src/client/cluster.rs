@@ -11,12 +11,15 @@ use super::deadline::{Backoff, Deadline, Interrupt};
 use super::error::ClientError;
 use super::metadata::{Node, Topic, address, by_name, topic};
 use super::place::{Grouped, Place};
+use super::security::Security;
 
 /// How a cluster is found and how patient we are with it.
 #[derive(Clone, Debug)]
 pub struct ClusterOptions {
     /// Where to begin: `HOST:PORT`, the first that answers is taken.
     pub bootstrap: Vec<String>,
+    /// How connections are secured.
+    pub security: Security,
     /// How long one thing may take, all tries together.
     pub patience: Duration,
     /// The user's wish to stop.
@@ -80,6 +83,11 @@ impl Cluster {
     /// The end of our patience with what begins now.
     pub fn deadline(&self) -> Deadline {
         Deadline::after(self.options.patience)
+    }
+
+    /// How connections are secured.
+    pub fn security(&self) -> &Security {
+        &self.options.security
     }
 
     /// The user's wish to stop.
@@ -372,7 +380,8 @@ impl Cluster {
 
     fn connection(&mut self, address: &str, deadline: Deadline) -> Result<&mut Connection, ClientError> {
         if !self.connections.contains_key(address) {
-            let connection = Connection::open(address, deadline, self.options.interrupt.clone())?;
+            let ClusterOptions { security, interrupt, .. } = &self.options;
+            let connection = Connection::open(address, security, deadline, interrupt.clone())?;
             self.connections.insert(address.into(), connection);
         }
         Ok(self.connections.get_mut(address).expect("it was there, or was put there"))

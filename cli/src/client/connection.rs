@@ -7,11 +7,16 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use forebay_kafka::wire::cursor::Cursor;
 use forebay_kafka::wire::frame::Framing;
-use forebay_kafka::wire::messages::{ApiVersionsRequest, ApiVersionsResponse};
+use forebay_kafka::wire::messages::{
+    ApiVersionsRequest, ApiVersionsResponse, SaslAuthenticateRequest, SaslHandshakeRequest,
+};
 use forebay_kafka::wire::{ApiKey, ErrorCode, Request, Response, Str};
 
 use super::deadline::{Deadline, Interrupt, NAP};
 use super::error::ClientError;
+use super::login::{Exchange, NONCE_BYTES};
+use super::security::{Credentials, Security};
+use super::stream::{Stream, tls_error};
 
 /// Largest answer we take in, bytes. A fetch asks for far less; one huge batch still has to fit.
 const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -43,7 +48,7 @@ fn version_max(api: ApiKey) -> i16 {
 #[derive(Debug)]
 pub struct Connection {
     address: String,
-    stream: TcpStream,
+    stream: Stream,
     received: BytesMut,
     next_correlation: i32,
     interrupt: Interrupt,
@@ -59,12 +64,25 @@ pub struct Sent {
 }
 
 impl Connection {
-    /// Connects and asks the broker which versions it speaks.
+    /// Connects, asks the broker which versions it speaks, and logs in where that is wanted.
     ///
     /// # Errors
-    /// [`ClientError::CannotConnect`], and what can go wrong with the question.
-    pub fn open(address: &str, deadline: Deadline, interrupt: Interrupt) -> Result<Connection, ClientError> {
+    /// [`ClientError::CannotConnect`], [`ClientError::Untrusted`], and what can go wrong with the questions.
+    pub fn open(
+        address: &str,
+        security: &Security,
+        deadline: Deadline,
+        interrupt: Interrupt,
+    ) -> Result<Connection, ClientError> {
         let stream = connect(address, deadline)?;
+        let stream = match &security.tls {
+            None => Stream::Plain(stream),
+            Some(config) => {
+                let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+                Stream::encrypted(stream, config.clone(), host)
+                    .map_err(|why| ClientError::Untrusted { address: address.into(), why })?
+            }
+        };
         let mut connection = Connection {
             address: address.into(),
             stream,
@@ -74,13 +92,24 @@ impl Connection {
             versions: Vec::new(),
         };
         connection.greet(deadline)?;
+        if let Some(credentials) = &security.credentials {
+            connection.log_in(credentials, deadline)?;
+        }
         Ok(connection)
     }
 
     /// The bare stream, for somebody who does the rest alone. Nothing is on its way in either direction.
-    pub fn into_stream(self) -> TcpStream {
+    ///
+    /// # Errors
+    /// [`ClientError::Invalid`]: it is encrypted.
+    pub fn into_stream(self) -> Result<TcpStream, ClientError> {
         debug_assert!(self.received.is_empty(), "every answer was taken");
-        self.stream
+        match self.stream {
+            Stream::Plain(stream) => Ok(stream),
+            Stream::Tls(_) => {
+                Err(ClientError::Invalid("this is done over unencrypted connections only".into()))
+            }
+        }
     }
 
     /// From now on, nobody's wish to stop ends a call: for the last words before we go.
@@ -160,6 +189,38 @@ impl Connection {
         Ok(())
     }
 
+    fn log_in(&mut self, credentials: &Credentials, deadline: Deadline) -> Result<(), ClientError> {
+        let Credentials { mechanism, user, .. } = credentials;
+        let doing = format!("logging in to {} as {user}", self.address);
+        // Version 0 goes on with bare tokens instead of requests.
+        if self.version(ApiKey::SaslHandshake)? < 1 {
+            return Err(ClientError::NoCommonVersion {
+                api: ApiKey::SaslHandshake,
+                address: self.address.clone(),
+            });
+        }
+        let handshake = SaslHandshakeRequest { mechanism: Str::from_static(mechanism.name()) };
+        let taken = self.call(&handshake, deadline)?;
+        let known: Vec<&str> = taken.mechanisms.iter().map(Str::as_str).collect();
+        ClientError::check(&*doing, taken.error_code, Some(&format!("it takes {}", known.join(", "))))?;
+        let mut random = [0; NONCE_BYTES];
+        getrandom::fill(&mut random).map_err(|why| ClientError::Invalid(format!("random numbers: {why}")))?;
+        let (mut exchange, mut said) = Exchange::begin(credentials, random);
+        loop {
+            let step = SaslAuthenticateRequest { auth_bytes: Bytes::from(said).into() };
+            let answer = self.call(&step, deadline)?;
+            ClientError::check(&*doing, answer.error_code, answer.error_message.as_ref().map(Str::as_str))?;
+            match exchange.answer(answer.auth_bytes.as_bytes()) {
+                Ok(Some(next)) => said = next,
+                Ok(None) => return Ok(()),
+                Err(why) => {
+                    let why = format!("its part of the login is nonsense: {why}");
+                    return Err(ClientError::Untrusted { address: self.address.clone(), why });
+                }
+            }
+        }
+    }
+
     fn send_as<R: Request>(
         &mut self,
         request: &R,
@@ -174,6 +235,13 @@ impl Connection {
         for chunk in frame.chunks() {
             self.write(chunk, R::API, deadline)?;
         }
+        // What is encrypted may lie there still.
+        while let Err(why) = self.stream.flush() {
+            match is_nap_over(&why) {
+                true => self.may_wait_on(R::API, deadline)?,
+                false => return Err(self.failed(&why)),
+            }
+        }
         Ok(Sent { correlation, version })
     }
 
@@ -183,7 +251,7 @@ impl Connection {
                 Ok(0) => return Err(self.lost("it was closed")),
                 Ok(written) => rest = &rest[written..],
                 Err(why) if is_nap_over(&why) => self.may_wait_on(api, deadline)?,
-                Err(why) => return Err(self.lost(&why.to_string())),
+                Err(why) => return Err(self.failed(&why)),
             }
         }
         Ok(())
@@ -210,7 +278,7 @@ impl Connection {
             Ok(0) => Err(self.lost("it was closed by the broker")),
             Ok(_) => Ok(()),
             Err(why) if is_nap_over(&why) => self.may_wait_on(api, deadline),
-            Err(why) => Err(self.lost(&why.to_string())),
+            Err(why) => Err(self.failed(&why)),
         }
     }
 
@@ -230,6 +298,13 @@ impl Connection {
             return Ok(());
         }
         Err(self.garbled(format!("it answers request {answered}, and {asked} is next")))
+    }
+
+    fn failed(&self, why: &std::io::Error) -> ClientError {
+        match tls_error(why) {
+            Some(why) => ClientError::Untrusted { address: self.address.clone(), why: why.to_string() },
+            None => self.lost(&why.to_string()),
+        }
     }
 
     fn lost(&self, why: &str) -> ClientError {
@@ -293,7 +368,9 @@ mod tests {
             script.versions(vec![(ApiKey::Heartbeat, 1, 2), (ApiKey::Produce, 90, 99)]);
             script.answer(ApiKey::Heartbeat, 2, &HeartbeatResponse::default());
         });
-        let mut connection = Connection::open(&broker.address, patience(), Interrupt::default()).unwrap();
+        let mut connection =
+            Connection::open(&broker.address, &Security::default(), patience(), Interrupt::default())
+                .unwrap();
         connection.call(&HeartbeatRequest::default(), patience()).unwrap();
         let none = connection.version(ApiKey::Produce).unwrap_err();
         assert!(none.to_string().contains("does not speak Produce in any version"), "{none}");
@@ -317,7 +394,8 @@ mod tests {
     #[test]
     fn nobody_at_the_address_is_said_so() {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-        let why = Connection::open(&free, patience(), Interrupt::default()).unwrap_err();
+        let why =
+            Connection::open(&free, &Security::default(), patience(), Interrupt::default()).unwrap_err();
         assert!(matches!(&why, ClientError::CannotConnect { address, .. } if *address == free), "{why}");
     }
 
@@ -326,7 +404,9 @@ mod tests {
         let broker = Broker::start(|script| {
             script.versions(vec![(ApiKey::Heartbeat, 0, 4)]);
         });
-        let mut connection = Connection::open(&broker.address, patience(), Interrupt::default()).unwrap();
+        let mut connection =
+            Connection::open(&broker.address, &Security::default(), patience(), Interrupt::default())
+                .unwrap();
         let why = connection.call(&HeartbeatRequest::default(), patience()).unwrap_err();
         assert!(matches!(why, ClientError::Lost { .. }), "{why}");
         assert!(why.is_retriable());
@@ -339,7 +419,8 @@ mod tests {
             script.hold();
         });
         let interrupt = Interrupt::default();
-        let mut connection = Connection::open(&broker.address, patience(), interrupt.clone()).unwrap();
+        let mut connection =
+            Connection::open(&broker.address, &Security::default(), patience(), interrupt.clone()).unwrap();
         let soon = Deadline::after(Duration::from_millis(1));
         let why = connection.call(&HeartbeatRequest::default(), soon).unwrap_err();
         assert!(matches!(why, ClientError::TimedOut { .. }), "{why}");
@@ -354,7 +435,9 @@ mod tests {
             script.versions(vec![(ApiKey::Heartbeat, 0, 4)]);
             script.raw_answer(ApiKey::Heartbeat, b"\x7f\xff\xff\xff");
         });
-        let mut connection = Connection::open(&broker.address, patience(), Interrupt::default()).unwrap();
+        let mut connection =
+            Connection::open(&broker.address, &Security::default(), patience(), Interrupt::default())
+                .unwrap();
         let why = connection.call(&HeartbeatRequest::default(), patience()).unwrap_err();
         assert!(matches!(why, ClientError::Garbled { .. }), "{why}");
     }

@@ -23,6 +23,13 @@ pub enum ClientError {
         /// Why, in the system's words.
         why: String,
     },
+    /// The other side is not who it should be, or wants us encrypted otherwise: nothing that passes.
+    Untrusted {
+        /// Where.
+        address: String,
+        /// Why.
+        why: String,
+    },
     /// Time is over.
     TimedOut {
         /// What was waited for.
@@ -101,6 +108,9 @@ impl fmt::Display for ClientError {
         match self {
             ClientError::CannotConnect { address, why } => write!(f, "cannot connect to {address}: {why}"),
             ClientError::Lost { address, why } => write!(f, "the connection to {address} was lost: {why}"),
+            ClientError::Untrusted { address, why } => {
+                write!(f, "no secure connection to {address}: {why}")
+            }
             ClientError::TimedOut { doing, last: None } => write!(f, "timed out: {doing}"),
             ClientError::TimedOut { doing, last: Some(last) } => {
                 write!(f, "timed out: {doing}; lastly, {last}")

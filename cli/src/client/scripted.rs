@@ -15,7 +15,7 @@ use forebay_kafka::wire::messages::metadata::{
 use forebay_kafka::wire::messages::{ApiVersionsResponse, MetadataResponse};
 use forebay_kafka::wire::{AnyRequest, ApiKey, RequestHeader, Response, Str};
 
-use super::{Cluster, ClusterOptions, Interrupt};
+use super::{Cluster, ClusterOptions, Interrupt, Security};
 
 /// A listening socket, and what it was asked.
 pub struct Broker {
@@ -66,6 +66,7 @@ impl Broker {
     pub fn options(&self) -> ClusterOptions {
         ClusterOptions {
             bootstrap: vec![self.address.clone()],
+            security: Security::default(),
             patience: PATIENCE,
             interrupt: Interrupt::default(),
         }

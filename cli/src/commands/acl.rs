@@ -167,7 +167,11 @@ mod tests {
     #[test]
     fn a_rule_is_made_for_everything_that_is_named() {
         let args = AclAdd {
-            connect: args::Connect { broker: Vec::new(), timeout: std::time::Duration::ZERO },
+            connect: args::Connect {
+                broker: Vec::new(),
+                command_config: None,
+                timeout: std::time::Duration::ZERO,
+            },
             resources: about(&["a", "b"], true),
             prefixed: true,
             principal: vec!["User:x".into(), "User:y".into()],

@@ -7,8 +7,9 @@ use serde_json::json;
 use super::connect;
 use crate::args::{self, CheckKafka};
 use crate::client::Interrupt;
+use crate::client::reach::reach;
 use crate::exit::{Exit, Failure};
-use crate::import::{check, finding, reach, topics};
+use crate::import::{check, finding, topics};
 
 /// Does it.
 ///
@@ -22,8 +23,9 @@ pub fn run(args: &args::Check) -> Result<(), Failure> {
 
 fn kafka(args: &CheckKafka) -> Result<(), Failure> {
     let interrupt = Interrupt::on_signals(Exit::Interrupted as i32)?;
-    let options = connect::options("--from", &args.from, args.timeout, interrupt)?;
-    let mut cluster = reach(options)?;
+    let options =
+        connect::options("--from", &args.from, args.from_config.as_deref(), args.timeout, interrupt)?;
+    let mut cluster = reach(options, "--from-config")?;
     let (_, topics) = topics::read(&mut cluster, &args.topics)?;
     let findings = check::look(&mut cluster, &topics)?;
     let differences = finding::differences(&findings);

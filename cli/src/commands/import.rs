@@ -23,8 +23,9 @@ pub fn run(args: &args::Import) -> Result<(), Failure> {
 fn kafka(args: &ImportKafka) -> Result<(), Failure> {
     let interrupt = Interrupt::on_signals(Exit::Interrupted as i32)?;
     let wish = Interrupt::on_user_signal()?;
-    let source = connect::options("--from", &args.from, args.timeout, interrupt.clone())?;
-    let target = connect::options("--to", &args.to, args.timeout, interrupt)?;
+    let source =
+        connect::options("--from", &args.from, args.from_config.as_deref(), args.timeout, interrupt.clone())?;
+    let target = connect::options("--to", &args.to, args.to_config.as_deref(), args.timeout, interrupt)?;
     let plan = Plan {
         topics: args.topics.clone(),
         groups: args.groups.clone(),

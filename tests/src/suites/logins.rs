@@ -98,6 +98,8 @@ fn programs() -> Suite {
         Case::new("users-by-kafkas-tools", 90, users_by_tools),
         Case::new("users-by-command-over-crashes", 90, users_by_command),
         Case::new("nobody-is-served-before", 90, nobody),
+        Case::new("our-own-commands-log-in", 90, own_commands),
+        Case::new("an-import-logs-in-at-both-ends", 90, import_logs_in),
     ];
     let needs = &[Runtime::Kcat, Runtime::Java, Runtime::Openssl];
     Suite { name: "logins-programs", needs, broker: BrokerUse::OwnForebay, cases }
@@ -320,4 +322,170 @@ fn nobody(context: &mut Context) -> Outcome {
     let said = driver::to_the_end(context, &mut kcat(&guarded.tls_sasl, &["-L"], &encrypted), b"")?;
     ensure!(!said.status.success(), "who is encrypted and nobody in particular was served");
     driver::output(context, &mut kcat(&guarded.tls, &["-L"], &encrypted), b"").map(|_| ())
+}
+
+/// Writes a client's properties into the case's folder; the file's name.
+fn properties(context: &Context, name: &str, lines: &[&str]) -> Result<String, Failure> {
+    let path = context.dir.join(format!("{name}.properties"));
+    std::fs::write(&path, lines.join("\n"))?;
+    Ok(path.display().to_string())
+}
+
+/// The lines by which somebody logs in over this protocol, and believes this authority.
+fn login_lines(
+    context: &Context,
+    protocol: &str,
+    mechanism: &str,
+    user: &str,
+    password: &str,
+) -> [String; 5] {
+    let module = match mechanism {
+        "PLAIN" => "plain.PlainLoginModule",
+        _ => "scram.ScramLoginModule",
+    };
+    [
+        format!("security.protocol={protocol}"),
+        format!("sasl.mechanism={mechanism}"),
+        format!(
+            "sasl.jaas.config=org.apache.kafka.common.security.{module} required \\\n  \
+             username=\"{user}\" password=\"{password}\";"
+        ),
+        "ssl.truststore.type=PEM".into(),
+        format!("ssl.truststore.location={}", context.dir.join("authority.pem").display()),
+    ]
+}
+
+/// One of our own commands with the settings of a file, at one of the listeners.
+fn ours(context: &Context, at: &str, config: &str, words: &[&str]) -> Command {
+    let mut command = Command::new(context.binary);
+    without_our_variables(&mut command);
+    command.args(words).args(["--broker", at, "--command-config", config]);
+    command
+}
+
+/// Every mechanism with and without encryption, a certificate instead of a login, and everything that has to be refused.
+fn own_commands(context: &mut Context) -> Outcome {
+    let guarded = guarded(context, "requested")?;
+    let at = guarded.broker.address();
+    user(context, at, &["add", "alice"], "a secret\n")?;
+    user(context, at, &["add", "bob", "--mechanism", "scram-sha-512"], "b secret\n")?;
+    let mut number = 0;
+    let mut config = |protocol: &str, mechanism: &str, user: &str, password: &str| {
+        number += 1;
+        let lines = login_lines(context, protocol, mechanism, user, password);
+        let used = if protocol == "SASL_SSL" { &lines[..] } else { &lines[..3] };
+        let used: Vec<&str> = used.iter().map(String::as_str).collect();
+        properties(context, &format!("login-{number}"), &used)
+    };
+    for (mechanism, name, password) in [
+        ("SCRAM-SHA-256", "alice", "a secret"),
+        ("SCRAM-SHA-512", "bob", "b secret"),
+        ("PLAIN", "alice", "a secret"),
+    ] {
+        let topic = format!("{}{name}-{}", context.prefix, mechanism.to_lowercase());
+        let encrypted = config("SASL_SSL", mechanism, name, password)?;
+        let plain = config("SASL_PLAINTEXT", mechanism, name, password)?;
+        driver::output(
+            context,
+            &mut ours(context, &guarded.tls_sasl, &encrypted, &["topic", "create", &topic]),
+            b"",
+        )?;
+        driver::output(
+            context,
+            &mut ours(context, &guarded.sasl, &plain, &["produce", &topic]),
+            b"one\ntwo\n",
+        )?;
+        let read = ["consume", &topic, "--from", "earliest"];
+        let said = driver::output(context, &mut ours(context, &guarded.tls_sasl, &encrypted, &read), b"")?;
+        let text = String::from_utf8_lossy(&said.out);
+        let mut lines: Vec<&str> = text.lines().collect();
+        lines.sort_unstable();
+        ensure!(lines == ["one", "two"], "{mechanism}: {lines:?}");
+    }
+    let wrong = config("SASL_SSL", "SCRAM-SHA-256", "alice", "another")?;
+    let said =
+        driver::to_the_end(context, &mut ours(context, &guarded.tls_sasl, &wrong, &["topic", "list"]), b"")?;
+    ensure!(said.status.code() == Some(1), "it ended with {}", said.status);
+    ensure!(said.err.contains("SASL_AUTHENTICATION_FAILED"), "it says {}", said.err);
+
+    // Whose certificate nobody vouches for is not told a password.
+    sign(context, "stranger", None)?;
+    let lines = login_lines(context, "SASL_SSL", "PLAIN", "alice", "a secret");
+    let stranger = format!("ssl.truststore.location={}", context.dir.join("stranger.pem").display());
+    let distrusting: Vec<&str> = lines[..4].iter().map(String::as_str).chain([&*stranger]).collect();
+    let distrusting = properties(context, "distrusting", &distrusting)?;
+    let said = driver::to_the_end(
+        context,
+        &mut ours(context, &guarded.tls_sasl, &distrusting, &["topic", "list"]),
+        b"",
+    )?;
+    ensure!(
+        said.status.code() == Some(1) && said.err.contains("no secure connection"),
+        "it says {}",
+        said.err
+    );
+
+    // A certificate of our own.
+    let both = [file(context, "alice.pem")?, file(context, "alice.key")?].concat();
+    std::fs::write(context.dir.join("keystore.pem"), both)?;
+    let keystore = format!("ssl.keystore.location={}", context.dir.join("keystore.pem").display());
+    let shown = ["security.protocol=SSL", &lines[3], &lines[4], "ssl.keystore.type=PEM", &keystore];
+    let shown = properties(context, "certificate", &shown)?;
+    driver::output(context, &mut ours(context, &guarded.tls, &shown, &["topic", "list"]), b"")?;
+
+    // Without a word about it, one is told what is missing.
+    let mut bare = Command::new(context.binary);
+    without_our_variables(&mut bare);
+    bare.args(["topic", "list", "--broker", &guarded.tls_sasl]);
+    let said = driver::to_the_end(context, &mut bare, b"")?;
+    ensure!(said.err.contains("--command-config FILE says how"), "it says {}", said.err);
+    guarded.has_kept_silence()
+}
+
+fn file(context: &Context, name: &str) -> Result<String, Failure> {
+    Ok(std::fs::read_to_string(context.dir.join(name))?)
+}
+
+/// Between two brokers at which only who logs in over TLS is served.
+fn import_logs_in(context: &mut Context) -> Outcome {
+    let source = guarded(context, "none")?;
+    let target = guarded(context, "none")?;
+    // Both show certificates of the second authority: the first was written over.
+    let source = restarted(context, source)?;
+    for broker in [&source.broker, &target.broker] {
+        user(context, broker.address(), &["add", "alice"], "a secret\n")?;
+    }
+    let lines = login_lines(context, "SASL_SSL", "SCRAM-SHA-256", "alice", "a secret");
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let config = properties(context, "alice", &lines)?;
+    let topic = format!("{}moved", context.prefix);
+    let create = ["topic", "create", &topic, "--partitions", "1"];
+    driver::output(context, &mut ours(context, &source.tls_sasl, &config, &create), b"")?;
+    driver::output(
+        context,
+        &mut ours(context, &source.tls_sasl, &config, &["produce", &topic]),
+        b"one\ntwo\n",
+    )?;
+    let mut check = Command::new(context.binary);
+    without_our_variables(&mut check);
+    check.args(["check", "kafka", "--from", &source.tls_sasl, "--from-config", &config, "--topics", &topic]);
+    driver::output(context, &mut check, b"")?;
+    let mut import = Command::new(context.binary);
+    without_our_variables(&mut import);
+    import.args(["import", "kafka", "--from", &source.tls_sasl, "--from-config", &config]);
+    import.args(["--to", &target.tls_sasl, "--to-config", &config, "--topics", &topic]);
+    import.args(["--cut-over", "--verify", "--quiet", "100ms"]);
+    driver::output(context, &mut import, b"")?;
+    let read = ["consume", &topic, "--from", "earliest"];
+    let said = driver::output(context, &mut ours(context, &target.tls_sasl, &config, &read), b"")?;
+    ensure!(said.out == b"one\ntwo\n", "came over: {:?}", String::from_utf8_lossy(&said.out));
+    source.has_kept_silence()?;
+    target.has_kept_silence()
+}
+
+/// Has the broker read its certificate again.
+fn restarted(context: &Context, guarded: Guarded) -> Result<Guarded, Failure> {
+    guarded.broker.signal(Signal::HUP)?;
+    context.wait_until("the broker says so", || guarded.broker.log().contains("were read again"))?;
+    Ok(guarded)
 }
