@@ -14,6 +14,7 @@ mod flights;
 mod formats;
 mod hostile;
 mod import;
+mod intake;
 mod kcat;
 mod kill9;
 mod large;
@@ -52,6 +53,7 @@ pub fn all(rounds: u32) -> Vec<Suite> {
     all.push(shares::suite());
     all.extend(acls::suites());
     all.extend(compaction::suites());
+    all.extend(intake::suites());
     all.extend([
         import::suite(),
         tools::suite(),

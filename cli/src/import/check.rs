@@ -260,9 +260,9 @@ mod tests {
 
     #[test]
     fn a_default_is_told_once_and_is_no_difference() {
-        let after = ("message.timestamp.after.max.ms", "3600000", true);
+        let copies = ("min.insync.replicas", "2", true);
         let unknown = ("segment.bytes", "1073741824", true);
-        let findings = settings(&[topic("a", &[after, unknown]), topic("b", &[after])]);
+        let findings = settings(&[topic("a", &[copies, unknown]), topic("b", &[copies])]);
         assert_eq!(findings.len(), 1, "{findings:?}");
         assert_eq!((findings[0].kind, findings[0].area), (Kind::Note, "default"));
         assert_eq!(differences(&findings), 0);

@@ -270,7 +270,16 @@ mod tests {
         let (kept, findings) = topic.settings();
         let names: Vec<&str> = kept.iter().map(|(name, _)| name.as_str()).collect();
         // What applies there without having been set is set here: our defaults may be others.
-        assert_eq!(names, ["max.message.bytes", "retention.ms", "segment.bytes"]);
+        assert_eq!(
+            names,
+            [
+                "compression.type",
+                "max.message.bytes",
+                "message.timestamp.after.max.ms",
+                "retention.ms",
+                "segment.bytes"
+            ]
+        );
         let said: Vec<_> = findings.iter().map(|finding| (finding.kind, finding.text.as_str())).collect();
         assert_eq!(said[0].0, Kind::Note);
         assert!(said[0].1.starts_with("segment.index.bytes=10485760 is about files"), "{said:?}");

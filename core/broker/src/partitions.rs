@@ -125,7 +125,7 @@ fn may_be_trimmed(placed: Placed) -> Result<Placed, Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use forebay_model::{CleanupPolicy, PartitionId, ShardId, TopicId};
+    use forebay_model::{CleanupPolicy, Intake, PartitionId, ShardId, TimestampType, TopicId};
 
     use super::*;
 
@@ -138,6 +138,8 @@ mod tests {
             number: 0,
             message_bytes_max: 1,
             policy,
+            timestamps: TimestampType::Create,
+            intake: Intake::default(),
         };
         for policy in [CleanupPolicy::Delete, CleanupPolicy::CompactAndDelete] {
             assert_eq!(may_be_trimmed(placed(policy)), Ok(placed(policy)));

@@ -2,7 +2,8 @@
 
 use forebay_machine::{Catalog, Topic};
 use forebay_model::{
-    CleanupPolicy, FlushClass, PartitionId, PartitionRef, Refusal, ShardId, TopicDefaults, TopicId, TopicRef,
+    CleanupPolicy, FlushClass, Intake, PartitionId, PartitionRef, Refusal, ShardId, TimestampType,
+    TopicDefaults, TopicId, TopicRef,
 };
 
 use std::sync::Arc;
@@ -17,6 +18,9 @@ pub(crate) struct Placed {
     pub(crate) message_bytes_max: u32,
     /// How its records go: in a compacted partition every one needs a key.
     pub(crate) policy: CleanupPolicy,
+    pub(crate) timestamps: TimestampType,
+    /// What it takes in.
+    pub(crate) intake: Intake,
 }
 
 /// Finds a topic; the refusal says which kind of name was wrong.
@@ -48,6 +52,8 @@ pub(crate) fn partition(
         number: partition.number,
         message_bytes_max: topic.settings.message_bytes_max.unwrap_or(defaults.message_bytes_max),
         policy: defaults.cleanup.with(&topic.settings.cleanup).policy,
+        timestamps: topic.settings.timestamp_type.unwrap_or(defaults.timestamp_type),
+        intake: defaults.intake.with(&topic.settings.intake),
     })
 }
 

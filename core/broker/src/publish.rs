@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_env::Monotonic;
+use forebay_env::{Monotonic, WallMs};
 use forebay_model::limits::MESSAGE_BYTES_CEILING;
-use forebay_model::publish::{Publish, PublishItem};
+use forebay_model::publish::{PayloadKind, Publish, PublishItem};
 use forebay_model::transaction::Joining;
 use forebay_model::{PartitionRef, Refusal, Reply, Request};
-use forebay_shard::{Answer, Append, GuardState, Read, Work, check_keys};
+use forebay_shard::{Answer, Append, GuardState, Read, Work, check_keys, check_timestamps, compressed};
 
 use crate::broker::{Currency, Inner, Replies, lock};
 use crate::call::{Asker, Call, Gather, PublishGather, Slots, Step, Ticket};
@@ -118,12 +118,13 @@ impl Inner {
         let joining = publish.transaction.as_ref().map_or(Joining::Before, |transaction| transaction.joining);
         let gather = PublishGather { slots: Slots::new(publish.items.len()), since, _charge: charge };
         let call = Call::new(asker, Gather::Publish(gather));
+        let now = self.env.clock.wall();
         for (part, (item, placed)) in publish.items.into_iter().zip(placed).enumerate() {
             let ticket = Ticket { call: call.clone(), part };
-            let bytes = item.payload.len();
-            match placed.and_then(|placed| accepts(placed, &item)) {
+            match placed.and_then(|placed| accepted(placed, item, now)) {
                 Err(refusal) => self.answer(&ticket, Answer::Published(Err(refusal)), replies),
-                Ok(placed) => {
+                Ok((placed, item)) => {
+                    let bytes = item.payload.len();
                     self.metrics.published(bytes);
                     let append = Append {
                         joining,
@@ -165,16 +166,26 @@ enum Placing {
     Waits,
 }
 
-/// Whether a partition takes a payload, as far as its settings say. What is imported is as its source has it: only the ceiling of all
+/// A payload as its partition takes it, as far as the settings say. What is imported is as its source has it: only the ceiling of all
 /// topics counts.
-fn accepts(placed: Placed, item: &PublishItem) -> Result<Placed, Refusal> {
-    let imported = item.import.is_some();
-    let limit = if imported { MESSAGE_BYTES_CEILING as u64 } else { u64::from(placed.message_bytes_max) };
-    if item.payload.len() as u64 > limit {
-        return Err(Refusal::TooLarge { limit });
+fn accepted(placed: Placed, mut item: PublishItem, now: WallMs) -> Result<(Placed, PublishItem), Refusal> {
+    if item.import.is_some() {
+        fits(&item, MESSAGE_BYTES_CEILING as u64)?;
+        return Ok((placed, item));
     }
-    if placed.policy.compacts() && !imported {
+    let limit = u64::from(placed.message_bytes_max);
+    fits(&item, limit)?;
+    if placed.policy.compacts() {
         check_keys(item.kind, &item.payload)?;
     }
-    Ok(placed)
+    if item.kind == PayloadKind::RecordBatch {
+        check_timestamps(&placed.intake, placed.timestamps, now, &item.payload)?;
+        item.payload = compressed(&placed.intake, item.payload)?;
+        fits(&item, limit)?;
+    }
+    Ok((placed, item))
+}
+
+fn fits(item: &PublishItem, limit: u64) -> Result<(), Refusal> {
+    if item.payload.len() as u64 > limit { Err(Refusal::TooLarge { limit }) } else { Ok(()) }
 }

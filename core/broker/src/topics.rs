@@ -445,6 +445,7 @@ impl Inner {
         self.check_cleanup(&change.change.of(&topic.settings))?;
         let change = SettingsChange {
             cleanup: change.change.cleanup.without_idle(&topic.settings.cleanup),
+            intake: change.change.intake.without_idle(&topic.settings.intake),
             ..change.change.clone()
         };
         Ok(Command::AlterTopic { id: topic.id, change })

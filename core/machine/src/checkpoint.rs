@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use forebay_model::{
-    CleanupSettings, LeaderEpoch, LogIndex, LogTime, Offset, PartitionId, ShardId, Term, Timestamp, TopicId,
+    CleanupSettings, IntakeSettings, LeaderEpoch, LogIndex, LogTime, Offset, PartitionId, ShardId, Term,
+    Timestamp, TopicId,
 };
 
 use crate::acls::Acls;
@@ -15,8 +16,9 @@ use crate::guests::Guests;
 use crate::limits::{DROPPED_PARTITIONS_MAX, EPOCHS_PER_PARTITION_MAX};
 use crate::machine::{
     Dropped, MACHINE_VERSION_ACLS, MACHINE_VERSION_COMPACTION, MACHINE_VERSION_FIRST,
-    MACHINE_VERSION_IMPORTS, MACHINE_VERSION_LATEST, MACHINE_VERSION_QUOTAS, MACHINE_VERSION_RELAYS,
-    MACHINE_VERSION_SUBSCRIPTIONS, MACHINE_VERSION_TRANSACTIONS, MACHINE_VERSION_USERS,
+    MACHINE_VERSION_IMPORTS, MACHINE_VERSION_INTAKE, MACHINE_VERSION_LATEST, MACHINE_VERSION_QUOTAS,
+    MACHINE_VERSION_RELAYS, MACHINE_VERSION_SUBSCRIPTIONS, MACHINE_VERSION_TRANSACTIONS,
+    MACHINE_VERSION_USERS,
 };
 use crate::quotas;
 use crate::relays::Relays;
@@ -69,6 +71,8 @@ impl SectionKind {
     pub const QUOTAS: SectionKind = SectionKind(53);
     /// Partitions under import, from machine version 3 on.
     pub const IMPORTS: SectionKind = SectionKind(59);
+    /// What topics take in, from machine version 3 on.
+    pub const INTAKE: SectionKind = SectionKind(60);
 }
 
 /// The format of every section, written at its beginning.
@@ -124,6 +128,9 @@ impl Machine {
         if self.version >= MACHINE_VERSION_IMPORTS {
             sections.push(section(SectionKind::IMPORTS, |out| self.encode_imports(out)));
         }
+        if self.version >= MACHINE_VERSION_INTAKE {
+            sections.push(section(SectionKind::INTAKE, |out| self.encode_intake(out)));
+        }
         sections
     }
 
@@ -145,7 +152,13 @@ impl Machine {
             compacted = decode_compacted(&mut input)?;
             input.end("the cleanup")?;
         }
-        machine.catalog = decode_catalog(&mut input, cleanup)?;
+        let mut intake = BTreeMap::new();
+        if machine.version >= MACHINE_VERSION_INTAKE {
+            let mut input = left.take(SectionKind::INTAKE, "intake")?;
+            intake = decode_topic_intake(&mut input)?;
+            input.end("the intake")?;
+        }
+        machine.catalog = decode_catalog(&mut input, cleanup, intake)?;
         input.end("the catalogue")?;
         let mut input = left.take(SectionKind::PARTITIONS, "partitions")?;
         machine.partitions = decode_partitions(&mut input)?;
@@ -230,6 +243,15 @@ impl Machine {
                 out.uint(mark.end.0);
                 out.int(mark.time.0);
             });
+        });
+    }
+
+    fn encode_intake(&self, out: &mut Writer) {
+        let topics = self.catalog.topics().filter(|topic| topic.settings.intake != IntakeSettings::default());
+        let topics: Vec<_> = topics.collect();
+        out.list(topics.into_iter(), |out, topic| {
+            out.topic_id(topic.id);
+            encode::intake_settings(&topic.settings.intake, out);
         });
     }
 
@@ -403,6 +425,15 @@ fn decode_topic_cleanup(input: &mut Reader<'_>) -> Read<BTreeMap<TopicId, Cleanu
     if sound { Ok(topics) } else { Err(DecodeError::Invalid("how a topic's records go")) }
 }
 
+fn decode_topic_intake(input: &mut Reader<'_>) -> Read<BTreeMap<TopicId, IntakeSettings>> {
+    let topics = input
+        .list("the topics", |input| Ok((input.topic_id("a topic's id")?, decode::intake_settings(input)?)))?;
+    let count = topics.len();
+    let topics: BTreeMap<_, _> = topics.into_iter().collect();
+    let sound = topics.len() == count && topics.values().all(|set| *set != IntakeSettings::default());
+    if sound { Ok(topics) } else { Err(DecodeError::Invalid("what a topic takes in")) }
+}
+
 /// What stands of a partition that is compacted or has been.
 struct Compacted {
     partition: PartitionId,
@@ -425,7 +456,11 @@ fn decode_compacted(input: &mut Reader<'_>) -> Read<Vec<Compacted>> {
     })
 }
 
-fn decode_catalog(input: &mut Reader<'_>, mut cleanup: BTreeMap<TopicId, CleanupSettings>) -> Read<Catalog> {
+fn decode_catalog(
+    input: &mut Reader<'_>,
+    mut cleanup: BTreeMap<TopicId, CleanupSettings>,
+    mut intake: BTreeMap<TopicId, IntakeSettings>,
+) -> Read<Catalog> {
     let version = input.uint("the catalogue's version")?;
     let next_partition = input.uint("the next partition")?;
     let mut topics = input.list("the topics", |input| {
@@ -445,9 +480,13 @@ fn decode_catalog(input: &mut Reader<'_>, mut cleanup: BTreeMap<TopicId, Cleanup
     })?;
     for topic in &mut topics {
         topic.settings.cleanup = cleanup.remove(&topic.id).unwrap_or_default();
+        topic.settings.intake = intake.remove(&topic.id).unwrap_or_default();
     }
     if !cleanup.is_empty() {
         return Err(DecodeError::Invalid("how a topic's records go"));
+    }
+    if !intake.is_empty() {
+        return Err(DecodeError::Invalid("what a topic takes in"));
     }
     Catalog::restore(version, next_partition, topics).ok_or(DecodeError::Invalid("the catalogue"))
 }

@@ -11,8 +11,8 @@ use forebay_model::acl::Acl;
 use forebay_model::limits::PARTITIONS_MAX;
 use forebay_model::quota::QuotaChange;
 use forebay_model::{
-    CleanupChange, CleanupSettings, Count, LogTime, Offset, PartitionId, ProducerId, Refusal, ShardId,
-    Timestamp,
+    CleanupChange, CleanupSettings, Count, IntakeChange, IntakeSettings, LogTime, Offset, PartitionId,
+    ProducerId, Refusal, ShardId, Timestamp,
 };
 
 use crate::limits::{
@@ -48,6 +48,8 @@ pub const MACHINE_VERSION_COMPACTION: u32 = 3;
 pub const MACHINE_VERSION_SUBSCRIPTIONS: u32 = 3;
 /// The machine version that has imports.
 pub const MACHINE_VERSION_IMPORTS: u32 = 3;
+/// The first one in which topics say what they take in.
+pub const MACHINE_VERSION_INTAKE: u32 = 3;
 /// Why a partition under import takes nothing else.
 const UNDER_IMPORT: &str = "the partition is being imported and takes no other records";
 /// The shard whose log holds the catalogue.
@@ -170,7 +172,9 @@ impl Machine {
         if command.is_of_catalogue() && self.shard != CATALOGUE_SHARD {
             return Err(Refusal::InvalidRequest("the catalogue is on shard 0".into()));
         }
-        if command.is_about_compaction() && self.version < MACHINE_VERSION_COMPACTION {
+        let is_unknown = command.is_about_compaction() && self.version < MACHINE_VERSION_COMPACTION
+            || command.is_about_intake() && self.version < MACHINE_VERSION_INTAKE;
+        if is_unknown {
             // A checkpoint could not hold what it says.
             return Err(Refusal::Unsupported("the machine version in force does not know this yet"));
         }
@@ -476,6 +480,15 @@ impl Append {
 }
 
 impl Command {
+    /// Whether it says what a topic takes in.
+    fn is_about_intake(&self) -> bool {
+        match self {
+            Command::CreateTopic(create) => create.settings.intake != IntakeSettings::default(),
+            Command::AlterTopic { change, .. } => change.intake != IntakeChange::default(),
+            _ => false,
+        }
+    }
+
     /// Whether it says how records go, or what compaction did.
     fn is_about_compaction(&self) -> bool {
         match self {
@@ -491,6 +504,7 @@ impl Command {
     pub fn since(&self) -> u32 {
         match self {
             command if command.is_about_compaction() => MACHINE_VERSION_COMPACTION,
+            command if command.is_about_intake() => MACHINE_VERSION_INTAKE,
             Command::AlterTopic { .. } => MACHINE_VERSION_SETTINGS,
             Command::JoinTransaction(join) if !join.elsewhere.is_empty() => MACHINE_VERSION_RELAYS,
             Command::AdmitGuest(_) | Command::Relay(_) | Command::Relayed { .. } => MACHINE_VERSION_RELAYS,

@@ -42,6 +42,7 @@ fn topic_settings() -> impl Strategy<Value = TopicSettings> {
             timestamp_type,
             flush,
             cleanup: CleanupSettings::default(),
+            intake: IntakeSettings::default(),
         },
     )
 }
@@ -72,10 +73,63 @@ fn cleanup() -> impl Strategy<Value = CleanupSettings> {
     )
 }
 
-/// A topic's settings with how its records go.
+fn compression() -> impl Strategy<Value = Compression> {
+    let all = vec![
+        Compression::Producer,
+        Compression::Uncompressed,
+        Compression::Gzip,
+        Compression::Snappy,
+        Compression::Lz4,
+        Compression::Zstd,
+    ];
+    prop::sample::select(all)
+}
+
+fn gzip_level() -> impl Strategy<Value = Option<GzipLevel>> {
+    (0..=9).prop_map(GzipLevel::of)
+}
+
+fn zstd_level() -> impl Strategy<Value = ZstdLevel> {
+    (-131_072..=22).prop_map(|level| ZstdLevel::of(level).unwrap())
+}
+
+fn intake() -> impl Strategy<Value = IntakeSettings> {
+    let ms = || prop::option::of(any::<u64>());
+    let levels = (prop::option::of(gzip_level()), prop::option::of(zstd_level()));
+    (ms(), ms(), prop::option::of(compression()), levels).prop_map(
+        |(before_ms_max, after_ms_max, compression, (gzip_level, zstd_level))| IntakeSettings {
+            before_ms_max,
+            after_ms_max,
+            compression,
+            gzip_level,
+            zstd_level,
+        },
+    )
+}
+
+fn intake_change() -> impl Strategy<Value = IntakeChange> {
+    let ms = || setting_change(any::<u64>());
+    let levels = (setting_change(gzip_level()), setting_change(zstd_level()));
+    (ms(), ms(), setting_change(compression()), levels).prop_map(
+        |(before_ms_max, after_ms_max, compression, (gzip_level, zstd_level))| IntakeChange {
+            before_ms_max,
+            after_ms_max,
+            compression,
+            gzip_level,
+            zstd_level,
+        },
+    )
+}
+
+/// A topic's settings with how its records go and what it takes in.
 fn all_settings() -> impl Strategy<Value = TopicSettings> {
-    (topic_settings(), prop_oneof![Just(CleanupSettings::default()), cleanup()])
-        .prop_map(|(settings, cleanup)| TopicSettings { cleanup, ..settings })
+    let cleanup = prop_oneof![Just(CleanupSettings::default()), cleanup()];
+    let intake = prop_oneof![Just(IntakeSettings::default()), intake()];
+    (topic_settings(), cleanup, intake).prop_map(|(settings, cleanup, intake)| TopicSettings {
+        cleanup,
+        intake,
+        ..settings
+    })
 }
 
 fn cleanup_change() -> impl Strategy<Value = CleanupChange> {
@@ -131,14 +185,19 @@ fn settings_change() -> impl Strategy<Value = SettingsChange> {
     let kept = || setting_change(prop::option::of(any::<u64>()));
     let flush = setting_change(prop::sample::select(vec![FlushClass::Sync, FlushClass::Async]));
     let cleanup = prop_oneof![Just(CleanupChange::default()), cleanup_change()];
-    (kept(), kept(), setting_change(any::<u32>()), setting_change(timestamp_type()), flush, cleanup).prop_map(
-        |(retention_ms, retention_bytes, message_bytes_max, timestamp_type, flush, cleanup)| SettingsChange {
-            retention_ms,
-            retention_bytes,
-            message_bytes_max,
-            timestamp_type,
-            flush,
-            cleanup,
+    let intake = prop_oneof![Just(IntakeChange::default()), intake_change()];
+    let records = (setting_change(any::<u32>()), setting_change(timestamp_type()));
+    (kept(), kept(), records, flush, cleanup, intake).prop_map(
+        |(retention_ms, retention_bytes, (message_bytes_max, timestamp_type), flush, cleanup, intake)| {
+            SettingsChange {
+                retention_ms,
+                retention_bytes,
+                message_bytes_max,
+                timestamp_type,
+                flush,
+                cleanup,
+                intake,
+            }
         },
     )
 }

@@ -240,23 +240,17 @@ impl CleanupChange {
     /// The same without taking back what is not set: nobody has to know of a setting that nobody uses.
     #[must_use]
     pub fn without_idle(self, present: &CleanupSettings) -> CleanupChange {
-        fn idle<T>(change: SettingChange<T>, is_set: bool) -> SettingChange<T> {
-            match change {
-                SettingChange::Clear if !is_set => SettingChange::Keep,
-                change => change,
-            }
-        }
         CleanupChange {
             policy: match self.policy {
                 PolicyChange::Clear if present.policy.is_none() => PolicyChange::Keep,
                 policy => policy,
             },
-            tombstone_ms: idle(self.tombstone_ms, present.tombstone_ms.is_some()),
-            lag_ms_min: idle(self.lag_ms_min, present.lag_ms_min.is_some()),
-            lag_ms_max: idle(self.lag_ms_max, present.lag_ms_max.is_some()),
-            dirty_ratio_min: idle(self.dirty_ratio_min, present.dirty_ratio_min.is_some()),
-            fresh_bytes: idle(self.fresh_bytes, present.fresh_bytes.is_some()),
-            fresh_ms: idle(self.fresh_ms, present.fresh_ms.is_some()),
+            tombstone_ms: self.tombstone_ms.unless_idle(present.tombstone_ms),
+            lag_ms_min: self.lag_ms_min.unless_idle(present.lag_ms_min),
+            lag_ms_max: self.lag_ms_max.unless_idle(present.lag_ms_max),
+            dirty_ratio_min: self.dirty_ratio_min.unless_idle(present.dirty_ratio_min),
+            fresh_bytes: self.fresh_bytes.unless_idle(present.fresh_bytes),
+            fresh_ms: self.fresh_ms.unless_idle(present.fresh_ms),
         }
     }
 

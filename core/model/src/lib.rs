@@ -10,6 +10,7 @@ mod cleanup;
 pub mod fetch;
 pub mod group;
 mod id;
+mod intake;
 pub mod limits;
 pub mod login;
 mod number;
@@ -32,6 +33,7 @@ pub use cleanup::{
 pub use id::{
     GroupId, NodeId, PartitionId, ProducerEpoch, ProducerId, ShardId, TopicId, TopicName, TopicNameError,
 };
+pub use intake::{Compression, GzipLevel, Intake, IntakeChange, IntakeSettings, ZstdLevel};
 pub use number::{
     Attempts, BatchSequence, Count, LeaderEpoch, LogIndex, LogTime, Offset, Position, SlotNumber, Term,
     Timestamp,

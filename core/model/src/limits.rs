@@ -53,6 +53,8 @@ pub const ACLS_PER_REQUEST_MAX: usize = 10_000;
 pub const ACL_FILTERS_PER_REQUEST_MAX: usize = 1_000;
 /// Records without a key that a refusal names.
 pub const MISSING_KEYS_MAX: usize = 1_000;
+/// Records with timestamps too far from the clock that a refusal names.
+pub const TIMESTAMP_ERRORS_MAX: usize = 1_000;
 /// Topics of one namespace.
 pub const TOPICS_MAX: usize = 200_000;
 /// Partitions of one topic.

@@ -53,7 +53,12 @@ pub enum Refusal {
     /// The payload is intact and still not acceptable.
     InvalidPayload(String),
     /// Timestamps outside what the topic accepts.
-    InvalidTimestamp(String),
+    InvalidTimestamp {
+        /// Whose, by number from zero: at most [`TIMESTAMP_ERRORS_MAX`](crate::limits::TIMESTAMP_ERRORS_MAX) of them are named.
+        records: Vec<u32>,
+        /// What is accepted, in words.
+        why: String,
+    },
     /// The topic is compacted, and these records of the payload, by number from zero, have no ordering key: at most
     /// [`MISSING_KEYS_MAX`](crate::limits::MISSING_KEYS_MAX) of them are named.
     MissingKeys(Vec<u32>),
@@ -202,7 +207,7 @@ impl Refusal {
             Refusal::Forbidden(_) => "forbidden",
             Refusal::CorruptPayload(_) => "corrupt_payload",
             Refusal::InvalidPayload(_) => "invalid_payload",
-            Refusal::InvalidTimestamp(_) => "invalid_timestamp",
+            Refusal::InvalidTimestamp { .. } => "invalid_timestamp",
             Refusal::MissingKeys(_) => "missing_keys",
             Refusal::OutOfOrderSequence => "out_of_order_sequence",
             Refusal::DuplicateSequence => "duplicate_sequence",
@@ -268,7 +273,7 @@ impl fmt::Display for Refusal {
             | Refusal::InvalidAcl(text)
             | Refusal::CorruptPayload(text)
             | Refusal::InvalidPayload(text)
-            | Refusal::InvalidTimestamp(text)
+            | Refusal::InvalidTimestamp { why: text, .. }
             | Refusal::InvalidCredential(text) => f.write_str(text),
             Refusal::NotAuthorized { kind } => write!(f, "not authorized for this {kind}"),
             Refusal::MissingKeys(_) => f.write_str("a compacted topic takes no records without a key"),

@@ -1,7 +1,8 @@
 //! Topics and partitions as clients see and ask for them.
 
 use crate::{
-    Cleanup, CleanupChange, CleanupSettings, LeaderEpoch, NodeId, PartitionId, ShardId, TopicId, TopicName,
+    Cleanup, CleanupChange, CleanupSettings, Intake, IntakeChange, IntakeSettings, LeaderEpoch, NodeId,
+    PartitionId, ShardId, TopicId, TopicName,
 };
 
 /// A topic by either of its names.
@@ -57,6 +58,8 @@ pub struct TopicSettings {
     pub flush: Option<FlushClass>,
     /// How records go.
     pub cleanup: CleanupSettings,
+    /// What is taken in.
+    pub intake: IntakeSettings,
 }
 
 /// What becomes of one setting of a topic.
@@ -87,6 +90,8 @@ pub struct SettingsChange {
     pub flush: SettingChange<FlushClass>,
     /// See [`TopicSettings::cleanup`].
     pub cleanup: CleanupChange,
+    /// See [`TopicSettings::intake`].
+    pub intake: IntakeChange,
 }
 
 impl SettingsChange {
@@ -98,6 +103,7 @@ impl SettingsChange {
         timestamp_type: SettingChange::Clear,
         flush: SettingChange::Clear,
         cleanup: CleanupChange::CLEAR,
+        intake: IntakeChange::CLEAR,
     };
 }
 
@@ -109,6 +115,15 @@ impl<T: Copy> SettingChange<T> {
             SettingChange::Keep => present,
             SettingChange::Clear => None,
             SettingChange::Set(value) => Some(value),
+        }
+    }
+
+    /// The same, unless it takes back what is not set.
+    #[must_use]
+    pub fn unless_idle(self, present: Option<T>) -> SettingChange<T> {
+        match self {
+            SettingChange::Clear if present.is_none() => SettingChange::Keep,
+            change => change,
         }
     }
 }
@@ -124,6 +139,7 @@ impl SettingsChange {
             timestamp_type: self.timestamp_type.of(present.timestamp_type),
             flush: self.flush.of(present.flush),
             cleanup: self.cleanup.of(&present.cleanup),
+            intake: self.intake.of(&present.intake),
         }
     }
 }
@@ -143,6 +159,8 @@ pub struct TopicDefaults {
     pub flush: FlushClass,
     /// See [`TopicSettings::cleanup`].
     pub cleanup: Cleanup,
+    /// See [`TopicSettings::intake`].
+    pub intake: Intake,
     /// Partitions of a topic created without a count.
     pub partitions: u32,
 }

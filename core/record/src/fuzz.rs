@@ -37,7 +37,7 @@ pub fn fuzz_records(data: &[u8]) {
         }
         let _ = batch::first_at_or_after(&batch, forebay_model::Timestamp(1), 0, INFLATED_BYTES_MAX);
         let _ = batch::first_at_max_timestamp(&batch, 0, INFLATED_BYTES_MAX);
-        let _ = batch::recompress(&batch, Codec::None, INFLATED_BYTES_MAX);
+        let _ = batch::recompress(&batch, Codec::None, batch::Level::Default, INFLATED_BYTES_MAX);
         let _ = batch::without_key(&batch, INFLATED_BYTES_MAX, 10);
         if let Ok(Filtered::Fewer(left)) = batch::filter(&batch, INFLATED_BYTES_MAX, |delta| delta & 1 == 0) {
             batch::verify(&left).expect("what is left is a batch");

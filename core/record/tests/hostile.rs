@@ -202,7 +202,7 @@ fn one_record(codec: Codec, body: &[u8]) -> BatchError {
     let mut section = varint(body.len() as i64);
     section.extend_from_slice(body);
     let plain = with_section(&build(Codec::None, &[value(0, "")]), 0, &section);
-    refused(&batch::recompress(&plain, codec, MIB).unwrap())
+    refused(&batch::recompress(&plain, codec, batch::Level::Default, MIB).unwrap())
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn bytes_behind_the_last_record_are_refused_compressed_or_not() {
     for codec in Codec::ALL {
         let plain = good(Codec::None);
         let more = with_section(&plain, 0, &[&plain[61..], &[0]].concat());
-        let more = batch::recompress(&more, codec, MIB).unwrap();
+        let more = batch::recompress(&more, codec, batch::Level::Default, MIB).unwrap();
         assert_eq!(refused(&more), BatchError::TrailingRecordBytes);
         let last = Records::open(&more, MIB).unwrap().last().unwrap();
         assert_eq!(last, Err(BatchError::TrailingRecordBytes));
@@ -280,7 +280,7 @@ fn the_bound_on_decompressed_bytes_is_exact() {
         assert_eq!(batch::check(&batch, &limits(section - 1)), Err(refused.clone()), "{codec}");
         assert!(Records::open(&batch, section).is_ok());
         assert_eq!(Records::open(&batch, section - 1).unwrap_err(), refused);
-        assert_eq!(batch::recompress(&batch, Codec::None, section - 1), Err(refused));
+        assert_eq!(batch::recompress(&batch, Codec::None, batch::Level::Default, section - 1), Err(refused));
     }
 }
 
@@ -329,7 +329,7 @@ proptest! {
             let at = 61 + at.index(data.len() - 61);
             data[at] ^= byte;
         }
-        let data = batch::recompress(&data.into(), codec, MIB).unwrap();
+        let data = batch::recompress(&data.into(), codec, batch::Level::Default, MIB).unwrap();
         fuzz::fuzz_check(&data);
         fuzz::fuzz_records(&data);
     }

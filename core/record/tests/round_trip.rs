@@ -27,10 +27,10 @@ proptest! {
     #[test]
     fn recompressing_changes_nothing_but_the_codec(from in codec(), to in codec(), records in records()) {
         let batch = build(from, &records);
-        let again = batch::recompress(&batch, to, 16 * MIB).unwrap();
+        let again = batch::recompress(&batch, to, batch::Level::Default, 16 * MIB).unwrap();
         prop_assert_eq!(batch::check(&again, &LIMITS).unwrap().codec, to);
         prop_assert_eq!(read(&again), records.clone());
-        let plain = batch::recompress(&again, Codec::None, 16 * MIB).unwrap();
+        let plain = batch::recompress(&again, Codec::None, batch::Level::Default, 16 * MIB).unwrap();
         prop_assert_eq!(plain, build(Codec::None, &records));
     }
 

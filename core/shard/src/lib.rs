@@ -24,6 +24,7 @@ mod guard;
 mod hot;
 mod housekeeping;
 mod index;
+mod intake;
 mod keys;
 mod log_clock;
 mod mailbox;
@@ -62,6 +63,7 @@ pub use cold::ColdDone;
 pub use compaction::CompactionDone;
 pub use delivery::{Consumer, ReceiveDone};
 pub use guard::{DiskGuard, GuardState};
+pub use intake::{check_timestamps, compressed};
 pub use keys::check_keys;
 pub use log_clock::StepPolicy;
 pub use mailbox::{

@@ -56,3 +56,8 @@ pub const IMPORT_BATCHES_PER_REQUEST_MAX: usize = 4_096;
 /// Growth of the buffer for a frame that came in part: bytes that are at least made room for, unless the frame is smaller.
 /// Beyond, room at most doubles what is there, so that a length alone never reserves a frame.
 pub const FRAME_GROWTH_BYTES_MIN: usize = 64 * 1024;
+
+/// Bytes of a regular expression by which transactions are listed.
+pub const PATTERN_BYTES_MAX: usize = 4_096;
+/// What it may compile to, in bytes.
+pub const PATTERN_PROGRAM_BYTES_MAX: usize = 1 << 20;

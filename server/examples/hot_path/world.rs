@@ -248,6 +248,7 @@ fn config(dir: &Path) -> NodeConfig {
             timestamp_type: TimestampType::Create,
             flush: FlushClass::Sync,
             cleanup: Default::default(),
+            intake: Default::default(),
             partitions: 1,
         },
         auto_create: false,

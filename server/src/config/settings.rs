@@ -9,7 +9,7 @@ use std::time::Duration;
 use forebay_gateway::ClientCertificates;
 use forebay_model::login::Mechanism;
 use forebay_model::{
-    Cleanup, CleanupPolicy, FlushClass, NodeId, Principal, Ratio, TimestampType, TopicDefaults,
+    Cleanup, CleanupPolicy, FlushClass, Intake, NodeId, Principal, Ratio, TimestampType, TopicDefaults,
 };
 
 use super::address::{HostPort, ListenerAddress, ListenerKind};
@@ -213,6 +213,7 @@ impl Config {
             timestamp_type: self.topic_timestamp,
             flush: self.topic_flush,
             cleanup: self.cleanup(),
+            intake: Intake::default(),
             partitions: self.topic_partitions,
         }
     }

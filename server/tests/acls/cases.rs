@@ -353,6 +353,12 @@ pub const CASES: &[Case] = &[
         };
         w.ask(0, AlterPartitionReassignmentsRequest { topics: vec![topic], ..Default::default() })
     }),
+    case(ApiKey::AlterReplicaLogDirs, "of one", &[cluster(Alter)], |w| {
+        let topic =
+            alter_replica_log_dirs::AlterReplicaLogDirTopic { name: TOPIC.into(), partitions: vec![0] };
+        let dir = alter_replica_log_dirs::AlterReplicaLogDir { path: "/nowhere".into(), topics: vec![topic] };
+        w.ask(2, AlterReplicaLogDirsRequest { dirs: vec![dir] })
+    }),
     case(ApiKey::ListPartitionReassignments, "all", &[cluster(Describe)], |w| {
         w.ask(0, ListPartitionReassignmentsRequest::default())
     }),

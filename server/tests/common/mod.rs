@@ -43,6 +43,7 @@ pub fn config(dir: &Path) -> NodeConfig {
             timestamp_type: TimestampType::Create,
             flush: FlushClass::Sync,
             cleanup: Default::default(),
+            intake: Default::default(),
             partitions: 1,
         },
         auto_create: true,

@@ -8,9 +8,10 @@ use forebay_model::subscription::{
 };
 use forebay_model::transaction::{Decision, Joining, TransactionalId};
 use forebay_model::{
-    Attempts, BatchSequence, CleanupChange, CleanupPolicy, CleanupSettings, FlushClass, GroupId, LeaderEpoch,
-    LogIndex, Offset, PartitionId, PolicyChange, ProducerEpoch, ProducerId, Ratio, SettingChange,
-    SettingsChange, ShardId, SlotNumber, Timestamp, TimestampType, TopicName, TopicSettings,
+    Attempts, BatchSequence, CleanupChange, CleanupPolicy, CleanupSettings, Compression, FlushClass, GroupId,
+    GzipLevel, IntakeChange, IntakeSettings, LeaderEpoch, LogIndex, Offset, PartitionId, PolicyChange,
+    ProducerEpoch, ProducerId, Ratio, SettingChange, SettingsChange, ShardId, SlotNumber, Timestamp,
+    TimestampType, TopicName, TopicSettings, ZstdLevel,
 };
 
 use smallvec::SmallVec;
@@ -67,6 +68,9 @@ fn decode_body(number: u64, input: &mut Reader<'_>) -> Read<Command> {
             let mut change = settings_change(input)?;
             if input.has_more() {
                 change.cleanup = cleanup_change(input)?;
+            }
+            if input.has_more() {
+                change.intake = intake_change(input)?;
             }
             Command::AlterTopic { id, change }
         }
@@ -202,6 +206,9 @@ fn create_topic(input: &mut Reader<'_>) -> Read<CreateTopic> {
     if input.has_more() {
         create.settings.cleanup = cleanup_settings(input)?;
     }
+    if input.has_more() {
+        create.settings.intake = intake_settings(input)?;
+    }
     Ok(create)
 }
 
@@ -215,7 +222,7 @@ fn shards(input: &mut Reader<'_>) -> Read<Vec<ShardId>> {
     input.list("the shards of a topic", |input| Ok(ShardId(input.narrow("a shard")?)))
 }
 
-/// Shared with the checkpoint. How records go stands elsewhere.
+/// Shared with the checkpoint. How records go and what is taken in stand elsewhere.
 pub(crate) fn topic_settings(input: &mut Reader<'_>) -> Read<TopicSettings> {
     Ok(TopicSettings {
         retention_ms: inherited(input)?,
@@ -224,6 +231,7 @@ pub(crate) fn topic_settings(input: &mut Reader<'_>) -> Read<TopicSettings> {
         timestamp_type: input.option("a timestamp type", timestamp_type)?,
         flush: input.option("a flush class", flush_class)?,
         cleanup: CleanupSettings::default(),
+        intake: IntakeSettings::default(),
     })
 }
 
@@ -257,6 +265,54 @@ fn cleanup_change(input: &mut Reader<'_>) -> Read<CleanupChange> {
         fresh_bytes: setting_change(input, |input| input.uint("fresh bytes"))?,
         fresh_ms: setting_change(input, |input| input.uint("a fresh time"))?,
     })
+}
+
+/// Shared with the checkpoint.
+pub(crate) fn intake_settings(input: &mut Reader<'_>) -> Read<IntakeSettings> {
+    Ok(IntakeSettings {
+        before_ms_max: input.option("a time", |input| input.uint("a time"))?,
+        after_ms_max: input.option("a time", |input| input.uint("a time"))?,
+        compression: input.option("a compression", compression)?,
+        gzip_level: input.option("a level", gzip_level)?,
+        zstd_level: input.option("a level", zstd_level)?,
+    })
+}
+
+fn intake_change(input: &mut Reader<'_>) -> Read<IntakeChange> {
+    Ok(IntakeChange {
+        before_ms_max: setting_change(input, |input| input.uint("a time"))?,
+        after_ms_max: setting_change(input, |input| input.uint("a time"))?,
+        compression: setting_change(input, compression)?,
+        gzip_level: setting_change(input, gzip_level)?,
+        zstd_level: setting_change(input, zstd_level)?,
+    })
+}
+
+fn level(input: &mut Reader<'_>) -> Read<i32> {
+    i32::try_from(input.int("a level")?).map_err(|_| DecodeError::Invalid("a level"))
+}
+
+fn gzip_level(input: &mut Reader<'_>) -> Read<Option<GzipLevel>> {
+    match level(input)? {
+        0 => Ok(None),
+        level => GzipLevel::of(level).map(Some).ok_or(DecodeError::Invalid("a level")),
+    }
+}
+
+fn zstd_level(input: &mut Reader<'_>) -> Read<ZstdLevel> {
+    ZstdLevel::of(level(input)?).ok_or(DecodeError::Invalid("a level"))
+}
+
+fn compression(input: &mut Reader<'_>) -> Read<Compression> {
+    match input.u8("a compression")? {
+        1 => Ok(Compression::Producer),
+        2 => Ok(Compression::Uncompressed),
+        3 => Ok(Compression::Gzip),
+        4 => Ok(Compression::Snappy),
+        5 => Ok(Compression::Lz4),
+        6 => Ok(Compression::Zstd),
+        _ => Err(DecodeError::Invalid("a compression")),
+    }
 }
 
 fn cleanup_policy(input: &mut Reader<'_>) -> Read<CleanupPolicy> {
@@ -300,6 +356,7 @@ fn settings_change(input: &mut Reader<'_>) -> Read<SettingsChange> {
         timestamp_type: setting_change(input, timestamp_type)?,
         flush: setting_change(input, flush_class)?,
         cleanup: CleanupChange::default(),
+        intake: IntakeChange::default(),
     })
 }
 

@@ -5,8 +5,8 @@ use forebay_model::fetch::Isolation;
 use forebay_model::subscription::{Settlement, StartAt, SubscriptionChange, SubscriptionSettings};
 use forebay_model::transaction::{Decision, Joining};
 use forebay_model::{
-    CleanupChange, CleanupPolicy, CleanupSettings, FlushClass, PolicyChange, SettingChange, SettingsChange,
-    ShardId, TimestampType, TopicSettings,
+    CleanupChange, CleanupPolicy, CleanupSettings, Compression, FlushClass, GzipLevel, IntakeChange,
+    IntakeSettings, PolicyChange, SettingChange, SettingsChange, ShardId, TimestampType, TopicSettings,
 };
 
 use super::{
@@ -137,8 +137,12 @@ fn encode_body(command: &Command, out: &mut Writer) -> u64 {
             out.topic_id(*id);
             settings_change(change, out);
             // Left out where nothing is said: older machine versions have never seen it.
-            if change.cleanup != CleanupChange::default() {
+            let says_intake = change.intake != IntakeChange::default();
+            if says_intake || change.cleanup != CleanupChange::default() {
                 cleanup_change(&change.cleanup, out);
+            }
+            if says_intake {
+                intake_change(&change.intake, out);
             }
             number::ALTER_TOPIC
         }
@@ -251,8 +255,12 @@ fn create_topic(c: &CreateTopic, out: &mut Writer) -> u64 {
     out.topic_id(c.id);
     topic_settings(&c.settings, out);
     shards(&c.shards, out);
-    if c.settings.cleanup != CleanupSettings::default() {
+    let says_intake = c.settings.intake != IntakeSettings::default();
+    if says_intake || c.settings.cleanup != CleanupSettings::default() {
         cleanup_settings(&c.settings.cleanup, out);
+    }
+    if says_intake {
+        intake_settings(&c.settings.intake, out);
     }
     number::CREATE_TOPIC
 }
@@ -268,7 +276,7 @@ fn shards(shards: &[ShardId], out: &mut Writer) {
     out.list(shards.iter(), |out, shard| out.uint(shard.0));
 }
 
-/// Shared with the checkpoint. How records go stands elsewhere.
+/// Shared with the checkpoint. How records go and what is taken in stand elsewhere.
 pub(crate) fn topic_settings(settings: &TopicSettings, out: &mut Writer) {
     inherited(settings.retention_ms, out);
     inherited(settings.retention_bytes, out);
@@ -319,6 +327,39 @@ fn cleanup_change(change: &CleanupChange, out: &mut Writer) {
     setting_change(change.dirty_ratio_min, out, |out, ratio| out.uint(ratio.millionths()));
     setting_change(change.fresh_bytes, out, |out, bytes| out.uint(bytes));
     setting_change(change.fresh_ms, out, |out, ms| out.uint(ms));
+}
+
+/// Shared with the checkpoint.
+pub(crate) fn intake_settings(settings: &IntakeSettings, out: &mut Writer) {
+    out.option(settings.before_ms_max, |out, ms| out.uint(ms));
+    out.option(settings.after_ms_max, |out, ms| out.uint(ms));
+    out.option(settings.compression, |out, kind| out.u8(compression(kind)));
+    out.option(settings.gzip_level, gzip_level);
+    out.option(settings.zstd_level, |out, level| out.int(level.number().into()));
+}
+
+fn intake_change(change: &IntakeChange, out: &mut Writer) {
+    setting_change(change.before_ms_max, out, |out, ms| out.uint(ms));
+    setting_change(change.after_ms_max, out, |out, ms| out.uint(ms));
+    setting_change(change.compression, out, |out, kind| out.u8(compression(kind)));
+    setting_change(change.gzip_level, out, gzip_level);
+    setting_change(change.zstd_level, out, |out, level| out.int(level.number().into()));
+}
+
+/// Zero is gzip's own default.
+fn gzip_level(out: &mut Writer, level: Option<GzipLevel>) {
+    out.int(level.map_or(0, |level| level.number().into()));
+}
+
+fn compression(compression: Compression) -> u8 {
+    match compression {
+        Compression::Producer => 1,
+        Compression::Uncompressed => 2,
+        Compression::Gzip => 3,
+        Compression::Snappy => 4,
+        Compression::Lz4 => 5,
+        Compression::Zstd => 6,
+    }
 }
 
 fn cleanup_policy(policy: CleanupPolicy) -> u8 {

@@ -390,6 +390,17 @@ fn settings_text(settings: &TopicSettings) -> String {
         ("ratio", settings.cleanup.dirty_ratio_min.map(|ratio| ratio.to_string())),
         ("fresh-bytes", settings.cleanup.fresh_bytes.map(|bytes| bytes.to_string())),
         ("fresh-ms", settings.cleanup.fresh_ms.map(|ms| ms.to_string())),
+        ("before-ms", settings.intake.before_ms_max.map(|ms| ms.to_string())),
+        ("after-ms", settings.intake.after_ms_max.map(|ms| ms.to_string())),
+        ("compression", settings.intake.compression.map(|kind| format!("{kind:?}"))),
+        (
+            "gzip",
+            settings
+                .intake
+                .gzip_level
+                .map(|level| level.map_or("none".to_owned(), |l| l.number().to_string())),
+        ),
+        ("zstd", settings.intake.zstd_level.map(|level| level.number().to_string())),
     ];
     set.into_iter().filter_map(|(name, value)| Some(format!(" {name}={}", value?))).collect()
 }
@@ -503,7 +514,11 @@ fn parse_command(words: &Words<'_>) -> Command {
         "create-topic" => Command::CreateTopic(CreateTopic {
             name: TopicName::parse(words.plain[1]).unwrap(),
             id: topic_id(words.get("id")),
-            settings: TopicSettings { cleanup: parse_cleanup(words), ..TopicSettings::default() },
+            settings: TopicSettings {
+                cleanup: parse_cleanup(words),
+                intake: parse_intake(words),
+                ..TopicSettings::default()
+            },
             shards: shards("shards"),
         }),
         "delete-topic" => Command::DeleteTopic { id: topic_id(words.get("id")) },
@@ -686,6 +701,46 @@ fn parse_cleanup(words: &Words<'_>) -> CleanupSettings {
     }
 }
 
+fn compression(text: &str) -> Compression {
+    match text {
+        "producer" => Compression::Producer,
+        "gzip" => Compression::Gzip,
+        "zstd" => Compression::Zstd,
+        other => panic!("compression={other}"),
+    }
+}
+
+fn gzip(text: &str) -> Option<GzipLevel> {
+    (text != "none").then(|| GzipLevel::of(text.parse().unwrap()).unwrap())
+}
+
+fn zstd(text: &str) -> ZstdLevel {
+    ZstdLevel::of(text.parse().unwrap()).unwrap()
+}
+
+/// `[before-ms=N] [after-ms=N] [compression=producer|gzip|zstd] [gzip=N|none] [zstd=N]`
+fn parse_intake(words: &Words<'_>) -> IntakeSettings {
+    IntakeSettings {
+        before_ms_max: words.find("before-ms"),
+        after_ms_max: words.find("after-ms"),
+        compression: words.find::<String>("compression").map(|text| compression(&text)),
+        gzip_level: words.find::<String>("gzip").map(|text| gzip(&text)),
+        zstd_level: words.find::<String>("zstd").map(|text| zstd(&text)),
+    }
+}
+
+/// As [`parse_intake`]; each may be `clear`.
+fn parse_intake_change(words: &Words<'_>) -> IntakeChange {
+    let number = |text: &str| text.parse().unwrap();
+    IntakeChange {
+        before_ms_max: change(words, "before-ms", number),
+        after_ms_max: change(words, "after-ms", number),
+        compression: change(words, "compression", compression),
+        gzip_level: change(words, "gzip", gzip),
+        zstd_level: change(words, "zstd", zstd),
+    }
+}
+
 fn change<T>(words: &Words<'_>, name: &str, parse: impl FnOnce(&str) -> T) -> SettingChange<T> {
     match words.find::<String>(name).as_deref() {
         None => SettingChange::Keep,
@@ -718,7 +773,7 @@ fn parse_cleanup_change(words: &Words<'_>) -> CleanupChange {
 }
 
 /// `[retention-ms=N|none|clear] [retention-bytes=N|none|clear] [max=N|clear] [timestamps=create|append|clear] [flush=sync|async|clear]`,
-/// and as [`parse_cleanup_change`].
+/// and as [`parse_cleanup_change`] and [`parse_intake_change`].
 fn parse_change(words: &Words<'_>) -> SettingsChange {
     let bound = |text: &str| if text == "none" { None } else { Some(text.parse().unwrap()) };
     SettingsChange {
@@ -736,6 +791,7 @@ fn parse_change(words: &Words<'_>) -> SettingsChange {
             other => panic!("flush={other}"),
         }),
         cleanup: parse_cleanup_change(words),
+        intake: parse_intake_change(words),
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use forebay_model::{BatchSequence, ProducerEpoch, ProducerId, Timestamp};
 
 use super::crc::crc32c;
-use super::deflate::deflate;
+use super::deflate::{Level, deflate};
 use super::header::{ATTRIBUTES_AT, CRC_AT, LENGTH_OVERHEAD};
 use super::inflate::Inflate;
 use super::varint::{put_varint, varint_len};
@@ -132,13 +132,18 @@ impl BatchBuilder {
             base_sequence: producer.base_sequence,
             record_count: self.count,
         };
-        assemble(header, &self.records)
+        assemble(header, Level::Default, &self.records)
     }
 }
 
-/// The same batch with its records compressed by `codec`. The records' bytes stay what they are; base offset, leader
+/// The same batch with its records compressed by `codec`, at a level; as it is, if they are by that codec. The records' bytes stay what they are; base offset, leader
 /// epoch, producer and attributes too. `batch` is one whole batch whose crc was checked.
-pub fn recompress(batch: &Bytes, codec: Codec, inflated_bytes_max: usize) -> Result<Bytes, BatchError> {
+pub fn recompress(
+    batch: &Bytes,
+    codec: Codec,
+    level: Level,
+    inflated_bytes_max: usize,
+) -> Result<Bytes, BatchError> {
     let header = BatchHeader::peek(batch)?;
     let section = batch
         .get(HEADER_BYTES..header.encoded_len)
@@ -147,7 +152,7 @@ pub fn recompress(batch: &Bytes, codec: Codec, inflated_bytes_max: usize) -> Res
         return Ok(batch.slice(..header.encoded_len));
     }
     let records = Inflate::open(header.codec, section, inflated_bytes_max)?.read_all()?;
-    assemble(BatchHeader { codec, ..header }, &records)
+    assemble(BatchHeader { codec, ..header }, level, &records)
 }
 
 /// A batch of one record that is not compressed.
@@ -170,14 +175,14 @@ pub(super) fn one_record(record: &NewRecord, producer: Producer, attributes: Att
         base_sequence: producer.base_sequence,
         record_count: 1,
     };
-    assemble(header, &records).expect("a small record fits into a batch")
+    assemble(header, Level::Default, &records).expect("a small record fits into a batch")
 }
 
 /// Puts compressed records behind a header, whose length, codec bits and crc are set here.
-pub(super) fn assemble(mut header: BatchHeader, records: &[u8]) -> Result<Bytes, BatchError> {
+pub(super) fn assemble(mut header: BatchHeader, level: Level, records: &[u8]) -> Result<Bytes, BatchError> {
     let mut batch = Vec::with_capacity(HEADER_BYTES + records.len());
     batch.resize(HEADER_BYTES, 0);
-    deflate(header.codec, records, &mut batch);
+    deflate(header.codec, level, records, &mut batch);
     header.encoded_len = batch.len();
     let limit = i32::MAX as usize + LENGTH_OVERHEAD;
     if batch.len() > limit {

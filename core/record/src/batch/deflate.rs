@@ -16,20 +16,37 @@ const XERIAL_VERSIONS: [u8; 8] = [0, 0, 0, 1, 0, 0, 0, 1];
 /// A zstd level in the middle of what its authors call fast.
 const ZSTD_LEVEL: i32 = 3;
 
+/// How hard a codec tries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Level {
+    /// As it does by itself.
+    #[default]
+    Default,
+    /// At this level: of gzip from 0 to 9, of zstd as its authors have them. The other codecs know of none.
+    Of(i32),
+}
+
 /// Appends `records`, compressed with `codec`, to `out`.
-pub(super) fn deflate(codec: Codec, records: &[u8], out: &mut Vec<u8>) {
+pub(super) fn deflate(codec: Codec, level: Level, records: &[u8], out: &mut Vec<u8>) {
     let written = match codec {
         Codec::None => out.write_all(records),
-        Codec::Gzip => gzip(records, out),
+        Codec::Gzip => gzip(level, records, out),
         Codec::Snappy => snappy(records, out),
         Codec::Lz4 => lz4(records, out),
-        Codec::Zstd => zstd::stream::copy_encode(records, out, ZSTD_LEVEL),
+        Codec::Zstd => {
+            let level = if let Level::Of(level) = level { level } else { ZSTD_LEVEL };
+            zstd::stream::copy_encode(records, out, level)
+        }
     };
     written.expect("writing to memory does not fail, and every input can be compressed");
 }
 
-fn gzip(records: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
-    let mut encoder = GzEncoder::new(out, Compression::default());
+fn gzip(level: Level, records: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+    let level = match level {
+        Level::Default => Compression::default(),
+        Level::Of(level) => Compression::new(u32::try_from(level).unwrap_or(0).min(9)),
+    };
+    let mut encoder = GzEncoder::new(out, level);
     encoder.write_all(records)?;
     encoder.finish().map(drop)
 }

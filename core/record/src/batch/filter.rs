@@ -11,6 +11,7 @@ use bytes::Bytes;
 use forebay_model::{Timestamp, TimestampType};
 
 use super::build::assemble;
+use super::deflate::Level;
 use super::inflate::Inflate;
 use super::walk::{Frame, Slice, Source, frame, walk};
 use super::{BatchError, BatchHeader, Codec, HEADER_BYTES, RecordFault};
@@ -69,7 +70,8 @@ pub fn filter(
                 TimestampType::Create => newest,
                 TimestampType::Append => header.max_timestamp,
             };
-            assemble(BatchHeader { record_count, max_timestamp, ..header }, &kept).map(Filtered::Fewer)
+            assemble(BatchHeader { record_count, max_timestamp, ..header }, Level::Default, &kept)
+                .map(Filtered::Fewer)
         }
     }
 }

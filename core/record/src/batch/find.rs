@@ -1,5 +1,7 @@
 //! Finding one record by its time. Compressed batches are read as streams: memory does not grow with them.
 
+use std::ops::RangeInclusive;
+
 use forebay_model::Timestamp;
 
 use super::walk::{Frame, walk};
@@ -43,6 +45,29 @@ pub fn first_at_max_timestamp(
         (found == header.max_timestamp).then_some((delta, found))
     })?;
     Ok(certain.or(newest))
+}
+
+/// The places of records whose timestamp is not within `times`, by number from zero: the first `limit` of them. A record
+/// without a timestamp (-1) is within. `batch` is one whole batch.
+///
+/// # Errors
+/// The records are not what the header says, or come to more than `inflated_bytes_max` bytes.
+pub fn outside(
+    batch: &[u8],
+    times: RangeInclusive<Timestamp>,
+    inflated_bytes_max: usize,
+    limit: usize,
+) -> Result<Vec<u32>, BatchError> {
+    let header = BatchHeader::peek(batch)?;
+    let (mut places, mut place) = (Vec::new(), 0);
+    each(&header, batch, inflated_bytes_max, |_, timestamp| {
+        if timestamp.0 >= 0 && !times.contains(&timestamp) {
+            places.push(place);
+        }
+        place += 1;
+        (places.len() >= limit).then_some(())
+    })?;
+    Ok(places)
 }
 
 /// Shows each record's offset delta and timestamp to `see` until that returns something.

@@ -19,9 +19,10 @@ mod walk;
 
 pub use build::{BatchBuilder, NewRecord, Producer, recompress};
 pub use check::{CheckLimits, Depth, admit, check, check_stored, verify};
+pub use deflate::Level;
 pub use error::{BatchError, Fault, RecordFault};
 pub use filter::{Filtered, KeyedRecord, filter, for_each_key, without_key};
-pub use find::{first_at_max_timestamp, first_at_or_after};
+pub use find::{first_at_max_timestamp, first_at_or_after, outside};
 pub use header::{Attributes, BatchHeader, Codec, HEADER_BYTES};
 pub use mark::{MARK_BYTES, decision_of, transaction_mark};
 pub use patch::{reissue, set_append_time, set_max_timestamp, stamp, with_append_time};

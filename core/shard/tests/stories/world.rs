@@ -13,7 +13,7 @@ use forebay_model::fetch::Isolation;
 use forebay_model::publish::{Confirm, PayloadKind, Published};
 use forebay_model::transaction::Joining;
 use forebay_model::{
-    Cleanup, FlushClass, LeaderEpoch, NodeId, Offset, PartitionId, ShardId, Timestamp, TimestampType,
+    Cleanup, FlushClass, Intake, LeaderEpoch, NodeId, Offset, PartitionId, ShardId, Timestamp, TimestampType,
     TopicDefaults, TopicId,
 };
 use forebay_record::batch::{BatchBuilder, Batches, Codec, NewRecord, Records};
@@ -134,6 +134,7 @@ pub fn config() -> ShardConfig {
             timestamp_type: TimestampType::Create,
             flush: FlushClass::Sync,
             cleanup: Cleanup::default(),
+            intake: Intake::default(),
             partitions: 1,
         },
         retention_interval: Duration::from_secs(30),

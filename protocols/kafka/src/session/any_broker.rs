@@ -30,10 +30,11 @@ use forebay_kit::model::transaction::{
 };
 use forebay_kit::model::user::{AlteredUser, CredentialView, DescribedUser, PasswordHash, UserSelection};
 use forebay_kit::model::{
-    Attempts, BatchSequence, Cleanup, CleanupPolicy, CleanupSettings, ClusterView, FlushClass, GroupId,
-    LeaderEpoch, LogIndex, NodeId, NodeView, Offset, PartitionId, PartitionRef, PartitionView, Principal,
-    ProducerEpoch, ProducerId, Refusal, Reply, Request, ShardId, Term, Timestamp, TimestampType,
-    TopicDefaults, TopicId, TopicName, TopicNameError, TopicRef, TopicSettings, TopicView,
+    Attempts, BatchSequence, Cleanup, CleanupPolicy, CleanupSettings, ClusterView, Compression, FlushClass,
+    GroupId, Intake, IntakeSettings, LeaderEpoch, LogIndex, NodeId, NodeView, Offset, PartitionId,
+    PartitionRef, PartitionView, Principal, ProducerEpoch, ProducerId, Refusal, Reply, Request, ShardId,
+    Term, Timestamp, TimestampType, TopicDefaults, TopicId, TopicName, TopicNameError, TopicRef,
+    TopicSettings, TopicView,
 };
 
 fn shared_topic() -> SharedTopic {
@@ -441,6 +442,12 @@ impl AnyBroker {
                 tombstone_ms: self.some(5),
                 ..CleanupSettings::default()
             },
+            intake: IntakeSettings {
+                after_ms_max: self.some(7),
+                compression: self.some(Compression::Zstd),
+                gzip_level: self.some(None),
+                ..IntakeSettings::default()
+            },
         };
         let partitions = (0..self.below(4)).map(|number| PartitionView {
             id: PartitionId(number),
@@ -610,6 +617,7 @@ fn defaults() -> TopicDefaults {
         timestamp_type: TimestampType::Create,
         flush: FlushClass::Sync,
         cleanup: Cleanup::default(),
+        intake: Intake::default(),
         partitions: 1,
     }
 }
@@ -634,7 +642,7 @@ pub(super) fn refusals() -> Vec<Refusal> {
         Refusal::Forbidden("why"),
         Refusal::CorruptPayload("why".into()),
         Refusal::InvalidPayload("why".into()),
-        Refusal::InvalidTimestamp("why".into()),
+        Refusal::InvalidTimestamp { records: vec![1], why: "why".into() },
         Refusal::MissingKeys(vec![0, 2]),
         Refusal::OutOfOrderSequence,
         Refusal::DuplicateSequence,

@@ -9,9 +9,9 @@ use super::open::{Ending, Head, Replies};
 use super::sasl::{self, Authentication};
 use super::share::sessions::ShareSessions;
 use super::{
-    acls, cluster, configs, delete_records, describe_producers, describe_quorum, features, fetch, groups,
-    import, init_producer_id, list_offsets, log_dirs, metadata, offset_for_leader_epoch, produce, quotas,
-    replicas, share, topics, transactions, users,
+    acls, alter_log_dirs, cluster, configs, delete_records, describe_producers, describe_quorum, features,
+    fetch, groups, import, init_producer_id, list_offsets, log_dirs, metadata, offset_for_leader_epoch,
+    produce, quotas, replicas, share, topics, transactions, users,
 };
 use crate::wire::Response;
 use crate::wire::field::Wire;
@@ -119,6 +119,7 @@ asked! {
     DescribeQuorum(describe_quorum::Asked),
     UpdateFeatures(features::Asked),
     LogDirs(log_dirs::Asked),
+    AlterLogDirs(alter_log_dirs::Asked),
     ElectLeaders(replicas::elect::Asked),
     Reassign(replicas::reassign::Asked),
     ListConfigResources(configs::list::Asked),

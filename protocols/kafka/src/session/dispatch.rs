@@ -7,9 +7,9 @@ use super::asked::{Asked, Connection};
 use super::misbehaved;
 use super::open::{Ending, Head};
 use super::{
-    acls, api_versions, cluster, configs, delete_records, describe_producers, describe_quorum, features,
-    fetch, groups, init_producer_id, list_offsets, log_dirs, metadata, offset_for_leader_epoch, produce,
-    quotas, replicas, sasl, share, topics, transactions, users,
+    acls, alter_log_dirs, api_versions, cluster, configs, delete_records, describe_producers,
+    describe_quorum, features, fetch, groups, init_producer_id, list_offsets, log_dirs, metadata,
+    offset_for_leader_epoch, produce, quotas, replicas, sasl, share, topics, transactions, users,
 };
 use crate::wire::api::Standing;
 use crate::wire::field::Wire;
@@ -138,6 +138,7 @@ fn serve(cursor: &mut Cursor<'_>, asking: Asking<'_>) -> Result<Plan, SessionErr
         ApiKey::IncrementalAlterConfigs => with(cursor, asking, configs::alter::ask_some),
         ApiKey::DeleteRecords => with(cursor, asking, delete_records::ask),
         ApiKey::OffsetDelete => with(cursor, asking, groups::offset_delete::ask),
+        ApiKey::AlterReplicaLogDirs => with(cursor, asking, alter_log_dirs::ask),
         ApiKey::DescribeLogDirs => with(cursor, asking, log_dirs::ask),
         ApiKey::DescribeProducers => with(cursor, asking, describe_producers::ask),
         ApiKey::ElectLeaders => with(cursor, asking, replicas::elect::ask),

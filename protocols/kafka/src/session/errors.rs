@@ -75,7 +75,7 @@ pub(super) fn code(refusal: &Refusal, area: Area) -> ErrorCode {
 
         Refusal::CorruptPayload(_) => ErrorCode::CorruptMessage,
         Refusal::InvalidPayload(_) => ErrorCode::InvalidRecord,
-        Refusal::InvalidTimestamp(_) => ErrorCode::InvalidTimestamp,
+        Refusal::InvalidTimestamp { .. } => ErrorCode::InvalidTimestamp,
         Refusal::MissingKeys(_) => ErrorCode::InvalidRecord,
 
         Refusal::OutOfOrderSequence => ErrorCode::OutOfOrderSequenceNumber,

@@ -14,6 +14,7 @@
 //! A client may have [`ConnectionInfo::requests_open_max`] requests open; above it the session neither decodes nor wants bytes.
 
 mod acls;
+mod alter_log_dirs;
 mod any_broker;
 mod api_versions;
 mod asked;

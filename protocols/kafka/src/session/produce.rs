@@ -222,18 +222,22 @@ fn told(partition: &mut PartitionProduceResponse, published: Published) {
         Err(refusal) => {
             partition.error_code = errors::code(&refusal, Area::Publish);
             partition.error_message = errors::message(&refusal);
-            if let Refusal::MissingKeys(places) = &refusal {
-                partition.record_errors = places.iter().map(|place| without_key(*place)).collect();
-            }
+            let (places, why) = match &refusal {
+                Refusal::MissingKeys(places) => {
+                    (places, Str::from_static("a record of a compacted topic needs a key"))
+                }
+                Refusal::InvalidTimestamp { records, why } => (records, Str::from(why.clone())),
+                _ => return,
+            };
+            partition.record_errors = places.iter().map(|place| at_fault(*place, &why)).collect();
         }
     }
 }
 
-/// What is said of a record that has to have a key.
-fn without_key(place: u32) -> BatchIndexAndErrorMessage {
-    let why = "a record of a compacted topic needs a key";
+/// What is said of a record because of which its batch is refused.
+fn at_fault(place: u32, why: &Str) -> BatchIndexAndErrorMessage {
     BatchIndexAndErrorMessage {
         batch_index: i32::try_from(place).unwrap_or(i32::MAX),
-        batch_index_error_message: Some(Str::from_static(why)),
+        batch_index_error_message: Some(why.clone()),
     }
 }

@@ -54,8 +54,6 @@ pub enum Refusal {
     Transactions,
     /// Delegation tokens come later.
     DelegationTokens,
-    /// Every node has one log directory: nothing can be moved between two.
-    ReplicaPlacement,
     /// Nodes and voters do not come and go by a client's word.
     Quorum,
     /// Streams groups (KIP-1071) come later; Kafka Streams falls back to classic groups.
@@ -129,7 +127,7 @@ api_table! {
     31 DeleteAcls, Forms::CompactFrom(2), 1..4, served(1..4);
     32 DescribeConfigs, Forms::CompactFrom(4), 1..5, served(1..5);
     33 AlterConfigs, Forms::CompactFrom(2), 0..3, served(0..3);
-    34 AlterReplicaLogDirs, Forms::CompactFrom(2), 0..0, refused(Refusal::ReplicaPlacement);
+    34 AlterReplicaLogDirs, Forms::CompactFrom(2), 1..3, served(1..3);
     35 DescribeLogDirs, Forms::CompactFrom(2), 1..6, served(1..6);
     36 SaslAuthenticate, Forms::CompactFrom(2), 0..3, served(0..3);
     37 CreatePartitions, Forms::CompactFrom(2), 0..4, served(0..4);
@@ -161,7 +159,7 @@ api_table! {
     63 BrokerHeartbeat, Forms::CompactFrom(0), 0..0, refused(Refusal::BetweenBrokers);
     64 UnregisterBroker, Forms::CompactFrom(0), 0..0, refused(Refusal::Quorum);
     65 DescribeTransactions, Forms::CompactFrom(0), 0..1, served(0..1);
-    66 ListTransactions, Forms::CompactFrom(0), 0..3, served(0..2);
+    66 ListTransactions, Forms::CompactFrom(0), 0..3, served(0..3);
     67 AllocateProducerIds, Forms::CompactFrom(0), 0..0, refused(Refusal::BetweenBrokers);
     68 ConsumerGroupHeartbeat, Forms::CompactFrom(0), 0..2, served(0..2);
     69 ConsumerGroupDescribe, Forms::CompactFrom(0), 0..2, served(0..2);
@@ -282,7 +280,6 @@ impl Refusal {
             Self::BetweenBrokers => "spoken between Apache's own brokers only",
             Self::Transactions => "transactions come later",
             Self::DelegationTokens => "delegation tokens come later",
-            Self::ReplicaPlacement => "a node has one log directory",
             Self::Quorum => "clients cannot change who belongs to the cluster",
             Self::StreamsGroups => "streams groups come later; classic groups are served",
             Self::Telemetry => "client telemetry is off",

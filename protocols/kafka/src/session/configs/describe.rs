@@ -218,10 +218,15 @@ fn of_node(defaults: &TopicDefaults) -> Vec<Config> {
 fn broker_name(topic_name: &str) -> Option<&'static str> {
     Some(match topic_name {
         "cleanup.policy" => "log.cleanup.policy",
+        "compression.gzip.level" => "compression.gzip.level",
+        "compression.lz4.level" => "compression.lz4.level",
         "compression.type" => "compression.type",
+        "compression.zstd.level" => "compression.zstd.level",
         "delete.retention.ms" => "log.cleaner.delete.retention.ms",
         "max.compaction.lag.ms" => "log.cleaner.max.compaction.lag.ms",
         "max.message.bytes" => "message.max.bytes",
+        "message.timestamp.after.max.ms" => "log.message.timestamp.after.max.ms",
+        "message.timestamp.before.max.ms" => "log.message.timestamp.before.max.ms",
         "message.timestamp.type" => "log.message.timestamp.type",
         "min.cleanable.dirty.ratio" => "log.cleaner.min.cleanable.ratio",
         "min.compaction.lag.ms" => "log.cleaner.min.compaction.lag.ms",

@@ -12,8 +12,9 @@ use forebay_kit::model::{
 };
 
 use self::values::{
-    bound, bound_text, cleanup_policy, cleanup_policy_text, flush, flush_text, message_bytes, milliseconds,
-    parts, ratio, segment_bytes, timestamp_type, timestamp_type_text,
+    bound, bound_text, cleanup_policy, cleanup_policy_text, compression, compression_text, flush, flush_text,
+    gzip_level, gzip_level_text, message_bytes, milliseconds, parts, ratio, segment_bytes, timestamp_type,
+    timestamp_type_text, zstd_level,
 };
 
 /// Kafka's number for topics as something configured.
@@ -65,6 +66,11 @@ enum Setting {
     DirtyRatioMin,
     FreshBytes,
     FreshMs,
+    BeforeMsMax,
+    AfterMsMax,
+    Compression,
+    GzipLevel,
+    ZstdLevel,
 }
 
 /// What becomes of one key.
@@ -122,11 +128,24 @@ const KEYS: &[Key] = &[
         Kind::List,
         "How records go: delete by retention, compact all but the last one of each key, or both.",
     ),
-    fixed(
+    set(
+        "compression.gzip.level",
+        Setting::GzipLevel,
+        Kind::Int,
+        "How hard gzip tries where compression.type is gzip; -1 for its own default.",
+    ),
+    fixed("compression.lz4.level", "9", Kind::Int, "LZ4 compresses fast, in one way."),
+    set(
         "compression.type",
-        "producer",
+        Setting::Compression,
         Kind::String,
-        "Batches are stored as their producer compressed them.",
+        "How batches are stored: as their producer compressed them, or compressed anew.",
+    ),
+    set(
+        "compression.zstd.level",
+        Setting::ZstdLevel,
+        Kind::Int,
+        "How hard zstd tries where compression.type is zstd.",
     ),
     set(
         "delete.retention.ms",
@@ -161,17 +180,17 @@ const KEYS: &[Key] = &[
         "A record that a newer one of its key replaced is kept no longer than about so many milliseconds.",
     ),
     set("max.message.bytes", Setting::MessageBytesMax, Kind::Int, "Largest batch in bytes."),
-    fixed(
+    set(
         "message.timestamp.after.max.ms",
-        FOR_EVER,
+        Setting::AfterMsMax,
         Kind::Long,
-        "Timestamps of producers are not held against the clock.",
+        "A batch with a record whose producer dates it so much later than the node's clock is refused.",
     ),
-    fixed(
+    set(
         "message.timestamp.before.max.ms",
-        FOR_EVER,
+        Setting::BeforeMsMax,
         Kind::Long,
-        "Timestamps of producers are not held against the clock.",
+        "A batch with a record whose producer dates it so much earlier than the node's clock is refused.",
     ),
     set(
         "message.timestamp.type",
@@ -234,9 +253,6 @@ const KEYS: &[Key] = &[
 
 /// Keys that Apache Kafka's topics have and whose values nothing here could enforce.
 const KNOWN_TO_KAFKA: &[&str] = &[
-    "compression.gzip.level",
-    "compression.lz4.level",
-    "compression.zstd.level",
     "errors.deadletterqueue.topic.name",
     "file.delete.delay.ms",
     "index.interval.bytes",
@@ -410,6 +426,17 @@ impl Setting {
             Setting::FreshMs => {
                 change.cleanup.fresh_ms = changed(value, |value| milliseconds(name, value, 1))?;
             }
+            Setting::BeforeMsMax => {
+                change.intake.before_ms_max = changed(value, |value| milliseconds(name, value, 0))?;
+            }
+            Setting::AfterMsMax => {
+                change.intake.after_ms_max = changed(value, |value| milliseconds(name, value, 0))?;
+            }
+            Setting::Compression => {
+                change.intake.compression = changed(value, |value| compression(name, value))?;
+            }
+            Setting::GzipLevel => change.intake.gzip_level = changed(value, |value| gzip_level(name, value))?,
+            Setting::ZstdLevel => change.intake.zstd_level = changed(value, |value| zstd_level(name, value))?,
         }
         Ok(())
     }
@@ -428,6 +455,11 @@ impl Setting {
             Setting::DirtyRatioMin => settings.cleanup.dirty_ratio_min.map(|ratio| ratio.to_string()),
             Setting::FreshBytes => settings.cleanup.fresh_bytes.map(|bytes| bytes.to_string()),
             Setting::FreshMs => settings.cleanup.fresh_ms.map(|ms| ms.to_string()),
+            Setting::BeforeMsMax => settings.intake.before_ms_max.map(|ms| ms.to_string()),
+            Setting::AfterMsMax => settings.intake.after_ms_max.map(|ms| ms.to_string()),
+            Setting::Compression => settings.intake.compression.map(compression_text),
+            Setting::GzipLevel => settings.intake.gzip_level.map(gzip_level_text),
+            Setting::ZstdLevel => settings.intake.zstd_level.map(|level| level.number().to_string()),
         }
     }
 
@@ -445,6 +477,11 @@ impl Setting {
             Setting::DirtyRatioMin => defaults.cleanup.dirty_ratio_min.to_string(),
             Setting::FreshBytes => defaults.cleanup.fresh_bytes.to_string(),
             Setting::FreshMs => defaults.cleanup.fresh_ms.to_string(),
+            Setting::BeforeMsMax => defaults.intake.before_ms_max.to_string(),
+            Setting::AfterMsMax => defaults.intake.after_ms_max.to_string(),
+            Setting::Compression => compression_text(defaults.intake.compression),
+            Setting::GzipLevel => gzip_level_text(defaults.intake.gzip_level),
+            Setting::ZstdLevel => defaults.intake.zstd_level.number().to_string(),
         }
     }
 }
@@ -462,7 +499,7 @@ pub(super) use groups::documented_settings as documented_group_settings;
 /// The settings of topics as a table for the documentation.
 #[cfg(test)]
 pub(super) fn documented_settings() -> String {
-    use self::values::SEGMENT_BYTES_MIN;
+    use self::values::{COMPRESSIONS, SEGMENT_BYTES_MIN};
     use forebay_kit::model::limits::MESSAGE_BYTES_CEILING;
     use std::fmt::Write as _;
     let mut table = String::from("| setting | values | meaning |\n| --- | --- | --- |\n");
@@ -475,7 +512,15 @@ pub(super) fn documented_settings() -> String {
             Rule::Set(Setting::TimestampType) => "`CreateTime`, `LogAppendTime`".to_owned(),
             Rule::Set(Setting::Flush) => "`sync`, `async`".to_owned(),
             Rule::Set(Setting::CleanupPolicy) => "`delete`, `compact`, `compact,delete`".to_owned(),
-            Rule::Set(Setting::TombstoneMs | Setting::LagMsMin) => "0 and up".to_owned(),
+            Rule::Set(
+                Setting::TombstoneMs | Setting::LagMsMin | Setting::BeforeMsMax | Setting::AfterMsMax,
+            ) => "0 and up".to_owned(),
+            Rule::Set(Setting::Compression) => {
+                let quoted: Vec<String> = COMPRESSIONS.iter().map(|(name, _)| format!("`{name}`")).collect();
+                quoted.join(", ")
+            }
+            Rule::Set(Setting::GzipLevel) => "1 to 9, -1".to_owned(),
+            Rule::Set(Setting::ZstdLevel) => "-131072 to 22".to_owned(),
             Rule::Set(Setting::LagMsMax | Setting::FreshMs) => "1 and up".to_owned(),
             Rule::Set(Setting::FreshBytes) => format!("{SEGMENT_BYTES_MIN} to {}", i32::MAX),
             Rule::Set(Setting::DirtyRatioMin) => "0 to 1".to_owned(),

@@ -3,7 +3,9 @@
 use std::fmt::Display;
 
 use forebay_kit::model::limits::MESSAGE_BYTES_CEILING;
-use forebay_kit::model::{CleanupPolicy, FlushClass, NotARatio, Ratio, Refusal, TimestampType};
+use forebay_kit::model::{
+    CleanupPolicy, Compression, FlushClass, GzipLevel, NotARatio, Ratio, Refusal, TimestampType, ZstdLevel,
+};
 
 /// Kafka's least segment, in bytes (KIP-1030).
 pub(super) const SEGMENT_BYTES_MIN: i32 = 1 << 20;
@@ -101,6 +103,44 @@ pub(super) fn milliseconds(name: &str, value: &str, least: i64) -> Result<u64, R
         Ok(number) if number >= least => Ok(number.unsigned_abs()),
         _ => Err(not_one_of(name, value, format_args!("a whole number of milliseconds from {least} on"))),
     }
+}
+
+/// Kafka's words for how batches are stored.
+pub(super) const COMPRESSIONS: [(&str, Compression); 6] = [
+    ("producer", Compression::Producer),
+    ("uncompressed", Compression::Uncompressed),
+    ("gzip", Compression::Gzip),
+    ("snappy", Compression::Snappy),
+    ("lz4", Compression::Lz4),
+    ("zstd", Compression::Zstd),
+];
+
+pub(super) fn compression(name: &str, value: &str) -> Result<Compression, Refusal> {
+    let found = COMPRESSIONS.iter().find(|(word, _)| *word == value).map(|(_, compression)| *compression);
+    found.ok_or_else(|| not_one_of(name, value, COMPRESSIONS.map(|(word, _)| word).join(", ")))
+}
+
+pub(super) fn compression_text(compression: Compression) -> String {
+    let found = COMPRESSIONS.iter().find(|(_, of_word)| *of_word == compression);
+    found.map_or_else(String::new, |(word, _)| (*word).to_owned())
+}
+
+pub(super) fn gzip_level(name: &str, value: &str) -> Result<Option<GzipLevel>, Refusal> {
+    match value.trim().parse() {
+        Ok(-1) => Some(None),
+        Ok(level) => GzipLevel::of(level).map(Some),
+        Err(_) => None,
+    }
+    .ok_or_else(|| not_one_of(name, value, "a number from 1 to 9, or -1"))
+}
+
+pub(super) fn gzip_level_text(level: Option<GzipLevel>) -> String {
+    level.map_or(-1, GzipLevel::number).to_string()
+}
+
+pub(super) fn zstd_level(name: &str, value: &str) -> Result<ZstdLevel, Refusal> {
+    let level = value.trim().parse().ok().and_then(ZstdLevel::of);
+    level.ok_or_else(|| not_one_of(name, value, "a number from -131072 to 22"))
 }
 
 pub(super) fn ratio(name: &str, value: &str) -> Result<Ratio, Refusal> {

@@ -4,14 +4,15 @@ use super::*;
 use crate::wire::ErrorCode;
 use crate::wire::consumer_protocol::Subscription;
 use crate::wire::messages::alter_partition_reassignments::{ReassignablePartition, ReassignableTopic};
+use crate::wire::messages::alter_replica_log_dirs::{AlterReplicaLogDir, AlterReplicaLogDirTopic};
 use crate::wire::messages::delete_records::{DeleteRecordsPartition, DeleteRecordsTopic};
 use crate::wire::messages::describe_log_dirs::DescribableLogDirTopic;
 use crate::wire::messages::describe_producers::TopicRequest;
 use crate::wire::messages::elect_leaders::TopicPartitions;
 use crate::wire::messages::offset_delete::{OffsetDeleteRequestPartition, OffsetDeleteRequestTopic};
 use crate::wire::messages::{
-    AlterPartitionReassignmentsRequest, DeleteRecordsRequest, DescribeLogDirsRequest,
-    DescribeProducersRequest, ElectLeadersRequest, ListConfigResourcesRequest,
+    AlterPartitionReassignmentsRequest, AlterReplicaLogDirsRequest, DeleteRecordsRequest,
+    DescribeLogDirsRequest, DescribeProducersRequest, ElectLeadersRequest, ListConfigResourcesRequest,
     ListPartitionReassignmentsRequest, OffsetDeleteRequest,
 };
 use forebay_kit::model::admin::{DescribedTopic, TopicSelection};
@@ -225,6 +226,46 @@ fn the_log_is_in_one_directory_with_the_bytes_of_each_partition() {
     });
     assert!(response.results[0].topics.is_empty());
     assert_eq!((response.results[0].total_bytes, response.results[0].usable_bytes), (-1, -1));
+}
+
+#[test]
+fn partitions_are_where_they_are_and_go_nowhere_else() {
+    let topic = |topic: &str, partitions: &[i32]| AlterReplicaLogDirTopic {
+        name: topic.into(),
+        partitions: partitions.to_vec(),
+    };
+    let dir = |path: &str, topics| AlterReplicaLogDir { path: path.into(), topics };
+    let request = AlterReplicaLogDirsRequest {
+        dirs: vec![
+            dir("/data", vec![topic("a", &[0, 7, -1]), topic("no/topic", &[0])]),
+            dir("/elsewhere", vec![topic("a", &[1])]),
+        ],
+    };
+    for version in 1..=2 {
+        let response = Pair::new().exchange(version, &request, |call| {
+            let Request::DescribePartitions(describe) = call else { panic!("a description") };
+            let places = vec![place("a", 0), place("a", 7), place("a", 1)];
+            assert_eq!(describe.partitions, PartitionSelection::These(places));
+            // Somebody else leads the first.
+            let described = [(0, Refusal::Busy), (7, Refusal::UnknownPartition), (1, Refusal::Busy)]
+                .map(|(number, why)| DescribedPartition { partition: place("a", number), state: Err(why) });
+            let storage = StorageView { directory: "/data".into(), ..StorageView::default() };
+            Reply::DescribePartitions(described.into(), storage)
+        });
+        let said: Vec<_> = response
+            .results
+            .iter()
+            .flat_map(|topic| topic.partitions.iter().map(|p| (topic.topic_name.as_str(), p.error_code)))
+            .collect();
+        let expected = [
+            ("a", ErrorCode::None),
+            ("a", ErrorCode::UnknownTopicOrPartition),
+            ("a", ErrorCode::UnknownTopicOrPartition),
+            ("no/topic", ErrorCode::UnknownTopicOrPartition),
+            ("a", ErrorCode::LogDirNotFound),
+        ];
+        assert_eq!(said, expected);
+    }
 }
 
 /// A topic whose partitions have these leaders.

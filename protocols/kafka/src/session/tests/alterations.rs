@@ -7,7 +7,8 @@ use crate::wire::messages::{AlterConfigsRequest, IncrementalAlterConfigsRequest}
 use crate::wire::{ErrorCode, Str};
 use forebay_kit::model::admin::{AlterTopics, AlteredTopic};
 use forebay_kit::model::{
-    CleanupChange, CleanupPolicy, PolicyChange, Refusal, SettingChange, SettingsChange,
+    CleanupChange, CleanupPolicy, Compression, IntakeChange, PolicyChange, Refusal, SettingChange,
+    SettingsChange,
 };
 
 /// Kafka's numbers of operations.
@@ -72,8 +73,10 @@ fn single_settings_are_set_and_taken_back_and_the_others_stay() {
         ("min.compaction.lag.ms", DELETE, None),
         ("segment.bytes", SET, Some("52428800")),
         ("segment.ms", DELETE, None),
-        // Not kept with a topic: nothing else was ever possible.
         ("compression.type", SET, Some("producer")),
+        ("message.timestamp.after.max.ms", DELETE, None),
+        // Not kept with a topic: nothing else was ever possible.
+        ("min.insync.replicas", SET, Some("1")),
     ]);
     let expected = SettingsChange {
         retention_ms: SettingChange::Set(None),
@@ -85,6 +88,11 @@ fn single_settings_are_set_and_taken_back_and_the_others_stay() {
             fresh_bytes: SettingChange::Set(52_428_800),
             fresh_ms: SettingChange::Clear,
             ..CleanupChange::default()
+        },
+        intake: IntakeChange {
+            compression: SettingChange::Set(Compression::Producer),
+            after_ms_max: SettingChange::Clear,
+            ..IntakeChange::default()
         },
         ..SettingsChange::default()
     };

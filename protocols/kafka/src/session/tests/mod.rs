@@ -27,8 +27,8 @@ use std::sync::Arc;
 use forebay_kit::model::acl::Operations;
 use forebay_kit::model::publish::Appended;
 use forebay_kit::model::{
-    Cleanup, ClusterView, FlushClass, NodeId, NodeView, Offset, PartitionRef, Reply, Request, TimestampType,
-    TopicDefaults, TopicName, TopicRef,
+    Cleanup, ClusterView, FlushClass, Intake, NodeId, NodeView, Offset, PartitionRef, Reply, Request,
+    TimestampType, TopicDefaults, TopicName, TopicRef,
 };
 use forebay_kit::record::batch::{BatchBuilder, Codec, NewRecord};
 use forebay_kit::{
@@ -208,6 +208,7 @@ fn defaults() -> TopicDefaults {
         timestamp_type: TimestampType::Create,
         flush: FlushClass::Sync,
         cleanup: Cleanup::default(),
+        intake: Intake::default(),
         partitions: 3,
     }
 }

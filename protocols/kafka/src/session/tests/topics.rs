@@ -14,8 +14,8 @@ use crate::wire::messages::{
 use crate::wire::{ErrorCode, Str, Uuid};
 use forebay_kit::model::admin::{CreatedTopic, DeletedTopic, DescribedTopic, GrownTopic};
 use forebay_kit::model::{
-    CleanupPolicy, CleanupSettings, LeaderEpoch, PartitionId, PartitionView, Ratio, Refusal, ShardId,
-    TopicId, TopicSettings, TopicView,
+    CleanupPolicy, CleanupSettings, Compression, Intake, IntakeSettings, LeaderEpoch, PartitionId,
+    PartitionView, Ratio, Refusal, ShardId, TopicId, TopicSettings, TopicView, ZstdLevel,
 };
 
 fn new(topic: &str) -> CreatableTopic {
@@ -111,7 +111,12 @@ fn what_can_be_set_is_set() {
             ("segment.bytes", "1048576"),
             ("segment.ms", "1"),
             ("segment.jitter.ms", "0"),
-            ("compression.type", "producer"),
+            ("compression.type", "gzip"),
+            ("compression.gzip.level", "-1"),
+            ("compression.zstd.level", "-7"),
+            ("compression.lz4.level", "9"),
+            ("message.timestamp.before.max.ms", "9223372036854775807"),
+            ("message.timestamp.after.max.ms", "0"),
             ("min.insync.replicas", "1"),
         ],
     )]);
@@ -130,6 +135,13 @@ fn what_can_be_set_is_set() {
             fresh_bytes: Some(1 << 20),
             fresh_ms: Some(1),
         },
+        intake: IntakeSettings {
+            before_ms_max: Some(Intake::ANY_MS),
+            after_ms_max: Some(0),
+            compression: Some(Compression::Gzip),
+            gzip_level: Some(None),
+            zstd_level: ZstdLevel::of(-7),
+        },
     };
     assert_eq!(created(7, &request).0, [Ok(expected)]);
 }
@@ -143,7 +155,12 @@ fn what_cannot_be_honoured_is_refused_by_name() {
         ("max.compaction.lag.ms", "0"),
         ("min.compaction.lag.ms", "soon"),
         ("min.cleanable.dirty.ratio", "1.5"),
-        ("compression.type", "zstd"),
+        ("compression.type", "brotli"),
+        ("compression.gzip.level", "0"),
+        ("compression.lz4.level", "1"),
+        ("compression.zstd.level", "23"),
+        ("message.timestamp.after.max.ms", "-1"),
+        ("message.timestamp.before.max.ms", "soon"),
         ("min.insync.replicas", "2"),
         ("segment.bytes", "1000"),
         ("segment.bytes", "2147483648"),

@@ -8,11 +8,12 @@ use crate::wire::messages::txn_offset_commit::{
 };
 use crate::wire::messages::{
     AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, AddPartitionsToTxnResponse, EndTxnRequest,
-    InitProducerIdRequest, TxnOffsetCommitRequest,
+    InitProducerIdRequest, ListTransactionsRequest, TxnOffsetCommitRequest,
 };
 use forebay_kit::model::group::{GroupReply, GroupRequest};
 use forebay_kit::model::transaction::{
-    Decision, JoinRefused, Joining, TransactionReply, TransactionRequest, TransactionalId,
+    Decision, JoinRefused, Joining, TransactionListing, TransactionPhase, TransactionReply,
+    TransactionRequest, TransactionalId,
 };
 use forebay_kit::model::{BatchSequence, ProducerEpoch, ProducerId, Refusal};
 use forebay_kit::record::batch::{BatchBuilder, Producer};
@@ -197,5 +198,34 @@ fn a_transactional_batch_needs_an_id_and_joins_from_version_12() {
         });
         let answered = &response.responses[0].partition_responses[0];
         assert_eq!(answered.error_code, ErrorCode::InvalidTxnState);
+    }
+}
+
+#[test]
+fn transactions_are_listed_by_what_their_ids_match_as_a_whole() {
+    let listed = |pattern: Option<&str>| {
+        let transactional_id_pattern = pattern.map(Into::into);
+        let request = ListTransactionsRequest { transactional_id_pattern, ..Default::default() };
+        let response = Pair::new().exchange(2, &request, |call| {
+            assert!(matches!(call, Request::ListTransactions));
+            let listing = |id: &str| TransactionListing {
+                id: TransactionalId(id.into()),
+                producer: ProducerId(1),
+                phase: TransactionPhase::Open,
+                open_ms: Some(5),
+            };
+            Reply::ListTransactions(Ok(["a1", "a2", "b1"].map(listing).into()))
+        });
+        let ids = response.transaction_states.iter().map(|state| state.transactional_id.to_string());
+        ids.collect::<Vec<_>>()
+    };
+    assert_eq!(listed(None), ["a1", "a2", "b1"]);
+    assert_eq!(listed(Some("")), ["a1", "a2", "b1"]);
+    assert_eq!(listed(Some("a.")), ["a1", "a2"]);
+    assert_eq!(listed(Some("1|b1")), ["b1"], "not a part of an id");
+    for broken in ["a(", "a)|(b", &"a".repeat(5_000), "\\w{100}{100}{100}"] {
+        let transactional_id_pattern = Some(broken.into());
+        let request = ListTransactionsRequest { transactional_id_pattern, ..Default::default() };
+        assert_eq!(Pair::new().answer(2, &request).error_code, ErrorCode::InvalidRegularExpression);
     }
 }

@@ -240,6 +240,7 @@ messages! {
     alter_user_scram_credentials: AlterUserScramCredentials, AlterUserScramCredentialsRequest, AlterUserScramCredentialsResponse;
     describe_quorum: DescribeQuorum, DescribeQuorumRequest, DescribeQuorumResponse;
     update_features: UpdateFeatures, UpdateFeaturesRequest, UpdateFeaturesResponse;
+    alter_replica_log_dirs: AlterReplicaLogDirs, AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse;
     describe_log_dirs: DescribeLogDirs, DescribeLogDirsRequest, DescribeLogDirsResponse;
     elect_leaders: ElectLeaders, ElectLeadersRequest, ElectLeadersResponse;
     alter_partition_reassignments: AlterPartitionReassignments, AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse;
