@@ -50,6 +50,10 @@ var stories = []story{
 		map[string]string{"seconds": "0"}, copyTopic},
 	{"commits", "groups that commit their cursors in turn", []string{"groups", "connections", "seconds"},
 		map[string]string{"groups": "10000", "connections": "16"}, commits},
+	{"share", "a topic worked off by the members of one share group, each with connections of its own", []string{"connections", "records", "bytes", "seconds", "partitions"},
+		map[string]string{"connections": "8", "seconds": "0"}, share},
+	{"compaction", "updates of few keys to a topic that is compacted meanwhile, and what is left of them", []string{"keys", "rate", "settle", "bytes", "seconds", "partitions"},
+		map[string]string{"seconds": "30", "rate": "50000"}, compaction},
 }
 
 // These every story takes.
@@ -152,6 +156,8 @@ type settings struct {
 	smallBytes    int
 	every         float64
 	transactionMs int
+	keys          int
+	settle        float64
 
 	broker   broker
 	payloads *payloads
@@ -188,6 +194,8 @@ func (s *story) settings() (*settings, *flag.FlagSet) {
 	all.IntVar(&v.smallBytes, "small-bytes", 124, "bytes of a small client's records")
 	all.Float64Var(&v.every, "every", 0, "seconds from one large record to the next; 0 is one after another")
 	all.IntVar(&v.transactionMs, "transaction-ms", 100, "milliseconds of records in a transaction")
+	all.IntVar(&v.keys, "keys", 10_000, "keys that are updated in turn")
+	all.Float64Var(&v.settle, "settle", 30, "seconds after the updates in which next to nothing is written")
 	own := flag.NewFlagSet("load "+s.name, flag.ExitOnError)
 	for _, name := range slices.Concat(common, s.flags) {
 		given := all.Lookup(name)
@@ -211,14 +219,14 @@ func (s *settings) check() error {
 		{"connections", s.connections}, {"clients", s.clients}, {"groups", s.groups}, {"partitions", s.partitions},
 		{"bytes", s.bytes}, {"rate", s.rate}, {"topics", s.topics}, {"each", s.each}, {"batch", s.batch}, {"records-each", s.recordsEach},
 		{"readings", s.readings}, {"small-clients", s.smallClients}, {"small-rate", s.smallRate}, {"small-bytes", s.smallBytes},
-		{"transaction-ms", s.transactionMs},
+		{"transaction-ms", s.transactionMs}, {"keys", s.keys},
 	} {
 		if number.value < 1 {
 			return fmt.Errorf("--%s is at least 1", number.name)
 		}
 	}
-	if s.records < 0 || s.seconds < 0 || s.warmSeconds < 0 || s.every < 0 {
-		return errors.New("--records, --seconds, --warm and --every are not negative")
+	if s.records < 0 || s.seconds < 0 || s.warmSeconds < 0 || s.every < 0 || s.settle < 0 {
+		return errors.New("--records, --seconds, --warm, --every and --settle are not negative")
 	}
 	if !slices.Contains(codecs, s.codec) {
 		return fmt.Errorf("--codec is one of %s", strings.Join(codecs, ", "))
@@ -262,7 +270,9 @@ func (s *settings) window() time.Duration { return seconds(s.seconds) }
 func (s *settings) warm() time.Duration   { return seconds(s.warmSeconds) }
 
 // transaction is how long one stays open for records.
-func (s *settings) transaction() time.Duration { return time.Duration(s.transactionMs) * time.Millisecond }
+func (s *settings) transaction() time.Duration {
+	return time.Duration(s.transactionMs) * time.Millisecond
+}
 
 func seconds(number float64) time.Duration { return time.Duration(number * float64(time.Second)) }
 

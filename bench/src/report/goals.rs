@@ -14,6 +14,7 @@ pub fn all() -> Vec<Goal> {
         fairness_and_shards(),
         interleaved_and_log(),
         transactions_and_commits(),
+        share_groups(),
         memory_and_start(),
         an_hour(),
     ]
@@ -162,6 +163,14 @@ fn transactions_and_commits() -> Vec<Goal> {
         goal(copy, copied(Metric::BrokerCpu), Bound::AtMost(0.5), KAFKA),
         goal("commits of 10,000 groups", committed, Bound::AtLeast(3.0), KAFKA),
     ]
+}
+
+fn share_groups() -> Vec<Goal> {
+    let rate = |case| {
+        let ours = pick("share", case, "", Metric::Rate);
+        goal("share groups, 1, 8 and 64 members", ours, Bound::AtLeast(3.0), KAFKA)
+    };
+    vec![rate("1 KiB, 1 member"), rate("1 KiB, 8 members"), rate("1 KiB, 64 members")]
 }
 
 fn idle() -> Pick {

@@ -2,11 +2,11 @@
 
 mod classic;
 mod clients;
+mod kafka;
 mod life;
 mod log;
 mod many;
 mod stream;
-mod transactions;
 
 use super::Story;
 
@@ -66,12 +66,22 @@ pub const STORIES: &[Story] = &[
     Story {
         name: "eos",
         about: "transactions of 100 ms: a stream in them, and a topic copied in them with its reader's cursors",
-        cases: transactions::exactly_once,
+        cases: kafka::exactly_once,
     },
     Story {
         name: "commits",
         about: "10,000 groups that commit their cursors in turn",
-        cases: transactions::commits,
+        cases: kafka::commits,
+    },
+    Story {
+        name: "share",
+        about: "a topic worked off by 1, 8 and 64 members of one share group",
+        cases: kafka::share,
+    },
+    Story {
+        name: "compaction",
+        about: "updates of few keys to a topic that is compacted meanwhile, then what is left of them",
+        cases: kafka::compaction,
     },
     Story { name: "start", about: "an empty start, then idleness, then a restart", cases: life::start },
     Story { name: "log", about: "the log alone beside fio: one flush after each write", cases: log::cases },
