@@ -18,6 +18,8 @@ pub enum Runtime {
     Java,
     /// Kafka Connect and its connectors.
     Connect,
+    /// Apicurio Registry.
+    Registry,
     /// MariaDB's server, and the programs around it.
     Mariadb,
     /// The program kcat.
@@ -50,6 +52,7 @@ impl Runtimes {
             Runtime::Rust => self.not_set_up("rust"),
             Runtime::Java => self.not_set_up("java"),
             Runtime::Connect => self.not_set_up("connect"),
+            Runtime::Registry => self.not_set_up("registry"),
             Runtime::Mariadb => not_installed("mariadbd", "--version")
                 .or_else(|| not_installed("mariadb-install-db", "--help"))
                 .or_else(|| not_installed("mariadb", "--version")),
@@ -113,6 +116,11 @@ impl Runtimes {
     /// The class path with Kafka Connect.
     pub fn connect_class_path(&self) -> String {
         self.root.join("connect/libs/*").display().to_string()
+    }
+
+    /// The archive that starts Apicurio Registry; its libraries lie beside it.
+    pub fn registry(&self) -> PathBuf {
+        self.root.join("registry/app/registry.jar")
     }
 }
 

@@ -20,9 +20,11 @@ mod kill9;
 mod large;
 mod load;
 mod logins;
+mod mirror;
 mod process;
 mod quotas;
 mod rsyslog;
+mod schemas;
 mod share_tools;
 mod shares;
 mod streams;
@@ -43,6 +45,8 @@ pub fn all(rounds: u32) -> Vec<Suite> {
         kill9::suite(rounds),
         streams::suite(),
         connect::suite(),
+        mirror::suite(),
+        schemas::suite(),
         crowd::suite(),
         disk::suite(),
     ];

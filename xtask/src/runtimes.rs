@@ -31,6 +31,12 @@ const RUNTIMES: &[Runtime] = &[
         make: make_java,
     },
     Runtime { name: "connect", programs: &["java", "mvn"], manifests: &["pom.xml"], make: make_connect },
+    Runtime {
+        name: "registry",
+        programs: &["java", "jar", "mvn"],
+        manifests: &["pom.xml"],
+        make: make_registry,
+    },
     Runtime { name: "node", programs: &["node", "npm"], manifests: &["."], make: make_node },
     Runtime { name: "go", programs: &["go"], manifests: &["."], make: make_go },
     Runtime {
@@ -157,6 +163,24 @@ fn make_connect(place: &Place) -> bool {
     let libs = place.made.join("libs");
     let _ = fs::remove_dir_all(&libs);
     all(vec![("Connect's jars", jars(place, &libs))])
+}
+
+/// The archive is unpacked as it is; only what starts it gets a name without its version.
+fn make_registry(place: &Place) -> bool {
+    let (libs, app) = (place.made.join("libs"), place.made.join("app"));
+    for dir in [&libs, &app] {
+        let _ = fs::remove_dir_all(dir);
+    }
+    if !all(vec![("the registry", jars(place, &libs))]) || fs::create_dir_all(&app).is_err() {
+        return false;
+    }
+    let one = |dir: &Path, end: &str| {
+        let files = files_under(dir).unwrap_or_default();
+        files.into_iter().find(|file| file.to_string_lossy().ends_with(end))
+    };
+    let Some(archive) = one(&libs, "-all.zip") else { return false };
+    let unpacked = all(vec![("its archive", command(&app, "jar", &["xf", text(&archive)]))]);
+    unpacked && one(&app, "-runner.jar").is_some_and(|jar| fs::rename(jar, app.join("registry.jar")).is_ok())
 }
 
 /// What a pom.xml names, with all that it needs, into a folder.

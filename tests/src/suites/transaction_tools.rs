@@ -22,7 +22,12 @@ pub fn suite() -> Suite {
             }),
             Case::new("producer-performance-in-transactions", 90, performance),
             Case::new("transactions-command", 180, transactions_command),
-            Case::new("verifiable-consumer-that-commits-by-itself", 120, commits_by_itself),
+            Case::new("verifiable-consumer-that-commits-by-itself", 120, |context| {
+                commits_by_itself(context, "classic")
+            }),
+            Case::new("verifiable-consumer-of-the-newer-protocol-that-commits-by-itself", 120, |context| {
+                commits_by_itself(context, "consumer")
+            }),
         ],
     }
 }
@@ -152,15 +157,15 @@ fn described(context: &mut Context, args: &[&str]) -> Result<String, Failure> {
     tool(context, COMMAND, args, "").map(|said| text(&said))
 }
 
-/// What the consumer commits by itself as it leaves is where the next one goes on.
-fn commits_by_itself(context: &mut Context) -> Outcome {
+/// What the consumer commits by itself as it leaves is where the next one goes on, by either protocol of groups.
+fn commits_by_itself(context: &mut Context, protocol: &str) -> Outcome {
     let (topic, group) = (name(context, "automatic"), name(context, "group"));
     create(context, &topic, "1")?;
     for (prefix, count) in [("1", "2000"), ("2", "300")] {
         let produce = ["--topic", &topic, "--max-messages", count, "--acks", "-1", "--value-prefix", prefix];
         tool(context, "VerifiableProducer", &produce, "")?;
         let consume = ["--topic", &topic, "--group-id", &group, "--reset-policy", "earliest", "--verbose"];
-        let how = ["--enable-autocommit", "--group-protocol", "classic", "--max-messages", count];
+        let how = ["--enable-autocommit", "--group-protocol", protocol, "--max-messages", count];
         let said = text(&tool(context, "VerifiableConsumer", &[&consume[..], &how].concat(), "")?);
         let values =
             said.lines().filter(|line| is(line, "record_data")).filter_map(|line| field(line, "value"));
