@@ -157,11 +157,13 @@ fn interleaved_and_log() -> Vec<Goal> {
 fn transactions_and_commits() -> Vec<Goal> {
     let copy = "consume, transform, produce: exactly once, transactions of 100 ms";
     let copied = |metric| pick("eos", "copy 1 KiB in transactions of 100 ms", "", metric);
-    let committed = pick("commits", "10,000 groups in turn, 16 connections", "", Metric::Rate);
+    let committed = |case| pick("commits", case, "", Metric::Rate);
+    let commits = |case| goal("commits of 10,000 groups", committed(case), Bound::AtLeast(3.0), KAFKA);
     vec![
         goal(copy, copied(Metric::Rate), Bound::AtLeast(1.5), KAFKA),
         goal(copy, copied(Metric::BrokerCpu), Bound::AtMost(0.5), KAFKA),
-        goal("commits of 10,000 groups", committed, Bound::AtLeast(3.0), KAFKA),
+        commits("10,000 groups in turn, 16 connections"),
+        commits("10,000 groups in turn, 64 connections"),
     ]
 }
 

@@ -24,8 +24,12 @@ pub(super) fn exactly_once(scale: Scale) -> Vec<Case> {
 
 pub(super) fn commits(scale: Scale) -> Vec<Case> {
     let seconds = scale.seconds();
-    let words = format!("--groups 10000 --connections 16 --seconds {seconds}");
-    vec![case("10,000 groups in turn, 16 connections", "commits", &words)]
+    let case = |connections: u32| {
+        let name = format!("10,000 groups in turn, {connections} connections");
+        let words = format!("--groups 10000 --connections {connections} --seconds {seconds}");
+        case(&name, "commits", &words)
+    };
+    [16, 64].map(case).into()
 }
 
 pub(super) fn share(scale: Scale) -> Vec<Case> {

@@ -50,8 +50,6 @@ pub enum Standing {
 pub enum Refusal {
     /// Brokers and controllers of Apache Kafka speak it among themselves; our nodes have their own way.
     BetweenBrokers,
-    /// Transactions come later.
-    Transactions,
     /// Delegation tokens come later.
     DelegationTokens,
     /// Nodes and voters do not come and go by a client's word.
@@ -278,7 +276,6 @@ impl Refusal {
     pub const fn reason(self) -> &'static str {
         match self {
             Self::BetweenBrokers => "spoken between Apache's own brokers only",
-            Self::Transactions => "transactions come later",
             Self::DelegationTokens => "delegation tokens come later",
             Self::Quorum => "clients cannot change who belongs to the cluster",
             Self::StreamsGroups => "streams groups come later; classic groups are served",
