@@ -184,15 +184,18 @@ impl Archive {
         bytes_max: u64,
         first_always: bool,
     ) -> Result<FetchedRecords, ArchiveError> {
-        self.read_until(plan, bytes_max, first_always, |_, _| Ok(false)).map(|(records, _)| records)
+        self.read_until(plan, bytes_max, first_always, |_| false, |_, _| Ok(false))
+            .map(|(records, _)| records)
     }
 
-    /// The same, until `enough` says so of a batch, of which it sees the entry and the beginning. Also the offset behind the last one.
+    /// The same, until `leaves` says so of a batch that is not the first, before it is read; or until `enough` says so of one, of which it
+    /// sees the entry and the beginning. Also the offset behind the last one.
     pub(crate) fn read_until(
         &self,
         plan: &ReadPlan,
         bytes_max: u64,
         first_always: bool,
+        leaves: impl Fn(&IndexEntry) -> bool,
         mut enough: impl FnMut(&IndexEntry, Option<&Bytes>) -> Result<bool, ArchiveError>,
     ) -> Result<(FetchedRecords, Offset), ArchiveError> {
         let mut pieces = Pieces::new();
@@ -220,7 +223,7 @@ impl Archive {
             let entry = &indexed.entry;
             let fits = pieces.len() as u64 + u64::from(entry.bytes) <= limit;
             let first = pieces.is_empty() && first_always;
-            if !fits && !first {
+            if !fits && !first || !pieces.is_empty() && leaves(entry) {
                 break;
             }
             let next = ahead.iter().chain(walk.known());

@@ -33,6 +33,8 @@ pub(crate) struct Ledger {
     handed: Offset,
     /// The most records that one receive was handed.
     taken_max: u64,
+    /// Records of the largest batch that was handed out of: whole batches go so far beyond what bounds records.
+    batch_max: u64,
     /// How far this term's leader asked to hand out, if it did.
     pub(super) asked_up_to: Option<Offset>,
     /// Somebody's records are being read from files: what is free may not be much longer.
@@ -68,6 +70,7 @@ impl Ledger {
             free_from: Offset(0),
             handed: Offset(0),
             taken_max: 0,
+            batch_max: 0,
             asked_up_to: None,
             reading: false,
         }
@@ -116,9 +119,24 @@ impl Ledger {
         records_max.max(self.taken_max).max(MARK_STEP_MIN).min(self.rules.span_max.into()).max(1)
     }
 
-    /// How far a leader asks to hand out, so that it need not ask again soon.
-    pub(super) fn mark_ahead(&self, progress: &Progress, step: u64) -> Offset {
-        Offset(self.handed.max(progress.cursor()).0.saturating_add(step)).min(span_end(progress, &self.rules))
+    /// How far a leader asks to hand out, so that it need not ask again soon. `slack` is what goes beyond for whole batches.
+    pub(super) fn mark_ahead(&self, progress: &Progress, step: u64, slack: u64) -> Offset {
+        let handed = self.handed.max(progress.cursor());
+        Offset(handed.0.saturating_add(step).saturating_add(slack)).min(span_end(
+            progress,
+            &self.rules,
+            slack,
+        ))
+    }
+
+    /// How far whole batches may go beyond what bounds records.
+    pub(super) fn slack(&self, whole_batches: bool) -> u64 {
+        if whole_batches { self.batch_max } else { 0 }
+    }
+
+    /// A batch of so many records was handed out of.
+    pub(super) fn note_batch(&mut self, records: u64) {
+        self.batch_max = self.batch_max.max(records);
     }
 
     /// Nothing is free before `end`.
@@ -316,9 +334,9 @@ fn few_at_a_time(tried: Attempts, attempts_max: Attempts, records: u64) -> Optio
     Some(records.checked_shr(halvings.into()).unwrap_or(0).max(1))
 }
 
-/// How far records may be handed out as long as the oldest that is not settled stays.
-pub(super) fn span_end(progress: &Progress, rules: &DeliveryRules) -> Offset {
-    let span = u64::from(rules.span_max);
+/// How far records may be handed out as long as the oldest that is not settled stays; `slack` is what goes beyond for whole batches.
+pub(super) fn span_end(progress: &Progress, rules: &DeliveryRules, slack: u64) -> Offset {
+    let span = u64::from(rules.span_max).saturating_add(slack);
     Offset(progress.cursor().0.saturating_add(span)).min(progress.delivered_max())
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use forebay_env::IoClass;
-use forebay_machine::AbortedRange;
+use forebay_machine::{AbortedRange, IndexEntry};
 use forebay_model::subscription::{OffsetRange, Received};
 use forebay_model::{Offset, ProducerId, Refusal};
 use forebay_record::batch::BatchHeader;
@@ -42,6 +42,15 @@ pub(super) struct Appetite {
     pub(super) first_always: bool,
     /// No more batches when they hold so many records.
     pub(super) records_max: u64,
+    /// No more that are cut by what may be handed out, or that begin here or behind, when there is one: they are handed out whole.
+    pub(super) whole_before: Option<Offset>,
+}
+
+impl Appetite {
+    /// Whether a batch that is not the first is left for another time.
+    fn leaves(&self, first: Offset, end: Offset, bound: Offset) -> bool {
+        self.whole_before.is_some_and(|before| first >= before || end > bound)
+    }
 }
 
 /// A receive that waits for files.
@@ -120,6 +129,9 @@ impl<T: Clone + Send + 'static> Shard<T> {
             if hot.first_offset > end && !pieces.is_empty() || hot.first_offset >= plan.bound {
                 break;
             }
+            if !pieces.is_empty() && appetite.leaves(hot.first_offset, hot.end(), plan.bound) {
+                break;
+            }
             let fits = pieces.len() as u64 + hot.payload.len() as u64 <= appetite.bytes_max;
             let is_first = pieces.is_empty() && appetite.first_always;
             if !fits && !is_first {
@@ -164,7 +176,9 @@ impl<T: Clone + Send + 'static> Shard<T> {
 fn read_cold(archive: &Archive, plan: &ReadPlan, appetite: Appetite) -> Result<ReadBatches, ArchiveError> {
     let mut fill = Fill::new(plan, appetite);
     let Appetite { bytes_max, first_always, .. } = appetite;
-    let (records, end) = archive.read_until(plan, bytes_max, first_always, |entry, payload| {
+    let end = |entry: &IndexEntry| Offset(entry.first_offset.0 + u64::from(entry.count));
+    let leaves = |entry: &IndexEntry| appetite.leaves(entry.first_offset, end(entry), plan.bound);
+    let (records, end) = archive.read_until(plan, bytes_max, first_always, leaves, |entry, payload| {
         fill.take(entry.first_offset, entry.count, payload).map_err(ArchiveError::Damaged)
     })?;
     Ok(ReadBatches { pieces: records.records, end, notes: fill.notes })

@@ -9,7 +9,7 @@ use forebay_machine::{
 };
 use forebay_model::fetch::Isolation;
 use forebay_model::subscription::{OffsetRange, Received, ReceivedRecords, Settlement, StartAt};
-use forebay_model::{Attempts, PartitionId, Refusal};
+use forebay_model::{Attempts, Offset, PartitionId, Refusal};
 
 use super::ledger::span_end;
 use super::read::{Appetite, BatchNote, ColdReceive, ReadBatches, ReceiveDone};
@@ -34,6 +34,8 @@ const ABORTED_PER_RECEIVE: usize = 1_000;
 struct Free {
     range: OffsetRange,
     plan: ReadPlan,
+    /// Batches are handed out whole where that can be, and none that begins here or behind but the first.
+    whole_before: Option<Offset>,
 }
 
 type Looked = Result<Option<Free>, Refusal>;
@@ -87,17 +89,23 @@ impl<T: Clone + Send + 'static> Shard<T> {
         // What another term's leader said does not count: whatever it handed out is counted when this one speaks.
         let is_ours = progress.term() == self.term;
         let marked = if is_ours { progress.delivered() } else { progress.cursor() };
-        let wanted = visible.min(span_end(progress, &rules));
+        let span_end = span_end(progress, &rules, 0);
         let ledger = self.deliveries.ledger(&key, progress, rules);
+        // A batch that begins within the span may go beyond it: the rest of it would come with all of its bytes again.
+        let slack = ledger.slack(work.whole_batches);
+        let wanted = visible.min(self::span_end(progress, &rules, slack));
         let mut free = None;
         if !ledger.reading {
             free = ledger.first_free(progress, wanted.min(marked), HOLE_RECORDS_MAX);
             if free.is_none() {
                 ledger.nothing_free_before(wanted.min(marked));
             }
+            // The mark that is on its way brings the rest of the batch.
+            let is_cut = |free: &OffsetRange| free.len() < slack && free.end() == marked && marked < wanted;
+            free = free.filter(|free| free.first < span_end && !is_cut(free));
         }
         let step = ledger.step(work.records_max);
-        let ahead = ledger.mark_ahead(progress, step);
+        let ahead = ledger.mark_ahead(progress, step, slack);
         let asked = ledger.asked_up_to.map_or(marked, |asked| asked.max(marked));
         let is_out = free.is_none() && marked < wanted && ledger.asked_up_to.is_none();
         let runs_low = is_ours && ahead.0.saturating_sub(asked.0) >= step.div_ceil(2);
@@ -116,7 +124,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         let Some(partition) = self.machine.partition(item.partition) else { return Ok(None) };
         let mut plan = self.plan_from(partition, range.first, Isolation::Uncommitted, u64::MAX);
         plan.bound = range.end();
-        Ok(Some(Free { range, plan }))
+        Ok(Some(Free { range, plan, whole_before: work.whole_batches.then_some(span_end) }))
     }
 
     fn open_subscription(&mut self, key: SubscriptionKey, at: StartAt) {
@@ -189,7 +197,8 @@ impl<T: Clone + Send + 'static> Shard<T> {
         let mut cold = None;
         for (at, (looked, item)) in looked.into_iter().zip(&work.items).enumerate() {
             let first_always = bytes == work.bytes_max;
-            let appetite = Appetite { bytes_max: bytes, first_always, records_max: records };
+            let whole_before = looked.as_ref().ok().and_then(|free| free.as_ref()?.whole_before);
+            let appetite = Appetite { bytes_max: bytes, first_always, records_max: records, whole_before };
             received.push(match looked {
                 Err(refusal) => Err(refusal),
                 // Files are read for one partition at a time, and for a receiver with empty hands only.
@@ -231,12 +240,13 @@ impl<T: Clone + Send + 'static> Shard<T> {
 
     fn read_files(&mut self, receive: ColdReceive<T>, free: Free) {
         let work = &receive.work;
-        let Free { range, mut plan } = free;
+        let Free { range, mut plan, whole_before } = free;
         let bytes_max = work.bytes_max;
         plan.in_memory = self.entries_in_memory(plan.partition, plan.offset, bytes_max);
         self.deliveries.reading.insert(work.number, work.consumer);
         self.set_reading(&receive, true);
-        let appetite = Appetite { bytes_max, first_always: true, records_max: work.records_max };
+        let appetite =
+            Appetite { bytes_max, first_always: true, records_max: work.records_max, whole_before };
         self.start_cold_receive(receive, plan, range, appetite);
     }
 
@@ -302,6 +312,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         let lease = Lease { consumer: work.consumer, until };
         let since = progress.since;
         let ledger = self.deliveries.ledger(&key, progress, work.rules);
+        read.notes.iter().for_each(|note| ledger.note_batch(note.range().len()));
         let out = ledger.hand_out(progress, reach, &hidden, records_max, lease);
         if !out.skipped.is_empty() {
             let accept = |range: &OffsetRange| Settled { range: *range, how: Settlement::Accept };

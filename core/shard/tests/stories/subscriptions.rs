@@ -332,8 +332,12 @@ fn receivers_wait_for_records_for_releases_and_for_leases() {
 #[test]
 fn no_more_is_handed_out_than_may_lie_between_cursor_and_end() {
     let mut world = world(&[60, 60, 60]);
-    let few = Wish { rules: DeliveryRules { span_max: 100, ..rules() }, ..wish(1) };
-    assert_eq!(world.receive(&few), [(0, 99, 1)], "batches are cut where the span ends");
+    let few = Wish { rules: DeliveryRules { span_max: 100, ..rules() }, whole_batches: false, ..wish(1) };
+    assert_eq!(
+        world.receive(&few),
+        [(0, 99, 1)],
+        "who does not want them whole has them cut where the span ends"
+    );
     assert_eq!(world.receive(&few), []);
     assert_eq!(world.verdicts(1, ranges(&[(50, 99)], ACCEPT)), Ok(()));
     assert_eq!(world.receive(&few), [], "the oldest holds them up");
@@ -602,4 +606,20 @@ fn a_partition_that_goes_ends_its_receivers() {
     world.settle();
     let Some(Answer::Received(received)) = world.answer(ticket) else { panic!("it is answered") };
     assert!(matches!(received[..], [Err(Refusal::UnknownPartition)]));
+}
+
+#[test]
+fn batches_come_whole_and_the_last_one_beyond_the_span() {
+    let mut world = world(&[60, 60, 60, 60]);
+    let patient = |consumer| Wish { wait: Duration::from_secs(1), ..wish(consumer) };
+    assert_eq!(world.receive(&patient(1)), [(0, 59, 1)], "the next one is cut by the mark");
+    assert_eq!(world.receive(&patient(1)), [(60, 119, 1)], "100 may be out, and it begins before that");
+    assert_eq!(world.receive(&wish(2)), [], "this one does not");
+    assert_eq!(world.verdicts(1, ranges(&[(0, 59)], ACCEPT)), Ok(()));
+    assert_eq!(world.receive(&patient(2)), [(120, 179, 1)]);
+    // Who wants no more than it says gets a part of a batch, up to the span.
+    assert_eq!(world.verdicts(1, ranges(&[(60, 119)], ACCEPT)), Ok(()));
+    let exact = Wish { records_max: 7, whole_batches: false, ..patient(3) };
+    assert_eq!(world.receive(&exact), [(180, 186, 1)]);
+    assert_eq!(world.receive(&patient(2)), [(187, 239, 1)], "what is left of it");
 }

@@ -179,7 +179,7 @@ fn what_was_handed_out_in_vain_again_and_again_does_not_come_with_others() {
 #[test]
 fn the_mark_is_a_step_ahead_of_what_is_out_and_no_further_than_the_span() {
     let mut world = World::new(6);
-    let ahead = |world: &World| world.ledger.mark_ahead(world.progress(), 100).0;
+    let ahead = |world: &World| world.ledger.mark_ahead(world.progress(), 100, 0).0;
     assert_eq!(ahead(&world), 100);
     world.hand_out(range(0, 29), 99, lease(1, 5));
     assert_eq!(ahead(&world), 130);
