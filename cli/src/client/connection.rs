@@ -21,6 +21,9 @@ use super::stream::{Stream, tls_error};
 /// Largest answer we take in, bytes. A fetch asks for far less; one huge batch still has to fit.
 const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
 
+/// The same before we have logged in: nobody knows yet who is there.
+const GREETING_BYTES_MAX: usize = 64 * 1024;
+
 /// What one read asks the system for.
 const READ_BYTES: usize = 64 * 1024;
 
@@ -50,6 +53,8 @@ pub struct Connection {
     address: String,
     stream: Stream,
     received: BytesMut,
+    /// Largest answer that is taken in, bytes.
+    answer_bytes_max: usize,
     next_correlation: i32,
     interrupt: Interrupt,
     /// (API, first version, last version), as the broker said.
@@ -87,6 +92,7 @@ impl Connection {
             address: address.into(),
             stream,
             received: BytesMut::new(),
+            answer_bytes_max: GREETING_BYTES_MAX,
             next_correlation: 0,
             interrupt,
             versions: Vec::new(),
@@ -95,6 +101,7 @@ impl Connection {
         if let Some(credentials) = &security.credentials {
             connection.log_in(credentials, deadline)?;
         }
+        connection.answer_bytes_max = ANSWER_BYTES_MAX;
         Ok(connection)
     }
 
@@ -202,14 +209,19 @@ impl Connection {
         let handshake = SaslHandshakeRequest { mechanism: Str::from_static(mechanism.name()) };
         let taken = self.call(&handshake, deadline)?;
         let known: Vec<&str> = taken.mechanisms.iter().map(Str::as_str).collect();
-        ClientError::check(&*doing, taken.error_code, Some(&format!("it takes {}", known.join(", "))))?;
+        ClientError::check(
+            &*doing,
+            taken.error_code,
+            Some(&format!("it takes {}", known.join(", ").escape_debug())),
+        )?;
         let mut random = [0; NONCE_BYTES];
         getrandom::fill(&mut random).map_err(|why| ClientError::Invalid(format!("random numbers: {why}")))?;
         let (mut exchange, mut said) = Exchange::begin(credentials, random);
         loop {
             let step = SaslAuthenticateRequest { auth_bytes: Bytes::from(said).into() };
             let answer = self.call(&step, deadline)?;
-            ClientError::check(&*doing, answer.error_code, answer.error_message.as_ref().map(Str::as_str))?;
+            let why = answer.error_message.as_ref().map(|why| why.as_str().escape_debug().to_string());
+            ClientError::check(&*doing, answer.error_code, why.as_deref())?;
             match exchange.answer(answer.auth_bytes.as_bytes()) {
                 Ok(Some(next)) => said = next,
                 Ok(None) => return Ok(()),
@@ -258,7 +270,7 @@ impl Connection {
     }
 
     fn receive_frame(&mut self, api: ApiKey, deadline: Deadline) -> Result<Bytes, ClientError> {
-        let framing = Framing::with_max(ANSWER_BYTES_MAX);
+        let framing = Framing::with_max(self.answer_bytes_max);
         loop {
             if let Some(frame) =
                 framing.next(&mut self.received).map_err(|why| self.garbled(why.to_string()))?

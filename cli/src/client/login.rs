@@ -15,8 +15,8 @@ use super::security::Credentials;
 
 /// Iterations that a broker may ask for: fewer protect the password too little (RFC 7677)...
 const ITERATIONS_MIN: u32 = 4_096;
-/// ...more would keep us busy for seconds.
-const ITERATIONS_MAX: u32 = 1_000_000;
+/// ...more would keep us busy. Apache Kafka keeps 16,384 at most.
+const ITERATIONS_MAX: u32 = 65_536;
 /// Bytes of our nonce.
 pub const NONCE_BYTES: usize = 24;
 /// No channel binding: `n,,`.
@@ -158,13 +158,25 @@ fn keyed_hash(hash: PasswordHash, key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
 
 /// `Hi` of RFC 5802.
 fn salted(hash: PasswordHash, password: &[u8], salt: &[u8], iterations: u32) -> Vec<u8> {
-    let mut block = keyed_hash(hash, password, &[salt, &1u32.to_be_bytes()]);
-    let mut sum = block.clone();
-    for _ in 1..iterations {
-        block = keyed_hash(hash, password, &[&block]);
-        sum.iter_mut().zip(&block).for_each(|(sum, byte)| *sum ^= byte);
+    fn of<M: Mac + KeyInit + Clone>(password: &[u8], salt: &[u8], iterations: u32) -> Vec<u8> {
+        let keyed = <M as Mac>::new_from_slice(password).expect("HMAC takes keys of any length");
+        let mut first = keyed.clone();
+        first.update(salt);
+        first.update(&1u32.to_be_bytes());
+        let mut block = first.finalize().into_bytes();
+        let mut sum = block.to_vec();
+        for _ in 1..iterations {
+            let mut next = keyed.clone();
+            next.update(&block);
+            block = next.finalize().into_bytes();
+            sum.iter_mut().zip(&block).for_each(|(sum, byte)| *sum ^= byte);
+        }
+        sum
     }
-    sum
+    match hash {
+        PasswordHash::Sha256 => of::<Hmac<Sha256>>(password, salt, iterations),
+        PasswordHash::Sha512 => of::<Hmac<Sha512>>(password, salt, iterations),
+    }
 }
 
 #[cfg(test)]
