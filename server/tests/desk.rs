@@ -12,11 +12,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use forebay_broker::{ClientInfo, ConnectionId, Delivered, DiskGuard, FrontDesk, Outbox};
+use forebay_env::{Env, IoClass, Job, Spawn};
 use forebay_kit::record::batch::{BatchBuilder, Codec, NewRecord, Producer};
 use forebay_model::fetch::{Fetch, FetchItem, Isolation};
 use forebay_model::publish::{Confirm, PayloadKind, Publish, PublishItem, Published};
 use forebay_model::{
-    BatchSequence, Offset, ProducerEpoch, ProducerId, Refusal, Reply, Request, ShardId, Timestamp, TopicName,
+    BatchSequence, Compression, Offset, ProducerEpoch, ProducerId, Refusal, Reply, Request, ShardId,
+    Timestamp, TopicName,
 };
 use forebay_server::node::{Driver, Node, NodeConfig};
 use forebay_shard::{Board, Wake};
@@ -43,6 +45,21 @@ impl Outbox for Inbox {
     }
 }
 
+/// Keeps the jobs that read until somebody does them.
+struct Kept {
+    spawn: Arc<dyn Spawn>,
+    jobs: Mutex<Vec<Job>>,
+}
+
+impl Spawn for Kept {
+    fn spawn(&self, class: IoClass, job: Job) {
+        match class {
+            IoClass::Read => self.jobs.lock().unwrap().push(job),
+            _ => self.spawn.spawn(class, job),
+        }
+    }
+}
+
 /// A node that does nothing unless it is told to, and one connection to it.
 struct ByHand {
     node: Node,
@@ -53,11 +70,15 @@ struct ByHand {
 impl ByHand {
     /// Opens a directory in which a topic was made that no checkpoint knows of.
     fn behind(dir: &Path, topic: &str) -> ByHand {
-        let env = forebay_env::real::env();
-        let (running, ()) = Running::open(&env, &config(dir), |_| ());
+        ByHand::behind_with(&config(dir), topic, &forebay_env::real::env())
+    }
+
+    /// The same with such settings, in such a world.
+    fn behind_with(config: &NodeConfig, topic: &str, env: &Env) -> ByHand {
+        let (running, ()) = Running::open(&forebay_env::real::env(), config, |_| ());
         running.create(topic, 1);
         running.close();
-        let node = Node::open(&env, &config(dir), &Nobody, Arc::new(DiskGuard::default())).unwrap();
+        let node = Node::open(env, config, &Nobody, Arc::new(DiskGuard::default())).unwrap();
         let inbox = Arc::new(Inbox::default());
         let address: SocketAddr = "127.0.0.1:9092".parse().unwrap();
         node.broker.open(
@@ -74,6 +95,10 @@ impl ByHand {
 
     fn knows(&self, topic: &str) -> bool {
         self.node.broker.catalogue().topic(&TopicName::parse(topic).unwrap()).is_some()
+    }
+
+    fn leads(&self) -> bool {
+        self.node.shards.iter().all(|shard| shard.board.status().leads)
     }
 
     fn turn(&mut self) {
@@ -150,6 +175,35 @@ fn a_publish_that_waits_for_the_catalogue_is_not_overtaken_by_those_behind_it() 
 }
 
 #[test]
+fn what_is_compressed_after_it_waited_for_the_catalogue_is_not_compressed_by_a_shard() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config(dir.path());
+    config.defaults.intake.compression = Compression::Lz4;
+    let env = forebay_env::real::env();
+    let kept = Arc::new(Kept { spawn: Arc::clone(&env.spawn), jobs: Mutex::default() });
+    let mut desk = ByHand::behind_with(&config, "anew", &Env { spawn: kept.clone(), ..env });
+    desk.call(1, publish("anew", 0, 60_000));
+    while kept.jobs.lock().unwrap().is_empty() || !desk.leads() {
+        desk.turn();
+    }
+    desk.call(2, publish("anew", 1, 60_000));
+    for _ in 0..10 {
+        desk.turn();
+    }
+    assert_eq!((desk.published(1), desk.published(2)), (None, None));
+    let jobs = std::mem::take(&mut *kept.jobs.lock().unwrap());
+    jobs.into_iter().for_each(|job| job());
+    let (mut first, mut second) = (None, None);
+    while first.is_none() || second.is_none() {
+        desk.turn();
+        first = first.or(desk.published(1));
+        second = second.or(desk.published(2));
+    }
+    let offsets = [first, second].map(|published| published.unwrap().map(|appended| appended.base_offset.0));
+    assert_eq!(offsets, [Ok(0), Ok(1)]);
+}
+
+#[test]
 fn a_publish_waits_for_the_catalogue_no_longer_than_it_may() {
     let dir = tempfile::tempdir().unwrap();
     let desk = ByHand::behind(dir.path(), "late");
@@ -180,7 +234,7 @@ fn a_fetch_whose_connection_was_closed_while_it_waited_for_the_catalogue_ends() 
     desk.node.broker.call(ConnectionId(2), 2, Request::Fetch(fetch("gone")));
     let waiting =
         |desk: &ByHand| desk.node.shards.iter().map(|s| s.metrics.fetches_waiting.value()).sum::<i64>();
-    while !desk.node.shards.iter().all(|shard| shard.board.status().leads) || waiting(&desk) == 0 {
+    while !desk.leads() || waiting(&desk) == 0 {
         desk.turn();
     }
     for _ in 0..10 {

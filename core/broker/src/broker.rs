@@ -7,10 +7,10 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
-use forebay_env::{Env, Monotonic};
+use forebay_env::{Env, IoClass, Monotonic};
 use forebay_machine::Catalog;
 use forebay_model::subscription::SubscriptionReply;
 use forebay_model::{
@@ -60,6 +60,8 @@ pub struct Broker {
 }
 
 pub(crate) struct Inner {
+    /// Itself, for jobs.
+    me: Weak<Inner>,
     pub(crate) config: BrokerConfig,
     pub(crate) env: Env,
     pub(crate) shards: Shards,
@@ -117,7 +119,8 @@ impl Broker {
         guard: Arc<DiskGuard>,
         memory: Arc<dyn Memory>,
     ) -> Broker {
-        let inner = Inner {
+        let inner = |me: &Weak<Inner>| Inner {
+            me: Weak::clone(me),
             config,
             env,
             shards: Shards::new(shards),
@@ -138,7 +141,7 @@ impl Broker {
             next_place: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
         };
-        Broker { inner: Arc::new(inner) }
+        Broker { inner: Arc::new_cyclic(inner) }
     }
 
     /// Takes the answers of one turn of a shard; called on its thread.
@@ -336,6 +339,18 @@ impl Inner {
             Request::AddAcls(add) => self.add_acls(asker, add, replies),
             Request::RemoveAcls(remove) => self.remove_acls(asker, remove, currency, replies),
         }
+    }
+
+    /// Goes on on a thread for work that takes its time: not on a shard's, and not on one that serves connections.
+    pub(crate) fn elsewhere(&self, go_on: impl FnOnce(&Inner, &mut Replies) + Send + 'static) {
+        let me = Weak::clone(&self.me);
+        let job = move || {
+            let Some(inner) = me.upgrade() else { return };
+            let mut replies = Replies::default();
+            go_on(&inner, &mut replies);
+            replies.deliver();
+        };
+        self.env.spawn.spawn(IoClass::Read, Box::new(job));
     }
 
     /// Takes the answer to one part of a request.

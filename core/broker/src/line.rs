@@ -110,6 +110,11 @@ impl PublishLine {
         refused.filter(|(of, _)| *of == token).map(|(_, refusal)| refusal)
     }
 
+    /// Whether one of those that wait is such a one.
+    pub(crate) fn has(&self, is_one: impl Fn(&Publish) -> bool) -> bool {
+        lock(&self.state).waiting.iter().any(|(waiting, _)| is_one(&waiting.publish))
+    }
+
     /// The next publish to place. Without one, later ones are placed at once again.
     pub(crate) fn next(&self) -> Option<(Waiting, Currency)> {
         let mut state = lock(&self.state);

@@ -29,6 +29,12 @@ impl Charge {
         memory.charge(bytes);
         Charge { memory: Arc::clone(memory), bytes }
     }
+
+    /// It holds so many bytes more.
+    pub(crate) fn grow(&mut self, bytes: usize) {
+        self.memory.charge(bytes);
+        self.bytes += bytes;
+    }
 }
 
 impl Drop for Charge {

@@ -8,11 +8,14 @@ use forebay_model::limits::MESSAGE_BYTES_CEILING;
 use forebay_model::publish::{PayloadKind, Publish, PublishItem};
 use forebay_model::transaction::Joining;
 use forebay_model::{PartitionRef, Refusal, Reply, Request};
-use forebay_shard::{Answer, Append, GuardState, Read, Work, check_keys, check_timestamps, compressed};
+use forebay_shard::{
+    Answer, Append, GuardState, Read, Work, check_keys, check_timestamps, compressed, takes_long,
+};
 
 use crate::broker::{Currency, Inner, Replies, lock};
 use crate::call::{Asker, Call, Gather, PublishGather, Slots, Step, Ticket};
 use crate::joins::Then;
+use crate::limits::GROWTH_BYTES_PER_PUBLISH_MAX;
 use crate::line::{PublishLine, Waiting};
 use crate::memory::Charge;
 use crate::place::{self, Placed};
@@ -38,13 +41,35 @@ impl Inner {
         }
     }
 
-    /// Goes on with the publishes of a connection that waited for the catalogue.
+    /// Goes on with the publishes of a connection that waited for the catalogue, or to join a transaction. This is a shard's thread: what
+    /// takes long is done elsewhere, and the line stays busy until then.
     pub(crate) fn publishes_go_on(
         &self,
         line: &Arc<PublishLine>,
         refusal: Option<Refusal>,
         replies: &mut Replies,
     ) {
+        if refusal.is_some() || !line.has(|publish| self.takes_long(publish)) {
+            return self.place_waiting(line, refusal, replies);
+        }
+        let line = Arc::clone(line);
+        self.elsewhere(move |inner, replies| inner.place_waiting(&line, None, replies));
+    }
+
+    /// Whether records have to be looked at or compressed before they are placed.
+    fn takes_long(&self, publish: &Publish) -> bool {
+        let now = self.env.clock.wall();
+        let placed = self.place(publish.items.iter().map(|item| &item.partition));
+        publish.items.iter().zip(placed).any(|(item, placed)| {
+            let Ok(placed) = placed else { return false };
+            let is_judged = item.import.is_none() && item.kind == PayloadKind::RecordBatch;
+            is_judged
+                && (placed.policy.compacts()
+                    || takes_long(&placed.intake, placed.timestamps, now, &item.payload))
+        })
+    }
+
+    fn place_waiting(&self, line: &Arc<PublishLine>, refusal: Option<Refusal>, replies: &mut Replies) {
         let refusal = refusal.or_else(|| self.is_stopping().then_some(Refusal::ShuttingDown));
         while let Some((waiting, currency)) = line.next() {
             let late = waiting.deadline <= self.env.clock.monotonic();
@@ -113,15 +138,20 @@ impl Inner {
     }
 
     fn send_publish(&self, waiting: Waiting, placed: Vec<Result<Placed, Refusal>>, replies: &mut Replies) {
-        let Waiting { asker, publish, since, deadline, charge } = waiting;
+        let Waiting { asker, publish, since, deadline, mut charge } = waiting;
         let confirm = publish.confirm;
         let joining = publish.transaction.as_ref().map_or(Joining::Before, |transaction| transaction.joining);
-        let gather = PublishGather { slots: Slots::new(publish.items.len()), since, _charge: charge };
-        let call = Call::new(asker, Gather::Publish(gather));
         let now = self.env.clock.wall();
-        for (part, (item, placed)) in publish.items.into_iter().zip(placed).enumerate() {
+        let mut room = GROWTH_BYTES_PER_PUBLISH_MAX;
+        let items = publish.items.into_iter().zip(placed);
+        let items: Vec<_> =
+            items.map(|(item, placed)| placed.and_then(|p| accepted(p, item, now, &mut room))).collect();
+        charge.grow(GROWTH_BYTES_PER_PUBLISH_MAX - room);
+        let gather = PublishGather { slots: Slots::new(items.len()), since, _charge: charge };
+        let call = Call::new(asker, Gather::Publish(gather));
+        for (part, item) in items.into_iter().enumerate() {
             let ticket = Ticket { call: call.clone(), part };
-            match placed.and_then(|placed| accepted(placed, item, now)) {
+            match item {
                 Err(refusal) => self.answer(&ticket, Answer::Published(Err(refusal)), replies),
                 Ok((placed, item)) => {
                     let bytes = item.payload.len();
@@ -167,21 +197,33 @@ enum Placing {
 }
 
 /// A payload as its partition takes it, as far as the settings say. What is imported is as its source has it: only the ceiling of all
-/// topics counts.
-fn accepted(placed: Placed, mut item: PublishItem, now: WallMs) -> Result<(Placed, PublishItem), Refusal> {
+/// topics counts. `room` is for how much larger a request may become by being compressed otherwise.
+fn accepted(
+    placed: Placed,
+    mut item: PublishItem,
+    now: WallMs,
+    room: &mut usize,
+) -> Result<(Placed, PublishItem), Refusal> {
     if item.import.is_some() {
         fits(&item, MESSAGE_BYTES_CEILING as u64)?;
         return Ok((placed, item));
     }
     let limit = u64::from(placed.message_bytes_max);
     fits(&item, limit)?;
+    if item.kind == PayloadKind::RecordBatch {
+        check_timestamps(&placed.intake, placed.timestamps, now, &item.payload)?;
+    }
     if placed.policy.compacts() {
         check_keys(item.kind, &item.payload)?;
     }
     if item.kind == PayloadKind::RecordBatch {
-        check_timestamps(&placed.intake, placed.timestamps, now, &item.payload)?;
-        item.payload = compressed(&placed.intake, item.payload)?;
+        let came = item.payload.len();
+        item.payload = compressed(&placed.intake, item.payload, placed.message_bytes_max as usize)?;
         fits(&item, limit)?;
+        let growth = item.payload.len().saturating_sub(came);
+        *room = room
+            .checked_sub(growth)
+            .ok_or(Refusal::TooLarge { limit: GROWTH_BYTES_PER_PUBLISH_MAX as u64 })?;
     }
     Ok((placed, item))
 }

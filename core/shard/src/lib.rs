@@ -63,7 +63,7 @@ pub use cold::ColdDone;
 pub use compaction::CompactionDone;
 pub use delivery::{Consumer, ReceiveDone};
 pub use guard::{DiskGuard, GuardState};
-pub use intake::{check_timestamps, compressed};
+pub use intake::{check_timestamps, compressed, takes_long};
 pub use keys::check_keys;
 pub use log_clock::StepPolicy;
 pub use mailbox::{

@@ -61,3 +61,6 @@ pub const FRAME_GROWTH_BYTES_MIN: usize = 64 * 1024;
 pub const PATTERN_BYTES_MAX: usize = 4_096;
 /// What it may compile to, in bytes.
 pub const PATTERN_PROGRAM_BYTES_MAX: usize = 1 << 20;
+
+/// Records at fault that one Produce response names: a small request does not ask for a large response.
+pub const RECORD_ERRORS_PER_RESPONSE_MAX: usize = 1_000;

@@ -183,6 +183,10 @@ pub(super) fn assemble(mut header: BatchHeader, level: Level, records: &[u8]) ->
     let mut batch = Vec::with_capacity(HEADER_BYTES + records.len());
     batch.resize(HEADER_BYTES, 0);
     deflate(header.codec, level, records, &mut batch);
+    if batch.capacity() > batch.len() + batch.len() / 8 {
+        // It may be kept for long, and is counted by its length.
+        batch.shrink_to_fit();
+    }
     header.encoded_len = batch.len();
     let limit = i32::MAX as usize + LENGTH_OVERHEAD;
     if batch.len() > limit {

@@ -35,10 +35,18 @@ pub(super) fn deflate(codec: Codec, level: Level, records: &[u8], out: &mut Vec<
         Codec::Lz4 => lz4(records, out),
         Codec::Zstd => {
             let level = if let Level::Of(level) = level { level } else { ZSTD_LEVEL };
-            zstd::stream::copy_encode(records, out, level)
+            zstd_stream(level, records, out)
         }
     };
     written.expect("writing to memory does not fail, and every input can be compressed");
+}
+
+/// Who says beforehand how much it is needs no more memory than that asks for, at whatever level; and its reader neither.
+fn zstd_stream(level: i32, records: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+    let mut encoder = zstd::stream::Encoder::new(out, level)?;
+    encoder.set_pledged_src_size(Some(records.len() as u64))?;
+    encoder.write_all(records)?;
+    encoder.finish().map(drop)
 }
 
 fn gzip(level: Level, records: &[u8], out: &mut Vec<u8>) -> io::Result<()> {

@@ -14,6 +14,7 @@ use super::errors::{self, Area};
 use super::import;
 use super::names::{TopicKey, milliseconds};
 use super::open::{Replies, strange};
+use crate::limits::RECORD_ERRORS_PER_RESPONSE_MAX;
 use crate::wire::messages::produce::{
     BatchIndexAndErrorMessage, PartitionProduceData, PartitionProduceResponse, TopicProduceResponse,
 };
@@ -26,6 +27,8 @@ const VERSION_MIN: i16 = 3;
 const ZSTD_FROM: i16 = 7;
 /// First version by which partitions become part of a transaction (KIP-890); before, AddPartitionsToTxn comes first.
 const JOINS_FROM: i16 = 12;
+/// First version that names the records because of which a batch is refused (KIP-467).
+const RECORD_ERRORS_FROM: i16 = 8;
 /// First version that names topics by id.
 pub(super) const IDS_FROM: i16 = 13;
 
@@ -198,21 +201,29 @@ pub(super) fn batch_code(error: &BatchError) -> ErrorCode {
 impl Answer for Asked {
     type Response = ProduceResponse;
 
-    fn answer(self, _: i16, replies: Replies, _: &mut Connection) -> Result<ProduceResponse, SessionError> {
+    fn answer(
+        self,
+        version: i16,
+        replies: Replies,
+        _: &mut Connection,
+    ) -> Result<ProduceResponse, SessionError> {
         let Reply::Publish(published) = replies.one()? else { return Err(strange("Publish")) };
         let Asked(mut response) = self;
+        let mut nameable = if version >= RECORD_ERRORS_FROM { RECORD_ERRORS_PER_RESPONSE_MAX } else { 0 };
         let mut published = published.into_iter();
         let topics = response.responses.iter_mut();
         for partition in topics.flat_map(|topic| &mut topic.partition_responses) {
             if partition.error_code.is_none() {
-                told(partition, published.next().ok_or_else(|| strange("Publish of this length"))?);
+                let published = published.next().ok_or_else(|| strange("Publish of this length"))?;
+                told(partition, published, &mut nameable);
             }
         }
         Ok(response)
     }
 }
 
-fn told(partition: &mut PartitionProduceResponse, published: Published) {
+/// `nameable` is how many records at fault may still be named.
+fn told(partition: &mut PartitionProduceResponse, published: Published, nameable: &mut usize) {
     match published {
         Ok(Appended { base_offset, start_offset, append_time }) => {
             partition.base_offset = base_offset.0.cast_signed();
@@ -229,7 +240,9 @@ fn told(partition: &mut PartitionProduceResponse, published: Published) {
                 Refusal::InvalidTimestamp { records, why } => (records, Str::from(why.clone())),
                 _ => return,
             };
-            partition.record_errors = places.iter().map(|place| at_fault(*place, &why)).collect();
+            partition.record_errors =
+                places.iter().take(*nameable).map(|place| at_fault(*place, &why)).collect();
+            *nameable -= partition.record_errors.len();
         }
     }
 }
