@@ -13,7 +13,8 @@ use forebay_replication::wire;
 use forebay_shard::{Done, NextTurn};
 
 use crate::checkers::{
-    Broken, Cursors, NEWEST_FILES, Replicas, Shared, check_fences, confirmed_somewhere, is_on_a_majority,
+    Broken, Cursors, NEWEST_FILES, Owners, Replicas, Shared, check_fences, confirmed_somewhere,
+    is_on_a_majority,
 };
 use crate::counters::Counters;
 use crate::history::{BatchId, History};
@@ -139,6 +140,8 @@ pub struct Cluster {
     pub cursors: Cursors,
     /// What sharers know together.
     pub shared: Shared,
+    /// Which member of a group has which partition.
+    pub owners: Owners,
     /// States seen.
     pub replicas: Replicas,
     /// What was met.
@@ -197,6 +200,7 @@ impl Cluster {
             history: History::default(),
             cursors: Cursors::default(),
             shared: Shared::default(),
+            owners: Owners::default(),
             replicas: Replicas::default(),
             counters: Counters::default(),
             trace: Trace::new(prints),

@@ -22,6 +22,8 @@ const COMPACTION_FROM: u64 = 200_000;
 
 /// The first seed with a shared subscription.
 const SHARES_FROM: u64 = 300_000;
+/// The first seed with members of a group that changes its protocol.
+const PARTICIPANTS_FROM: u64 = 400_000;
 
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -150,6 +152,7 @@ impl Bug {
             Bug::Point(Fault::SettlementConfirmedEarly) => &[crate::checkers::NEVER_AGAIN],
             Bug::Point(Fault::AttemptsNotLimited) => &[crate::checkers::NOT_MORE_OFTEN],
             Bug::Point(Fault::LeaseEndAccepts) => &[crate::checkers::NONE_LOST],
+            Bug::Point(Fault::PartitionGivenTwice) => &[crate::checkers::ONE_OWNER],
             Bug::Control => &[],
         }
     }
@@ -359,6 +362,11 @@ impl Plan {
     pub fn has_shares(&self) -> bool {
         let bugs = [Fault::SettlementConfirmedEarly, Fault::AttemptsNotLimited, Fault::LeaseEndAccepts];
         self.seed >= SHARES_FROM || bugs.into_iter().any(|fault| self.bug == Some(Bug::Point(fault)))
+    }
+
+    /// Whether several members share the partitions of a group, by either protocol.
+    pub fn has_participants(&self) -> bool {
+        self.seed >= PARTICIPANTS_FROM || self.bug == Some(Bug::Point(Fault::PartitionGivenTwice))
     }
 
     /// How many shards there are.

@@ -5,8 +5,8 @@ use forebay_model::ShardId;
 
 use crate::checkers::{Broken, Deadlines, segments_agree, settled_of};
 use crate::clients::{
-    Client, Committer, CommitterKind, Creator, Desk, Producer, ProducerKind, Reader, ReaderKind, Sharer,
-    SharerKind, StateKeeper, Temporary, Transactor,
+    Client, Committer, CommitterKind, Creator, Desk, Participant, Producer, ProducerKind, Reader, ReaderKind,
+    Sharer, SharerKind, StateKeeper, Temporary, Transactor,
 };
 use crate::cluster::{Cluster, Event, Heard};
 use crate::counters::Counters;
@@ -20,6 +20,9 @@ const DRAIN_NS_MAX: u64 = 30 * SECOND;
 
 /// Replicas that applied the same have the same files within this.
 const SETTLE_NS_MAX: u64 = 5 * SECOND;
+
+/// Members of the group whose partitions are watched.
+const PARTICIPANTS: usize = 4;
 
 /// The subscription that sharers share.
 const SHARED: &str = "shared";
@@ -150,6 +153,11 @@ impl Simulation {
         }
         if self.cluster.plan.has_compaction() {
             self.add(|desk| Box::new(StateKeeper::new(desk)));
+        }
+        if self.cluster.plan.has_participants() {
+            for _ in 0..PARTICIPANTS {
+                self.add(|desk| Box::new(Participant::new(desk)));
+            }
         }
         if self.cluster.plan.has_shares() {
             let place = self.rng.pick(&places);

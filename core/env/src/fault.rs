@@ -43,11 +43,13 @@ pub enum Fault {
     AttemptsNotLimited,
     /// What a consumer of a shared subscription had when its lease ended counts as done.
     LeaseEndAccepts,
+    /// A member of a group gets a partition that another has not given back.
+    PartitionGivenTwice,
 }
 
 impl Fault {
     /// All of them with the names that people plant them by.
-    pub const ALL: [(&'static str, Fault); 17] = [
+    pub const ALL: [(&'static str, Fault); 18] = [
         ("confirm-before-flush", Fault::ConfirmBeforeFlush),
         ("append-ack-before-flush", Fault::AppendAckBeforeFlush),
         ("checkpoint-ahead-of-log", Fault::CheckpointAheadOfLog),
@@ -65,6 +67,7 @@ impl Fault {
         ("settlement-confirmed-early", Fault::SettlementConfirmedEarly),
         ("attempts-not-limited", Fault::AttemptsNotLimited),
         ("lease-end-accepts", Fault::LeaseEndAccepts),
+        ("partition-given-twice", Fault::PartitionGivenTwice),
     ];
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use forebay_model::subscription::{AttendanceSettings, SubscriptionSettings};
 use forebay_model::{
     CleanupSettings, IntakeSettings, LeaderEpoch, LogIndex, LogTime, Offset, PartitionId, ShardId, Term,
     Timestamp, TopicId,
@@ -303,9 +304,19 @@ impl Machine {
     fn decode_subscriptions(&mut self, left: &mut Sections<'_>) -> Read<()> {
         let mut input = left.take(SectionKind::SUBSCRIPTIONS, "subscriptions")?;
         self.subscriptions = Subscriptions::decode(&mut input)?;
-        let settings = input.list("settings of subscriptions", |input| {
+        let mut settings = input.list("settings of subscriptions", |input| {
             Ok((decode::group_id(input)?, decode::subscription_settings(input)?))
         })?;
+        if input.has_more() {
+            let attendance = input.list("settings of groups", |input| {
+                Ok((decode::group_id(input)?, decode::attendance_settings(input)?))
+            })?;
+            for (name, attendance) in attendance {
+                let found = settings.binary_search_by(|(known, _)| known.cmp(&name));
+                let place = found.map_err(|_| DecodeError::Invalid("the settings of a group"))?;
+                settings[place].1.attendance = attendance;
+            }
+        }
         input.end("the subscriptions")?;
         match self.catalog.restore_subscriptions(settings) {
             true => Ok(()),
@@ -408,6 +419,15 @@ fn encode_subscription_settings(catalog: &Catalog, out: &mut Writer) {
     for (name, settings) in catalog.subscriptions() {
         out.text(&name.0);
         encode::subscription_settings(settings, out);
+    }
+    // Left out where nothing is set, as it was before there was any.
+    let is_set = |settings: &SubscriptionSettings| settings.attendance != AttendanceSettings::default();
+    let set: Vec<_> = catalog.subscriptions().filter(|(_, settings)| is_set(settings)).collect();
+    if !set.is_empty() {
+        out.list(set.into_iter(), |out, (name, settings)| {
+            out.text(&name.0);
+            encode::attendance_settings(&settings.attendance, out);
+        });
     }
 }
 

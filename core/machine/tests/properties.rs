@@ -7,7 +7,7 @@ use forebay_machine::*;
 use forebay_model::fetch::Isolation;
 use forebay_model::publish::PayloadKind;
 use forebay_model::quota::{QuotaChange, QuotaEntity, QuotaName};
-use forebay_model::subscription::{OffsetRange, Settlement, StartAt, SubscriptionChange};
+use forebay_model::subscription::{AttendanceChange, OffsetRange, Settlement, StartAt, SubscriptionChange};
 use forebay_model::transaction::{Decision, Joining, TransactionalId};
 use forebay_model::*;
 use proptest::prelude::*;
@@ -423,20 +423,26 @@ fn subscription_change() -> impl Strategy<Value = SubscriptionChange> {
         (number(), number(), number(), number()),
         (setting_change(attempts), setting_change(start_at())),
         (setting_change(isolation), setting_change(any::<bool>())),
+        (number(), number()),
     )
-        .prop_map(|((heartbeat_interval_ms, session_timeout_ms, lease_ms, span_max), more, rest)| {
-            let ((attempts_max, begin), (isolation, renews)) = (more, rest);
-            SubscriptionChange {
-                heartbeat_interval_ms,
-                session_timeout_ms,
-                lease_ms,
-                attempts_max,
-                span_max,
-                begin,
-                isolation,
-                renews,
-            }
-        })
+        .prop_map(
+            |((heartbeat_interval_ms, session_timeout_ms, lease_ms, span_max), more, rest, of_group)| {
+                let ((attempts_max, begin), (isolation, renews)) = (more, rest);
+                let attendance =
+                    AttendanceChange { heartbeat_interval_ms: of_group.0, session_timeout_ms: of_group.1 };
+                SubscriptionChange {
+                    heartbeat_interval_ms,
+                    session_timeout_ms,
+                    lease_ms,
+                    attempts_max,
+                    span_max,
+                    begin,
+                    isolation,
+                    renews,
+                    attendance,
+                }
+            },
+        )
 }
 
 fn subscribing() -> impl Strategy<Value = Command> {

@@ -84,6 +84,36 @@ pub struct JoinGroup {
     pub reason: Option<String>,
     /// Whether a known static leader may be told to skip assigning.
     pub may_skip_assignment: bool,
+    /// How the metadata is read, where the front desk can tell: a group whose partitions the broker assigns needs it.
+    pub dialect: Option<&'static Dialect>,
+}
+
+/// How members of one kind of classic group write what they read and what they have, so that the broker can assign for them.
+#[derive(Clone, Copy, Debug)]
+pub struct Dialect {
+    /// The kind of group that writes so.
+    pub kind: &'static str,
+    /// Reads a member's metadata; `None` where it is something else.
+    pub subscription: fn(&Bytes) -> Option<Subscription>,
+    /// Reads a share of the member with this metadata. `None` where it is something else, or says more than partitions and what the member
+    /// said itself.
+    pub share: fn(&Bytes, &Bytes) -> Option<NamedShare>,
+    /// Writes a share for the member with this metadata; `None` where a name is too long for that.
+    pub write_share: fn(&Bytes, &[NamedPartitions]) -> Option<Bytes>,
+}
+
+/// Partitions as members of a classic group write them: by topic name their numbers.
+pub type NamedShare = Vec<(String, Vec<u32>)>;
+
+/// What a member of a classic group says in its metadata.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Subscription {
+    /// The topics that it reads.
+    pub topics: Vec<String>,
+    /// What it has.
+    pub owned: NamedShare,
+    /// Where it runs, for people.
+    pub rack: Option<String>,
 }
 
 /// One assignment strategy and a member's metadata for it.
@@ -149,6 +179,8 @@ pub struct SyncGroup {
     pub strategy: Option<String>,
     /// From the leader: per member its assignment.
     pub assignments: Vec<(String, Bytes)>,
+    /// How a share is written, where the front desk can tell.
+    pub dialect: Option<&'static Dialect>,
 }
 
 /// One member's share.
@@ -376,6 +408,8 @@ pub struct AttendGroup {
     pub owned: Option<PartitionSet>,
     /// Who has to be allowed to see what a pattern matches; with `None` everything is seen. Said by the front desk.
     pub viewer: Option<Viewer>,
+    /// How members of the classic group that it may come to write their metadata and shares.
+    pub dialect: &'static Dialect,
 }
 
 /// Whether a member comes, stays or goes.
@@ -436,6 +470,8 @@ pub struct AssignedMemberView {
     pub host: String,
     /// Its epoch; `None` for a static member that is away.
     pub epoch: Option<i32>,
+    /// Whether it speaks the protocol of classic groups.
+    pub is_classic: bool,
     /// The topics that it reads by name.
     pub topics: Vec<String>,
     /// The pattern by which it reads others.

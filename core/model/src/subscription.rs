@@ -5,7 +5,9 @@ mod sharers;
 
 use bytes::Bytes;
 
-pub use self::settings::{DeliveryRules, SubscriptionChange, SubscriptionSettings};
+pub use self::settings::{
+    AttendanceChange, AttendanceSettings, DeliveryRules, SubscriptionChange, SubscriptionSettings,
+};
 pub use self::sharers::{Attend, AttendStep, Attending, SharedTopic, SharerView, SharersView};
 use crate::{Attempts, GroupId, LeaderEpoch, Offset, PartitionRef, Refusal, TopicId, TopicRef};
 

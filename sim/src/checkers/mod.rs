@@ -11,6 +11,7 @@ mod lost;
 mod newest;
 mod offsets;
 mod order;
+mod owners;
 mod refused;
 mod replicas;
 mod retention;
@@ -26,6 +27,7 @@ pub use durable::{NEWEST_FILES, is_on_a_majority};
 pub use fences::check as check_fences;
 pub use liveness::Deadlines;
 pub use newest::{Newest, Seen};
+pub use owners::{ONE_OWNER, Owners};
 pub use replicas::{Replicas, segments_agree};
 pub use shared::{NEVER_AGAIN, NONE_LOST, NOT_MORE_OFTEN, Shared, settled_of};
 

@@ -99,6 +99,7 @@ impl Committer {
                 kind: Some("consumer".into()),
                 strategy: Some("range".into()),
                 assignments: vec![(self.member.clone(), Bytes::from_static(b"everything"))],
+                dialect: None,
             }),
             Asked::Heartbeat => GroupRequest::Heartbeat(self.proof()),
             Asked::Commit(offset) => GroupRequest::CommitOffsets(CommitOffsets {
@@ -146,6 +147,7 @@ impl Committer {
             id_first: false,
             reason: None,
             may_skip_assignment: false,
+            dialect: None,
         }
     }
 

@@ -4,6 +4,7 @@
 mod committer;
 mod creator;
 mod fencing;
+mod participant;
 mod producer;
 mod reader;
 mod sharer;
@@ -21,6 +22,7 @@ use crate::world::clock::MS;
 
 pub use committer::{Committer, CommitterKind};
 pub use creator::Creator;
+pub use participant::Participant;
 pub use producer::{Producer, ProducerKind};
 pub use reader::{Reader, ReaderKind};
 pub use sharer::{Sharer, SharerKind};

@@ -1,5 +1,6 @@
 """The stories of tests/src/suites/assigned.rs with librdkafka: members of groups whose partitions the broker assigns."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -108,6 +109,47 @@ class Attendant:
         self.thread.join(40)
         check(not self.thread.is_alive(), f"{self.who}'s thread does not end")
         self.healthy()
+
+
+class JavaMember:
+    """A member of Kafka's Java client in a process of its own, which says what it gets, gives back and sees."""
+
+    def __init__(self, who, owners, topic, **settings):
+        self.who = who
+        self.owners = owners
+        self.topic = topic
+        self.assigned = set()
+        self.seen = set()
+        self.has_left = False
+        pairs = [text for key, value in settings.items() for text in (key.replace("_", "."), str(value))]
+        command = ["java", "-cp", os.environ["JAVA_CLASS_PATH"], "AssignedMember", GROUP, topic, *pairs]
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
+        self.thread = threading.Thread(target=self.listen, daemon=True)
+        self.thread.start()
+
+    def listen(self):
+        for line in self.process.stdout:
+            kind, what = line[0], line[1:].strip()
+            if kind == "+":
+                self.owners.take((self.topic, int(what)), self.who)
+                self.assigned.add((self.topic, int(what)))
+            elif kind == "-":
+                self.owners.give((self.topic, int(what)), self.who)
+                self.assigned.discard((self.topic, int(what)))
+            elif kind == "=":
+                self.seen.add(what.encode())
+            elif line.strip() == "left":
+                self.has_left = True
+
+    def healthy(self):
+        check(self.process.poll() is None, f"{self.who}'s process has ended")
+
+    def stop(self):
+        self.process.stdin.close()
+        self.process.wait(40)
+        self.thread.join(10)
+        check(self.has_left, f"{self.who} did not leave as it should")
 
 
 class Flow:
@@ -231,6 +273,51 @@ def over_crashes():
     owners.check()
 
 
+CLASSIC = {"group_protocol": "classic", "session_timeout_ms": 10000, "heartbeat_interval_ms": 1000}
+
+
+def migrate(kinds, strategy, crashes=False):
+    """Classic members are replaced one by one by native ones while records flow, and these by classic ones."""
+    topic, owners, ever = make_topic("t", 6), Owners(), []
+    classic = {**CLASSIC, "partition_assignment_strategy": strategy}
+
+    def member(who, place, settings):
+        kind = kinds[place]
+        if kind is JavaMember and settings is classic:
+            classes = {"range": "RangeAssignor", "cooperative-sticky": "CooperativeStickyAssignor"}
+            assignor = "org.apache.kafka.clients.consumer." + classes[strategy]
+            settings = {**settings, "partition_assignment_strategy": assignor}
+        ever.append(kind(f"{who}-{place}", owners, topic, **settings))
+        return ever[-1]
+
+    now = [member("classic", place, classic) for place in range(3)]
+    settled(6, 2, *now)
+    flow = Flow(topic, 6)
+    for who, settings in (("native", {}), ("again", classic)):
+        for place in range(3):
+            now[place].stop()
+            now[place] = member(who, place, settings)
+            if crashes and place == 1:
+                kill_broker()
+            settled(6, 2, *now)
+    all_seen(flow.stop(), ever)
+    for left in now:
+        left.stop()
+    owners.check()
+
+
+def migrates_cooperative():
+    migrate([Attendant] * 3, "cooperative-sticky")
+
+
+def migrates_eager():
+    migrate([Attendant] * 3, "range")
+
+
+def migrates_with_java():
+    migrate([JavaMember, Attendant, JavaMember], "cooperative-sticky", crashes=True)
+
+
 main(
     {
         "come-and-go": come_and_go,
@@ -238,5 +325,8 @@ main(
         "dies": dies,
         "victim": victim,
         "over-crashes": over_crashes,
+        "migrates-cooperative": migrates_cooperative,
+        "migrates-eager": migrates_eager,
+        "migrates-with-java": migrates_with_java,
     }
 )

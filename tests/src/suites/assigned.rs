@@ -24,11 +24,31 @@ const STORIES: &[(&str, u64, bool)] = &[
     ("dies", 150, true),
     // kill -9 of the broker, twice, in the middle: members go on with what they have, and every record is seen.
     ("over-crashes", 240, true),
-    // Members and states as administrators see them; a group is not deleted while it has members; the other protocol is refused.
+    // Members and states as administrators see them; a group is not deleted while it has members.
     ("administration", 90, false),
+    // Classic members are replaced one by one by native ones while records flow, and these by classic ones: each record is seen, and
+    // no partition has two owners at once. Once with an assignor that gives up everything first, once with one that does not.
+    ("migrates-eager", 240, true),
+    ("migrates-cooperative", 240, true),
+    // The same with kill -9 of the broker in the middle, on both ways.
+    ("migrates-over-crashes", 300, false),
+    // Static members change their protocol under their names and keep what they have.
+    ("migrates-static", 180, false),
+    // A group whose assignor says something of its own to its members is not found by the other protocol, and goes on.
+    ("unmigratable", 90, false),
+    // The settings of such groups are kept and shown; what is out of range is refused.
+    ("settings", 60, false),
 ];
 
-/// One suite per library.
+/// Both libraries in one group. Where librdkafka leads the classic members Apache Kafka refuses the first native one: it takes what
+/// members said of themselves, and the leader repeats, for data of an assignor's own.
+const MIXED: &[(&str, u64, bool)] = &[
+    // Members of both are replaced one by one, from the classic protocol to the new one and back, with kill -9 of the broker in the
+    // middle: each record is seen, and no partition has two owners at once.
+    ("migrates-with-java", 300, true),
+];
+
+/// One suite per library, and one with both.
 pub fn suites() -> Vec<Suite> {
     let by_librdkafka = STORIES.iter().filter(|(_, _, told)| *told);
     vec![
@@ -37,6 +57,11 @@ pub fn suites() -> Vec<Suite> {
         }),
         suite("assigned-confluent", &[Runtime::Python], by_librdkafka, |runtimes| {
             python(runtimes, &clients().join("python/assigned.py"))
+        }),
+        suite("assigned-mixed", &[Runtime::Python, Runtime::Java], MIXED.iter(), |runtimes| {
+            let mut command = python(runtimes, &clients().join("python/assigned.py"));
+            command.env("JAVA_CLASS_PATH", runtimes.class_path());
+            command
         }),
     ]
 }

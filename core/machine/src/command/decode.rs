@@ -4,7 +4,8 @@ use forebay_model::fetch::Isolation;
 use forebay_model::publish::PayloadKind;
 use forebay_model::quota::QuotaChange;
 use forebay_model::subscription::{
-    OffsetRange, Settlement, StartAt, SubscriptionChange, SubscriptionSettings,
+    AttendanceChange, AttendanceSettings, OffsetRange, Settlement, StartAt, SubscriptionChange,
+    SubscriptionSettings,
 };
 use forebay_model::transaction::{Decision, Joining, TransactionalId};
 use forebay_model::{
@@ -638,6 +639,22 @@ fn subscription_change(input: &mut Reader<'_>) -> Read<SubscriptionChange> {
         begin: setting_change(input, start_at)?,
         isolation: setting_change(input, isolation)?,
         renews: setting_change(input, flag)?,
+        attendance: if input.has_more() { attendance_change(input)? } else { AttendanceChange::default() },
+    })
+}
+
+fn attendance_change(input: &mut Reader<'_>) -> Read<AttendanceChange> {
+    Ok(AttendanceChange {
+        heartbeat_interval_ms: setting_change(input, |input| input.narrow("an interval"))?,
+        session_timeout_ms: setting_change(input, |input| input.narrow("a session timeout"))?,
+    })
+}
+
+/// For the checkpoint.
+pub(crate) fn attendance_settings(input: &mut Reader<'_>) -> Read<AttendanceSettings> {
+    Ok(AttendanceSettings {
+        heartbeat_interval_ms: input.option("an interval", |input| input.narrow("an interval"))?,
+        session_timeout_ms: input.option("a session timeout", |input| input.narrow("a session timeout"))?,
     })
 }
 
@@ -652,6 +669,7 @@ pub(crate) fn subscription_settings(input: &mut Reader<'_>) -> Read<Subscription
         begin: input.option("where a subscription begins", start_at)?,
         isolation: input.option("an isolation", isolation)?,
         renews: input.option("a flag", flag)?,
+        attendance: AttendanceSettings::default(),
     })
 }
 

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use forebay_model::fetch::Isolation;
-use forebay_model::subscription::{Settlement, StartAt, SubscriptionChange, SubscriptionSettings};
+use forebay_model::subscription::{
+    AttendanceChange, AttendanceSettings, Settlement, StartAt, SubscriptionChange, SubscriptionSettings,
+};
 use forebay_model::transaction::{Decision, Joining};
 use forebay_model::{
     CleanupChange, CleanupPolicy, CleanupSettings, Compression, FlushClass, GzipLevel, IntakeChange,
@@ -661,6 +663,18 @@ fn subscription_change(change: &SubscriptionChange, out: &mut Writer) {
     setting_change(change.begin, out, |out, at| start_at(at, out));
     setting_change(change.isolation, out, |out, isolation| out.u8(isolation_number(isolation)));
     setting_change(change.renews, out, |out, renews| out.u8(renews.into()));
+    // Left out where nothing is said, as it was before there was any.
+    if change.attendance != AttendanceChange::default() {
+        setting_change(change.attendance.heartbeat_interval_ms, out, uint);
+        setting_change(change.attendance.session_timeout_ms, out, uint);
+    }
+}
+
+/// For the checkpoint.
+pub(crate) fn attendance_settings(settings: &AttendanceSettings, out: &mut Writer) {
+    let uint = |out: &mut Writer, value: u32| out.uint(value);
+    out.option(settings.heartbeat_interval_ms, uint);
+    out.option(settings.session_timeout_ms, uint);
 }
 
 /// For the checkpoint.

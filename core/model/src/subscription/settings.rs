@@ -38,6 +38,17 @@ pub struct SubscriptionSettings {
     pub isolation: Option<Isolation>,
     /// Whether consumers may renew leases.
     pub renews: Option<bool>,
+    /// What was set on the group of that name whose partitions the broker assigns.
+    pub attendance: AttendanceSettings,
+}
+
+/// What was set on one group whose partitions the broker assigns; `None` means that the default applies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AttendanceSettings {
+    /// How often a member says that it lives, in milliseconds.
+    pub heartbeat_interval_ms: Option<u32>,
+    /// A member is out after this many milliseconds of silence.
+    pub session_timeout_ms: Option<u32>,
 }
 
 impl SubscriptionSettings {
@@ -72,6 +83,20 @@ impl SubscriptionSettings {
     }
 }
 
+impl AttendanceSettings {
+    /// How often a member says that it lives, in milliseconds.
+    #[must_use]
+    pub fn heartbeat_interval_ms(&self) -> u32 {
+        self.heartbeat_interval_ms.unwrap_or(5_000)
+    }
+
+    /// A member is out after this many milliseconds of silence.
+    #[must_use]
+    pub fn session_timeout_ms(&self) -> u32 {
+        self.session_timeout_ms.unwrap_or(45_000)
+    }
+}
+
 /// What becomes of the settings of a subscription: see [`SubscriptionSettings`]. Each by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SubscriptionChange {
@@ -91,6 +116,26 @@ pub struct SubscriptionChange {
     pub isolation: SettingChange<Isolation>,
     /// See [`SubscriptionSettings::renews`].
     pub renews: SettingChange<bool>,
+    /// See [`SubscriptionSettings::attendance`].
+    pub attendance: AttendanceChange,
+}
+
+/// What becomes of [`AttendanceSettings`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AttendanceChange {
+    /// See [`AttendanceSettings::heartbeat_interval_ms`].
+    pub heartbeat_interval_ms: SettingChange<u32>,
+    /// See [`AttendanceSettings::session_timeout_ms`].
+    pub session_timeout_ms: SettingChange<u32>,
+}
+
+impl AttendanceChange {
+    fn of(&self, before: &AttendanceSettings) -> AttendanceSettings {
+        AttendanceSettings {
+            heartbeat_interval_ms: self.heartbeat_interval_ms.of(before.heartbeat_interval_ms),
+            session_timeout_ms: self.session_timeout_ms.of(before.session_timeout_ms),
+        }
+    }
 }
 
 impl SubscriptionChange {
@@ -104,6 +149,10 @@ impl SubscriptionChange {
         begin: SettingChange::Clear,
         isolation: SettingChange::Clear,
         renews: SettingChange::Clear,
+        attendance: AttendanceChange {
+            heartbeat_interval_ms: SettingChange::Clear,
+            session_timeout_ms: SettingChange::Clear,
+        },
     };
 
     /// What the settings are behind it.
@@ -118,6 +167,7 @@ impl SubscriptionChange {
             begin: self.begin.of(before.begin),
             isolation: self.isolation.of(before.isolation),
             renews: self.renews.of(before.renews),
+            attendance: self.attendance.of(&before.attendance),
         }
     }
 }

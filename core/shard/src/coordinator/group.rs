@@ -209,6 +209,16 @@ impl Group {
         refuse(member.joining, member.syncing, &Refusal::UnknownMember, turn.out);
     }
 
+    /// The broker assigns from now on: whoever waits has to come again.
+    pub(super) fn end(&mut self, turn: &mut Turn<'_>) {
+        self.refuse_waiting(&Refusal::RebalanceInProgress, turn.out);
+        for id in self.members.keys().chain(&self.expected) {
+            turn.timers.cancel(&self.timer_of(id));
+        }
+        turn.timers.cancel(&TimerKey::Join(self.id.clone()));
+        turn.timers.cancel(&TimerKey::Sync(self.id.clone()));
+    }
+
     /// Answers everyone who waits.
     pub(super) fn refuse_waiting(&mut self, refusal: &Refusal, out: &mut Vec<Action>) {
         for member in self.members.values_mut() {

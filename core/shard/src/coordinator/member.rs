@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use forebay_model::group::{JoinGroup, Strategy};
+use forebay_model::group::{JoinGroup, PartitionSet, Strategy};
 
 use super::ReplyKey;
 
@@ -19,6 +19,8 @@ pub(super) struct Member {
     /// Most wanted first.
     pub(super) strategies: Vec<Strategy>,
     pub(super) assignment: Bytes,
+    /// What the broker assigned to it when it last did, until the member says what it has.
+    pub(super) held: PartitionSet,
     /// The join that waits for the next generation.
     pub(super) joining: Option<ReplyKey>,
     /// The sync that waits for the assignment.
@@ -38,6 +40,7 @@ impl Member {
             rebalance_timeout_ms: join.rebalance_timeout_ms,
             strategies: unpinned(join.strategies),
             assignment: Bytes::new(),
+            held: PartitionSet::new(),
             joining: Some(reply),
             syncing: None,
             is_new: true,
@@ -55,6 +58,7 @@ impl Member {
             rebalance_timeout_ms: member.rebalance_timeout_ms,
             strategies: vec![strategy],
             assignment: member.assignment.clone(),
+            held: PartitionSet::new(),
             joining: None,
             syncing: None,
             is_new: false,
@@ -64,6 +68,7 @@ impl Member {
     /// Takes over what a new join of the same member says.
     pub(super) fn update(&mut self, join: JoinGroup) {
         self.strategies = unpinned(join.strategies);
+        self.held.clear();
         self.session_timeout_ms = join.session_timeout_ms;
         self.rebalance_timeout_ms = join.rebalance_timeout_ms;
     }
@@ -88,7 +93,7 @@ impl Member {
         let strategies = self.strategies.iter().map(|s| 64 + s.name.len() + s.metadata.len());
         let instance = self.instance.as_ref().map_or(0, String::len);
         let texts = self.id.len() + instance + self.client.len() + self.host.len();
-        256 + texts + self.assignment.len() + strategies.sum::<usize>()
+        256 + texts + self.assignment.len() + 32 * self.held.len() + strategies.sum::<usize>()
     }
 
     pub(super) fn replicated(&self, strategy: &str, assignment: Bytes) -> forebay_machine::Member {
@@ -106,7 +111,7 @@ impl Member {
 }
 
 /// Copies: a few bytes of metadata must not keep the buffer of a whole request.
-fn unpinned(strategies: Vec<Strategy>) -> Vec<Strategy> {
+pub(super) fn unpinned(strategies: Vec<Strategy>) -> Vec<Strategy> {
     let copy = |s: Strategy| Strategy { name: s.name, metadata: Bytes::copy_from_slice(&s.metadata) };
     strategies.into_iter().map(copy).collect()
 }

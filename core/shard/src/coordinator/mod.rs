@@ -112,9 +112,10 @@ impl Turn<'_> {
         self.out.push(Action::Reply(to, reply));
     }
 
-    fn propose(&mut self, command: Command, pending: Pending) {
+    fn propose(&mut self, command: Command, pending: Pending) -> ProposalKey {
         let key = self.proposals.add(pending);
         self.out.push(Action::Propose(command, key));
+        key
     }
 
     fn note(&mut self, group: &Group, what: What) {
@@ -167,9 +168,10 @@ impl Coordinator {
         self.unload(&Refusal::Loading, out);
         for (id, replicated) in groups.iter().filter(|(_, group)| !group.members.is_empty()) {
             if replicated.kind == assigned::KIND {
-                let mut group = AssignedGroup::recovered(id.clone(), replicated);
+                let group = AssignedGroup::recovered(id.clone(), replicated);
                 group.resume(&mut self.desk.turn(now, out));
                 self.assigned.insert(id.clone(), group);
+                self.settle(now, id, out);
                 continue;
             }
             let mut group = Group::recovered(id.clone(), replicated);
@@ -280,16 +282,23 @@ impl Coordinator {
             Outcome::Refused(refusal) => Err(refusal),
             outcome => Ok(outcome),
         };
-        self.go_on(now, pending, result, out);
+        self.go_on(now, key, pending, result, out);
     }
 
     /// Goes on after a proposal was dropped before it got into the log, or when nobody knows what became of it.
     pub fn failed(&mut self, now: u64, key: ProposalKey, refusal: Refusal, out: &mut Vec<Action>) {
         let Some(pending) = self.desk.proposals.take(key) else { return };
-        self.go_on(now, pending, Err(refusal), out);
+        self.go_on(now, key, pending, Err(refusal), out);
     }
 
-    fn go_on(&mut self, now: u64, pending: Pending, result: Result<Outcome, Refusal>, out: &mut Vec<Action>) {
+    fn go_on(
+        &mut self,
+        now: u64,
+        key: ProposalKey,
+        pending: Pending,
+        result: Result<Outcome, Refusal>,
+        out: &mut Vec<Action>,
+    ) {
         let mut turn = self.desk.turn(now, out);
         let saved = result.as_ref().map(|_| ()).map_err(Refusal::clone);
         let id = match pending {
@@ -306,11 +315,11 @@ impl Coordinator {
                 group
             }
             Pending::Emptied { group, .. } => group,
-            Pending::Assigned { group, version } => {
+            Pending::Assigned { group } => {
                 if let Some(assigned) = self.assigned.get_mut(&group) {
-                    assigned.was_saved(version, saved, &mut turn);
+                    assigned.was_saved(key, saved, &mut turn);
                 }
-                return self.let_go_assigned(&group);
+                return self.settle(now, &group, out);
             }
             pending @ (Pending::Commit { .. } | Pending::Forget { .. } | Pending::Delete { .. }) => {
                 let answer = match result {
@@ -341,7 +350,10 @@ impl Coordinator {
                     TimerKey::Join(_) => group.join_time_is_up(&mut turn),
                     TimerKey::Sync(_) => group.sync_time_is_up(&mut turn),
                     TimerKey::Member(_, member) => group.session_is_over(member, &mut turn),
-                    TimerKey::Session(..) | TimerKey::Revocation(..) | TimerKey::Save(_) => {}
+                    TimerKey::Session(..)
+                    | TimerKey::Revocation(..)
+                    | TimerKey::Rejoin(..)
+                    | TimerKey::Save(_) => {}
                 }
             }
             self.let_go(&id);
@@ -374,7 +386,8 @@ impl Coordinator {
         let refusal = match (self.active.get(&id), groups.get(&id)) {
             (Some(group), _) if !group.is_empty() => Refusal::GroupNotEmpty,
             (_, Some(_)) => {
-                return turn.propose(Command::DeleteGroup { group: id }, Pending::Delete { reply: from });
+                turn.propose(Command::DeleteGroup { group: id }, Pending::Delete { reply: from });
+                return;
             }
             // Ids were given out and nobody has joined with one yet: there is nothing to replicate.
             (Some(group), None) if group.saved_generation == group.generation => {

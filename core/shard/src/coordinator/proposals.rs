@@ -20,8 +20,8 @@ pub(super) enum Pending {
     Replacement { group: GroupId, replacement: Replacement },
     /// A generation without members: nobody waits.
     Emptied { group: GroupId, generation: i32 },
-    /// A group whose partitions the broker assigns: who was to hear of that version hears.
-    Assigned { group: GroupId, version: u64 },
+    /// A group whose partitions the broker assigns: who was to hear of the version that was on its way hears.
+    Assigned { group: GroupId },
     /// Offsets: the commit is answered. An offset that was refused before has its answer already.
     Commit { reply: ReplyKey, offsets: Vec<(PartitionRef, Option<Refusal>)> },
     /// Cursors to take away. One that was refused before has its answer already.

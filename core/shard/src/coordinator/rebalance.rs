@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use forebay_machine::Command;
 use forebay_model::Refusal;
 use forebay_model::group::{GroupReply, Joined};
@@ -47,10 +46,9 @@ impl Group {
         }
     }
 
-    /// The members who wait for an assignment have to join again.
+    /// The members who wait for an assignment have to join again. What they had before is kept: they may still have it.
     fn give_up_assigning(&mut self, refusal: &Refusal, turn: &mut Turn<'_>) {
         for member in self.members.values_mut() {
-            member.assignment = Bytes::new();
             let Some(syncing) = member.syncing.take() else { continue };
             refuse(None, Some(syncing), refusal, turn.out);
             let key = TimerKey::Member(self.id.clone(), Arc::clone(&member.id));

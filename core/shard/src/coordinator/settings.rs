@@ -16,10 +16,6 @@ pub struct CoordinatorSettings {
     pub new_member_join_timeout_ms: u32,
     /// Members of one group: never above [`MEMBERS_PER_GROUP_MAX`]. As many more may be on their way in with a fresh id.
     pub members_max: usize,
-    /// Where the broker assigns, a member that is not heard of for so many milliseconds is put out.
-    pub assigned_session_timeout_ms: u32,
-    /// Where the broker assigns, members are asked to be heard of every so many milliseconds.
-    pub assigned_heartbeat_interval_ms: u32,
 }
 
 impl Default for CoordinatorSettings {
@@ -30,8 +26,6 @@ impl Default for CoordinatorSettings {
             session_timeout_ms_max: 1_800_000,
             new_member_join_timeout_ms: 300_000,
             members_max: MEMBERS_PER_GROUP_MAX,
-            assigned_session_timeout_ms: 45_000,
-            assigned_heartbeat_interval_ms: 5_000,
         }
     }
 }

@@ -18,6 +18,8 @@ pub(super) enum TimerKey {
     Session(GroupId, Arc<str>),
     /// The end of waiting for a member to give back what is taken away.
     Revocation(GroupId, Arc<str>),
+    /// The end of waiting for a member of the classic protocol to join again, or to ask for its share.
+    Rejoin(GroupId, Arc<str>),
     /// The time to save a group again whose last save failed.
     Save(GroupId),
 }
@@ -30,6 +32,7 @@ impl TimerKey {
             | TimerKey::Member(group, _)
             | TimerKey::Session(group, _)
             | TimerKey::Revocation(group, _)
+            | TimerKey::Rejoin(group, _)
             | TimerKey::Save(group) => group,
         }
     }
@@ -49,6 +52,13 @@ impl Timers {
             self.by_time.remove(&(before, key.clone()));
         }
         self.by_time.insert((at, key));
+    }
+
+    /// Sets a deadline unless one is set.
+    pub(super) fn start(&mut self, key: TimerKey, at: u64) {
+        if !self.at.contains_key(&key) {
+            self.set(key, at);
+        }
     }
 
     pub(super) fn cancel(&mut self, key: &TimerKey) {

@@ -426,6 +426,7 @@ fn a_group_of_another_kind_shares_nothing_also_before_it_is_in_the_log() {
         id_first: true,
         reason: None,
         may_skip_assignment: false,
+        dialect: None,
     };
     let ticket = world.ticket();
     world.post(1, 0, Work::Group(ticket, GroupRequest::Join(join)));

@@ -567,6 +567,7 @@ impl AnyBroker {
             client: "c".into(),
             host: "/h".into(),
             epoch: self.some(3),
+            is_classic: self.below(2) == 0,
             topics: vec!["orders".into()],
             pattern: self.some("a.*".into()),
             held: share(),

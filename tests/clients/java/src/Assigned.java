@@ -1,4 +1,3 @@
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
@@ -8,18 +7,22 @@ import java.util.Set;
 import java.util.concurrent.ExecutionException;
 import java.util.stream.Collectors;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AlterConfigOp;
+import org.apache.kafka.clients.admin.Config;
+import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.ConsumerGroupDescription;
 import org.apache.kafka.clients.admin.ListGroupsOptions;
 import org.apache.kafka.clients.admin.NewPartitions;
-import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.consumer.SubscriptionPattern;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.common.GroupState;
 import org.apache.kafka.common.GroupType;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.errors.GroupIdNotFoundException;
 import org.apache.kafka.common.errors.GroupNotEmptyException;
-import org.apache.kafka.common.errors.InconsistentGroupProtocolException;
+import org.apache.kafka.common.errors.InvalidConfigurationException;
 import org.apache.kafka.common.errors.InvalidRegularExpression;
 import org.apache.kafka.common.errors.UnreleasedInstanceIdException;
 import org.apache.kafka.common.errors.UnsupportedAssignorException;
@@ -37,6 +40,12 @@ public final class Assigned {
             case "dies" -> Assigned::dies;
             case "over-crashes" -> Assigned::overCrashes;
             case "administration" -> Assigned::administration;
+            case "migrates-eager" -> () -> migrates(RANGE, false);
+            case "migrates-cooperative" -> () -> migrates(COOPERATIVE, false);
+            case "migrates-over-crashes" -> () -> migrates(COOPERATIVE, true);
+            case "migrates-static" -> Assigned::migratesStatic;
+            case "unmigratable" -> Assigned::unmigratable;
+            case "settings" -> Assigned::settings;
             default -> throw new IllegalArgumentException("no story " + name);
         };
     }
@@ -299,17 +308,6 @@ public final class Assigned {
                 return offset != null && offset.offset() == 1;
             });
             refused(GroupNotEmptyException.class, () -> admin.deleteConsumerGroups(List.of(GROUP)).all().get());
-            try (KafkaConsumer<byte[], byte[]> classicOne = Lib.consumer("group.id", GROUP)) {
-                classicOne.subscribe(List.of(topic));
-                Harness.waitUntil("the other protocol is refused", () -> {
-                    try {
-                        classicOne.poll(Duration.ofMillis(200));
-                        return false;
-                    } catch (InconsistentGroupProtocolException e) {
-                        return true;
-                    }
-                });
-            }
             a.stop();
             Harness.equal(described(admin).groupState(), GroupState.EMPTY, "the state");
             // Without members the group takes whichever protocol comes.
@@ -320,6 +318,148 @@ public final class Assigned {
             admin.deleteConsumerGroups(List.of(GROUP)).all().get();
         }
         owners.check();
+    }
+
+    /** A classic member, of an assignor that gives up everything first, and of one that does not. */
+    private static final Object[] RANGE = {
+        "group.protocol", "classic", "session.timeout.ms", 10_000, "heartbeat.interval.ms", 1_000,
+        "partition.assignment.strategy", "org.apache.kafka.clients.consumer.RangeAssignor"};
+    private static final Object[] COOPERATIVE = {
+        "group.protocol", "classic", "session.timeout.ms", 10_000, "heartbeat.interval.ms", 1_000,
+        "partition.assignment.strategy", "org.apache.kafka.clients.consumer.CooperativeStickyAssignor"};
+
+    /** Classic members are replaced one by one by native ones while records flow, and these by classic ones. */
+    private static void migrates(Object[] classic, boolean crashes) throws Exception {
+        String topic = Lib.topic("t", 6);
+        Attendant.Owners owners = new Attendant.Owners();
+        List<Attendant> ever = new ArrayList<>();
+        List<Attendant> now = new ArrayList<>();
+        try (Flow flow = new Flow(topic, 6); Admin admin = Lib.admin()) {
+            for (int i = 0; i < 3; i++) {
+                now.add(new Attendant("classic-" + i, GROUP, owners, Attendant.topics(topic), classic));
+            }
+            ever.addAll(now);
+            settled(6, 2, now.toArray(Attendant[]::new));
+            Harness.equal(described(admin).type(), GroupType.CLASSIC, "the type before");
+            for (int i = 0; i < 3; i++) {
+                now.get(i).stop();
+                now.set(i, new Attendant("native-" + i, GROUP, owners, Attendant.topics(topic)));
+                ever.add(now.get(i));
+                if (crashes && i == 1) {
+                    Harness.killBroker();
+                }
+                settled(6, 2, now.toArray(Attendant[]::new));
+                Harness.equal(described(admin).type(), GroupType.CONSUMER, "the type upwards");
+                long natives = described(admin).members().stream().filter(m -> m.upgraded().orElse(false)).count();
+                Harness.equal(natives, i + 1L, "native members");
+            }
+            for (int i = 0; i < 3; i++) {
+                now.get(i).stop();
+                now.set(i, new Attendant("again-" + i, GROUP, owners, Attendant.topics(topic), classic));
+                ever.add(now.get(i));
+                if (crashes && i == 1) {
+                    Harness.killBroker();
+                }
+                settled(6, 2, now.toArray(Attendant[]::new));
+                GroupType type = i < 2 ? GroupType.CONSUMER : GroupType.CLASSIC;
+                Harness.equal(described(admin).type(), type, "the type downwards");
+            }
+            allSeen(flow.stop(), ever);
+        }
+        for (Attendant member : now) {
+            member.stop();
+        }
+        owners.check();
+    }
+
+    /** Static members change their protocol under their names: nobody else hears of it. */
+    private static void migratesStatic() throws Exception {
+        String topic = Lib.topic("t", 4);
+        Attendant.Owners owners = new Attendant.Owners();
+        Attendant[] two = new Attendant[2];
+        for (int i = 0; i < 2; i++) {
+            two[i] = new Attendant("classic-" + i, GROUP, owners, Attendant.topics(topic), named(i, COOPERATIVE));
+        }
+        settled(4, 2, two);
+        try (Admin admin = Lib.admin()) {
+            for (int i = 0; i < 2; i++) {
+                Set<TopicPartition> had = Set.copyOf(two[i].assigned);
+                two[i].stop();
+                two[i] = new Attendant("native-" + i, GROUP, owners, Attendant.topics(topic), named(i));
+                settled(4, 2, two);
+                Harness.equal(Set.copyOf(two[i].assigned), had, "what the static member has");
+            }
+            Harness.equal(described(admin).type(), GroupType.CONSUMER, "the type");
+            for (int i = 0; i < 2; i++) {
+                two[i].stop();
+                two[i] = new Attendant("again-" + i, GROUP, owners, Attendant.topics(topic), named(i, COOPERATIVE));
+                settled(4, 2, two);
+            }
+            Harness.equal(described(admin).type(), GroupType.CLASSIC, "the type");
+        }
+        for (Attendant member : two) {
+            member.stop();
+        }
+        owners.check();
+    }
+
+    private static Object[] named(int number, Object... settings) {
+        List<Object> all = new ArrayList<>(List.of(settings));
+        all.addAll(List.of("group.instance.id", "i" + number));
+        return all.toArray();
+    }
+
+    /** An assignor that says something of its own to its members: no broker could assign for it. */
+    public static final class Chatty extends org.apache.kafka.clients.consumer.RoundRobinAssignor {
+        @Override
+        public String name() {
+            return "chatty";
+        }
+
+        @Override
+        public GroupAssignment assign(org.apache.kafka.common.Cluster cluster, GroupSubscription subscriptions) {
+            GroupAssignment plain = super.assign(cluster, subscriptions);
+            Map<String, Assignment> chatty = new java.util.HashMap<>();
+            plain.groupAssignment().forEach((member, share) -> chatty.put(member,
+                    new Assignment(share.partitions(), java.nio.ByteBuffer.wrap(new byte[] {1}))));
+            return new GroupAssignment(chatty);
+        }
+    }
+
+    private static void unmigratable() throws Exception {
+        String topic = Lib.topic("t", 2);
+        Attendant.Owners owners = new Attendant.Owners();
+        Attendant classic = new Attendant("classic", GROUP, owners, Attendant.topics(topic),
+                "group.protocol", "classic", "partition.assignment.strategy", Chatty.class.getName());
+        settled(2, 2, classic);
+        Attendant refused = new Attendant("refused", GROUP, owners, Attendant.topics(topic));
+        Harness.waitUntil("a group that no broker can assign for is not found",
+                () -> refused.failure() instanceof GroupIdNotFoundException);
+        Thread.sleep(4_000);
+        Harness.equal(classic.assigned.size(), 2, "what the classic member has");
+        classic.stop();
+        owners.check();
+    }
+
+    private static void settings() throws Exception {
+        ConfigResource group = new ConfigResource(ConfigResource.Type.GROUP, GROUP);
+        try (Admin admin = Lib.admin()) {
+            for (String[] wrong : new String[][] {
+                    {"consumer.session.timeout.ms", "44999"}, {"consumer.heartbeat.interval.ms", "15001"}}) {
+                refused(InvalidConfigurationException.class,
+                        () -> set(admin, group, new ConfigEntry(wrong[0], wrong[1])));
+            }
+            set(admin, group, new ConfigEntry("consumer.session.timeout.ms", "50000"));
+            set(admin, group, new ConfigEntry("consumer.heartbeat.interval.ms", "6000"));
+            Config config = admin.describeConfigs(List.of(group)).all().get().get(group);
+            Harness.equal(config.get("consumer.session.timeout.ms").value(), "50000", "the session timeout");
+            Harness.equal(config.get("consumer.heartbeat.interval.ms").value(), "6000", "the heartbeat interval");
+        }
+    }
+
+    private static void set(Admin admin, ConfigResource resource, ConfigEntry entry) throws Exception {
+        AlterConfigOp op = new AlterConfigOp(entry, AlterConfigOp.OpType.SET);
+        admin.incrementalAlterConfigs(Map.of(resource, List.of(op))).all().get();
     }
 
     /** What is to fail with this. */

@@ -16,7 +16,7 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 /** A member, in a thread, of a group whose partitions the broker assigns. */
 final class Attendant implements ConsumerRebalanceListener {
     /** Who has a partition by what listeners were told; shared by all members of a story. */
-    static final class Owners {
+    static class Owners {
         private final Map<TopicPartition, String> owners = new ConcurrentHashMap<>();
         final List<String> twice = new CopyOnWriteArrayList<>();
 
@@ -42,6 +42,7 @@ final class Attendant implements ConsumerRebalanceListener {
     volatile int rebalances = 0;
     private final Owners owners;
     private volatile boolean stopping = false;
+    private boolean closing = false;
     private volatile Exception error;
     private final Thread thread;
 
@@ -86,6 +87,7 @@ final class Attendant implements ConsumerRebalanceListener {
                     commit(consumer);
                 }
             }
+            closing = true;
             consumer.close();
         } catch (Exception e) {
             error = e;
@@ -101,8 +103,12 @@ final class Attendant implements ConsumerRebalanceListener {
         }
     }
 
+    /** A client that is being closed may hear of partitions behind the call by which it gave all of its own back: it never reads them. */
     @Override
     public void onPartitionsAssigned(Collection<TopicPartition> partitions) {
+        if (closing) {
+            return;
+        }
         partitions.forEach(p -> owners.take(p, name));
         assigned.addAll(partitions);
         rebalances += partitions.isEmpty() ? 0 : 1;

@@ -31,7 +31,9 @@ impl AssignedGroup {
             Presence::Joins | Presence::Stays(_) => self.come(request, random, topics, turn),
         };
         match result {
-            Ok((version, attended)) => self.answer(version, from, attended, turn),
+            Ok((version, attended)) => {
+                self.answer(version, from, GroupReply::Attend(Ok(attended)), turn);
+            }
             Err(refusal) => turn.reply(from, GroupReply::Attend(Err(refusal))),
         }
         self.save(turn);
@@ -85,8 +87,11 @@ impl AssignedGroup {
             }
             _ => None,
         };
+        self.settings = topics.subscription(&self.id).attendance;
         let id = self.admit(&request, random, turn)?;
-        turn.timers.set(self.session_of(&id), turn.in_ms(turn.settings.assigned_session_timeout_ms));
+        if let Some(member) = self.members.get(&id) {
+            self.renew_session(member, turn);
+        }
         if let (Some(pattern), Some(text)) = (pattern, &request.pattern) {
             self.patterns.insert(text.clone(), pattern);
         }
@@ -96,6 +101,7 @@ impl AssignedGroup {
             self.note(What::Rebalancing { reason: format!("what {id} reads has changed") }, turn);
         }
         self.viewer.clone_from(&request.viewer);
+        self.is_viewer_known = true;
         self.deal(topics);
         let has_news = self.reconcile(&id, request.owned.as_ref(), turn);
         let says_all = request.rebalance_timeout_ms.is_some()
@@ -106,7 +112,7 @@ impl AssignedGroup {
         let attended = Attended {
             member: id.to_string(),
             epoch: member.epoch,
-            heartbeat_interval_ms: turn.settings.assigned_heartbeat_interval_ms,
+            heartbeat_interval_ms: self.settings.heartbeat_interval_ms(),
             assignment: tells.then(|| member.held.keys().copied().collect()),
         };
         Ok((member.changed_at, attended))
@@ -132,7 +138,7 @@ impl AssignedGroup {
             _ => {}
         }
         match known {
-            Some(id) => self.check_epoch(&id, request).map(|()| id),
+            Some(id) => self.check_epoch(&id, request, turn).map(|()| id),
             None if joins => self.let_in(request, random),
             None => Err(Refusal::UnknownMember),
         }
@@ -149,60 +155,123 @@ impl AssignedGroup {
         if request.presence != Presence::Joins {
             return Err(Refusal::FencedInstance);
         }
-        if self.members.get(owner).is_none_or(|member| !member.is_away) {
+        // Members of the classic protocol never say that they will be back.
+        let is_released = |member: &Member| member.is_away || member.classic.is_some();
+        if !self.members.get(owner).is_some_and(is_released) {
             return Err(Refusal::UnreleasedInstance);
         }
         let id = name_of(request, random);
         if self.members.contains_key(&id) {
             return Err(Refusal::UnreleasedInstance);
         }
-        let Some(mut member) = self.members.remove(owner) else { return Err(Refusal::UnknownMember) };
-        turn.timers.cancel(&self.session_of(owner));
-        turn.timers.cancel(&self.revocation_of(owner));
-        member.id = Arc::clone(&id);
-        begin_again(&mut member);
-        for place in member.places() {
-            self.owners.insert(place, Arc::clone(&id));
-        }
-        if let Some(instance) = &member.instance {
-            self.instances.insert(instance.clone(), Arc::clone(&id));
-        }
-        self.members.insert(Arc::clone(&id), member);
-        self.touch(Some(&id));
+        self.replace(owner, &id, turn);
+        self.speak_natively(&id);
         Ok(id)
     }
 
+    /// A static member goes on under another id, with nothing told yet.
+    pub(super) fn replace(&mut self, owner: &Arc<str>, id: &Arc<str>, turn: &mut Turn<'_>) {
+        let Some(mut member) = self.members.remove(owner) else { return };
+        self.cancel_timers(owner, turn);
+        member.id = Arc::clone(id);
+        begin_again(&mut member);
+        for place in member.places() {
+            self.owners.insert(place, Arc::clone(id));
+        }
+        if let Some(instance) = &member.instance {
+            self.instances.insert(instance.clone(), Arc::clone(id));
+        }
+        self.members.insert(Arc::clone(id), member);
+        self.touch(Some(id));
+    }
+
+    /// What a member said by the classic protocol does not hold any more.
+    fn speak_natively(&mut self, id: &Arc<str>) {
+        if let Some(member) = self.members.get_mut(id) {
+            member.classic = None;
+        }
+    }
+
     fn let_in(&mut self, request: &AttendGroup, random: u128) -> Result<Arc<str>, Refusal> {
-        let id = name_of(request, random);
-        let mut member = Member::new(Arc::clone(&id));
+        let mut member = self.newcomer(request, random)?;
+        member.topics.clear();
+        Ok(self.add(member))
+    }
+
+    /// The member that this request would make, if there is room for it.
+    fn newcomer(&self, request: &AttendGroup, random: u128) -> Result<Member, Refusal> {
+        let mut member = Member::new(name_of(request, random));
         member.describe(request);
         member.topics = request.topics.iter().flatten().cloned().collect();
-        let bytes: usize = self.members.values().map(Member::bytes).sum();
-        if bytes + member.bytes() > GROUP_BYTES_MAX {
-            return Err(Refusal::GroupFull);
-        }
-        member.topics.clear();
+        self.check_room(&member)?;
+        Ok(member)
+    }
+
+    /// Whether the group stays within its bytes with this member, in place of the one of its id if there is one.
+    pub(super) fn check_room(&self, member: &Member) -> Result<(), Refusal> {
+        let others = self.members.values().filter(|other| other.id != member.id);
+        let bytes: usize = others.map(Member::bytes).sum();
+        if bytes + member.bytes() > GROUP_BYTES_MAX { Err(Refusal::GroupFull) } else { Ok(()) }
+    }
+
+    pub(super) fn add(&mut self, member: Member) -> Arc<str> {
+        let id = Arc::clone(&member.id);
         if let Some(instance) = &member.instance {
             self.instances.insert(instance.clone(), Arc::clone(&id));
         }
         self.members.insert(Arc::clone(&id), member);
         self.epoch = self.epoch.saturating_add(1);
         self.touch(Some(&id));
-        Ok(id)
+        id
+    }
+
+    /// Whether somebody who joins would be let in, as far as that can be told without changing anything. `topics` are those that are
+    /// known here.
+    pub(super) fn check_newcomer(
+        &self,
+        request: &AttendGroup,
+        topics: &Catalog,
+        members_max: usize,
+    ) -> Result<(), Refusal> {
+        check(request)?;
+        if topics.version() < self.dealt.topics {
+            return Err(Refusal::Loading);
+        }
+        if let Some(text) = request.pattern.as_deref().filter(|text| !text.is_empty()) {
+            Pattern::compile(text)?;
+        }
+        if self.members.contains_key(request.member.as_str()) {
+            return Ok(());
+        }
+        if self.members.len() >= members_max {
+            return Err(Refusal::GroupFull);
+        }
+        self.newcomer(request, 0).map(|_| ())
     }
 
     /// The epoch is the present one; or the one before, where the member did not hear of the present one, which shows in that it
     /// has nothing that is not its own in the present one.
-    fn check_epoch(&mut self, id: &Arc<str>, request: &AttendGroup) -> Result<(), Refusal> {
+    fn check_epoch(
+        &mut self,
+        id: &Arc<str>,
+        request: &AttendGroup,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), Refusal> {
+        let rejoin = self.rejoin_of(id);
         let Some(member) = self.members.get_mut(id) else { return Err(Refusal::UnknownMember) };
         let Presence::Stays(epoch) = request.presence else {
             // Whoever joins has nothing, and may always begin again.
-            if member.is_away {
+            if member.is_away || member.classic.is_some() {
                 begin_again(member);
+                member.classic = None;
+                turn.timers.cancel(&rejoin);
                 self.touch(Some(id));
             }
             return Ok(());
         };
+        if member.classic.is_some() {
+            return Err(Refusal::FencedMember);
+        }
         let has_only_its_own =
             |owned: &PartitionSet| owned.iter().all(|place| member.held.contains_key(place));
         let may_be_behind =
@@ -247,7 +316,7 @@ impl AssignedGroup {
 }
 
 /// A member that begins again with nothing is told everything anew.
-fn begin_again(member: &mut Member) {
+pub(super) fn begin_again(member: &mut Member) {
     (member.epoch, member.previous_epoch, member.is_away) = (0, 0, false);
 }
 

@@ -23,12 +23,18 @@ impl AssignedGroup {
             return Ok(());
         }
         let member = self.members.get(commit.member.as_str()).ok_or(Refusal::UnknownMember)?;
+        let stale = if member.classic.is_some() {
+            self.check_instance(&commit.member, commit.instance.as_deref())?;
+            Refusal::IllegalGeneration
+        } else {
+            Refusal::StaleMember
+        };
         if member.is_away || commit.generation > member.epoch {
-            return Err(Refusal::StaleMember);
+            return Err(stale);
         }
         let had_since = |epoch: i32| epoch <= commit.generation;
         let is_known = commit.generation == member.epoch || got(member, offset).is_some_and(had_since);
-        if is_known { Ok(()) } else { Err(Refusal::StaleMember) }
+        if is_known { Ok(()) } else { Err(stale) }
     }
 
     /// Who says for which member it reads has to be up to date.

@@ -21,6 +21,9 @@ impl AssignedGroup {
     /// epoch.
     pub(super) fn deal(&mut self, topics: &Catalog) {
         let has_changed = self.dealt.epoch != self.epoch;
+        if !self.may_deal() {
+            return;
+        }
         if !has_changed && topics.version() == self.dealt.topics {
             return;
         }
@@ -40,6 +43,12 @@ impl AssignedGroup {
             member.target = share;
         }
         self.touch(None);
+    }
+
+    /// Whether it is known what everybody may see. A member of the classic protocol that is the first to be heard after a new leader's
+    /// load has to wait for one that can say for whom patterns match; until then everybody has what it has.
+    pub(super) fn may_deal(&self) -> bool {
+        self.patterns.is_empty() || self.is_viewer_known
     }
 
     /// One share per member, in their order.

@@ -1,12 +1,16 @@
 //! Which requests are for a group whose partitions the broker assigns, and what becomes of them.
 
+use std::collections::BTreeMap;
+
 use forebay_machine::limits::{GROUP_ID_BYTES_MAX, GROUPS_PER_SHARD_MAX};
+use forebay_machine::{Catalog, Groups};
 use forebay_model::group::{
-    AssignedView, AttendGroup, CommitOffsets, ForgetOffsets, GroupReply, GroupRequest, GroupState,
-    LeaveGroup, LeavingMember, Presence,
+    AssignedView, AttendGroup, CommitOffsets, ForgetOffsets, GroupReply, GroupRequest, GroupState, JoinGroup,
+    LeaveGroup, Presence, SyncGroup,
 };
 use forebay_model::{GroupId, Refusal};
 
+use super::super::group::Group;
 use super::super::timers::TimerKey;
 use super::super::{Action, Coordinator, Known, ReplyKey, Turn, offsets};
 use super::strategy::Strategy;
@@ -39,7 +43,20 @@ impl Coordinator {
             GroupRequest::Join(join) if join.kind == KIND => {
                 GroupReply::Join(Err(Refusal::InconsistentProtocol))
             }
-            GroupRequest::Join(join) if is_active => GroupReply::Join(Err(self.why_not_join(&join.group))),
+            GroupRequest::Join(join) if is_active => {
+                self.join_assigned(now, join, (from, random), known, out);
+                return None;
+            }
+            GroupRequest::Sync(sync) if is_active => {
+                self.sync_assigned(now, &sync, from, known, out);
+                return None;
+            }
+            GroupRequest::Heartbeat(proof) if is_active => {
+                let mut turn = self.desk.turn(now, out);
+                let group = self.assigned.get_mut(&proof.group);
+                let unknown = Err(Refusal::UnknownMember);
+                GroupReply::Heartbeat(group.map_or(unknown, |group| group.heartbeat(&proof, &mut turn)))
+            }
             GroupRequest::FetchOffsets(fetch) => {
                 match self.check_fetch(&fetch.group, fetch.member.as_ref(), known) {
                     Ok(()) => return Some(GroupRequest::FetchOffsets(fetch)),
@@ -86,51 +103,51 @@ impl Coordinator {
         let (from, random) = answer;
         let id = attend.group.clone();
         let Some(topics) = known.topics else { return refuse(from, Refusal::Loading, out) };
-        if let Err(refusal) = self.group_to_attend(&attend, known) {
-            return refuse(from, refusal, out);
-        }
         let mut turn = self.desk.turn(now, out);
-        match self.assigned.get_mut(&id) {
-            Some(group) => group.attend(attend, from, random, topics, &mut turn),
-            None => turn.reply(from, GroupReply::Attend(Err(Refusal::UnknownMember))),
+        let result =
+            group_to_attend(&mut self.active, &mut self.assigned, &attend, (known.groups, topics), &mut turn);
+        match result {
+            Ok(group) => group.attend(attend, from, random, topics, &mut turn),
+            Err(refusal) => turn.reply(from, GroupReply::Attend(Err(refusal))),
         }
-        self.let_go_assigned(&id);
+        self.settle(now, &id, out);
     }
 
-    /// Sees to it that the group is there, if it can be: who joins makes it, out of nothing or of a group without members.
-    fn group_to_attend(&mut self, attend: &AttendGroup, known: Known<'_>) -> Result<(), Refusal> {
-        let id = &attend.group;
-        if id.0.is_empty() || id.0.len() > GROUP_ID_BYTES_MAX {
-            return Err(Refusal::InvalidGroupId);
-        }
-        if self.assigned.contains_key(id) {
-            return Ok(());
-        }
-        let replicated = known.groups.get(id);
-        if attend.presence != Presence::Joins {
-            return Err(if self.is_assigned(id, known) {
-                Refusal::UnknownMember
-            } else {
-                Refusal::UnknownGroup
-            });
-        }
-        match self.active.get(id) {
-            Some(group) if !group.is_empty() => return Err(Refusal::UnknownGroup),
-            // Its end is on its way through the log.
-            Some(group) if group.saved_generation != group.generation => return Err(Refusal::Loading),
-            _ => {}
-        }
-        if self.active.len() + self.assigned.len() >= GROUPS_PER_SHARD_MAX {
-            return Err(Refusal::LimitReached { limit: "GROUPS_PER_SHARD_MAX" });
-        }
-        if let Some(group) = self.active.remove(id) {
-            for member in &group.expected {
-                self.desk.timers.cancel(&group.timer_of(member));
+    /// Somebody comes by the classic protocol.
+    fn join_assigned(
+        &mut self,
+        now: u64,
+        join: JoinGroup,
+        answer: (ReplyKey, u128),
+        known: Known<'_>,
+        out: &mut Vec<Action>,
+    ) {
+        let (from, random) = answer;
+        let id = join.group.clone();
+        let mut turn = self.desk.turn(now, out);
+        match (self.assigned.get_mut(&id), known.topics) {
+            (Some(group), Some(topics)) if !group.is_empty() => {
+                group.join(join, from, random, topics, &mut turn);
             }
+            // A group without members may change its kind, when its end is saved.
+            _ => turn.reply(from, GroupReply::Join(Err(Refusal::Loading))),
         }
-        let epoch = replicated.map_or(0, |group| group.generation);
-        self.assigned.insert(id.clone(), AssignedGroup::new(id.clone(), epoch));
-        Ok(())
+        self.settle(now, &id, out);
+    }
+
+    fn sync_assigned(
+        &mut self,
+        now: u64,
+        sync: &SyncGroup,
+        from: ReplyKey,
+        known: Known<'_>,
+        out: &mut Vec<Action>,
+    ) {
+        let mut turn = self.desk.turn(now, out);
+        match (self.assigned.get_mut(&sync.proof.group), known.topics) {
+            (Some(group), Some(topics)) => group.sync(sync, from, topics, &mut turn),
+            _ => turn.reply(from, GroupReply::Sync(Err(Refusal::Loading))),
+        }
     }
 
     fn describe_assigned(&self, id: &GroupId, known: Known<'_>) -> Result<AssignedView, Refusal> {
@@ -147,11 +164,6 @@ impl Coordinator {
             strategy: Strategy::Uniform.name(),
             members: Vec::new(),
         })
-    }
-
-    /// A group without members may change its kind, when its end is saved.
-    fn why_not_join(&self, id: &GroupId) -> Refusal {
-        if self.has_members(id) { Refusal::InconsistentProtocol } else { Refusal::Loading }
     }
 
     fn check_fetch(
@@ -191,7 +203,7 @@ impl Coordinator {
         offsets::forget(forget, refusals, from, &mut self.desk.turn(now, out));
     }
 
-    /// An operator puts static members out, by their names.
+    /// Members of the classic protocol leave; an operator puts static members out, by their names.
     fn put_out(&mut self, now: u64, leave: LeaveGroup, out: &mut Vec<Action>) -> GroupReply {
         let LeaveGroup { group: id, members } = leave;
         let mut turn = self.desk.turn(now, out);
@@ -203,7 +215,7 @@ impl Coordinator {
             }
             group.save(&mut turn);
         }
-        self.let_go_assigned(&id);
+        self.settle(now, &id, out);
         GroupReply::Leave(Ok(results))
     }
 
@@ -216,15 +228,25 @@ impl Coordinator {
                 TimerKey::Revocation(_, member) => {
                     group.lose(member, "it did not give back in time", &mut turn);
                 }
+                TimerKey::Rejoin(_, member) => {
+                    group.lose(member, "it did not join again, or ask for its share, in time", &mut turn);
+                }
                 TimerKey::Save(_) => group.save(&mut turn),
                 TimerKey::Join(_) | TimerKey::Sync(_) | TimerKey::Member(..) => {}
             }
         }
-        self.let_go_assigned(&id);
+        self.settle(now, &id, out);
     }
 
-    /// Forgets a group that the replicated state says everything about.
-    pub(in super::super) fn let_go_assigned(&mut self, id: &GroupId) {
+    /// Makes a group a classic one again that only members of the classic protocol are left in, and forgets one that the
+    /// replicated state says everything about.
+    pub(in super::super) fn settle(&mut self, now: u64, id: &GroupId, out: &mut Vec<Action>) {
+        if self.assigned.get(id).is_some_and(AssignedGroup::is_classic)
+            && let Some(group) = self.assigned.remove(id)
+        {
+            let group = group.into_classic(&mut self.desk.turn(now, out));
+            self.active.insert(id.clone(), group);
+        }
         if self.assigned.get(id).is_some_and(AssignedGroup::is_idle) {
             self.assigned.remove(id);
             self.desk.timers.cancel(&TimerKey::Save(id.clone()));
@@ -232,14 +254,46 @@ impl Coordinator {
     }
 }
 
-impl AssignedGroup {
-    fn put_out(&mut self, leaving: &LeavingMember, turn: &mut Turn<'_>) -> Result<(), Refusal> {
-        let named = leaving.instance.as_ref().filter(|_| leaving.member.is_empty());
-        let id = named.and_then(|instance| self.instances.get(instance)).cloned();
-        let id = id.ok_or(Refusal::UnknownMember)?;
-        self.remove(&id, turn);
-        Ok(())
+/// The group that somebody is in, or comes to: who joins makes it, out of nothing, of a group without members, or of a classic one
+/// that the broker can assign for.
+fn group_to_attend<'a>(
+    active: &mut BTreeMap<GroupId, Group>,
+    assigned: &'a mut BTreeMap<GroupId, AssignedGroup>,
+    attend: &AttendGroup,
+    known: (&Groups, &Catalog),
+    turn: &mut Turn<'_>,
+) -> Result<&'a mut AssignedGroup, Refusal> {
+    let (id, (groups, topics)) = (&attend.group, known);
+    if id.0.is_empty() || id.0.len() > GROUP_ID_BYTES_MAX {
+        return Err(Refusal::InvalidGroupId);
     }
+    if !assigned.contains_key(id) {
+        let replicated = groups.get(id);
+        if attend.presence != Presence::Joins {
+            let was_assigned = !active.contains_key(id) && replicated.is_some_and(|group| group.kind == KIND);
+            return Err(if was_assigned { Refusal::UnknownMember } else { Refusal::UnknownGroup });
+        }
+        let group = match active.get(id) {
+            Some(group) if !group.is_empty() => {
+                let group = AssignedGroup::of_classic(group, attend.dialect, topics);
+                let group = group.ok_or(Refusal::UnknownGroup)?;
+                group.check_newcomer(attend, topics, turn.settings.members_max)?;
+                group
+            }
+            // Its end is on its way through the log.
+            Some(group) if group.saved_generation != group.generation => return Err(Refusal::Loading),
+            _ => AssignedGroup::new(id.clone(), replicated.map_or(0, |group| group.generation)),
+        };
+        if active.len() + assigned.len() >= GROUPS_PER_SHARD_MAX && !active.contains_key(id) {
+            return Err(Refusal::LimitReached { limit: "GROUPS_PER_SHARD_MAX" });
+        }
+        if let Some(mut classic) = active.remove(id) {
+            classic.end(turn);
+        }
+        group.resume(turn);
+        assigned.insert(id.clone(), group);
+    }
+    assigned.get_mut(id).ok_or(Refusal::UnknownMember)
 }
 
 fn refuse(from: ReplyKey, refusal: Refusal, out: &mut Vec<Action>) {

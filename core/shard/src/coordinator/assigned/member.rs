@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use forebay_model::group::{AttendGroup, PartitionSet};
+use forebay_model::group::{AttendGroup, PartitionSet, Strategy as Offer};
 
 use super::Place;
 use super::strategy::Strategy;
@@ -22,6 +22,8 @@ pub(super) struct Member {
     /// The pattern by which it reads others.
     pub(super) pattern: Option<String>,
     pub(super) strategy: Option<Strategy>,
+    /// What it said by the classic protocol, if it speaks that one.
+    pub(super) classic: Option<Classic>,
     /// The epoch that it was told last, or is about to be told.
     pub(super) epoch: i32,
     /// The one before: it may not have heard of the present one yet.
@@ -38,6 +40,27 @@ pub(super) struct Member {
     pub(super) changed_at: u64,
 }
 
+/// What only members of the classic protocol say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Classic {
+    /// The kind of group that it would be in.
+    pub(super) kind: String,
+    pub(super) session_timeout_ms: u32,
+    /// The strategies that its leader could assign by, and its metadata for each. Never none.
+    pub(super) strategies: Vec<Offer>,
+}
+
+impl Classic {
+    pub(super) fn supports(&self, strategy: &str) -> bool {
+        self.strategies.iter().any(|offer| offer.name == strategy)
+    }
+
+    /// Its most wanted strategy, which it is told is in force.
+    pub(super) fn strategy(&self) -> &str {
+        self.strategies.first().map_or("", |offer| &offer.name)
+    }
+}
+
 impl Member {
     pub(super) fn new(id: Arc<str>) -> Member {
         Member {
@@ -50,6 +73,7 @@ impl Member {
             topics: BTreeSet::new(),
             pattern: None,
             strategy: None,
+            classic: None,
             epoch: 0,
             previous_epoch: 0,
             is_away: false,
@@ -63,6 +87,11 @@ impl Member {
     /// Whether it has exactly what it is to have.
     pub(super) fn has_its_target(&self) -> bool {
         self.revoking.is_empty() && self.held.keys().eq(self.target.iter())
+    }
+
+    /// How long it may be silent; `native` is for members that speak this protocol.
+    pub(super) fn session_timeout_ms(&self, native: u32) -> u32 {
+        self.classic.as_ref().map_or(native, |classic| classic.session_timeout_ms)
     }
 
     /// Everything that nobody else may have meanwhile.
@@ -91,11 +120,14 @@ impl Member {
         let topics = self.topics.iter().map(|topic| 3 + topic.len());
         // A place takes its number and an epoch in what it holds, and its number in its target; topics' ids are seldom repeated.
         let places = 10 * (self.held.len() + self.revoking.len()) + 4 * self.target.len();
+        let offers = self.classic.iter().flat_map(|classic| &classic.strategies);
+        let offers = offers.map(|offer| 64 + offer.name.len() + offer.metadata.len());
         256 + self.id.len()
             + self.client.len()
             + self.host.len()
             + texts.sum::<usize>()
             + topics.sum::<usize>()
+            + offers.sum::<usize>()
             + places
     }
 }

@@ -4,6 +4,8 @@
 //! | --- | --- |
 //! | `desk` | which requests are for such a group |
 //! | `attend` | a member comes, stays or goes |
+//! | `classic` | the same of members that speak the classic protocol |
+//! | `migrate` | a classic group becomes such a group, and one again |
 //! | `deal`, `strategy`, `pattern` | what each member is to have |
 //! | `reconcile` | from what a member has to what it is to have, so that no partition ever has two owners |
 //! | `saved` | how members stand in the replicated state |
@@ -14,11 +16,13 @@
 //! member is told of a change when the group was saved with it (docs/adr/0017-assigned-groups.md).
 
 mod attend;
+mod classic;
 mod cursors;
 mod deal;
 mod desk;
 mod limits;
 mod member;
+mod migrate;
 mod pattern;
 mod reconcile;
 mod saved;
@@ -30,7 +34,8 @@ use std::sync::Arc;
 
 use forebay_machine::{Command, SaveGeneration};
 use forebay_model::acl::Viewer;
-use forebay_model::group::{Attended, GroupReply};
+use forebay_model::group::GroupReply;
+use forebay_model::subscription::AttendanceSettings;
 use forebay_model::{GroupId, Refusal, TopicId};
 
 use self::limits::SAVE_AGAIN_MS;
@@ -40,7 +45,7 @@ use self::saved::Dealt;
 use self::strategy::Strategy;
 use super::proposals::Pending;
 use super::timers::TimerKey;
-use super::{Action, Note, ReplyKey, Turn, What};
+use super::{Action, Note, ProposalKey, ReplyKey, Turn, What};
 
 /// A partition by topic id and number.
 type Place = (TopicId, u32);
@@ -67,12 +72,16 @@ pub(super) struct AssignedGroup {
     patterns: BTreeMap<String, Pattern>,
     /// Who was here last: when the topics or the rules of access change, patterns match what it may see.
     viewer: Option<Viewer>,
+    /// Whether that is known: after a new leader's load nobody was here yet who could say.
+    is_viewer_known: bool,
+    /// What was set on the group, when a member was heard of last.
+    settings: AttendanceSettings,
     /// Rises with every change.
     version: u64,
     /// The last version that is in the replicated state.
     saved: u64,
-    /// The version that is on its way there.
-    saving: Option<u64>,
+    /// The version that is on its way there, and by which proposal.
+    saving: Option<(ProposalKey, u64)>,
     /// Answers that tell of a version that is not saved yet.
     waiting: Vec<Waiting>,
 }
@@ -82,7 +91,7 @@ pub(super) struct AssignedGroup {
 struct Waiting {
     version: u64,
     to: ReplyKey,
-    attended: Attended,
+    reply: GroupReply,
 }
 
 impl AssignedGroup {
@@ -98,6 +107,8 @@ impl AssignedGroup {
             owners: BTreeMap::new(),
             patterns: BTreeMap::new(),
             viewer: None,
+            is_viewer_known: false,
+            settings: AttendanceSettings::default(),
             version: 0,
             saved: 0,
             saving: None,
@@ -121,15 +132,17 @@ impl AssignedGroup {
             }
             group.members.insert(Arc::clone(&member.id), member);
         }
+        // Until the settings themselves are known here.
+        let natives = replicated.members.iter().filter(|member| !saved::is_classic(member));
+        group.settings.session_timeout_ms = natives.map(|member| member.session_timeout_ms).next();
         group.strategy = Strategy::named(&replicated.strategy).unwrap_or(Strategy::Uniform);
         group
     }
 
     /// Gives every member of a recovered group a session, and time to give back what it has to.
-    pub(super) fn resume(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn resume(&self, turn: &mut Turn<'_>) {
         for member in self.members.values() {
-            let session = turn.in_ms(turn.settings.assigned_session_timeout_ms);
-            turn.timers.set(self.session_of(&member.id), session);
+            self.renew_session(member, turn);
             if !member.revoking.is_empty() {
                 turn.timers.set(self.revocation_of(&member.id), turn.in_ms(member.rebalance_timeout_ms));
             }
@@ -153,6 +166,22 @@ impl AssignedGroup {
         TimerKey::Revocation(self.id.clone(), Arc::clone(member))
     }
 
+    fn rejoin_of(&self, member: &Arc<str>) -> TimerKey {
+        TimerKey::Rejoin(self.id.clone(), Arc::clone(member))
+    }
+
+    /// A sign of life starts a member's session anew.
+    fn renew_session(&self, member: &Member, turn: &mut Turn<'_>) {
+        let session_timeout_ms = member.session_timeout_ms(self.settings.session_timeout_ms());
+        turn.timers.set(self.session_of(&member.id), turn.in_ms(session_timeout_ms));
+    }
+
+    fn cancel_timers(&self, member: &Arc<str>, turn: &mut Turn<'_>) {
+        for key in [self.session_of(member), self.revocation_of(member), self.rejoin_of(member)] {
+            turn.timers.cancel(&key);
+        }
+    }
+
     fn note(&self, what: What, turn: &mut Turn<'_>) {
         turn.out.push(Action::Note(Note { group: self.id.clone(), generation: self.epoch, what }));
     }
@@ -168,8 +197,7 @@ impl AssignedGroup {
     /// Puts a member out: whatever it has is free.
     fn remove(&mut self, id: &str, turn: &mut Turn<'_>) {
         let Some(member) = self.members.remove(id) else { return };
-        turn.timers.cancel(&self.session_of(&member.id));
-        turn.timers.cancel(&self.revocation_of(&member.id));
+        self.cancel_timers(&member.id, turn);
         if let Some(instance) = &member.instance {
             self.instances.remove(instance);
         }
@@ -177,7 +205,10 @@ impl AssignedGroup {
             self.owners.remove(&place);
         }
         self.drop_patterns();
-        self.epoch = self.epoch.saturating_add(1);
+        // One that is to be a classic group has nothing to be dealt: members go there with the generation that they were told.
+        if !self.is_classic() {
+            self.epoch = self.epoch.saturating_add(1);
+        }
         self.touch(None);
         if self.is_empty() {
             self.note(What::Empty, turn);
@@ -201,11 +232,11 @@ impl AssignedGroup {
     }
 
     /// Answers when what the answer tells is saved.
-    fn answer(&mut self, version: u64, to: ReplyKey, attended: Attended, turn: &mut Turn<'_>) {
+    fn answer(&mut self, version: u64, to: ReplyKey, reply: GroupReply, turn: &mut Turn<'_>) {
         if version <= self.saved {
-            turn.reply(to, GroupReply::Attend(Ok(attended)));
+            turn.reply(to, reply);
         } else {
-            self.waiting.push(Waiting { version, to, attended });
+            self.waiting.push(Waiting { version, to, reply });
         }
     }
 
@@ -214,7 +245,12 @@ impl AssignedGroup {
         if self.saving.is_some() || self.saved == self.version {
             return;
         }
-        let session_timeout_ms = turn.settings.assigned_session_timeout_ms;
+        let key = self.propose(turn);
+        self.saving = Some((key, self.version));
+    }
+
+    fn propose(&self, turn: &mut Turn<'_>) -> ProposalKey {
+        let session_timeout_ms = self.settings.session_timeout_ms();
         let members = self.members.values();
         let members = members.map(|member| saved::encode(member, self.dealt, session_timeout_ms)).collect();
         let strategy = if self.is_empty() { "" } else { self.strategy.name() };
@@ -226,15 +262,14 @@ impl AssignedGroup {
             leader: String::new(),
             members,
         };
-        self.saving = Some(self.version);
-        let pending = Pending::Assigned { group: self.id.clone(), version: self.version };
-        turn.propose(Command::SaveGeneration(save), pending);
+        turn.propose(Command::SaveGeneration(save), Pending::Assigned { group: self.id.clone() })
     }
 
     /// A version is in the log, or could not get there. What was not saved is nobody's knowledge, so it may stay: it goes into the
     /// log with what comes next, or a little later.
-    pub(super) fn was_saved(&mut self, version: u64, saved: Result<(), Refusal>, turn: &mut Turn<'_>) {
-        self.saving = None;
+    pub(super) fn was_saved(&mut self, key: ProposalKey, saved: Result<(), Refusal>, turn: &mut Turn<'_>) {
+        // Another one is the last of a group that was a classic one meanwhile.
+        let Some((_, version)) = self.saving.take_if(|(saving, _)| *saving == key) else { return };
         if saved.is_ok() {
             self.saved = version;
             turn.timers.cancel(&TimerKey::Save(self.id.clone()));
@@ -243,9 +278,12 @@ impl AssignedGroup {
         let (settled, later): (Vec<Waiting>, Vec<Waiting>) =
             waiting.partition(|waiting| waiting.version <= version);
         self.waiting = later;
-        for Waiting { to, attended, .. } in settled {
-            let answer = saved.as_ref().map(|()| attended).map_err(Refusal::clone);
-            turn.reply(to, GroupReply::Attend(answer));
+        for Waiting { to, reply, .. } in settled {
+            let reply = match &saved {
+                Ok(()) => reply,
+                Err(refusal) => refused(&reply, refusal),
+            };
+            turn.reply(to, reply);
         }
         if saved.is_ok() || !self.waiting.is_empty() {
             self.save(turn);
@@ -257,7 +295,16 @@ impl AssignedGroup {
     /// Answers everyone who waits.
     pub(super) fn refuse_waiting(&mut self, refusal: &Refusal, out: &mut Vec<Action>) {
         for waiting in self.waiting.drain(..) {
-            out.push(Action::Reply(waiting.to, GroupReply::Attend(Err(refusal.clone()))));
+            out.push(Action::Reply(waiting.to, refused(&waiting.reply, refusal)));
         }
+    }
+}
+
+/// What somebody hears instead of this.
+fn refused(reply: &GroupReply, refusal: &Refusal) -> GroupReply {
+    match reply {
+        GroupReply::Join(_) => GroupReply::Join(Err(refusal.clone())),
+        GroupReply::Sync(_) => GroupReply::Sync(Err(refusal.clone())),
+        _ => GroupReply::Attend(Err(refusal.clone())),
     }
 }

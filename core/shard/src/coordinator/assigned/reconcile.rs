@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use forebay_env::fault::{Fault, planted};
 use forebay_model::group::PartitionSet;
 
 use super::super::Turn;
@@ -36,7 +37,7 @@ impl AssignedGroup {
             turn.timers.set(self.revocation_of(id), turn.in_ms(member.rebalance_timeout_ms));
             self.set_places(id, keeps, gives);
         } else {
-            let is_free = |place: &&Place| self.owner(**place).is_none_or(|owner| owner == id);
+            let is_free = |place: &&Place| self.is_free(**place, id);
             let lacks = member.target.iter().filter(|place| !keeps.contains_key(*place));
             let takes: BTreeSet<Place> = lacks.filter(is_free).copied().collect();
             let epoch = self.dealt.epoch;
@@ -55,6 +56,11 @@ impl AssignedGroup {
         }
         self.touch(Some(id));
         self.members.get(id).is_some_and(|member| !member.held.keys().eq(before.keys()))
+    }
+
+    /// Whether the member may have it, as far as others go.
+    pub(super) fn is_free(&self, place: Place, member: &Arc<str>) -> bool {
+        planted(Fault::PartitionGivenTwice) || self.owner(place).is_none_or(|owner| owner == member)
     }
 
     fn set_places(&mut self, id: &Arc<str>, held: BTreeMap<Place, i32>, revoking: BTreeMap<Place, i32>) {

@@ -5,14 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use forebay_model::TopicId;
-use forebay_model::group::PartitionSet;
+use forebay_model::group::{PartitionSet, Strategy as Offer};
 
 use super::Place;
-use super::member::Member;
+use super::member::{Classic, Member};
 use super::strategy::Strategy;
 
 /// The version of the layout.
 const FORMAT: u8 = 1;
+/// The version of the metadata of a member that speaks the classic protocol.
+const FORMAT_CLASSIC: u8 = 2;
 
 /// What all members of a group have the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +31,7 @@ pub(super) fn encode(member: &Member, dealt: Dealt, session_timeout_ms: u32) -> 
         instance: member.instance.clone(),
         client: member.client.clone(),
         host: member.host.clone(),
-        session_timeout_ms,
+        session_timeout_ms: member.session_timeout_ms(session_timeout_ms),
         rebalance_timeout_ms: member.rebalance_timeout_ms,
         metadata: metadata(member, dealt),
         assignment: assignment(member),
@@ -37,7 +39,7 @@ pub(super) fn encode(member: &Member, dealt: Dealt, session_timeout_ms: u32) -> 
 }
 
 fn metadata(member: &Member, dealt: Dealt) -> Bytes {
-    let mut out = Out(vec![FORMAT]);
+    let mut out = Out(vec![if member.classic.is_some() { FORMAT_CLASSIC } else { FORMAT }]);
     out.epoch(dealt.epoch);
     out.uint(dealt.topics);
     out.epoch(member.epoch);
@@ -48,6 +50,14 @@ fn metadata(member: &Member, dealt: Dealt) -> Bytes {
     out.option(member.pattern.as_deref());
     out.uint(member.topics.len() as u64);
     member.topics.iter().for_each(|topic| out.text(topic));
+    if let Some(Classic { kind, strategies, .. }) = &member.classic {
+        out.text(kind);
+        out.uint(strategies.len() as u64);
+        for Offer { name, metadata } in strategies {
+            out.text(name);
+            out.bytes(metadata);
+        }
+    }
     out.0.into()
 }
 
@@ -60,6 +70,11 @@ fn assignment(member: &Member) -> Bytes {
     out.0.into()
 }
 
+/// Whether it speaks the classic protocol.
+pub(super) fn is_classic(saved: &forebay_machine::Member) -> bool {
+    saved.metadata.first() == Some(&FORMAT_CLASSIC)
+}
+
 /// `None` for bytes that [`encode`] did not write.
 pub(super) fn decode(saved: &forebay_machine::Member) -> Option<(Member, Dealt)> {
     let mut member = Member::new(saved.id.as_str().into());
@@ -67,7 +82,7 @@ pub(super) fn decode(saved: &forebay_machine::Member) -> Option<(Member, Dealt)>
     member.client.clone_from(&saved.client);
     member.host.clone_from(&saved.host);
     member.rebalance_timeout_ms = saved.rebalance_timeout_ms;
-    let mut input = In::new(&saved.metadata)?;
+    let (mut input, format) = In::new(&saved.metadata, FORMAT_CLASSIC)?;
     let dealt = Dealt { epoch: input.epoch()?, topics: input.uint()? };
     member.epoch = input.epoch()?;
     member.previous_epoch = input.epoch()?;
@@ -80,7 +95,13 @@ pub(super) fn decode(saved: &forebay_machine::Member) -> Option<(Member, Dealt)>
     member.pattern = input.option()?;
     let topics = input.uint()?;
     member.topics = (0..topics).map(|_| input.text()).collect::<Option<BTreeSet<String>>>()?;
-    let mut input = In::new(&saved.assignment)?;
+    if format == FORMAT_CLASSIC {
+        let kind = input.text()?;
+        let count = input.uint()?;
+        let strategies = (0..count).map(|_| input.offer()).collect::<Option<Vec<Offer>>>()?;
+        member.classic = Some(Classic { kind, session_timeout_ms: saved.session_timeout_ms, strategies });
+    }
+    let (mut input, _) = In::new(&saved.assignment, FORMAT)?;
     member.held = input.places(true)?;
     member.revoking = input.places(true)?;
     member.target = input.places(false)?.into_keys().collect::<PartitionSet>();
@@ -105,8 +126,12 @@ impl Out {
     }
 
     fn text(&mut self, text: &str) {
-        self.uint(text.len() as u64);
-        self.0.extend_from_slice(text.as_bytes());
+        self.bytes(text.as_bytes());
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.uint(bytes.len() as u64);
+        self.0.extend_from_slice(bytes);
     }
 
     fn option(&mut self, text: Option<&str>) {
@@ -137,9 +162,10 @@ impl Out {
 struct In<'a>(&'a [u8]);
 
 impl<'a> In<'a> {
-    fn new(bytes: &'a [u8]) -> Option<In<'a>> {
+    /// With the version of the layout.
+    fn new(bytes: &'a [u8], format_last: u8) -> Option<(In<'a>, u8)> {
         let (format, rest) = bytes.split_first()?;
-        (*format == FORMAT).then_some(In(rest))
+        (FORMAT..=format_last).contains(format).then_some((In(rest), *format))
     }
 
     fn uint(&mut self) -> Option<u64> {
@@ -170,6 +196,12 @@ impl<'a> In<'a> {
         String::from_utf8(self.take(bytes)?.to_vec()).ok()
     }
 
+    fn offer(&mut self) -> Option<Offer> {
+        let name = self.text()?;
+        let bytes = usize::try_from(self.uint()?).ok()?;
+        Some(Offer { name, metadata: Bytes::copy_from_slice(self.take(bytes)?) })
+    }
+
     /// Whether there is a text, and it.
     fn option(&mut self) -> Option<Option<String>> {
         if self.uint()? == 0 { Some(None) } else { self.text().map(Some) }
@@ -196,6 +228,15 @@ mod tests {
 
     #[test]
     fn a_member_comes_back_as_it_was() {
+        comes_back(None);
+        let offers = [("range", "abc"), ("sticky", "")];
+        let offer =
+            |(name, metadata): (&str, &'static str)| Offer { name: name.into(), metadata: metadata.into() };
+        let strategies = offers.map(offer).to_vec();
+        comes_back(Some(Classic { kind: "consumer".into(), session_timeout_ms: 10_000, strategies }));
+    }
+
+    fn comes_back(classic: Option<Classic>) {
         let mut member = Member::new("m-1".into());
         member.instance = Some("i".into());
         member.rack = Some("r".into());
@@ -208,6 +249,7 @@ mod tests {
         member.revoking = [((b, 9), 2)].into();
         member.target = [(a, 0), (b, 1), (b, 130)].into();
         member.rebalance_timeout_ms = 7;
+        member.classic = classic;
         let dealt = Dealt { epoch: 301, topics: 99_999 };
         let saved = encode(&member, dealt, 45_000);
         assert_eq!(decode(&saved), Some((member, dealt)));

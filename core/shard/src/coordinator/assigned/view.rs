@@ -40,6 +40,7 @@ impl AssignedGroup {
             client: member.client.clone(),
             host: member.host.clone(),
             epoch: (!member.is_away).then_some(member.epoch),
+            is_classic: member.classic.is_some(),
             topics: member.topics.iter().cloned().collect(),
             pattern: member.pattern.clone(),
             held: named(member.held.keys().copied(), topics),
@@ -57,7 +58,7 @@ impl AssignedGroup {
 }
 
 /// By topic, with the name that the topic has now.
-fn named(places: impl Iterator<Item = Place>, topics: Option<&Catalog>) -> Vec<NamedPartitions> {
+pub(super) fn named(places: impl Iterator<Item = Place>, topics: Option<&Catalog>) -> Vec<NamedPartitions> {
     let mut named: Vec<NamedPartitions> = Vec::new();
     for (topic, number) in places {
         match named.last_mut().filter(|last| last.topic == topic) {

@@ -1,7 +1,9 @@
 //! Groups whose partitions the broker assigns, step by step.
 
-use forebay_model::Refusal;
+use forebay_machine::Command;
 use forebay_model::group::*;
+use forebay_model::subscription::{AttendanceChange, SubscriptionChange};
+use forebay_model::{Refusal, SettingChange};
 
 use super::super::CoordinatorSettings;
 use super::attending::*;
@@ -282,6 +284,32 @@ fn a_group_without_members_changes_its_kind_and_another_does_not() {
         world.prove(MemberProof { generation: attended.epoch, ..proof(&again) }),
         Err(Refusal::IllegalGeneration)
     );
+}
+
+#[test]
+fn what_is_set_on_a_group_holds_from_the_next_heartbeat_on_and_for_the_next_leader() {
+    let mut world = world();
+    world.create("t", 2);
+    let mut a = Attendant::new("a", &["t"]);
+    assert_eq!(a.beat(&mut world).unwrap().heartbeat_interval_ms, 5_000);
+    world.apply(Command::SetMachineVersion { version: 3 });
+    let attendance = AttendanceChange {
+        heartbeat_interval_ms: SettingChange::Set(9_000),
+        session_timeout_ms: SettingChange::Set(60_000),
+    };
+    let change = SubscriptionChange { attendance, ..SubscriptionChange::default() };
+    world.apply(Command::AlterSubscription { name: group(), change });
+    assert_eq!(a.beat(&mut world).unwrap().heartbeat_interval_ms, 9_000);
+    world.pass(59_000);
+    assert_eq!(world.lost().len(), 0);
+    let mut b = Attendant::new("b", &["t"]);
+    b.beat(&mut world).unwrap();
+    a.beat(&mut world).unwrap();
+    world.change_leader(CoordinatorSettings::default());
+    world.pass(59_000);
+    assert_eq!(world.lost().len(), 0);
+    world.pass(2_000);
+    assert_eq!(world.lost(), ["a", "b"]);
 }
 
 #[test]

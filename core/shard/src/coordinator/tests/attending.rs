@@ -4,6 +4,7 @@ use forebay_machine::{AddPartitions, Command, CreateTopic, Outcome};
 use forebay_model::group::*;
 use forebay_model::{Refusal, ShardId, TopicId, TopicName, TopicSettings};
 
+use super::dialect::DIALECT;
 use super::world::*;
 
 /// A client that follows the protocol.
@@ -52,6 +53,7 @@ impl Attendant {
             strategy: None,
             owned: None,
             viewer: None,
+            dialect: &DIALECT,
         }
     }
 

@@ -301,6 +301,7 @@ pub(super) fn new_member(client: &str) -> JoinGroup {
         id_first: false,
         reason: None,
         may_skip_assignment: true,
+        dialect: None,
     }
 }
 
@@ -328,6 +329,7 @@ pub(super) fn sync(joined: &Joined, ids: &[&str]) -> SyncGroup {
         kind: Some(joined.kind.clone()),
         strategy: Some(joined.strategy.clone()),
         assignments: ids.iter().map(share).collect(),
+        dialect: None,
     }
 }
 

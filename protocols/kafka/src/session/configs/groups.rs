@@ -1,4 +1,4 @@
-//! Settings of groups: those of share groups. They are kept for a group of that name whether it exists or not, as Apache Kafka keeps them.
+//! Settings of groups: those of share groups and of groups whose partitions the broker assigns. They are kept for a group of that name whether it exists or not, as Apache Kafka keeps them.
 
 use forebay_kit::model::fetch::Isolation;
 use forebay_kit::model::subscription::{StartAt, SubscriptionChange, SubscriptionSettings};
@@ -25,6 +25,8 @@ enum Setting {
     Lease,
     Renews,
     SessionTimeout,
+    AttendanceInterval,
+    AttendanceTimeout,
 }
 
 const fn key(name: &'static str, setting: Setting, means: &'static str) -> Key {
@@ -33,6 +35,16 @@ const fn key(name: &'static str, setting: Setting, means: &'static str) -> Key {
 
 /// Every key that is understood, by name.
 const KEYS: &[Key] = &[
+    key(
+        "consumer.heartbeat.interval.ms",
+        Setting::AttendanceInterval,
+        "How often members of group.protocol=consumer say that they live.",
+    ),
+    key(
+        "consumer.session.timeout.ms",
+        Setting::AttendanceTimeout,
+        "A member of group.protocol=consumer is out after this long a silence.",
+    ),
     key(
         "share.auto.offset.reset",
         Setting::Begin,
@@ -63,8 +75,6 @@ const KEYS: &[Key] = &[
 const KNOWN_TO_KAFKA: &[&str] = &[
     "consumer.assignment.interval.ms",
     "consumer.assignor.offload.enable",
-    "consumer.heartbeat.interval.ms",
-    "consumer.session.timeout.ms",
     "share.assignment.interval.ms",
     "share.assignor.offload.enable",
     "streams.assignment.interval.ms",
@@ -136,7 +146,9 @@ impl Setting {
             | Setting::HeartbeatInterval
             | Setting::SpanMax
             | Setting::Lease
-            | Setting::SessionTimeout => Kind::Int,
+            | Setting::SessionTimeout
+            | Setting::AttendanceInterval
+            | Setting::AttendanceTimeout => Kind::Int,
         }
     }
 
@@ -144,10 +156,10 @@ impl Setting {
     fn range(self) -> (u32, u32) {
         match self {
             Setting::AttemptsMax => (2, 10),
-            Setting::HeartbeatInterval => (5_000, 15_000),
+            Setting::HeartbeatInterval | Setting::AttendanceInterval => (5_000, 15_000),
             Setting::SpanMax => (100, 4_000),
             Setting::Lease => (15_000, 60_000),
-            Setting::SessionTimeout => (45_000, 60_000),
+            Setting::SessionTimeout | Setting::AttendanceTimeout => (45_000, 60_000),
             Setting::Begin | Setting::Isolation | Setting::Renews => (0, 0),
         }
     }
@@ -169,6 +181,8 @@ impl Setting {
             Setting::Lease => change.lease_ms = number()?,
             Setting::Renews => change.renews = changed(value, |value| flag(name, value))?,
             Setting::SessionTimeout => change.session_timeout_ms = number()?,
+            Setting::AttendanceInterval => change.attendance.heartbeat_interval_ms = number()?,
+            Setting::AttendanceTimeout => change.attendance.session_timeout_ms = number()?,
         }
         Ok(())
     }
@@ -183,6 +197,8 @@ impl Setting {
             Setting::Lease => settings.lease_ms.is_some(),
             Setting::Renews => settings.renews.is_some(),
             Setting::SessionTimeout => settings.session_timeout_ms.is_some(),
+            Setting::AttendanceInterval => settings.attendance.heartbeat_interval_ms.is_some(),
+            Setting::AttendanceTimeout => settings.attendance.session_timeout_ms.is_some(),
         }
     }
 
@@ -204,6 +220,8 @@ impl Setting {
             Setting::Lease => rules.lease_ms.to_string(),
             Setting::Renews => settings.renews().to_string(),
             Setting::SessionTimeout => settings.session_timeout_ms().to_string(),
+            Setting::AttendanceInterval => settings.attendance.heartbeat_interval_ms().to_string(),
+            Setting::AttendanceTimeout => settings.attendance.session_timeout_ms().to_string(),
         }
     }
 }
@@ -276,13 +294,20 @@ mod tests {
     #[test]
     fn what_can_be_enforced_is_taken_and_all_else_refused_by_name() {
         assert_eq!(set("share.auto.offset.reset", "earliest").map(|s| s.begin), Ok(Some(StartAt::Earliest)));
+        let attendance = |name: &str, value: &str| set(name, value).map(|s| s.attendance);
+        let timeout = attendance("consumer.session.timeout.ms", "60000").expect("it is known");
+        assert_eq!((timeout.session_timeout_ms(), timeout.heartbeat_interval_ms()), (60_000, 5_000));
+        let interval = attendance("consumer.heartbeat.interval.ms", "6000").expect("it is known");
+        assert_eq!((interval.session_timeout_ms(), interval.heartbeat_interval_ms()), (45_000, 6_000));
         assert_eq!(set("share.record.lock.duration.ms", " 20000 ").map(|s| s.lease_ms), Ok(Some(20_000)));
         let wrong = [
             ("share.auto.offset.reset", "by_duration:PT1H"),
             ("share.record.lock.duration.ms", "1000"),
             ("share.delivery.count.limit", "11"),
             ("share.isolation.level", "snapshot"),
-            ("consumer.session.timeout.ms", "45000"),
+            ("consumer.session.timeout.ms", "44999"),
+            ("consumer.heartbeat.interval.ms", "15001"),
+            ("consumer.assignment.interval.ms", "1000"),
             ("share.unheard.of", "1"),
         ];
         for (name, value) in wrong {

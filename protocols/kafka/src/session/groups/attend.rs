@@ -6,6 +6,7 @@ use forebay_kit::SessionError;
 use forebay_kit::model::group::{AttendGroup, Attended, GroupReply, GroupRequest, PartitionSet, Presence};
 use forebay_kit::model::{GroupId, Request, TopicId};
 
+use super::dialect::CONSUMERS;
 use super::of_group;
 use crate::session::asked::{Answer, Connection};
 use crate::session::dispatch::{Asking, Step};
@@ -63,6 +64,7 @@ fn attend_group(
         strategy: owned_option(&request.server_assignor),
         owned: owned_partitions,
         viewer: None,
+        dialect: &CONSUMERS,
     }
 }
 

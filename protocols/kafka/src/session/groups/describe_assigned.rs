@@ -20,8 +20,8 @@ use crate::wire::{ErrorCode, Str};
 
 /// The epoch of a static member that will be back.
 const AWAY: i32 = -2;
-/// A member that speaks this protocol and not the classic one.
-const MEMBER_TYPE: i8 = 1;
+/// A member that speaks the classic protocol, and one that speaks this one.
+const MEMBER_TYPES: (i8, i8) = (0, 1);
 
 pub(in crate::session) struct Asked {
     list: GroupList,
@@ -111,7 +111,7 @@ fn member(member: AssignedMemberView) -> Member {
         subscribed_topic_regex: member.pattern.map(Str::from),
         assignment: assignment(member.held),
         target_assignment: assignment(member.target),
-        member_type: MEMBER_TYPE,
+        member_type: if member.is_classic { MEMBER_TYPES.0 } else { MEMBER_TYPES.1 },
     }
 }
 

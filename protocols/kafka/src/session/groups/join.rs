@@ -4,6 +4,7 @@ use forebay_kit::model::group::{GroupReply, GroupRequest, JoinGroup, Joined, Joi
 use forebay_kit::model::{GroupId, Refusal, Request};
 use forebay_kit::{Bytes, SessionError};
 
+use super::dialect::CONSUMERS;
 use super::of_group;
 use crate::session::asked::{Answer, Connection};
 use crate::session::dispatch::{Asking, Step};
@@ -58,6 +59,7 @@ fn join(
         id_first: asking.version() >= ID_FIRST_FROM && request.group_instance_id.is_none(),
         reason: owned_option(&request.reason),
         may_skip_assignment: asking.version() >= SKIP_FROM,
+        dialect: (request.protocol_type.as_str() == CONSUMERS.kind).then_some(&CONSUMERS),
     }
 }
 

@@ -4,6 +4,7 @@ pub(super) mod attend;
 pub(super) mod delete;
 pub(super) mod describe;
 pub(super) mod describe_assigned;
+pub(super) mod dialect;
 pub(super) mod find_coordinator;
 pub(super) mod heartbeat;
 pub(super) mod join;

@@ -4,21 +4,17 @@ use forebay_kit::model::group::{ForgetOffset, ForgetOffsets, GroupReply, GroupRe
 use forebay_kit::model::{GroupId, Request};
 use forebay_kit::{Bytes, SessionError};
 
+use super::dialect::CONSUMERS;
 use super::of_group;
 use crate::session::asked::{Answer, Connection};
 use crate::session::dispatch::{Asking, Step};
 use crate::session::errors::{self, Area};
 use crate::session::names::{TopicKey, group_id, owned};
 use crate::session::open::{Replies, strange};
-use crate::wire::Str;
-use crate::wire::consumer_protocol::Subscription;
 use crate::wire::messages::offset_delete::{
     OffsetDeleteRequestTopic, OffsetDeleteResponsePartition, OffsetDeleteResponseTopic,
 };
 use crate::wire::messages::{OffsetDeleteRequest, OffsetDeleteResponse};
-
-/// The kind of group whose members say in a [`Subscription`] what they read.
-const CONSUMER: &str = "consumer";
 
 /// The response to be: partitions without an error wait for their answer, in order.
 pub(in crate::session) struct Asked(OffsetDeleteResponse);
@@ -62,14 +58,13 @@ fn partitions(
 }
 
 fn forget(group: GroupId, cursors: Vec<ForgetOffset>) -> Request {
-    let forget = ForgetOffsets { group, cursors, kind: CONSUMER, topics_of };
+    let forget = ForgetOffsets { group, cursors, kind: CONSUMERS.kind, topics_of };
     Request::Group(GroupRequest::ForgetOffsets(forget))
 }
 
 /// The topics in a consumer's metadata.
 fn topics_of(metadata: &Bytes) -> Option<Vec<String>> {
-    let subscription = Subscription::read(metadata).ok()?;
-    Some(subscription.topics.iter().map(|topic: &Str| owned(topic)).collect())
+    (CONSUMERS.subscription)(metadata).map(|subscription| subscription.topics)
 }
 
 impl Answer for Asked {

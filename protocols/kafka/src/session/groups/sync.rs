@@ -4,6 +4,7 @@ use forebay_kit::model::Request;
 use forebay_kit::model::group::{GroupReply, GroupRequest, SyncGroup};
 use forebay_kit::{Bytes, SessionError};
 
+use super::dialect::CONSUMERS;
 use super::{of_group, proof};
 use crate::session::asked::{Answer, Connection};
 use crate::session::dispatch::{Asking, Step};
@@ -35,6 +36,8 @@ pub(in crate::session) fn ask(asking: &mut Asking<'_>, request: SyncGroupRequest
         kind: owned_option(&request.protocol_type),
         strategy: owned_option(&request.protocol_name),
         assignments: request.assignments.iter().map(assignment).collect(),
+        // Before version 5 members did not say their kind; only those of consumers come where it is needed.
+        dialect: Some(&CONSUMERS),
     };
     Step::One(Request::Group(GroupRequest::Sync(sync)), Asked.into())
 }

@@ -184,6 +184,7 @@ fn groups_are_described_with_what_members_have_and_are_to_have() {
         client: "c".into(),
         host: "/h".into(),
         epoch: None,
+        is_classic: false,
         topics: vec!["orders".into()],
         pattern: None,
         held: share(&[0]),
@@ -195,7 +196,7 @@ fn groups_are_described_with_what_members_have_and_are_to_have() {
         epoch: 9,
         assigned_epoch: 8,
         strategy: "range",
-        members: vec![member],
+        members: vec![member.clone(), AssignedMemberView { epoch: Some(7), is_classic: true, ..member }],
     };
     let mut pair = Pair::new();
     let group_ids = ["g", "", "gone"].map(Str::from).to_vec();
@@ -207,7 +208,8 @@ fn groups_are_described_with_what_members_have_and_are_to_have() {
     let [known, nameless, gone] = &response.groups[..] else { panic!("three groups") };
     assert_eq!((known.group_state.as_str(), known.assignor_name.as_str()), ("Reconciling", "range"));
     assert_eq!((known.group_epoch, known.assignment_epoch), (9, 8));
-    assert_eq!((known.members[0].member_epoch, known.members[0].member_type), (-2, 1));
+    let kinds = known.members.iter().map(|member| (member.member_epoch, member.member_type));
+    assert_eq!(kinds.collect::<Vec<_>>(), [(-2, 1), (7, 0)]);
     assert_eq!(known.members[0].assignment.topic_partitions[0].partitions, [0]);
     assert_eq!(known.members[0].target_assignment.topic_partitions[0].partitions, [0, 1]);
     assert_eq!(known.members[0].assignment.topic_partitions[0].topic_name, "orders");
