@@ -416,12 +416,12 @@ fn read(bytes: &Bytes) -> Option<Vec<u32>> {
     bytes.iter().map(|number| (u32::from(*number) < TOPIC.1).then_some(u32::from(*number))).collect()
 }
 
-fn share(bytes: &Bytes) -> Option<NamedShare> {
+fn share(bytes: &Bytes, _: &Bytes) -> Option<NamedShare> {
     Some(vec![(TOPIC.0.to_owned(), read(bytes)?)])
 }
 
 fn subscription(bytes: &Bytes) -> Option<Subscription> {
-    Some(Subscription { topics: vec![TOPIC.0.to_owned()], owned: share(bytes)?, rack: None })
+    Some(Subscription { topics: vec![TOPIC.0.to_owned()], owned: share(bytes, bytes)?, rack: None })
 }
 
 fn write_share(_: &Bytes, share: &[NamedPartitions]) -> Option<Bytes> {
