@@ -164,6 +164,7 @@ fn transactions_and_commits() -> Vec<Goal> {
         goal(copy, copied(Metric::BrokerCpu), Bound::AtMost(0.5), KAFKA),
         commits("10,000 groups in turn, 16 connections"),
         commits("10,000 groups in turn, 64 connections"),
+        commits("10,000 groups in turn, 512 connections"),
     ]
 }
 

@@ -29,7 +29,8 @@ pub(super) fn commits(scale: Scale) -> Vec<Case> {
         let words = format!("--groups 10000 --connections {connections} --seconds {seconds}");
         case(&name, "commits", &words)
     };
-    [16, 64].map(case).into()
+    // A group has at least one member, and with it a connection: few have many groups' commits in common.
+    [16, 64, 512].map(case).into()
 }
 
 pub(super) fn share(scale: Scale) -> Vec<Case> {
