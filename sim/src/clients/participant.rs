@@ -294,7 +294,9 @@ impl Participant {
             }
             (Asked::Beat, GroupReply::Heartbeat(Ok(()))) => {
                 self.is_fresh(desk, waits.since);
-                return Ok(());
+                // All is as it was told: it goes on with what it has.
+                let owned = self.owned.clone();
+                return self.take(desk, owned);
             }
             (Asked::Leave, _) => {
                 self.end(desk);

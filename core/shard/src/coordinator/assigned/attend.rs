@@ -10,11 +10,11 @@ use forebay_model::group::{AttendGroup, Attended, GroupReply, PartitionSet, Pres
 
 use super::super::join::new_id;
 use super::super::{ReplyKey, Turn, What};
-use super::AssignedGroup;
 use super::limits::{NAME_BYTES_MAX, TOPICS_PER_MEMBER_MAX};
 use super::member::Member;
 use super::pattern::Pattern;
 use super::strategy::Strategy;
+use super::{AssignedGroup, refused};
 
 impl AssignedGroup {
     /// Serves a member. `topics` are those that are known here.
@@ -173,6 +173,7 @@ impl AssignedGroup {
     pub(super) fn replace(&mut self, owner: &Arc<str>, id: &Arc<str>, turn: &mut Turn<'_>) {
         let Some(mut member) = self.members.remove(owner) else { return };
         self.cancel_timers(owner, turn);
+        self.fence_waiting(owner, turn);
         member.id = Arc::clone(id);
         begin_again(&mut member);
         for place in member.places() {
@@ -183,6 +184,13 @@ impl AssignedGroup {
         }
         self.members.insert(Arc::clone(id), member);
         self.touch(Some(id));
+    }
+
+    /// Whoever waits under an id that somebody has taken over hears that, and not later that nobody knows the id.
+    fn fence_waiting(&mut self, id: &str, turn: &mut Turn<'_>) {
+        for waiting in self.waiting.extract_if(.., |waiting| is_about(&waiting.reply, id)) {
+            turn.reply(waiting.to, refused(&waiting.reply, &Refusal::FencedInstance));
+        }
     }
 
     /// What a member said by the classic protocol does not hold any more.
@@ -203,13 +211,16 @@ impl AssignedGroup {
         let mut member = Member::new(name_of(request, random));
         member.describe(request);
         member.topics = request.topics.iter().flatten().cloned().collect();
-        self.check_room(&member)?;
+        let owner = request.instance.as_ref().and_then(|instance| self.instances.get(instance));
+        self.check_room(&member, owner.map(|owner| &**owner))?;
         Ok(member)
     }
 
-    /// Whether the group stays within its bytes with this member, in place of the one of its id if there is one.
-    pub(super) fn check_room(&self, member: &Member) -> Result<(), Refusal> {
-        let others = self.members.values().filter(|other| other.id != member.id);
+    /// Whether the group stays within its bytes with this member, in place of the one of its id if there is one, and of the one whose
+    /// place it takes.
+    pub(super) fn check_room(&self, member: &Member, owner: Option<&str>) -> Result<(), Refusal> {
+        let is_other = |other: &&Member| other.id != member.id && owner != Some(&*other.id);
+        let others = self.members.values().filter(is_other);
         let bytes: usize = others.map(Member::bytes).sum();
         if bytes + member.bytes() > GROUP_BYTES_MAX { Err(Refusal::GroupFull) } else { Ok(()) }
     }
@@ -243,7 +254,8 @@ impl AssignedGroup {
         if self.members.contains_key(request.member.as_str()) {
             return Ok(());
         }
-        if self.members.len() >= members_max {
+        let takes_a_place = request.instance.as_ref().is_some_and(|name| self.instances.contains_key(name));
+        if self.members.len() >= members_max && !takes_a_place {
             return Err(Refusal::GroupFull);
         }
         self.newcomer(request, 0).map(|_| ())
@@ -312,6 +324,15 @@ impl AssignedGroup {
         self.drop_patterns();
         // What was not dealt yet, such as to a new member, has its epoch already.
         self.dealt.epoch == self.epoch && (reads_others || self.wanted_strategy() != self.strategy)
+    }
+}
+
+/// Whether this tells a member of this id that it is in.
+fn is_about(reply: &GroupReply, id: &str) -> bool {
+    match reply {
+        GroupReply::Join(Ok(joined)) => joined.member == id,
+        GroupReply::Attend(Ok(attended)) => attended.member == id && attended.epoch > 0,
+        _ => false,
     }
 }
 

@@ -58,7 +58,10 @@ impl AssignedGroup {
         self.renew_session(member, turn);
         // The time that it has to ask for its share.
         turn.timers.set(self.rejoin_of(&id), turn.in_ms(member.rebalance_timeout_ms));
-        self.deal(topics);
+        // Where no native member is left there is nothing to deal: the others go on with the generation that they know.
+        if !self.is_classic() {
+            self.deal(topics);
+        }
         self.reconcile(&id, Some(&owned), turn);
         let member = self.members.get(&id).ok_or(Refusal::UnknownMember)?;
         let classic = member.classic.as_ref().ok_or(Refusal::UnknownMember)?;
@@ -150,7 +153,7 @@ impl AssignedGroup {
         }
         member.describe_classic(join, said.rack);
         member.topics = said.topics;
-        self.check_room(&member)?;
+        self.check_room(&member, owner.as_deref())?;
         if let Some(owner) = owner {
             self.replace(&owner, id, turn);
         }
@@ -174,7 +177,7 @@ impl AssignedGroup {
         self.members.insert(Arc::clone(&id), member);
         self.drop_patterns();
         // What was not dealt yet has its epoch already.
-        if self.dealt.epoch == self.epoch && (reads_others || wished) {
+        if self.dealt.epoch == self.epoch && (reads_others || wished) && !self.is_classic() {
             self.epoch = self.epoch.saturating_add(1);
         }
         self.touch(Some(&id));
@@ -297,12 +300,13 @@ impl Member {
     }
 }
 
-/// Partitions of topics that there are.
+/// Partitions that there are.
 pub(super) fn places(named: &[(String, Vec<u32>)], topics: &Catalog) -> PartitionSet {
     let mut places = PartitionSet::new();
     for (name, numbers) in named {
-        let topic = TopicName::parse(name).ok().and_then(|name| topics.topic(&name)).map(|topic| topic.id);
-        places.extend(topic.into_iter().flat_map(|topic| numbers.iter().map(move |number| (topic, *number))));
+        let Some(topic) = TopicName::parse(name).ok().and_then(|name| topics.topic(&name)) else { continue };
+        let is_there = |number: &&u32| (**number as usize) < topic.partitions.len();
+        places.extend(numbers.iter().filter(is_there).map(|number| (topic.id, *number)));
     }
     places
 }

@@ -33,7 +33,9 @@ impl AssignedGroup {
             return Err(stale);
         }
         let had_since = |epoch: i32| epoch <= commit.generation;
-        let is_known = commit.generation == member.epoch || got(member, offset).is_some_and(had_since);
+        // A member of the classic protocol reads its cursors again with each generation.
+        let may_be_older = member.classic.is_none() && got(member, offset).is_some_and(had_since);
+        let is_known = commit.generation == member.epoch || may_be_older;
         if is_known { Ok(()) } else { Err(stale) }
     }
 

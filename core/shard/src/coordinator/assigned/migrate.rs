@@ -13,6 +13,7 @@ use super::super::Turn;
 use super::super::group::{self, Group, Phase};
 use super::super::member::Member as ClassicMember;
 use super::super::timers::TimerKey;
+use super::limits::{NAME_BYTES_MAX, TOPICS_PER_MEMBER_MAX};
 use super::member::{Classic, Member};
 use super::{AssignedGroup, Waiting, classic, refused};
 
@@ -35,7 +36,7 @@ impl AssignedGroup {
             let in_force = member.strategies.iter().find(|offer| offer.name == group.strategy);
             let metadata = in_force.map_or(Bytes::new(), |offer| offer.metadata.clone());
             let share = (dialect.share)(&member.assignment, &metadata)?;
-            let said = said.into_iter().next()?;
+            let said = said.into_iter().next().filter(|said| is_within_limits(member, said))?;
             if member.is_new {
                 continue;
             }
@@ -59,6 +60,10 @@ impl AssignedGroup {
             }
         }
         assigned.touch(None);
+        // Nobody hears of a share before it is in the log as this group's.
+        for member in assigned.members.values_mut() {
+            member.changed_at = assigned.version;
+        }
         Some(assigned)
     }
 
@@ -125,6 +130,13 @@ impl AssignedGroup {
         group.prepare_rebalance("only members of the classic protocol are left", turn);
         group
     }
+}
+
+/// A member that says more than one may in a group that the broker assigns would be refused when it joins again.
+fn is_within_limits(member: &ClassicMember, said: &Subscription) -> bool {
+    let names = [Some(&*member.id), member.instance.as_deref(), said.rack.as_deref()];
+    said.topics.len() <= TOPICS_PER_MEMBER_MAX
+        && names.into_iter().flatten().all(|name| name.len() <= NAME_BYTES_MAX)
 }
 
 /// What becomes of an answer that waited for a save which nobody waits for any more.

@@ -146,6 +146,34 @@ fn a_group_that_the_broker_cannot_assign_for_stays_as_it_is() {
 }
 
 #[test]
+fn what_members_claim_of_partitions_that_there_are_not_is_nobodys() {
+    let mut world = World::new(at_once());
+    world.create("t", 2);
+    let mut a = Reader::new("a", &["t"]);
+    let key = a.join(&mut world);
+    a.has_joined(&world.joined(key).unwrap());
+    let share = vec![(a.member.clone(), Bytes::from_static(b"t:0,2,4000000000 gone:1"))];
+    world.ask(GroupRequest::Sync(a.sync_request(share)));
+    Attendant::new("z", &["t"]).beat(&mut world).unwrap();
+    let view = world.assigned().unwrap();
+    let of_a = view.members.iter().find(|member| member.is_classic).unwrap();
+    let held: Vec<_> = of_a.held.iter().map(|named| (named.name.as_str(), &named.numbers[..])).collect();
+    assert_eq!(held, [("t", &[0][..])]);
+}
+
+#[test]
+fn a_group_whose_members_say_more_than_they_may_to_the_broker_stays_as_it_is() {
+    let mut world = World::new(at_once());
+    world.create("t", 2);
+    let topics: Vec<String> = (0..=10_000).map(|number| format!("t{number}")).collect();
+    let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+    let mut a = Reader::new("a", &topics);
+    classic(&mut world, &mut [&mut a]);
+    assert_eq!(Attendant::new("z", &["t"]).beat(&mut world), Err(Refusal::UnknownGroup));
+    assert_eq!(world.prove(a.proof()), Ok(()), "it would be refused with its next join");
+}
+
+#[test]
 fn classic_members_come_to_a_group_of_the_new_protocol_and_are_its_last() {
     let mut world = World::new(at_once());
     world.create("t", 3);
