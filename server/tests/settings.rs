@@ -6,7 +6,7 @@ mod common;
 use std::path::Path;
 use std::time::Duration;
 
-use forebay_model::admin::{AlterTopics, TopicChange};
+use forebay_model::admin::{AlterDefaults, AlterTopics, TopicChange};
 use forebay_model::fetch::{FindOffset, FindOffsets, Isolation, OffsetTarget};
 use forebay_model::partition::{
     DescribePartitions, PartitionSelection, PartitionState, TrimPartition, TrimPartitions, TrimTo, Trimmed,
@@ -218,5 +218,80 @@ fn partitions_of_several_shards_are_trimmed_and_described_by_one_request() {
     let states = described(&node, PartitionSelection::These(these));
     assert_eq!(places(&states), [(2, Some((5, 20))), (0, None), (9, None)]);
     assert_eq!(trim(&node, Vec::new(), 0), []);
+    node.close();
+}
+
+/// Changes what applies to topics that set nothing.
+fn alter_defaults(node: &Running, change: SettingsChange, dry_run: bool) -> Result<(), Refusal> {
+    let alter = AlterDefaults { change, dry_run, timeout_ms: 10_000 };
+    let Reply::AlterDefaults(altered) = node.ask(Request::AlterDefaults(alter)) else { panic!() };
+    altered
+}
+
+#[test]
+fn what_applies_to_topics_that_set_nothing_changes_while_they_are_there() {
+    let dir = dir();
+    let node = open(&config(dir.path()));
+    node.create("plain", 3);
+    node.create("own", 1);
+    assert_eq!(alter(&node, "own", max_bytes(10_000)), Ok(()));
+    assert_eq!(alter_defaults(&node, max_bytes(100), true), Ok(()));
+    assert!(node.publish("plain", 2, 10).is_ok(), "it was only checked");
+    assert_eq!(alter_defaults(&node, max_bytes(100), false), Ok(()));
+    assert_eq!(node.publish("plain", 2, 10), Err(Refusal::TooLarge { limit: 100 }));
+    assert!(node.publish("own", 0, 10).is_ok(), "its own setting is stronger");
+    // The shards have it too: they decide on retention.
+    let retention = SettingsChange { retention_ms: SettingChange::Set(Some(5)), ..SettingsChange::default() };
+    assert_eq!(alter_defaults(&node, retention, false), Ok(()));
+    node.create("later", 1);
+    assert_eq!(node.publish("later", 0, 10), Err(Refusal::TooLarge { limit: 100 }));
+    node.close();
+    let node = open(&config(dir.path()));
+    let again = wait_for("a leader", || match node.publish("plain", 1, 10) {
+        Err(Refusal::TooLarge { limit }) => Some(limit),
+        _ => None,
+    });
+    assert_eq!(again, 100);
+    // A topic that takes its own setting back has the default of all nodes, and without that the node's.
+    assert_eq!(alter(&node, "own", SettingsChange::CLEAR), Ok(()));
+    assert_eq!(node.publish("own", 0, 10), Err(Refusal::TooLarge { limit: 100 }));
+    let clear = SettingsChange { message_bytes_max: SettingChange::Clear, ..SettingsChange::default() };
+    assert_eq!(alter_defaults(&node, clear, false), Ok(()));
+    assert!(node.publish("own", 0, 10).is_ok());
+    node.close();
+}
+
+#[test]
+fn a_lower_default_takes_effect_on_what_is_stored() {
+    let dir = dir();
+    let config = NodeConfig { retention_interval: Duration::from_millis(100), ..config(dir.path()) };
+    let node = open(&config);
+    node.create("t", 1);
+    for _ in 0..10 {
+        node.publish("t", 0, 10).unwrap();
+    }
+    assert_eq!(start(&node, "t"), 0);
+    let bytes = SettingsChange { retention_bytes: SettingChange::Set(Some(1)), ..SettingsChange::default() };
+    assert_eq!(alter_defaults(&node, bytes, false), Ok(()));
+    wait_for("retention", || (start(&node, "t") > 0).then_some(()));
+    node.close();
+}
+
+#[test]
+fn defaults_that_make_no_sense_or_are_each_topics_own_are_refused() {
+    let dir = dir();
+    let node = open(&config(dir.path()));
+    node.create("t", 1);
+    let refused = |change: SettingsChange| match alter_defaults(&node, change, false) {
+        Err(Refusal::InvalidSetting(text)) => text,
+        other => panic!("{other:?}"),
+    };
+    let flush = SettingsChange { flush: SettingChange::Set(FlushClass::Async), ..max_bytes(7) };
+    assert!(refused(flush).contains("each topic's own"));
+    let mut lags = SettingsChange::default();
+    lags.cleanup.lag_ms_min = SettingChange::Set(10);
+    lags.cleanup.lag_ms_max = SettingChange::Set(9);
+    assert!(refused(lags).contains("10 ms at least and 9 ms at most"));
+    assert!(node.publish("t", 0, 10).is_ok());
     node.close();
 }

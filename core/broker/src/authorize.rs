@@ -206,6 +206,10 @@ impl Inner {
                 let no = judge.refusal(Operation::DescribeConfigs, ResourceKind::Cluster, "");
                 self.whole(asker, no, Request::DescribeQuotas)
             }
+            Request::AlterDefaults(r) => {
+                let no = judge.refusal(Operation::AlterConfigs, ResourceKind::Cluster, "");
+                self.whole(asker, no, Request::AlterDefaults(r))
+            }
             Request::AlterQuotas(r) => {
                 let no = judge.refusal(Operation::AlterConfigs, ResourceKind::Cluster, "");
                 self.whole(asker, no, Request::AlterQuotas(r))

@@ -305,14 +305,13 @@ impl Inner {
             Request::FindEpochEnds(find) => self.find_epoch_ends(asker, find, currency, replies),
             Request::DescribeTopics(describe) => self.describe_topics(asker, describe, currency, replies),
             Request::DescribeDefaults => {
-                let reply =
-                    Reply::DescribeDefaults(Box::new(self.config.defaults.clone()), self.cluster(&asker));
-                replies.push(&asker, reply);
+                replies.push(&asker, self.describe_defaults(&asker));
             }
             Request::CreateTopics(create) => self.create_topics(asker, create, replies),
             Request::DeleteTopics(delete) => self.delete_topics(asker, delete, currency, replies),
             Request::CreatePartitions(create) => self.create_partitions(asker, create, currency, replies),
             Request::AlterTopics(alter) => self.alter_topics(asker, alter, currency, replies),
+            Request::AlterDefaults(alter) => self.alter_defaults(asker, alter, replies),
             Request::TrimPartitions(trim) => self.trim_partitions(asker, trim, currency, replies),
             Request::DescribePartitions(describe) => {
                 self.describe_partitions(asker, describe, currency, replies);
@@ -401,6 +400,7 @@ impl Inner {
             }
             Step::Grow(grow, refused) => self.grown(asker, grow, refused, answer, replies),
             Step::Alter(alter, refused) => self.altered(asker, alter, refused, answer, replies),
+            Step::AlterDefaults { timeout_ms } => self.defaults_altered(asker, timeout_ms, answer, replies),
             Step::AlterQuotas(refused) => self.quotas_altered(asker, refused, answer, replies),
             Step::AlterUsers(step) => self.users_altered(asker, step, answer, replies),
             Step::AddAcls(step) => self.acls_added(asker, step, answer, replies),
@@ -532,6 +532,7 @@ fn changes_something(request: &Request) -> bool {
         | Request::DeleteTopics(_)
         | Request::CreatePartitions(_)
         | Request::AlterTopics(_)
+        | Request::AlterDefaults(_)
         | Request::AlterQuotas(_)
         | Request::TrimPartitions(_)
         | Request::AllocateProducer(_)

@@ -158,6 +158,8 @@ pub(crate) enum Step {
     Grow(CreatePartitions, Vec<Option<Refusal>>),
     /// Waits for shard 0 to change settings.
     Alter(AlterTopics, Vec<Option<Refusal>>),
+    /// Waits for shard 0 to change the defaults for topics.
+    AlterDefaults { timeout_ms: u32 },
     /// Waits for shard 0 to change quotas; refused before anything was proposed, by position.
     AlterQuotas(Vec<Option<Refusal>>),
     /// Waits for shard 0 to change credentials.

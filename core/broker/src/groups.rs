@@ -130,8 +130,9 @@ impl Inner {
         partitions: impl Iterator<Item = &'a PartitionRef>,
     ) -> Vec<(PartitionRef, Result<PartitionRef, Refusal>)> {
         let catalogue = self.catalogue();
+        let defaults = self.defaults(&catalogue);
         let resolve = |partition: &PartitionRef| {
-            let by_id = place::partition(&catalogue, &self.config.defaults, partition)
+            let by_id = place::partition(&catalogue, &defaults, partition)
                 .map(|placed| PartitionRef { topic: TopicRef::Id(placed.topic), number: placed.number });
             (partition.clone(), by_id)
         };

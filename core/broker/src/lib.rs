@@ -8,6 +8,7 @@ mod acls;
 mod authorize;
 mod broker;
 mod call;
+mod defaults;
 mod fetch;
 mod groups;
 mod joins;

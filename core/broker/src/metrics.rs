@@ -108,6 +108,7 @@ impl BrokerMetrics {
             Reply::AlterTopics(topics) => {
                 topics.iter().filter_map(|t| t.result.as_ref().err()).for_each(|r| self.count(r));
             }
+            Reply::AlterDefaults(Err(refusal)) => self.count(refusal),
             Reply::AlterQuotas(items) => {
                 items.iter().filter_map(|i| i.as_ref().err()).for_each(|r| self.count(r));
             }
@@ -154,6 +155,7 @@ impl BrokerMetrics {
             | Reply::DescribeQuorum(Ok(_))
             | Reply::DescribeQuotas(Ok(_))
             | Reply::Login(Ok(_))
+            | Reply::AlterDefaults(Ok(()))
             | Reply::DescribeDefaults(..) => {}
         }
     }

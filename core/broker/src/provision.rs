@@ -20,6 +20,7 @@ pub(crate) enum Change {
     Deleted(DeleteTopics, Vec<Option<(TopicName, TopicId)>>, Vec<Option<Refusal>>),
     Grown(CreatePartitions, Vec<Option<Refusal>>),
     Altered(AlterTopics, Vec<Option<Refusal>>),
+    Defaults(Option<Refusal>),
     Quotas(Vec<Option<Refusal>>),
     UsersAltered(AlterUsersStep),
     AclsAdded(AddAclsStep),

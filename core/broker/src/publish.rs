@@ -180,8 +180,9 @@ impl Inner {
         partitions: impl Iterator<Item = &'a PartitionRef>,
     ) -> Vec<Result<Placed, Refusal>> {
         let catalogue = self.catalogue();
+        let defaults = self.defaults(&catalogue);
         let place = |partition| {
-            let placed = place::partition(&catalogue, &self.config.defaults, partition)?;
+            let placed = place::partition(&catalogue, &defaults, partition)?;
             // A shard that this node does not run cannot be served by it.
             self.shards.get(placed.shard).map(|_| placed).ok_or(Refusal::NotLeader { leader: None })
         };

@@ -31,9 +31,7 @@ pub(crate) fn reply(request: &Request, refusal: &Refusal, desk: &Inner, asker: &
             });
             Reply::DescribeTopics(desk.cluster(asker), described.collect())
         }
-        Request::DescribeDefaults => {
-            Reply::DescribeDefaults(Box::new(desk.config.defaults.clone()), desk.cluster(asker))
-        }
+        Request::DescribeDefaults => desk.describe_defaults(asker),
         Request::CreateTopics(r) => {
             let refused = |name: &String| CreatedTopic { name: name.clone(), topic: Err(no()) };
             Reply::CreateTopics(r.topics.iter().map(|topic| refused(&topic.name)).collect())
@@ -67,6 +65,7 @@ pub(crate) fn reply(request: &Request, refusal: &Refusal, desk: &Inner, asker: &
         Request::FindGroup(_) => Reply::FindGroup(Err(no()), desk.cluster(asker)),
         Request::Group(r) => Reply::Group(group(r, refusal)),
         Request::ListGroups => Reply::ListGroups(Err(no())),
+        Request::AlterDefaults(_) => Reply::AlterDefaults(Err(no())),
         Request::AlterQuotas(r) => Reply::AlterQuotas(r.changes.iter().map(|_| Err(no())).collect()),
         Request::DescribeQuotas => Reply::DescribeQuotas(Err(no())),
         Request::DescribeQuorum => Reply::DescribeQuorum(Err(no())),

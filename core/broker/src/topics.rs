@@ -23,6 +23,7 @@ use forebay_shard::{Answer, Work};
 
 use crate::broker::{Currency, Inner, Replies};
 use crate::call::{Asker, Call, CreateStep, Gather, Step, Ticket};
+use crate::defaults::check_lags;
 use crate::place;
 use crate::provision::{Change, Waiter};
 use crate::quotas::altered_quotas;
@@ -453,14 +454,7 @@ impl Inner {
 
     /// Whether how records go makes sense as a whole.
     fn check_cleanup(&self, settings: &TopicSettings) -> Result<(), Refusal> {
-        let cleanup = self.config.defaults.cleanup.with(&settings.cleanup);
-        if cleanup.lag_ms_min > cleanup.lag_ms_max {
-            return Err(Refusal::InvalidSetting(format!(
-                "records cannot stay uncompacted for {} ms at least and {} ms at most",
-                cleanup.lag_ms_min, cleanup.lag_ms_max
-            )));
-        }
-        Ok(())
+        check_lags(&self.defaults(&self.catalogue()).cleanup.with(&settings.cleanup))
     }
 
     pub(crate) fn altered(
@@ -513,6 +507,9 @@ impl Inner {
                 Reply::DeleteTopics(deleted_topics(&delete, &names, merge(refused)))
             }
             Change::Grown(grow, refused) => Reply::CreatePartitions(grown_topics(&grow, merge(refused))),
+            Change::Defaults(refused) => {
+                Reply::AlterDefaults(refused.or_else(|| late.clone()).map_or(Ok(()), Err))
+            }
             Change::Quotas(refused) => Reply::AlterQuotas(altered_quotas(merge(refused))),
             Change::Altered(alter, refused) => Reply::AlterTopics(altered_topics(&alter, merge(refused))),
             Change::UsersAltered(step) => Reply::AlterUsers(step.altered(late.clone())),

@@ -137,11 +137,12 @@ impl Inner {
         }
         let shard = self.shards.of_group(&join.id.0);
         let catalogue = self.catalogue();
+        let defaults = self.defaults(&catalogue);
         let placed: Vec<Result<(ShardId, PartitionId), Refusal>> = join
             .partitions
             .iter()
             .map(|partition| {
-                let placed = place::partition(&catalogue, &self.config.defaults, partition)?;
+                let placed = place::partition(&catalogue, &defaults, partition)?;
                 match self.is_sync(placed.shard) {
                     true => Ok((placed.shard, placed.id)),
                     false => Err(Refusal::Unsupported(UNFLUSHED)),

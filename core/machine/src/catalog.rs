@@ -8,8 +8,8 @@ use forebay_model::limits::{PARTITIONS_MAX, PARTITIONS_PER_TOPIC_MAX, TOPICS_MAX
 use forebay_model::quota::{QuotaChange, QuotaTable};
 use forebay_model::subscription::{StartAt, SubscriptionChange, SubscriptionSettings};
 use forebay_model::{
-    GroupId, LogTime, NothingLeft, PartitionId, Refusal, SettingsChange, ShardId, TopicId, TopicName,
-    TopicSettings,
+    GroupId, LogTime, NothingLeft, PartitionId, PolicyChange, Refusal, SettingChange, SettingsChange,
+    ShardId, TopicId, TopicName, TopicSettings,
 };
 
 use crate::acls::Acls;
@@ -27,6 +27,10 @@ pub struct Catalog {
     by_id: SharedMap<TopicId, Arc<Topic>>,
     partitions: usize,
     next_partition: u64,
+    /// What applies to topics that set nothing, where it is not what a node's configuration says.
+    defaults: Arc<TopicSettings>,
+    /// The version that changed it last.
+    defaults_version: u64,
     quotas: Arc<QuotaTable>,
     users: Users,
     acls: Acls,
@@ -89,6 +93,41 @@ impl Catalog {
     /// How many partitions there are.
     pub fn partitions_len(&self) -> usize {
         self.partitions
+    }
+
+    /// What applies to topics that set nothing, where it is not what a node's configuration says.
+    pub fn defaults(&self) -> &TopicSettings {
+        &self.defaults
+    }
+
+    /// The version that changed the defaults last; 0 if none has.
+    pub fn defaults_version(&self) -> u64 {
+        self.defaults_version
+    }
+
+    /// A change that changes nothing is none, as in [`Catalog::alter`].
+    pub(crate) fn alter_defaults(&mut self, change: &SettingsChange) -> Result<(), Refusal> {
+        if change.flush != SettingChange::Keep || change.cleanup.policy != PolicyChange::Keep {
+            let text = "where records are kept and how they go is each topic's own";
+            return Err(Refusal::InvalidSetting(text.into()));
+        }
+        let defaults = change.of(&self.defaults);
+        if defaults != *self.defaults {
+            self.version += 1;
+            (self.defaults, self.defaults_version) = (Arc::new(defaults), self.version);
+        }
+        Ok(())
+    }
+
+    /// Puts the defaults of a checkpoint back; whether that makes sense.
+    pub(crate) fn restore_defaults(&mut self, defaults: TopicSettings, version: u64) -> bool {
+        let has_none = defaults == TopicSettings::default();
+        let sound = version <= self.version
+            && (version > 0 || has_none)
+            && defaults.flush.is_none()
+            && defaults.cleanup.policy.is_none();
+        (self.defaults, self.defaults_version) = (Arc::new(defaults), version);
+        sound
     }
 
     /// How much clients may ask for.

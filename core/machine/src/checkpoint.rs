@@ -6,7 +6,7 @@ use bytes::Bytes;
 use forebay_model::subscription::{AttendanceSettings, SubscriptionSettings};
 use forebay_model::{
     CleanupSettings, IntakeSettings, LeaderEpoch, LogIndex, LogTime, Offset, PartitionId, ShardId, Term,
-    Timestamp, TopicId,
+    Timestamp, TopicId, TopicSettings,
 };
 
 use crate::acls::Acls;
@@ -16,10 +16,10 @@ use crate::command::{decode, encode};
 use crate::guests::Guests;
 use crate::limits::{DROPPED_PARTITIONS_MAX, EPOCHS_PER_PARTITION_MAX};
 use crate::machine::{
-    Dropped, MACHINE_VERSION_ACLS, MACHINE_VERSION_COMPACTION, MACHINE_VERSION_FIRST,
-    MACHINE_VERSION_IMPORTS, MACHINE_VERSION_INTAKE, MACHINE_VERSION_LATEST, MACHINE_VERSION_QUOTAS,
-    MACHINE_VERSION_RELAYS, MACHINE_VERSION_SUBSCRIPTIONS, MACHINE_VERSION_TRANSACTIONS,
-    MACHINE_VERSION_USERS,
+    Dropped, MACHINE_VERSION_ACLS, MACHINE_VERSION_COMPACTION, MACHINE_VERSION_DEFAULTS,
+    MACHINE_VERSION_FIRST, MACHINE_VERSION_IMPORTS, MACHINE_VERSION_INTAKE, MACHINE_VERSION_LATEST,
+    MACHINE_VERSION_QUOTAS, MACHINE_VERSION_RELAYS, MACHINE_VERSION_SUBSCRIPTIONS,
+    MACHINE_VERSION_TRANSACTIONS, MACHINE_VERSION_USERS,
 };
 use crate::quotas;
 use crate::relays::Relays;
@@ -74,6 +74,8 @@ impl SectionKind {
     pub const IMPORTS: SectionKind = SectionKind(59);
     /// What topics take in, from machine version 3 on.
     pub const INTAKE: SectionKind = SectionKind(60);
+    /// What applies to topics that set nothing, from machine version 3 on.
+    pub const DEFAULTS: SectionKind = SectionKind(61);
 }
 
 /// The format of every section, written at its beginning.
@@ -131,6 +133,9 @@ impl Machine {
         }
         if self.version >= MACHINE_VERSION_INTAKE {
             sections.push(section(SectionKind::INTAKE, |out| self.encode_intake(out)));
+        }
+        if self.version >= MACHINE_VERSION_DEFAULTS {
+            sections.push(section(SectionKind::DEFAULTS, |out| encode_defaults(&self.catalog, out)));
         }
         sections
     }
@@ -209,6 +214,11 @@ impl Machine {
             let mut input = left.take(SectionKind::IMPORTS, "imports")?;
             machine.decode_imports(&mut input)?;
             input.end("the imports")?;
+        }
+        if machine.version >= MACHINE_VERSION_DEFAULTS {
+            let mut input = left.take(SectionKind::DEFAULTS, "defaults")?;
+            decode_defaults(&mut machine.catalog, &mut input)?;
+            input.end("the defaults")?;
         }
         left.end()?;
         Ok(machine)
@@ -452,6 +462,23 @@ fn decode_topic_intake(input: &mut Reader<'_>) -> Read<BTreeMap<TopicId, IntakeS
     let topics: BTreeMap<_, _> = topics.into_iter().collect();
     let sound = topics.len() == count && topics.values().all(|set| *set != IntakeSettings::default());
     if sound { Ok(topics) } else { Err(DecodeError::Invalid("what a topic takes in")) }
+}
+
+fn encode_defaults(catalog: &Catalog, out: &mut Writer) {
+    out.uint(catalog.defaults_version());
+    encode::topic_settings(catalog.defaults(), out);
+    encode::cleanup_settings(&catalog.defaults().cleanup, out);
+    encode::intake_settings(&catalog.defaults().intake, out);
+}
+
+fn decode_defaults(catalog: &mut Catalog, input: &mut Reader<'_>) -> Read<()> {
+    let version = input.uint("the version of the defaults")?;
+    let settings = decode::topic_settings(input)?;
+    let (cleanup, intake) = (decode::cleanup_settings(input)?, decode::intake_settings(input)?);
+    match catalog.restore_defaults(TopicSettings { cleanup, intake, ..settings }, version) {
+        true => Ok(()),
+        false => Err(DecodeError::Invalid("the defaults")),
+    }
 }
 
 /// What stands of a partition that is compacted or has been.

@@ -55,6 +55,8 @@ pub enum Command {
         /// What becomes of each setting.
         change: SettingsChange,
     },
+    /// Changes what applies to topics that set nothing (shard 0). From machine version 3 on.
+    AlterDefaults(SettingsChange),
     /// Changes quotas of clients (shard 0). From machine version 3 on.
     AlterQuotas(QuotaChange),
     /// Gives out a block of producer ids (shard 0).
@@ -551,6 +553,7 @@ pub(crate) mod number {
     pub(crate) const SET_MACHINE_VERSION: u64 = 5;
     pub(crate) const CONFIGURE: u64 = 6;
     pub(crate) const ALTER_TOPIC: u64 = 7;
+    pub(crate) const ALTER_DEFAULTS: u64 = 8;
     pub(crate) const OPEN_PARTITION: u64 = 16;
     pub(crate) const DROP_PARTITION: u64 = 17;
     pub(crate) const APPEND: u64 = 18;

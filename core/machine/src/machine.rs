@@ -50,6 +50,8 @@ pub const MACHINE_VERSION_SUBSCRIPTIONS: u32 = 3;
 pub const MACHINE_VERSION_IMPORTS: u32 = 3;
 /// The first one in which topics say what they take in.
 pub const MACHINE_VERSION_INTAKE: u32 = 3;
+/// The first one in which the defaults for topics can be changed.
+pub const MACHINE_VERSION_DEFAULTS: u32 = 3;
 /// Why a partition under import takes nothing else.
 const UNDER_IMPORT: &str = "the partition is being imported and takes no other records";
 /// The shard whose log holds the catalogue.
@@ -173,7 +175,8 @@ impl Machine {
             return Err(Refusal::InvalidRequest("the catalogue is on shard 0".into()));
         }
         let is_unknown = command.is_about_compaction() && self.version < MACHINE_VERSION_COMPACTION
-            || command.is_about_intake() && self.version < MACHINE_VERSION_INTAKE;
+            || command.is_about_intake() && self.version < MACHINE_VERSION_INTAKE
+            || matches!(command, Command::AlterDefaults(_)) && self.version < MACHINE_VERSION_DEFAULTS;
         if is_unknown {
             // A checkpoint could not hold what it says.
             return Err(Refusal::Unsupported("the machine version in force does not know this yet"));
@@ -187,6 +190,7 @@ impl Machine {
                 .grow(&grow)
                 .map(|(topic, first_number)| Outcome::PartitionsAdded { topic, first_number }),
             Command::AlterTopic { id, change } => self.catalog.alter(id, &change).map(Outcome::TopicAltered),
+            Command::AlterDefaults(change) => self.catalog.alter_defaults(&change).map(|()| Outcome::Done),
             Command::AlterQuotas(change) => self.alter_quotas(&change),
             Command::AllocateProducers { count } => self.allocate_producers(count),
             Command::SetMachineVersion { version } => self.set_version(version),
@@ -509,6 +513,7 @@ impl Command {
             Command::JoinTransaction(join) if !join.elsewhere.is_empty() => MACHINE_VERSION_RELAYS,
             Command::AdmitGuest(_) | Command::Relay(_) | Command::Relayed { .. } => MACHINE_VERSION_RELAYS,
             Command::AlterQuotas(_) => MACHINE_VERSION_QUOTAS,
+            Command::AlterDefaults(_) => MACHINE_VERSION_DEFAULTS,
             Command::OpenProducer(_)
             | Command::JoinTransaction(_)
             | Command::HoldOffsets(_)
@@ -534,6 +539,7 @@ impl Command {
                 | Command::DeleteTopic { .. }
                 | Command::AddPartitions(_)
                 | Command::AlterTopic { .. }
+                | Command::AlterDefaults(_)
                 | Command::AlterQuotas(_)
                 | Command::AllocateProducers { .. }
                 | Command::SetCredential(_)

@@ -558,6 +558,7 @@ fn ordinary() -> impl Strategy<Value = Command> {
             Command::AddPartitions(AddPartitions { id, total, shards })
         }),
         2 => (topic(), settings_change()).prop_map(|(id, change)| Command::AlterTopic { id, change }),
+        2 => settings_change().prop_map(Command::AlterDefaults),
         3 => quota_change().prop_map(Command::AlterQuotas),
         1 => (0..9u32).prop_map(|count| Command::AllocateProducers { count }),
         2 => (0..4u32).prop_map(|version| Command::SetMachineVersion { version }),

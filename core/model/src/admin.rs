@@ -1,7 +1,9 @@
 //! Asking for changes of the catalogue.
 
 use crate::acl::{Operations, Right};
-use crate::{NodeId, Refusal, SettingsChange, TopicId, TopicName, TopicRef, TopicSettings, TopicView};
+use crate::{
+    NodeId, Refusal, SettingsChange, TopicDefaults, TopicId, TopicName, TopicRef, TopicSettings, TopicView,
+};
 
 /// Which topics to describe.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,6 +129,34 @@ pub struct AlterTopics {
     pub dry_run: bool,
     /// Answer `TimedOut` after this many milliseconds.
     pub timeout_ms: u32,
+}
+
+/// Changes what applies to topics that set nothing, on all nodes.
+#[derive(Clone, Debug)]
+pub struct AlterDefaults {
+    /// What becomes of each setting; where it is cleared, that of the node's configuration applies.
+    pub change: SettingsChange,
+    /// Only check.
+    pub dry_run: bool,
+    /// Answer `TimedOut` after this many milliseconds.
+    pub timeout_ms: u32,
+}
+
+/// What applies to topics that set nothing.
+#[derive(Clone, Debug)]
+pub struct DescribedDefaults {
+    /// By the node's configuration.
+    pub node: TopicDefaults,
+    /// What was set for all nodes, which is stronger.
+    pub all: TopicSettings,
+}
+
+impl DescribedDefaults {
+    /// The two together.
+    #[must_use]
+    pub fn in_force(&self) -> TopicDefaults {
+        self.node.with(&self.all)
+    }
 }
 
 /// A topic to change.

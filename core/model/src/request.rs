@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::acl::{Acl, AclFilter, AddAcls, Operations, RemoveAcls, Resource};
 use crate::admin::{
-    AlterTopics, AlteredTopic, CreatePartitions, CreateTopics, CreatedTopic, DeleteTopics, DeletedTopic,
-    DescribeTopics, DescribedTopic, GrownTopic,
+    AlterDefaults, AlterTopics, AlteredTopic, CreatePartitions, CreateTopics, CreatedTopic, DeleteTopics,
+    DeletedTopic, DescribeTopics, DescribedDefaults, DescribedTopic, GrownTopic,
 };
 use crate::fetch::{Fetch, Fetched, FindEpochEnds, FindOffsets, FoundEpochEnd, FoundOffset};
 use crate::group::{GroupListing, GroupReply, GroupRequest};
@@ -18,7 +18,7 @@ use crate::quota::{AlterQuotas, AlteredQuota, QuotaTable};
 use crate::subscription::{SubscriptionReply, SubscriptionRequest};
 use crate::transaction::{TransactionListing, TransactionReply, TransactionRequest, TransactionalId};
 use crate::user::{AlterUsers, AlteredUser, DescribeUsers, DescribedUser};
-use crate::{ClusterView, NodeId, ProducerEpoch, ProducerId, Refusal, TopicDefaults};
+use crate::{ClusterView, NodeId, ProducerEpoch, ProducerId, Refusal};
 
 /// What a session asks.
 #[derive(Clone, Debug)]
@@ -43,6 +43,8 @@ pub enum Request {
     CreatePartitions(CreatePartitions),
     /// Change settings of topics.
     AlterTopics(AlterTopics),
+    /// Change the defaults for topics.
+    AlterDefaults(AlterDefaults),
     /// Trim partitions.
     TrimPartitions(TrimPartitions),
     /// What partitions hold.
@@ -106,7 +108,7 @@ pub enum Reply {
     /// The cluster and one answer per topic.
     DescribeTopics(ClusterView, Vec<DescribedTopic>),
     /// The defaults.
-    DescribeDefaults(Box<TopicDefaults>, ClusterView),
+    DescribeDefaults(Box<DescribedDefaults>, ClusterView),
     /// One per topic, in order.
     CreateTopics(Vec<CreatedTopic>),
     /// One per topic, in order.
@@ -115,6 +117,8 @@ pub enum Reply {
     CreatePartitions(Vec<GrownTopic>),
     /// One per topic, in order.
     AlterTopics(Vec<AlteredTopic>),
+    /// Done or refused.
+    AlterDefaults(Result<(), Refusal>),
     /// One per item, in order.
     TrimPartitions(Vec<Trimmed>),
     /// One per partition, in order, and where the node keeps them.

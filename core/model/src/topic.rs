@@ -165,6 +165,24 @@ pub struct TopicDefaults {
     pub partitions: u32,
 }
 
+impl TopicDefaults {
+    /// What applies where this is set beside it. The policy of records is each topic's own, and where records are kept is decided with
+    /// the topic: neither is among what is set for all.
+    #[must_use]
+    pub fn with(&self, set: &TopicSettings) -> TopicDefaults {
+        TopicDefaults {
+            retention_ms: set.retention_ms.unwrap_or(self.retention_ms),
+            retention_bytes: set.retention_bytes.unwrap_or(self.retention_bytes),
+            message_bytes_max: set.message_bytes_max.unwrap_or(self.message_bytes_max),
+            timestamp_type: set.timestamp_type.unwrap_or(self.timestamp_type),
+            flush: self.flush,
+            cleanup: Cleanup { policy: self.cleanup.policy, ..self.cleanup.with(&set.cleanup) },
+            intake: self.intake.with(&set.intake),
+            partitions: self.partitions,
+        }
+    }
+}
+
 /// A topic in the catalogue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicView {

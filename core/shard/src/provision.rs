@@ -39,13 +39,15 @@ impl<T: Clone + Send + 'static> Shard<T> {
     fn missing(&self, catalogue: &Catalog) -> Vec<Command> {
         let mut commands = Vec::new();
         let mut wanted = BTreeSet::new();
+        let defaults = self.config.defaults.with(catalogue.defaults());
         for topic in catalogue.topics() {
             for (number, partition) in (0u32..).zip(&topic.partitions) {
                 if partition.shard != self.config.id {
                     continue;
                 }
                 wanted.insert(partition.id);
-                let command = open(topic, number, partition.id, self.term, &self.config.defaults);
+                let mut command = open(topic, number, partition.id, self.term, &defaults);
+                command.catalogue_version = topic.version.max(catalogue.defaults_version());
                 if self.is_missing(&command) && commands.len() < PROVISION_COMMANDS_MAX {
                     commands.push(Command::OpenPartition(command));
                 }

@@ -11,6 +11,8 @@ use crate::runtime::Runtime;
 const STORIES: &[(&str, u64)] = &[
     // Set, taken back, appended, checked, refused; two that do not undo each other; after a crash.
     ("settings", 90),
+    // What applies to topics that set nothing, changed while they are there; after a crash.
+    ("settings-of-all-nodes", 90),
     // What is stored already goes when its topic keeps less.
     ("lowered-retention", 90),
     // Up to an offset, to the end, and behind it.

@@ -75,6 +75,11 @@ fn decode_body(number: u64, input: &mut Reader<'_>) -> Read<Command> {
             }
             Command::AlterTopic { id, change }
         }
+        number::ALTER_DEFAULTS => {
+            let change = settings_change(input)?;
+            let (cleanup, intake) = (cleanup_change(input)?, intake_change(input)?);
+            Command::AlterDefaults(SettingsChange { cleanup, intake, ..change })
+        }
         number::ALTER_QUOTAS => Command::AlterQuotas(QuotaChange {
             entity: quotas::decode_entity(input)?,
             publish_bytes: setting_change(input, |input| input.uint("a quota"))?,

@@ -148,6 +148,12 @@ fn encode_body(command: &Command, out: &mut Writer) -> u64 {
             }
             number::ALTER_TOPIC
         }
+        Command::AlterDefaults(change) => {
+            settings_change(change, out);
+            cleanup_change(&change.cleanup, out);
+            intake_change(&change.intake, out);
+            number::ALTER_DEFAULTS
+        }
         Command::AlterQuotas(change) => {
             quotas::entity(&change.entity, out);
             setting_change(change.publish_bytes, out, |out, bytes| out.uint(bytes));

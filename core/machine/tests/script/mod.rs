@@ -115,6 +115,7 @@ impl Interpreter {
             "epoch-end" => self.show_epoch_end(&words, &mut out),
             "producers" => self.show_producers(&words, &mut out),
             "topics" => self.show_topics(&mut out),
+            "defaults" => self.show_defaults(&mut out),
             "groups" => self.show_groups(&mut out),
             "offsets" => self.show_offsets(&words, &mut out),
             "transactions" => self.show_transactions(&mut out),
@@ -214,6 +215,11 @@ impl Interpreter {
         for topic in catalog.topics() {
             writeln!(out, "{}", topic_text(topic)).unwrap();
         }
+    }
+
+    fn show_defaults(&self, out: &mut String) {
+        let catalog = self.machine.catalog();
+        writeln!(out, "v{}{}", catalog.defaults_version(), settings_text(catalog.defaults())).unwrap();
     }
 
     fn show_groups(&self, out: &mut String) {
@@ -528,6 +534,7 @@ fn parse_command(words: &Words<'_>) -> Command {
             shards: shards("shards"),
         }),
         "alter-topic" => Command::AlterTopic { id: topic_id(words.get("id")), change: parse_change(words) },
+        "alter-defaults" => Command::AlterDefaults(parse_change(words)),
         "allocate-producers" => Command::AllocateProducers { count: words.get("count") },
         "set-machine-version" => Command::SetMachineVersion { version: words.get("version") },
         "configure" => Command::Configure(MachineSettings {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use forebay_kit::Bytes;
 use forebay_kit::model::acl::{Acl, Operation, Operations, Pattern, Permission, ResourceKind};
 use forebay_kit::model::admin::{
-    AlteredTopic, CreatedTopic, DeletedTopic, DescribedTopic, GrownTopic, TopicSelection,
+    AlteredTopic, CreatedTopic, DeletedTopic, DescribedDefaults, DescribedTopic, GrownTopic, TopicSelection,
 };
 use forebay_kit::model::fetch::{EpochEnd, FetchRefusal, FetchedRecords, OffsetAt};
 use forebay_kit::model::group::{
@@ -101,7 +101,10 @@ impl AnyBroker {
                 let described = described.collect();
                 Reply::DescribeTopics(self.cluster(), described)
             }
-            Request::DescribeDefaults => Reply::DescribeDefaults(Box::new(defaults()), self.cluster()),
+            Request::DescribeDefaults => Reply::DescribeDefaults(
+                Box::new(DescribedDefaults { node: defaults(), all: TopicSettings::default() }),
+                self.cluster(),
+            ),
             Request::CreateTopics(r) => {
                 let created = r.topics.iter().map(|topic| {
                     let view = self.topic(&TopicRef::Name(name()));
@@ -130,6 +133,7 @@ impl AnyBroker {
                     .map(|topic| AlteredTopic { name: topic.name.clone(), result: self.well(()) });
                 Reply::AlterTopics(altered.collect())
             }
+            Request::AlterDefaults(_) => Reply::AlterDefaults(self.well(())),
             Request::TrimPartitions(r) => {
                 Reply::TrimPartitions(r.items.iter().map(|_| self.trimmed()).collect())
             }

@@ -18,6 +18,7 @@ import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.ElectionType;
 import org.apache.kafka.common.KafkaFuture;
+import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.errors.ElectionNotNeededException;
@@ -38,6 +39,7 @@ public final class Administration {
     private static Harness.Story story(String name) {
         return switch (name) {
             case "settings" -> Administration::settings;
+            case "settings-of-all-nodes" -> Administration::settingsOfAllNodes;
             case "lowered-retention" -> Administration::loweredRetention;
             case "delete-records" -> Administration::deleteRecords;
             case "delete-offsets" -> Administration::deleteOffsets;
@@ -101,7 +103,57 @@ public final class Administration {
     }
 
     private static String shown(Admin admin, ConfigResource resource, String name) throws Exception {
-        return admin.describeConfigs(List.of(resource)).all().get().get(resource).get(name).value();
+        return entry(admin, resource, name).value();
+    }
+
+    private static ConfigEntry entry(Admin admin, ConfigResource resource, String name) throws Exception {
+        return admin.describeConfigs(List.of(resource)).all().get().get(resource).get(name);
+    }
+
+    /** What applies to topics that set nothing follows at once, what a topic sets is stronger, and a crash changes nothing. */
+    private static void settingsOfAllNodes() throws Exception {
+        String plain = Lib.topic("plain", 2);
+        String own = Lib.topic("own", 1);
+        ConfigResource all = new ConfigResource(ConfigResource.Type.BROKER, "");
+        ConfigResource ofPlain = new ConfigResource(ConfigResource.Type.TOPIC, plain);
+        ConfigResource ofOwn = new ConfigResource(ConfigResource.Type.TOPIC, own);
+        String retention;
+        try (Admin admin = Lib.admin()) {
+            retention = shown(admin, ofPlain, "retention.ms");
+            alter(admin, ofOwn, set("max.message.bytes", "50000")).get();
+            alter(admin, all, set("message.max.bytes", "1000"), set("log.retention.ms", "8100000")).get();
+            Harness.waitUntil("the default is shown", () -> shown(admin, ofPlain, "retention.ms").equals("8100000"));
+            ConfigEntry entry = entry(admin, ofPlain, "retention.ms");
+            Harness.equal(entry.source(), ConfigEntry.ConfigSource.DYNAMIC_DEFAULT_BROKER_CONFIG, "where it comes from");
+            Harness.equal(shown(admin, all, "log.retention.ms"), "8100000", "what is set for all nodes");
+            Harness.waitUntil("the bound is shown", () -> shown(admin, ofPlain, "max.message.bytes").equals("1000"));
+            try (var producer = Lib.producer()) {
+                Harness.waitUntil("a record above the bound is refused", () -> isTooLarge(producer, plain));
+                Harness.check(!isTooLarge(producer, own), "the topic's own bound is not in force");
+            }
+            refused(
+                    alter(admin, all, set("log.retention.ms", "soon")),
+                    InvalidRequestException.class,
+                    "a value that is none");
+        }
+        Harness.killBroker();
+        try (Admin admin = Lib.admin(); var producer = Lib.producer()) {
+            Harness.equal(shown(admin, ofPlain, "retention.ms"), "8100000", "the default after a crash");
+            Harness.check(isTooLarge(producer, plain), "the bound after a crash");
+            alter(admin, all, take("message.max.bytes"), take("log.retention.ms")).get();
+            Harness.waitUntil("what was there is back", () -> shown(admin, ofPlain, "retention.ms").equals(retention));
+            Harness.waitUntil("a record is taken", () -> !isTooLarge(producer, plain));
+        }
+    }
+
+    private static boolean isTooLarge(KafkaProducer<byte[], byte[]> producer, String topic) throws Exception {
+        try {
+            producer.send(Lib.record(topic, 0, "x".repeat(2_000))).get();
+            return false;
+        } catch (ExecutionException e) {
+            Harness.check(e.getCause() instanceof RecordTooLargeException, "the refusal was " + e.getCause());
+            return true;
+        }
     }
 
     private static void settings() throws Exception {

@@ -1,15 +1,15 @@
-//! IncrementalAlterConfigs and AlterConfigs: settings of topics and of groups, one by one or all of them. What nodes are configured with
-//! stands in their configuration, and is not changed from here.
+//! IncrementalAlterConfigs and AlterConfigs: settings of topics and of groups, and what applies to topics that set nothing, one by one or
+//! all of them. What one node is configured with stands in its configuration, and is not changed from here.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use forebay_kit::SessionError;
 use forebay_kit::model::acl::{Operation as Right, Resource as Asset, ResourceKind};
-use forebay_kit::model::admin::{AlterTopics, TopicChange};
+use forebay_kit::model::admin::{AlterDefaults, AlterTopics, TopicChange};
 use forebay_kit::model::subscription::{SubscriptionChange, SubscriptionReply, SubscriptionRequest};
 use forebay_kit::model::{GroupId, Refusal, Reply, Request, SettingsChange, TopicName};
 
-use super::{BROKER, GROUP, Operation, TOPIC, change, groups};
+use super::{BROKER, GROUP, Operation, TOPIC, change, groups, node};
 use crate::session::asked::{Answer, Connection};
 use crate::session::dispatch::{Asking, Step};
 use crate::session::errors::{self, Area};
@@ -49,7 +49,11 @@ pub(in crate::session) fn ask_all(
         let named = resource.configs.iter().map(replacement);
         (resource.resource_type, &resource.resource_name, named.collect())
     });
-    let from = Base { topics: SettingsChange::CLEAR, groups: SubscriptionChange::CLEAR };
+    let from = Base {
+        topics: SettingsChange::CLEAR,
+        groups: SubscriptionChange::CLEAR,
+        defaults: node::clear_defaults(),
+    };
     let (requests, resources) = sort_out(resources.collect(), &from, request.validate_only);
     match requests.is_empty() {
         false => Step::Many(requests, AskedAll(resources).into()),
@@ -93,16 +97,18 @@ fn operation(config: &incremental_alter_configs::AlterableConfig) -> Named<'_> {
 struct Base {
     topics: SettingsChange,
     groups: SubscriptionChange,
+    defaults: SettingsChange,
 }
 
 /// A change that is asked of the broker.
 enum Change {
+    Defaults(SettingsChange),
     Topic(TopicChange),
     Group(GroupId, SubscriptionChange),
 }
 
-/// Refuses what need not be asked for; what is left, as requests: that for topics, if there is one, before that for groups, behind one for
-/// the rights that what is refused would need.
+/// Refuses what need not be asked for; what is left, as requests: that for topics, if there is one, that for the defaults, and that for
+/// groups, behind one for the rights that what is refused would need.
 fn sort_out(
     asked: Vec<(i8, &Str, Vec<Named<'_>>)>,
     from: &Base,
@@ -110,7 +116,7 @@ fn sort_out(
 ) -> (Vec<Request>, Vec<Resource>) {
     let mut times: BTreeMap<(i8, &Str), usize> = BTreeMap::new();
     asked.iter().for_each(|(kind, name, _)| *times.entry((*kind, *name)).or_default() += 1);
-    let (mut topics, mut groups) = (Vec::new(), Vec::new());
+    let (mut topics, mut groups, mut defaults) = (Vec::new(), Vec::new(), None);
     let mut resources = Vec::with_capacity(asked.len());
     for (kind, name, named) in &asked {
         let is_named_twice = times[&(*kind, *name)] > 1;
@@ -128,6 +134,7 @@ fn sort_out(
         match change {
             Ok(Change::Topic(change)) => topics.push(change),
             Ok(Change::Group(name, change)) => groups.push((name, change)),
+            Ok(Change::Defaults(change)) => defaults = Some(change),
             Err(_) => {}
         }
     }
@@ -137,6 +144,9 @@ fn sort_out(
     let mut requests = vec![Request::Rights(resources.iter().filter_map(Resource::asset).collect())];
     if !topics.is_empty() {
         requests.push(Request::AlterTopics(AlterTopics { topics, dry_run, timeout_ms: TIMEOUT_MS }));
+    }
+    if let Some(change) = defaults {
+        requests.push(Request::AlterDefaults(AlterDefaults { change, dry_run, timeout_ms: TIMEOUT_MS }));
     }
     if !groups.is_empty() {
         requests.push(Request::Subscription(SubscriptionRequest::Alter { changes: groups, dry_run }));
@@ -170,8 +180,11 @@ fn changed(kind: i8, name: &Str, named: &[Named<'_>], from: &Base) -> Result<Cha
             let change = groups::change(from.groups, operations.into_iter())?;
             Ok(Change::Group(GroupId(name.as_str().into()), change))
         }
+        BROKER if name.is_empty() => {
+            node::change_defaults(from.defaults.clone(), operations.into_iter()).map(Change::Defaults)
+        }
         BROKER => Err(Refusal::InvalidSetting(
-            "settings of nodes stand in their configuration: none can be changed while they run".into(),
+            "settings of one node stand in its configuration: only what applies on all of them is changed while they run, with no node's name".into(),
         )),
         _ => Err(Refusal::InvalidRequest(
             "only topics and groups have settings that can be changed here".into(),
@@ -210,17 +223,20 @@ fn answered(mut resources: Vec<Resource>, replies: Replies) -> Result<Vec<Resour
     let Some(Reply::Rights(rights)) = replies.next() else { return Err(strange("Rights")) };
     let mut rights = rights.into_iter();
     let (mut topics, mut groups) = (Vec::new().into_iter(), Vec::new().into_iter());
+    let mut defaults = None;
     for reply in replies {
         match reply {
             Reply::AlterTopics(altered) => topics = altered.into_iter(),
             Reply::Subscription(SubscriptionReply::Alter(altered)) => groups = altered.into_iter(),
-            _ => return Err(strange("AlterTopics or Alter")),
+            Reply::AlterDefaults(altered) => defaults = Some(altered),
+            _ => return Err(strange("AlterTopics, AlterDefaults or Alter")),
         }
     }
     for resource in &mut resources {
         if resource.refused.is_none() {
             let altered = match resource.kind {
                 GROUP => groups.next(),
+                BROKER => defaults.take(),
                 _ => topics.next().map(|altered| altered.result),
             };
             resource.refused = altered.ok_or_else(|| strange("changes of this length"))?.err();
@@ -278,9 +294,12 @@ impl Resource {
     }
 
     fn error(&self) -> (ErrorCode, Option<Str>) {
-        let refused = self.refused.as_ref();
-        refused.map_or((ErrorCode::None, None), |refusal| {
-            (errors::code(refusal, Area::Catalogue), errors::message(refusal))
-        })
+        let Some(refusal) = &self.refused else { return (ErrorCode::None, None) };
+        let code = match refusal {
+            // As Apache Kafka does, where a topic's would be another.
+            Refusal::InvalidSetting(_) if self.kind == BROKER => ErrorCode::InvalidRequest,
+            refusal => errors::code(refusal, Area::Catalogue),
+        };
+        (code, errors::message(refusal))
     }
 }

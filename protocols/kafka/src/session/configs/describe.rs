@@ -2,13 +2,11 @@
 
 use forebay_kit::SessionError;
 use forebay_kit::model::acl::{Operation, Right};
-use forebay_kit::model::admin::{DescribeTopics, DescribedTopic, TopicSelection};
+use forebay_kit::model::admin::{DescribeTopics, DescribedDefaults, DescribedTopic, TopicSelection};
 use forebay_kit::model::subscription::{SubscriptionReply, SubscriptionRequest};
-use forebay_kit::model::{
-    ClusterView, GroupId, Refusal, Reply, Request, TopicDefaults, TopicName, TopicRef, TopicSettings,
-};
+use forebay_kit::model::{ClusterView, GroupId, Refusal, Reply, Request, TopicName, TopicRef};
 
-use super::{BROKER, Config, GROUP, Kind, Source, TOPIC, groups, node, of_topic};
+use super::{BROKER, Config, GROUP, Source, TOPIC, groups, node, of_topic};
 use crate::session::asked::{Answer, Connection};
 use crate::session::dispatch::{Asking, Step};
 use crate::session::errors::{self, Area};
@@ -23,6 +21,8 @@ use crate::wire::{ErrorCode, Str};
 
 /// Where a value comes from: the topic.
 const SOURCE_TOPIC: i8 = 1;
+/// Where a value comes from: it was set for all nodes while they run.
+const SOURCE_NODES: i8 = 3;
 /// Where a value comes from: nobody set it.
 const SOURCE_DEFAULT: i8 = 5;
 /// Where a value comes from: the group.
@@ -176,7 +176,7 @@ impl Answer for Asked {
 
 type Configs = Result<Vec<Config>, (ErrorCode, Str)>;
 
-fn configs_of(described: &DescribedTopic, defaults: &TopicDefaults) -> Configs {
+fn configs_of(described: &DescribedTopic, defaults: &DescribedDefaults) -> Configs {
     match &described.topic {
         Ok(view) => Ok(of_topic(&view.settings, defaults).collect()),
         Err(refusal) => Err(refused(refusal)),
@@ -187,57 +187,14 @@ fn refused(refusal: &Refusal) -> (ErrorCode, Str) {
     (errors::code(refusal, Area::Catalogue), errors::message(refusal).unwrap_or_default())
 }
 
-fn configs_of_node(id: Option<i32>, cluster: &ClusterView, defaults: &TopicDefaults) -> Configs {
+fn configs_of_node(id: Option<i32>, cluster: &ClusterView, defaults: &DescribedDefaults) -> Configs {
     match id {
-        // Settings that all nodes share and that could be changed while they run: none.
-        None => Ok(Vec::new()),
+        None => Ok(node::of_all(defaults).collect()),
         Some(id) if cluster.nodes.iter().any(|node| node_number(node.id) == id) => {
-            Ok(of_node(defaults).into_iter().chain(node::configs(id, cluster.nodes.len())).collect())
+            Ok(node::defaults(defaults).into_iter().chain(node::configs(id, cluster.nodes.len())).collect())
         }
         Some(_) => Err((ErrorCode::InvalidRequest, Str::from_static("no node has this number"))),
     }
-}
-
-/// A node's defaults for topics by their names in Kafka's broker configuration.
-fn of_node(defaults: &TopicDefaults) -> Vec<Config> {
-    let mut configs: Vec<_> = of_topic(&TopicSettings::default(), defaults)
-        .filter_map(|config| Some(Config { name: broker_name(config.name)?, is_read_only: true, ..config }))
-        .collect();
-    configs.push(Config {
-        name: "num.partitions",
-        value: defaults.partitions.to_string(),
-        default: defaults.partitions.to_string(),
-        source: Source::Default,
-        is_read_only: true,
-        kind: Kind::Int,
-        means: "Partitions of a topic created without a count.",
-    });
-    configs
-}
-
-fn broker_name(topic_name: &str) -> Option<&'static str> {
-    Some(match topic_name {
-        "cleanup.policy" => "log.cleanup.policy",
-        "compression.gzip.level" => "compression.gzip.level",
-        "compression.lz4.level" => "compression.lz4.level",
-        "compression.type" => "compression.type",
-        "compression.zstd.level" => "compression.zstd.level",
-        "delete.retention.ms" => "log.cleaner.delete.retention.ms",
-        "max.compaction.lag.ms" => "log.cleaner.max.compaction.lag.ms",
-        "max.message.bytes" => "message.max.bytes",
-        "message.timestamp.after.max.ms" => "log.message.timestamp.after.max.ms",
-        "message.timestamp.before.max.ms" => "log.message.timestamp.before.max.ms",
-        "message.timestamp.type" => "log.message.timestamp.type",
-        "min.cleanable.dirty.ratio" => "log.cleaner.min.cleanable.ratio",
-        "min.compaction.lag.ms" => "log.cleaner.min.compaction.lag.ms",
-        "min.insync.replicas" => "min.insync.replicas",
-        "retention.bytes" => "log.retention.bytes",
-        "retention.ms" => "log.retention.ms",
-        "segment.bytes" => "log.segment.bytes",
-        "segment.ms" => "log.roll.ms",
-        "unclean.leader.election.enable" => "unclean.leader.election.enable",
-        _ => return None,
-    })
 }
 
 impl Asked {
@@ -287,15 +244,17 @@ fn synonyms(config: &Config) -> Vec<DescribeConfigsSynonym> {
         value: Some(Str::from(value)),
         source,
     };
-    let is_own = config.source != Source::Default;
+    let is_own = matches!(config.source, Source::Topic | Source::Group);
     let own = is_own.then(|| synonym(&config.value, source_number(config.source)));
-    own.into_iter().chain([synonym(&config.default, SOURCE_DEFAULT)]).collect()
+    let of_nodes = config.of_nodes.as_ref().map(|value| synonym(value, SOURCE_NODES));
+    own.into_iter().chain(of_nodes).chain([synonym(&config.default, SOURCE_DEFAULT)]).collect()
 }
 
-fn source_number(source: Source) -> i8 {
+pub(in crate::session) fn source_number(source: Source) -> i8 {
     match source {
         Source::Topic => SOURCE_TOPIC,
         Source::Group => SOURCE_GROUP,
+        Source::Nodes => SOURCE_NODES,
         Source::Default => SOURCE_DEFAULT,
     }
 }

@@ -128,6 +128,7 @@ pub(super) fn of_group(settings: &SubscriptionSettings) -> Vec<Config> {
             name: key.name,
             source: if key.setting.is_set(settings) { Source::Group } else { Source::Default },
             value,
+            of_nodes: None,
             default,
             is_read_only: false,
             kind: key.setting.kind(),

@@ -7,6 +7,7 @@ pub(super) mod list;
 mod node;
 mod values;
 
+use forebay_kit::model::admin::DescribedDefaults;
 use forebay_kit::model::{
     PolicyChange, Refusal, SettingChange, SettingsChange, TopicDefaults, TopicSettings,
 };
@@ -93,6 +94,8 @@ pub(super) enum Source {
     Topic,
     /// It was set on the group.
     Group,
+    /// It was set for all nodes.
+    Nodes,
     /// It is the node's.
     Default,
 }
@@ -101,7 +104,9 @@ pub(super) enum Source {
 pub(super) struct Config {
     pub(super) name: &'static str,
     pub(super) value: String,
-    /// What would apply without the topic's own value.
+    /// What was set for all nodes, and would apply without the topic's own value.
+    pub(super) of_nodes: Option<String>,
+    /// What would apply without either.
     pub(super) default: String,
     pub(super) source: Source,
     pub(super) is_read_only: bool,
@@ -373,16 +378,26 @@ fn key(name: &str) -> Result<&'static Key, Refusal> {
 }
 
 /// Every setting as it applies to a topic.
-pub(super) fn of_topic(settings: &TopicSettings, defaults: &TopicDefaults) -> impl Iterator<Item = Config> {
+pub(super) fn of_topic(
+    settings: &TopicSettings,
+    defaults: &DescribedDefaults,
+) -> impl Iterator<Item = Config> {
     KEYS.iter().map(move |key| {
-        let (own, default) = match &key.rule {
-            Rule::Fixed(only) => (None, (*only).to_owned()),
-            Rule::Set(setting) => (setting.own(settings), setting.default(defaults)),
+        let (own, of_nodes, default) = match &key.rule {
+            Rule::Fixed(only) => (None, None, (*only).to_owned()),
+            Rule::Set(setting) => {
+                (setting.own(settings), setting.own(&defaults.all), setting.default(&defaults.node))
+            }
         };
         Config {
             name: key.name,
-            source: if own.is_some() { Source::Topic } else { Source::Default },
-            value: own.unwrap_or_else(|| default.clone()),
+            source: match (&own, &of_nodes) {
+                (Some(_), _) => Source::Topic,
+                (None, Some(_)) => Source::Nodes,
+                (None, None) => Source::Default,
+            },
+            value: own.or_else(|| of_nodes.clone()).unwrap_or_else(|| default.clone()),
+            of_nodes,
             default,
             is_read_only: matches!(key.rule, Rule::Fixed(_)),
             kind: key.kind,
@@ -496,36 +511,51 @@ fn changed<T>(
 #[cfg(test)]
 pub(super) use groups::documented_settings as documented_group_settings;
 
+#[cfg(test)]
+pub(super) use node::documented_settings as documented_node_settings;
+
 /// The settings of topics as a table for the documentation.
 #[cfg(test)]
 pub(super) fn documented_settings() -> String {
-    use self::values::{COMPRESSIONS, SEGMENT_BYTES_MIN};
-    use forebay_kit::model::limits::MESSAGE_BYTES_CEILING;
     use std::fmt::Write as _;
     let mut table = String::from("| setting | values | meaning |\n| --- | --- | --- |\n");
     for key in KEYS {
-        let values = match key.rule {
-            Rule::Fixed("") => "only an empty list".to_owned(),
-            Rule::Fixed(only) => format!("only `{only}`"),
-            Rule::Set(Setting::RetentionMs | Setting::RetentionBytes) => "0 and up, -1".to_owned(),
-            Rule::Set(Setting::MessageBytesMax) => format!("0 to {MESSAGE_BYTES_CEILING}"),
-            Rule::Set(Setting::TimestampType) => "`CreateTime`, `LogAppendTime`".to_owned(),
-            Rule::Set(Setting::Flush) => "`sync`, `async`".to_owned(),
-            Rule::Set(Setting::CleanupPolicy) => "`delete`, `compact`, `compact,delete`".to_owned(),
-            Rule::Set(
-                Setting::TombstoneMs | Setting::LagMsMin | Setting::BeforeMsMax | Setting::AfterMsMax,
-            ) => "0 and up".to_owned(),
-            Rule::Set(Setting::Compression) => {
-                let quoted: Vec<String> = COMPRESSIONS.iter().map(|(name, _)| format!("`{name}`")).collect();
-                quoted.join(", ")
-            }
-            Rule::Set(Setting::GzipLevel) => "1 to 9, -1".to_owned(),
-            Rule::Set(Setting::ZstdLevel) => "-131072 to 22".to_owned(),
-            Rule::Set(Setting::LagMsMax | Setting::FreshMs) => "1 and up".to_owned(),
-            Rule::Set(Setting::FreshBytes) => format!("{SEGMENT_BYTES_MIN} to {}", i32::MAX),
-            Rule::Set(Setting::DirtyRatioMin) => "0 to 1".to_owned(),
-        };
+        let values = documented_values(key);
         writeln!(table, "| `{}` | {values} | {} |", key.name, key.means).expect("a string takes all");
     }
     table
+}
+
+/// The names of those that are refused, for the documentation.
+#[cfg(test)]
+pub(super) fn documented_refused_settings() -> String {
+    let quoted: Vec<String> = KNOWN_TO_KAFKA.iter().map(|name| format!("`{name}`")).collect();
+    format!("{}.\n", quoted.join(", "))
+}
+
+#[cfg(test)]
+fn documented_values(key: &Key) -> String {
+    use self::values::{COMPRESSIONS, SEGMENT_BYTES_MIN};
+    use forebay_kit::model::limits::MESSAGE_BYTES_CEILING;
+    match key.rule {
+        Rule::Fixed("") => "only an empty list".to_owned(),
+        Rule::Fixed(only) => format!("only `{only}`"),
+        Rule::Set(Setting::RetentionMs | Setting::RetentionBytes) => "0 and up, -1".to_owned(),
+        Rule::Set(Setting::MessageBytesMax) => format!("0 to {MESSAGE_BYTES_CEILING}"),
+        Rule::Set(Setting::TimestampType) => "`CreateTime`, `LogAppendTime`".to_owned(),
+        Rule::Set(Setting::Flush) => "`sync`, `async`".to_owned(),
+        Rule::Set(Setting::CleanupPolicy) => "`delete`, `compact`, `compact,delete`".to_owned(),
+        Rule::Set(Setting::TombstoneMs | Setting::LagMsMin | Setting::BeforeMsMax | Setting::AfterMsMax) => {
+            "0 and up".to_owned()
+        }
+        Rule::Set(Setting::Compression) => {
+            let quoted: Vec<String> = COMPRESSIONS.iter().map(|(name, _)| format!("`{name}`")).collect();
+            quoted.join(", ")
+        }
+        Rule::Set(Setting::GzipLevel) => "1 to 9, -1".to_owned(),
+        Rule::Set(Setting::ZstdLevel) => "-131072 to 22".to_owned(),
+        Rule::Set(Setting::LagMsMax | Setting::FreshMs) => "1 and up".to_owned(),
+        Rule::Set(Setting::FreshBytes) => format!("{SEGMENT_BYTES_MIN} to {}", i32::MAX),
+        Rule::Set(Setting::DirtyRatioMin) => "0 to 1".to_owned(),
+    }
 }

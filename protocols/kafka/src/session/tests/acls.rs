@@ -142,7 +142,7 @@ fn what_cannot_be_changed_is_not_told_to_who_may_change_nothing() {
         let response = pair.answer(1, &request);
         response.responses.iter().map(|response| response.error_code).collect::<Vec<_>>()
     };
-    let allowed = [ErrorCode::InvalidConfig, ErrorCode::InvalidTopic, ErrorCode::InvalidRequest];
+    let allowed = [ErrorCode::InvalidRequest, ErrorCode::InvalidTopic, ErrorCode::InvalidRequest];
     assert_eq!(codes(Operations::ALL), allowed);
     let denied = [
         ErrorCode::ClusterAuthorizationFailed,

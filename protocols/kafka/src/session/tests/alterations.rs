@@ -5,7 +5,7 @@ use crate::wire::messages::alter_configs;
 use crate::wire::messages::incremental_alter_configs::{AlterConfigsResource, AlterableConfig};
 use crate::wire::messages::{AlterConfigsRequest, IncrementalAlterConfigsRequest};
 use crate::wire::{ErrorCode, Str};
-use forebay_kit::model::admin::{AlterTopics, AlteredTopic};
+use forebay_kit::model::admin::{AlterDefaults, AlterTopics, AlteredTopic};
 use forebay_kit::model::{
     CleanupChange, CleanupPolicy, Compression, IntakeChange, PolicyChange, Refusal, SettingChange,
     SettingsChange,
@@ -153,7 +153,7 @@ fn requests_that_make_no_sense_are_invalid() {
     assert_eq!(refused(some(2, "", &one)).0, ErrorCode::InvalidRequest);
     assert_eq!(refused(some(2, "no/topic", &one)).0, ErrorCode::InvalidTopic);
     // Nodes, groups, loggers of nodes, metrics of clients, and what does not exist.
-    assert_eq!(refused(some(4, "1", &[("log.retention.ms", SET, Some("1"))])).0, ErrorCode::InvalidConfig);
+    assert_eq!(refused(some(4, "1", &[("log.retention.ms", SET, Some("1"))])).0, ErrorCode::InvalidRequest);
     assert_eq!(refused(some(32, "g", &one)).0, ErrorCode::InvalidConfig);
     assert_eq!(refused(some(32, "", &one)).0, ErrorCode::InvalidGroupId);
     for kind in [0, 8, 16, 99] {
@@ -184,7 +184,7 @@ fn every_resource_has_its_own_answer() {
     let expected = [
         ErrorCode::InvalidRequest,
         ErrorCode::UnknownTopicOrPartition,
-        ErrorCode::InvalidConfig,
+        ErrorCode::InvalidRequest,
         ErrorCode::InvalidRequest,
         ErrorCode::None,
     ];
@@ -221,5 +221,85 @@ fn all_settings_are_replaced_by_those_that_are_named() {
         assert_eq!(alter.topics[0].change, expected);
         let codes: Vec<_> = response.responses.iter().map(|response| response.error_code).collect();
         assert_eq!(codes, [ErrorCode::None, ErrorCode::InvalidRequest, ErrorCode::InvalidConfig]);
+    }
+}
+
+/// What the broker is asked for by a change of what applies on all nodes.
+fn change_of_nodes(operations: &[Operation<'_>]) -> SettingsChange {
+    let mut seen = None;
+    let response = Pair::new().exchange(1, &request(vec![some(4, "", operations)]), |call| {
+        let Request::AlterDefaults(alter) = call else { panic!("a change of defaults") };
+        seen = Some(alter);
+        Reply::AlterDefaults(Ok(()))
+    });
+    assert_eq!(response.responses[0].error_code, ErrorCode::None);
+    seen.expect("asked").change
+}
+
+#[test]
+fn what_applies_to_topics_that_set_nothing_is_changed_by_the_names_that_it_has_on_nodes() {
+    let change = change_of_nodes(&[
+        ("log.retention.ms", SET, Some("5000")),
+        ("message.max.bytes", DELETE, None),
+        ("log.cleaner.min.compaction.lag.ms", SET, Some("7")),
+        ("compression.type", SET, Some("zstd")),
+        ("min.insync.replicas", SET, Some("1")),
+    ]);
+    let expected = SettingsChange {
+        retention_ms: SettingChange::Set(Some(5000)),
+        message_bytes_max: SettingChange::Clear,
+        cleanup: CleanupChange { lag_ms_min: SettingChange::Set(7), ..CleanupChange::default() },
+        intake: IntakeChange {
+            compression: SettingChange::Set(Compression::Zstd),
+            ..IntakeChange::default()
+        },
+        ..SettingsChange::default()
+    };
+    assert_eq!(change, expected);
+}
+
+#[test]
+fn all_that_applies_on_all_nodes_is_replaced_at_once() {
+    let config =
+        alter_configs::AlterableConfig { name: "log.retention.bytes".into(), value: Some("9".into()) };
+    let resource = alter_configs::AlterConfigsResource {
+        resource_type: 4,
+        resource_name: "".into(),
+        configs: vec![config],
+    };
+    let mut seen: Option<AlterDefaults> = None;
+    let all = AlterConfigsRequest { resources: vec![resource], validate_only: true };
+    let response = Pair::new().exchange(2, &all, |call| {
+        let Request::AlterDefaults(alter) = call else { panic!("a change of defaults") };
+        seen = Some(alter);
+        Reply::AlterDefaults(Err(Refusal::TimedOut))
+    });
+    assert_eq!(response.responses[0].error_code, ErrorCode::RequestTimedOut);
+    let alter = seen.expect("asked");
+    assert!(alter.dry_run);
+    // What is each topic's own is not touched.
+    let expected = SettingsChange {
+        retention_bytes: SettingChange::Set(Some(9)),
+        flush: SettingChange::Keep,
+        cleanup: CleanupChange { policy: PolicyChange::Keep, ..CleanupChange::CLEAR },
+        ..SettingsChange::CLEAR
+    };
+    assert_eq!(alter.change, expected);
+}
+
+#[test]
+fn what_of_nodes_cannot_be_changed_is_refused_by_name() {
+    let cases: [(&str, Operation<'_>, &str); 6] = [
+        ("", ("log.retention.ms", SET, Some("soon")), "log.retention.ms: retention.ms is a whole number"),
+        ("", ("log.cleanup.policy", SET, Some("compact")), "log.cleanup.policy cannot be changed"),
+        ("", ("num.io.threads", SET, Some("9")), "num.io.threads cannot be changed"),
+        ("", ("retention.ms", DELETE, None), "retention.ms cannot be changed"),
+        ("", ("min.insync.replicas", SET, Some("2")), "min.insync.replicas=2"),
+        ("1", ("log.retention.ms", SET, Some("9")), "settings of one node"),
+    ];
+    for (node, operation, text) in cases {
+        let (code, message) = refused(some(4, node, &[operation]));
+        assert_eq!(code, ErrorCode::InvalidRequest, "{operation:?}");
+        assert!(message.contains(text), "{message}");
     }
 }

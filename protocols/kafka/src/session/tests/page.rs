@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use super::super::any_broker::refusals;
-use super::super::configs::{documented_group_settings, documented_settings};
+use super::super::configs::{
+    documented_group_settings, documented_node_settings, documented_refused_settings, documented_settings,
+};
 use super::super::errors::{Area, code};
 
 const PAGE: &str = include_str!("../../../../../docs/protocols/kafka.md");
@@ -52,7 +54,19 @@ fn the_page_lists_the_settings_of_topics() {
 }
 
 #[test]
+fn the_page_names_the_settings_of_topics_that_are_refused() {
+    let names = documented_refused_settings();
+    assert!(part("refused settings") == names, "put this into docs/protocols/kafka.md:\n{names}");
+}
+
+#[test]
 fn the_page_lists_the_settings_of_groups() {
     let table = documented_group_settings();
     assert!(part("group settings") == table, "put this into docs/protocols/kafka.md:\n{table}");
+}
+
+#[test]
+fn the_page_lists_the_settings_of_nodes() {
+    let table = documented_node_settings();
+    assert!(part("node settings") == table, "put this into docs/protocols/kafka.md:\n{table}");
 }

@@ -12,7 +12,7 @@ use crate::wire::messages::{
     DescribeConfigsRequest, DescribeConfigsResponse,
 };
 use crate::wire::{ErrorCode, Str, Uuid};
-use forebay_kit::model::admin::{CreatedTopic, DeletedTopic, DescribedTopic, GrownTopic};
+use forebay_kit::model::admin::{CreatedTopic, DeletedTopic, DescribedDefaults, DescribedTopic, GrownTopic};
 use forebay_kit::model::{
     CleanupPolicy, CleanupSettings, Compression, Intake, IntakeSettings, LeaderEpoch, PartitionId,
     PartitionView, Ratio, Refusal, ShardId, TopicId, TopicSettings, TopicView, ZstdLevel,
@@ -55,7 +55,10 @@ fn created(
     let mut settings = Vec::new();
     while let Some((token, call)) = pair.calls.pop_back() {
         let reply = match call {
-            Request::DescribeDefaults => Reply::DescribeDefaults(Box::new(defaults()), cluster()),
+            Request::DescribeDefaults => Reply::DescribeDefaults(
+                Box::new(DescribedDefaults { node: defaults(), all: TopicSettings::default() }),
+                cluster(),
+            ),
             Request::CreateTopics(create) => {
                 settings.extend(create.topics.iter().map(|topic| topic.settings.clone()));
                 let topic = |topic: forebay_kit::model::admin::NewTopic| CreatedTopic {
@@ -343,7 +346,7 @@ fn a_node_tells_what_holds_for_all_its_topics() {
         .configs
         .iter()
         .map(|config| {
-            assert!(config.read_only);
+            assert_eq!(config.read_only, config.name != "message.max.bytes");
             (config.name.as_str(), config.value.as_ref().map_or("", Str::as_str))
         })
         .collect();
@@ -358,6 +361,11 @@ fn a_node_tells_what_holds_for_all_its_topics() {
 }
 
 fn described(request: &DescribeConfigsRequest) -> DescribeConfigsResponse {
+    described_with(request, TopicSettings::default())
+}
+
+/// The same where this was set for all nodes.
+fn described_with(request: &DescribeConfigsRequest, all: TopicSettings) -> DescribeConfigsResponse {
     let mut pair = Pair::new();
     pair.ask(4, request);
     let settings = TopicSettings { retention_ms: Some(Some(5)), ..Default::default() };
@@ -372,8 +380,9 @@ fn described(request: &DescribeConfigsRequest) -> DescribeConfigsResponse {
         operations: Operations::ALL,
     };
     let (topics, _) = pair.call();
-    let (all, _) = pair.call();
-    pair.reply(all, Reply::DescribeDefaults(Box::new(defaults()), cluster()));
+    let (of_nodes, _) = pair.call();
+    let defaults = DescribedDefaults { node: defaults(), all };
+    pair.reply(of_nodes, Reply::DescribeDefaults(Box::new(defaults), cluster()));
     pair.reply(topics, Reply::DescribeTopics(cluster(), vec![found, missing]));
     pair.response_to(1, 4)
 }
@@ -423,6 +432,49 @@ fn settings_are_described_with_where_they_come_from() {
         .map(|config| (config.name.as_str(), config.value.as_ref().unwrap().as_str()))
         .collect();
     assert_eq!(of_node, [("log.retention.ms", "604800000"), ("num.partitions", "3")]);
+}
+
+#[test]
+fn what_was_set_for_all_nodes_is_told_beside_what_it_is_weaker_and_stronger_than() {
+    let resource = |resource_type, name: &str, keys: &[&str]| DescribeConfigsResource {
+        resource_type,
+        resource_name: name.into(),
+        configuration_keys: Some(keys.iter().map(|key| (*key).into()).collect()),
+    };
+    let request = DescribeConfigsRequest {
+        resources: vec![
+            resource(2, "t", &["retention.ms", "max.message.bytes"]),
+            resource(2, "gone", &[]),
+            resource(4, "1", &["message.max.bytes"]),
+            resource(4, "", &[]),
+        ],
+        include_synonyms: true,
+        include_documentation: false,
+    };
+    let all =
+        TopicSettings { retention_ms: Some(Some(6)), message_bytes_max: Some(7), ..TopicSettings::default() };
+    let response = described_with(&request, all);
+    type Told = (String, String, i8, Vec<(String, i8)>);
+    let told = |at: usize| -> Vec<Told> {
+        let text = |text: &Option<Str>| text.as_ref().unwrap().as_str().to_owned();
+        let told = response.results[at].configs.iter().map(|config| {
+            let synonyms = config.synonyms.iter().map(|synonym| (text(&synonym.value), synonym.source));
+            let name = config.name.as_str().to_owned();
+            (name, text(&config.value), config.config_source, synonyms.collect())
+        });
+        told.collect()
+    };
+    let synonyms = |all: &[(&str, i8)]| all.iter().map(|(value, at)| ((*value).to_owned(), *at)).collect();
+    let max = |name: &str| (name.to_owned(), "7".to_owned(), 3, synonyms(&[("7", 3), ("1048588", 5)]));
+    let retention = |name: &str, value: &str, source, all: &[(&str, i8)]| {
+        (name.to_owned(), value.to_owned(), source, synonyms(all))
+    };
+    let own = [("5", 1), ("6", 3), ("604800000", 5)];
+    assert_eq!(told(0), [max("max.message.bytes"), retention("retention.ms", "5", 1, &own)]);
+    assert_eq!(told(2), [max("message.max.bytes")]);
+    let mut shared = told(3);
+    shared.sort();
+    assert_eq!(shared, [retention("log.retention.ms", "6", 3, &own[1..]), max("message.max.bytes")]);
 }
 
 #[test]

@@ -2,12 +2,12 @@
 
 use forebay_kit::SessionError;
 use forebay_kit::model::acl::{Operation, Resource, ResourceKind};
-use forebay_kit::model::admin::{CreateTopics, CreatedTopic, NewTopic};
-use forebay_kit::model::{NodeId, Refusal, Reply, Request, TopicDefaults, TopicView};
+use forebay_kit::model::admin::{CreateTopics, CreatedTopic, DescribedDefaults, NewTopic};
+use forebay_kit::model::{NodeId, Refusal, Reply, Request, TopicView};
 
 use super::nodes;
 use crate::session::asked::{Answer, Connection};
-use crate::session::configs::{self, Source};
+use crate::session::configs;
 use crate::session::dispatch::{Asking, Step};
 use crate::session::errors::{self, Area};
 use crate::session::names::{milliseconds, owned, partition_index, uuid};
@@ -154,7 +154,7 @@ impl Answer for Asked {
     }
 }
 
-fn told(result: &mut CreatableTopicResult, created: CreatedTopic, defaults: Option<&TopicDefaults>) {
+fn told(result: &mut CreatableTopicResult, created: CreatedTopic, defaults: Option<&DescribedDefaults>) {
     let view = match created.topic {
         Ok(view) => view,
         Err(refusal) => return refuse(result, &refusal),
@@ -168,7 +168,7 @@ fn told(result: &mut CreatableTopicResult, created: CreatedTopic, defaults: Opti
                 name: Str::from_static(config.name),
                 value: Some(Str::from(config.value)),
                 read_only: config.is_read_only,
-                config_source: if config.source == Source::Topic { 1 } else { 5 },
+                config_source: configs::describe::source_number(config.source),
                 is_sensitive: false,
             })
             .collect()
