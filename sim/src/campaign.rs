@@ -100,10 +100,10 @@ impl Sum {
         self.passed + self.failed.len() as u64
     }
 
-    /// What should have been met by such nodes and was not.
-    pub fn missing(&self, nodes: Nodes) -> Vec<&'static str> {
-        let among_replicas: &[_] = if nodes == Nodes::Three { &WANTED_OF_REPLICAS } else { &[] };
-        let wanted = WANTED.iter().chain(among_replicas).copied();
+    /// What should have been met by seeds from this one on and was not.
+    pub fn missing(&self, first: Seed) -> Vec<&'static str> {
+        let among_replicas: &[_] = if first.nodes == Nodes::Three { &WANTED_OF_REPLICAS } else { &[] };
+        let wanted = WANTED.iter().chain(among_replicas).chain(first.wanted()).copied();
         wanted.filter(|name| self.counters.of(name) == 0).collect()
     }
 
@@ -119,11 +119,11 @@ impl Sum {
     }
 
     /// Prints the table of everything that was met.
-    pub fn print(&self, nodes: Nodes) {
+    pub fn print(&self, first: Seed) {
         for (name, n) in self.counters.all() {
             println!("  {n:>12} {name}");
         }
-        for name in self.missing(nodes) {
+        for name in self.missing(first) {
             println!("  {:>12} {name}", 0);
         }
     }
@@ -154,7 +154,8 @@ pub fn run_campaign(campaign: &Campaign) -> bool {
         let goes_on = !enough && (campaign.time.is_some() || number - campaign.from < campaign.seeds);
         goes_on.then_some(Seed { number, nodes: campaign.nodes })
     };
-    println!("seeds from {}", Seed { number: campaign.from, nodes: campaign.nodes });
+    let first = Seed { number: campaign.from, nodes: campaign.nodes };
+    println!("seeds from {first}");
     let mut sum = Sum::default();
     run_all(next, campaign.jobs, None, |report| {
         sum.add(&report);
@@ -162,7 +163,7 @@ pub fn run_campaign(campaign: &Campaign) -> bool {
             println!("{}", sum.line(begun));
         }
         if sum.seeds().is_multiple_of(TABLES_APART * campaign.tell_every) {
-            sum.print(campaign.nodes);
+            sum.print(first);
         }
         if report.broken.is_some() && !campaign.keep_going {
             ControlFlow::Break(())
@@ -170,13 +171,13 @@ pub fn run_campaign(campaign: &Campaign) -> bool {
             ControlFlow::Continue(())
         }
     });
-    sum.print(campaign.nodes);
+    sum.print(first);
     println!("{}", sum.line(begun));
     if !sum.failed.is_empty() {
         let failed: Vec<_> = sum.failed.iter().map(Seed::to_string).collect();
         println!("failed: {}", failed.join(", "));
     }
-    let missing = sum.missing(campaign.nodes);
+    let missing = sum.missing(first);
     let complete = sum.seeds() < CAMPAIGN_SEEDS || missing.is_empty();
     if !complete {
         println!("FAILED: never met in {} seeds: {}", sum.seeds(), missing.join(", "));

@@ -13,7 +13,7 @@ use forebay_replication::wire;
 use forebay_shard::{Done, NextTurn};
 
 use crate::checkers::{
-    Broken, Cursors, NEWEST_FILES, Owners, Replicas, Shared, check_fences, confirmed_somewhere,
+    Broken, Cursors, Ends, NEWEST_FILES, Owners, Replicas, Shared, check_fences, confirmed_somewhere,
     is_on_a_majority,
 };
 use crate::counters::Counters;
@@ -142,6 +142,8 @@ pub struct Cluster {
     pub shared: Shared,
     /// Which member of a group has which partition.
     pub owners: Owners,
+    /// What is known of the transactor's transactions.
+    pub ends: Ends,
     /// States seen.
     pub replicas: Replicas,
     /// What was met.
@@ -201,6 +203,7 @@ impl Cluster {
             cursors: Cursors::default(),
             shared: Shared::default(),
             owners: Owners::default(),
+            ends: Ends::default(),
             replicas: Replicas::default(),
             counters: Counters::default(),
             trace: Trace::new(prints),

@@ -67,6 +67,32 @@ pub const WANTED: [&str; 23] = [
     "cursors committed",
 ];
 
+/// What must be met besides where transactions take part.
+pub const WANTED_OF_TRANSACTIONS: [&str; 7] = [
+    "transactions ended",
+    "transactions abandoned",
+    "transactions whose time was up",
+    "reads of completed transactions",
+    "reads of completed transactions beside an open one",
+    "cursors set in transactions",
+    "reads of cursors set in transactions",
+];
+
+/// What must be met besides where somebody keeps state in a compacted topic.
+pub const WANTED_OF_COMPACTION: [&str; 3] =
+    ["batches of state", "reads of all state", "reads of compacted state"];
+
+/// What must be met besides where some share a subscription.
+pub const WANTED_OF_SHARES: [&str; 4] =
+    ["records shared", "records shared again", "deliveries settled", "deliveries settled too late"];
+
+/// What must be met besides where members of a group come by either protocol.
+pub const WANTED_OF_PARTICIPANTS: [&str; 3] = [
+    "partitions assigned",
+    "classic members taken over by the broker",
+    "classic members given back by the broker",
+];
+
 /// What must be met besides where a shard has more than one replica.
 pub const WANTED_OF_REPLICAS: [&str; 8] = [
     "follower behind the floor",

@@ -10,7 +10,7 @@ use clap::Parser;
 use forebay_env::fault::{FAULT_POINTS, Fault};
 use forebay_sim::campaign::{Campaign, Sum, run_all, run_campaign};
 use forebay_sim::hunt::{self, SEEDS_PER_BUG_MAX};
-use forebay_sim::plan::{Bug, Nodes, Plan, Seed};
+use forebay_sim::plan::{Bug, Nodes, Plan, Seed, WHOLE_FROM};
 use forebay_sim::run::run;
 use forebay_sim::{regressions, version};
 
@@ -18,8 +18,10 @@ use forebay_sim::{regressions, version};
 const SMOKE_SEEDS: u64 = 6;
 /// ...and so many of a node alone...
 const SMOKE_SEEDS_ALONE: u64 = 4;
+/// ...and so many of those in which all clients take part...
+const SMOKE_SEEDS_WHOLE: u64 = 3;
 /// ...which also finds these planted bugs...
-const CANARIES: [Bug; 10] = [
+const CANARIES: [Bug; 13] = [
     Bug::EarlyFlush,
     Bug::Point(Fault::AppendAckBeforeFlush),
     Bug::Point(Fault::DedupMissingFromCheckpoint),
@@ -30,6 +32,9 @@ const CANARIES: [Bug; 10] = [
     Bug::Point(Fault::SettlementConfirmedEarly),
     Bug::Point(Fault::AttemptsNotLimited),
     Bug::Point(Fault::LeaseEndAccepts),
+    Bug::Point(Fault::PartitionGivenTwice),
+    Bug::Point(Fault::OpenServed),
+    Bug::Point(Fault::CursorSetEarly),
 ];
 /// ...each within so many seeds.
 const CANARY_SEEDS_MAX: u64 = 200;
@@ -120,7 +125,7 @@ fn one(seed: Seed, bug: Option<&str>, trace: bool) -> Result<bool, String> {
     let report = run(Plan::drawn(seed, bug), trace);
     let mut sum = Sum::default();
     sum.add(&report);
-    sum.print(seed.nodes);
+    sum.print(seed);
     println!("trace {:016x}, {:.1} s simulated", report.trace, report.took as f64 / 1e9);
     Ok(report.broken.is_none())
 }
@@ -128,7 +133,10 @@ fn one(seed: Seed, bug: Option<&str>, trace: bool) -> Result<bool, String> {
 fn smoke(jobs: usize) -> bool {
     let begun = Instant::now();
     let few = |nodes, count| (1..=count).map(move |number| Seed { number, nodes });
+    let whole =
+        |nodes| (WHOLE_FROM..WHOLE_FROM + SMOKE_SEEDS_WHOLE).map(move |number| Seed { number, nodes });
     let few = few(Nodes::Three, SMOKE_SEEDS).chain(few(Nodes::One, SMOKE_SEEDS_ALONE));
+    let few = few.chain(whole(Nodes::Three)).chain(whole(Nodes::One));
     let seeds = Mutex::new(regressions::seeds().into_iter().chain(few));
     let next = || seeds.lock().expect("nobody panics with it").next();
     let mut sum = Sum::default();

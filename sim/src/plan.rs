@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use forebay_env::fault::{FAULT_POINTS, Fault};
 
+use crate::counters::{
+    WANTED_OF_COMPACTION, WANTED_OF_PARTICIPANTS, WANTED_OF_SHARES, WANTED_OF_TRANSACTIONS,
+};
 use crate::members::Move;
 use crate::random::Rng;
 use crate::world::clock::SECOND;
@@ -24,6 +27,8 @@ const COMPACTION_FROM: u64 = 200_000;
 const SHARES_FROM: u64 = 300_000;
 /// The first seed with members of a group that changes its protocol.
 const PARTICIPANTS_FROM: u64 = 400_000;
+/// The first seed in which all of them take part.
+pub const WHOLE_FROM: u64 = PARTICIPANTS_FROM;
 
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -145,10 +150,13 @@ impl Bug {
             Bug::Point(Fault::RewrittenUnlinkedEarly) => &[CAUSE, LOST, CONFIRM],
             Bug::Point(Fault::JournalNotReplayed) => &[CAUSE, CONFIRM, LOST, OFFSET, ASSERTS],
             Bug::Point(Fault::CutNotInJournal) => &[CAUSE, CONFIRM, LOST, OFFSET, STATES, SEGMENTS, ASSERTS],
-            Bug::Point(Fault::AbortedServed) => &["a transaction is whole or nothing"],
+            Bug::Point(Fault::AbortedServed) => &[crate::checkers::WHOLE, crate::checkers::NOTHING_OPEN],
+            Bug::Point(Fault::OpenServed) => &[crate::checkers::NOTHING_OPEN],
+            Bug::Point(Fault::CursorSetEarly) => &[crate::checkers::WHOLE],
             Bug::Point(Fault::EndAnsweredEarly) => &[ENDED],
             Bug::Point(Fault::RelayDoneEarly) => &[ENDED, AVAILABLE],
-            Bug::Point(Fault::NewestCompacted) => &["of every key the last record stays"],
+            Bug::Point(Fault::NewestCompacted) => &[crate::checkers::STAYS],
+            Bug::Point(Fault::TombstoneTakenEarly) => &[crate::checkers::TOMBSTONES, crate::checkers::STAYS],
             Bug::Point(Fault::SettlementConfirmedEarly) => &[crate::checkers::NEVER_AGAIN],
             Bug::Point(Fault::AttemptsNotLimited) => &[crate::checkers::NOT_MORE_OFTEN],
             Bug::Point(Fault::LeaseEndAccepts) => &[crate::checkers::NONE_LOST],
@@ -168,7 +176,13 @@ impl Bug {
 
     /// Whether only a transaction shows it.
     fn is_of_transactions(self) -> bool {
-        let faults = [Fault::AbortedServed, Fault::EndAnsweredEarly, Fault::RelayDoneEarly];
+        let faults = [
+            Fault::AbortedServed,
+            Fault::EndAnsweredEarly,
+            Fault::RelayDoneEarly,
+            Fault::OpenServed,
+            Fault::CursorSetEarly,
+        ];
         self.point().is_some_and(|fault| faults.contains(&fault))
     }
 
@@ -204,6 +218,19 @@ pub struct Seed {
     pub number: u64,
     /// The nodes that it is drawn for.
     pub nodes: Nodes,
+}
+
+impl Seed {
+    /// What seeds from this one on have to meet, by who takes part in them.
+    pub fn wanted(self) -> impl Iterator<Item = &'static &'static str> {
+        let of: [(u64, &'static [&'static str]); 4] = [
+            (TRANSACTIONS_FROM, &WANTED_OF_TRANSACTIONS),
+            (COMPACTION_FROM, &WANTED_OF_COMPACTION),
+            (SHARES_FROM, &WANTED_OF_SHARES),
+            (PARTICIPANTS_FROM, &WANTED_OF_PARTICIPANTS),
+        ];
+        of.into_iter().filter(move |(from, _)| self.number >= *from).flat_map(|(_, wanted)| wanted)
+    }
 }
 
 /// What stands before the number of a seed for one node.
@@ -355,7 +382,8 @@ impl Plan {
 
     /// Whether there is a compacted topic, and somebody who keeps state in it.
     pub fn has_compaction(&self) -> bool {
-        self.seed >= COMPACTION_FROM || self.bug == Some(Bug::Point(Fault::NewestCompacted))
+        let bugs = [Fault::NewestCompacted, Fault::TombstoneTakenEarly];
+        self.seed >= COMPACTION_FROM || bugs.into_iter().any(|fault| self.bug == Some(Bug::Point(fault)))
     }
 
     /// Whether some clients share a subscription.

@@ -6,7 +6,7 @@ use forebay_model::ShardId;
 use crate::checkers::{Broken, Deadlines, segments_agree, settled_of};
 use crate::clients::{
     Client, Committer, CommitterKind, Creator, Desk, Participant, Producer, ProducerKind, Reader, ReaderKind,
-    Sharer, SharerKind, StateKeeper, Temporary, Transactor,
+    Sharer, SharerKind, StateKeeper, Temporary, Transactor, Watcher,
 };
 use crate::cluster::{Cluster, Event, Heard};
 use crate::counters::Counters;
@@ -165,6 +165,9 @@ impl Simulation {
             for kind in [SharerKind::Able, SharerKind::Clumsy] {
                 self.add(|desk| Box::new(Sharer::new(kind, SHARED, place, desk)));
             }
+        }
+        if self.cluster.plan.has_transactions() {
+            self.add(|desk| Box::new(Watcher::new(desk)));
         }
     }
 

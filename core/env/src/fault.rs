@@ -45,11 +45,17 @@ pub enum Fault {
     LeaseEndAccepts,
     /// A member of a group gets a partition that another has not given back.
     PartitionGivenTwice,
+    /// A reader of completed transactions is shown the records of open ones.
+    OpenServed,
+    /// Compaction takes a tombstone as soon as it has nothing left to hide.
+    TombstoneTakenEarly,
+    /// A cursor that a transaction sets is set before the transaction commits.
+    CursorSetEarly,
 }
 
 impl Fault {
     /// All of them with the names that people plant them by.
-    pub const ALL: [(&'static str, Fault); 18] = [
+    pub const ALL: [(&'static str, Fault); 21] = [
         ("confirm-before-flush", Fault::ConfirmBeforeFlush),
         ("append-ack-before-flush", Fault::AppendAckBeforeFlush),
         ("checkpoint-ahead-of-log", Fault::CheckpointAheadOfLog),
@@ -68,6 +74,9 @@ impl Fault {
         ("attempts-not-limited", Fault::AttemptsNotLimited),
         ("lease-end-accepts", Fault::LeaseEndAccepts),
         ("partition-given-twice", Fault::PartitionGivenTwice),
+        ("open-served", Fault::OpenServed),
+        ("tombstone-taken-early", Fault::TombstoneTakenEarly),
+        ("cursor-set-early", Fault::CursorSetEarly),
     ];
 }
 

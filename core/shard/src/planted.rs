@@ -53,6 +53,14 @@ impl<T: Clone + Send + 'static> Shard<T> {
         }
     }
 
+    /// The end of what readers of completed transactions are shown.
+    pub(crate) fn stable_end(&self, partition: &Partition) -> Offset {
+        match planted(Fault::OpenServed) {
+            true => partition.high_watermark(),
+            false => partition.last_stable_offset(),
+        }
+    }
+
     /// The end of a partition that its readers are shown: what is applied, unless a bug is planted.
     pub(crate) fn shown_end(&self, partition: &Partition) -> Offset {
         match planted(Fault::UnappliedServed) {

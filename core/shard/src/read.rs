@@ -276,7 +276,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
     ) -> ReadPlan {
         let epochs: Arc<[_]> = partition.epochs.iter().map(|epoch| (epoch.start, epoch.epoch)).collect();
         let bound = match (isolation, partition.first_open) {
-            (Isolation::Committed, Some(_)) => partition.last_stable_offset(),
+            (Isolation::Committed, Some(_)) => self.stable_end(partition),
             (Isolation::Committed, None) | (Isolation::Uncommitted, _) => self.shown_end(partition),
         };
         ReadPlan {
@@ -286,7 +286,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             bound,
             start: partition.start,
             high_watermark: self.shown_end(partition),
-            last_stable_offset: partition.last_stable_offset(),
+            last_stable_offset: self.stable_end(partition),
             bytes_max,
             is_compacted: partition.has_gaps,
             has_holes: partition.has_holes(),

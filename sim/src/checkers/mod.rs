@@ -4,6 +4,7 @@
 mod cursors;
 mod duplicates;
 mod durable;
+mod ends;
 mod fences;
 mod gaps;
 mod liveness;
@@ -24,14 +25,20 @@ use forebay_record::batch::{BatchHeader, Batches, Records, verify};
 
 pub use cursors::Cursors;
 pub use durable::{NEWEST_FILES, is_on_a_majority};
+pub use ends::Ends;
 pub use fences::check as check_fences;
 pub use liveness::Deadlines;
-pub use newest::{Newest, Seen};
+pub use newest::{Newest, STAYS, Seen, Stay, TOMBSTONES};
 pub use owners::{ONE_OWNER, Owners};
 pub use replicas::{Replicas, segments_agree};
 pub use shared::{NEVER_AGAIN, NONE_LOST, NOT_MORE_OFTEN, Shared, settled_of};
 
 use crate::history::{BatchId, History, Place, Uid, uid_of};
+
+/// What [`Ends`] promises.
+pub const NOTHING_OPEN: &str = "nothing of a transaction is seen before its commit";
+/// A transaction's records and its cursors are there together, or not at all.
+pub const WHOLE: &str = "a transaction is whole or nothing";
 
 /// A broken promise.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 //! told.
 
 mod committer;
+mod completed;
 mod creator;
 mod fencing;
 mod participant;
@@ -11,6 +12,7 @@ mod sharer;
 mod state_keeper;
 mod temporary;
 mod transactor;
+mod watcher;
 
 use forebay_model::{NodeId, Refusal, Reply, Request};
 
@@ -29,6 +31,7 @@ pub use sharer::{Sharer, SharerKind};
 pub use state_keeper::StateKeeper;
 pub use temporary::Temporary;
 pub use transactor::Transactor;
+pub use watcher::Watcher;
 
 /// A client of the cluster.
 pub trait Client {

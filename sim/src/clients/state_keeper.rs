@@ -14,14 +14,17 @@ use forebay_record::batch::{BatchBuilder, Batches, Codec, NewRecord, Producer, R
 
 use super::producer::publish;
 use super::{Client, Desk, Route, may_retry};
-use crate::checkers::{Broken, Check, Newest, Seen};
+use crate::checkers::{Broken, Check, Newest, Seen, Stay};
 use crate::history::Place;
+use crate::plan::Kind;
 
 /// A client gives up waiting for one answer.
 const CALL_MS_MAX: u64 = 3_000;
 /// The timer of the next step.
 const NEXT: u64 = 1 << 62;
 const TOPIC: &str = "state";
+/// How long tombstones stay, in milliseconds.
+const TOMBSTONE_MS: u64 = 3_000;
 /// Keys that come and go...
 const KEYS: u8 = 12;
 /// ...and the one that every batch ends with: whoever finds its last value has everything before it.
@@ -61,6 +64,8 @@ enum Step {
 #[derive(Clone, Debug)]
 struct Written {
     bytes: Bytes,
+    /// When it was first sent, in milliseconds.
+    at: i64,
     records: Vec<Seen>,
 }
 
@@ -140,14 +145,15 @@ impl StateKeeper {
             builder.push(&record).expect("a small record fits");
         }
         let bytes = builder.build().expect("it has a record");
-        self.step = Step::Write(Written { bytes, records });
+        self.step = Step::Write(Written { bytes, at: desk.now_ms(), records });
     }
 
     fn written(&mut self, desk: &mut Desk<'_>, written: &Written) {
         desk.cluster.counters.hit("batches of state");
         self.next_sequence += written.records.len() as i32;
         for record in &written.records {
-            self.newest.wrote(record.key, self.number, record.number.is_none());
+            let deleted_at = record.number.is_none().then_some(written.at);
+            self.newest.wrote(record.key, self.number, deleted_at);
         }
         if self.stops || desk.rng.chance(50) {
             self.step = Step::Read { next: 0, seen: Vec::new() };
@@ -208,7 +214,9 @@ impl StateKeeper {
             self.step = Step::Read { next: 0, seen: Vec::new() };
             return Ok(());
         }
-        self.newest.read(&seen).map_err(Heard::Broken)?;
+        let has_true_clocks = !desk.cluster.plan.kinds.contains(&Kind::ClockStep);
+        let stay = has_true_clocks.then(|| Stay { now: desk.now_ms(), age_min: TOMBSTONE_MS.cast_signed() });
+        self.newest.read(&seen, stay).map_err(Heard::Broken)?;
         desk.cluster.counters.hit("reads of all state");
         let batches = self.number as usize;
         if seen.iter().filter(|record| record.key == LAST_KEY).count() < batches {
@@ -245,7 +253,7 @@ impl StateKeeper {
 fn create() -> Request {
     let cleanup = CleanupSettings {
         policy: Some(CleanupPolicy::Compact),
-        tombstone_ms: Some(3_000),
+        tombstone_ms: Some(TOMBSTONE_MS),
         lag_ms_max: Some(4_000),
         dirty_ratio_min: Ratio::from_millionths(10_000),
         fresh_bytes: Some(2_000),

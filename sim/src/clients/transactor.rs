@@ -1,35 +1,33 @@
 //! A transactional producer that reads what it wrote. Each of its transactions puts its number into every partition of a topic of its
-//! own; it is asked about until its fate is known, so that at any time the client knows which numbers readers of completed
-//! transactions may see: those that committed, in order, in every partition.
-
-use std::collections::BTreeSet;
+//! own, and sets the cursor of a group to it; it is asked about until its fate is known, so that at any time the client knows which numbers
+//! readers of completed transactions may see: those that committed, in order, in every partition; and the last of them is the cursor.
 
 use bytes::Bytes;
 use forebay_model::admin::{CreateTopics, NewTopic};
-use forebay_model::fetch::{Fetch, FetchItem, Fetched, FetchedRecords, Isolation};
+use forebay_model::fetch::Fetched;
+use forebay_model::group::{CommitOffset, CommitOffsets, FetchOffsets, GroupReply, GroupRequest};
 use forebay_model::publish::{Confirm, PayloadKind, Publish, PublishItem, Published};
 use forebay_model::transaction::{
     Decision, EndTransaction, InTransaction, JoinTransaction, Joining, OpenProducer, TransactionReply,
     TransactionRequest, TransactionalId,
 };
 use forebay_model::{
-    BatchSequence, Offset, PartitionRef, ProducerEpoch, ProducerId, Refusal, Reply, Request, TopicName,
-    TopicRef, TopicSettings,
+    BatchSequence, GroupId, Offset, ProducerEpoch, ProducerId, Refusal, Reply, Request, TopicSettings,
 };
-use forebay_record::batch::{BatchBuilder, Batches, Codec, NewRecord, Producer, Records};
+use forebay_record::batch::{BatchBuilder, Codec, NewRecord, Producer};
 
+use super::completed::{PARTITIONS, Reading, TOPIC, place};
 use super::{Client, Desk, Route, may_retry};
-use crate::checkers::{Broken, Check};
+use crate::checkers::{Broken, Check, WHOLE};
 use crate::plan::Nodes;
 
 /// A client gives up waiting for one answer.
 const CALL_MS_MAX: u64 = 3_000;
 /// The timer of the next step.
 const NEXT: u64 = 1 << 62;
-const TOPIC: &str = "transactions";
-const PARTITIONS: u32 = 2;
+/// The group whose cursor each transaction sets to its own number.
+const GROUP: &str = "of-transactions";
 
-const WHOLE: &str = "a transaction is whole or nothing";
 const GOES_ON: &str = "a transactional producer can go on";
 const ENDED: &str = "who asks behind an end sees it";
 const FENCED: &str = "whoever was taken over from writes nothing";
@@ -59,20 +57,13 @@ enum Step {
     Join,
     /// Into this partition.
     Write(u32),
+    /// The group's.
+    Cursor,
     /// Into this partition, by the process that is being taken over from.
     Stray(u32),
     End(Decision, bool),
     Read(Reading),
-}
-
-/// A partition on its way to be read.
-#[derive(Clone, Debug, Default)]
-struct Reading {
-    partition: u32,
-    next: u64,
-    numbers: Vec<u64>,
-    /// Producers whose records are passed over up to their marks.
-    aborted: BTreeSet<ProducerId>,
+    ReadCursor,
 }
 
 impl Transactor {
@@ -96,6 +87,9 @@ impl Transactor {
     fn go_on(&mut self, desk: &mut Desk<'_>) {
         if self.waits.is_some() || self.over {
             return;
+        }
+        if let Step::End(Decision::Commit, _) = self.step {
+            desk.cluster.ends.asks(self.number);
         }
         let request = self.request(desk);
         let token = desk.call(self.route.node(), request);
@@ -131,7 +125,7 @@ impl Transactor {
                 producer,
                 epoch,
                 partitions: (0..PARTITIONS).map(place).collect(),
-                groups: Vec::new(),
+                groups: vec![group()],
             })),
             Step::Write(partition) | Step::Stray(partition) => Request::Publish(Publish {
                 items: vec![PublishItem {
@@ -144,6 +138,19 @@ impl Transactor {
                 transaction: Some(InTransaction { id: id(), producer, epoch, joining: self.joining() }),
                 timeout_ms: 1500,
             }),
+            Step::Cursor => Request::Group(GroupRequest::CommitOffsets(CommitOffsets {
+                group: group(),
+                generation: -1,
+                member: String::new(),
+                instance: None,
+                transaction: Some(InTransaction { id: id(), producer, epoch, joining: self.joining() }),
+                offsets: vec![CommitOffset {
+                    partition: place(0),
+                    offset: Offset(self.number),
+                    leader_epoch: None,
+                    metadata: String::new(),
+                }],
+            })),
             Step::End(decision, raise) => Request::Transaction(TransactionRequest::End(EndTransaction {
                 id: id(),
                 producer,
@@ -151,18 +158,13 @@ impl Transactor {
                 decision: *decision,
                 raise: *raise,
             })),
-            Step::Read(reading) => Request::Fetch(Fetch {
-                items: vec![FetchItem {
-                    partition: place(reading.partition),
-                    offset: Offset(reading.next),
-                    bytes_max: 20_000,
-                    leader_epoch: None,
-                }],
-                bytes_min: 0,
-                bytes_max: 20_000,
-                wait_ms_max: 0,
-                isolation: Isolation::Committed,
-            }),
+            Step::Read(reading) => reading.request(),
+            Step::ReadCursor => Request::Group(GroupRequest::FetchOffsets(FetchOffsets {
+                group: group(),
+                partitions: Some(vec![place(0)]),
+                stable: true,
+                member: None,
+            })),
         }
     }
 
@@ -189,6 +191,7 @@ impl Transactor {
 
     /// No transaction is under way.
     fn idle(&mut self, desk: &mut Desk<'_>) {
+        desk.cluster.ends.ended();
         if self.stops || desk.rng.chance(200) {
             self.step = Step::Read(Reading::default());
         } else {
@@ -205,9 +208,13 @@ impl Transactor {
 
     fn written(&mut self, desk: &mut Desk<'_>, partition: u32) {
         self.sequences[partition as usize] += 1;
-        self.step = if partition + 1 < PARTITIONS {
-            Step::Write(partition + 1)
-        } else if desk.rng.chance(100) {
+        desk.cluster.ends.opens();
+        self.step = if partition + 1 < PARTITIONS { Step::Write(partition + 1) } else { Step::Cursor };
+    }
+
+    /// All of it is written.
+    fn complete(&mut self, desk: &mut Desk<'_>) {
+        self.step = if desk.rng.chance(100) {
             // Another process takes over, and knows nothing of what is open.
             desk.cluster.counters.hit("transactions abandoned");
             self.abandoned = true;
@@ -241,6 +248,15 @@ impl Transactor {
             (Step::Write(partition), Reply::Publish(mut published)) => {
                 stored(published.remove(0))?;
                 self.written(desk, partition);
+            }
+            (Step::Cursor, Reply::Group(GroupReply::CommitOffsets(mut committed))) => {
+                committed.remove(0).1?;
+                desk.cluster.counters.hit("cursors set in transactions");
+                self.complete(desk);
+            }
+            (Step::ReadCursor, Reply::Group(GroupReply::FetchOffsets(fetched))) => {
+                let cursor = fetched?.remove(0).cursor?.map(|cursor| cursor.offset.0);
+                self.read_cursor(desk, cursor)?;
             }
             (Step::Stray(partition), Reply::Publish(mut published)) => {
                 self.step = Step::Open;
@@ -282,6 +298,10 @@ impl Transactor {
             return Ok(());
         }
         desk.cluster.counters.hit("reads of completed transactions");
+        desk.cluster
+            .ends
+            .seen(reading.partition, &reading.numbers)
+            .map_err(|broken| Box::new(Heard::Broken(broken)))?;
         let (partition, numbers) = (reading.partition, &reading.numbers);
         // Who does not know yet that another leads may not know the last ones.
         let is_all = numbers.len() == self.committed.len();
@@ -297,9 +317,26 @@ impl Transactor {
         }
         if self.stops && !is_all {
             self.route.elsewhere(desk.rng);
-            self.step = Step::Read(Reading { partition, ..Reading::default() });
+            self.step = Step::Read(Reading::of(partition));
         } else if partition + 1 < PARTITIONS {
-            self.step = Step::Read(Reading { partition: partition + 1, ..Reading::default() });
+            self.step = Step::Read(Reading::of(partition + 1));
+        } else {
+            self.step = Step::ReadCursor;
+        }
+        Ok(())
+    }
+
+    fn read_cursor(&mut self, desk: &mut Desk<'_>, cursor: Option<u64>) -> Result<(), Broken> {
+        desk.cluster.counters.hit("reads of cursors set in transactions");
+        let last = self.committed.last().copied();
+        // As above: an earlier one may be all that a node knows that does not know yet that another leads.
+        let is_earlier = cursor.is_none_or(|number| self.committed.contains(&number));
+        if !is_earlier || (cursor != last && desk.cluster.plan.nodes == Nodes::One) {
+            let what = format!("the cursor is {cursor:?}, the last committed is {last:?}");
+            return Err(Broken { promise: WHOLE, what });
+        }
+        if self.stops && cursor != last {
+            self.route.elsewhere(desk.rng);
         } else if self.stops {
             self.over = true;
         } else {
@@ -312,7 +349,10 @@ impl Transactor {
         match (&self.step, refusal) {
             (_, refusal) if may_retry(&refusal) => self.route.refused(desk.rng, &refusal),
             // Other shards have not carried out the end of the one before: asked again until they have.
-            (Step::Open | Step::Join | Step::Write(_) | Step::End(..), Refusal::ConcurrentTransaction) => {
+            (
+                Step::Open | Step::Join | Step::Write(_) | Step::Cursor | Step::End(..),
+                Refusal::ConcurrentTransaction,
+            ) => {
                 desk.cluster.counters.hit("ends of transactions awaited");
                 if self.abandoned && desk.rng.chance(500) {
                     desk.cluster.counters.hit("writes of who was taken over from");
@@ -321,13 +361,18 @@ impl Transactor {
             }
             // Its time was up: it was aborted, whatever was asked for last.
             (
-                Step::Join | Step::Write(_) | Step::End(..),
+                Step::Join | Step::Write(_) | Step::Cursor | Step::End(..),
                 Refusal::ProducerFenced | Refusal::InvalidTransactionState,
             ) => {
                 desk.cluster.counters.hit("transactions whose time was up");
                 self.step = Step::Open;
             }
-            (Step::Join | Step::Write(_), Refusal::UnknownPartition | Refusal::UnknownTopic) => {}
+            (
+                Step::Join | Step::Write(_) | Step::Cursor | Step::ReadCursor,
+                Refusal::UnknownPartition | Refusal::UnknownTopic,
+            ) => {}
+            // A node that does not know yet that another leads waits for the end of one that has ended.
+            (Step::ReadCursor, Refusal::UnstableCursor) => self.route.elsewhere(desk.rng),
             (Step::Read(_), Refusal::UnknownTopic | Refusal::OffsetOutOfRange { .. }) => {
                 self.route.elsewhere(desk.rng);
             }
@@ -352,44 +397,19 @@ fn id() -> TransactionalId {
     TransactionalId("transactor".into())
 }
 
-fn place(number: u32) -> PartitionRef {
-    let name = TopicName::parse(TOPIC).expect("our own names are names");
-    PartitionRef { topic: TopicRef::Name(name), number }
-}
-
-impl Reading {
-    /// Goes over records as clients do.
-    fn take(&mut self, records: &FetchedRecords) {
-        let mut aborted = records.aborted.clone();
-        aborted.sort_by_key(|(_, first)| *first);
-        let mut aborted = aborted.into_iter().peekable();
-        for batch in Batches::new(records.records.concat().into()) {
-            let records =
-                Records::open(&batch.expect("a batch is whole"), 1 << 20).expect("a batch is whole");
-            let header = *records.header();
-            let base = header.base_offset.cast_unsigned();
-            let end = base + u64::from(header.last_offset_delta) + 1;
-            if end <= self.next {
-                continue;
-            }
-            self.next = end;
-            while let Some((producer, _)) = aborted.next_if(|(_, first)| first.0 < end) {
-                self.aborted.insert(producer);
-            }
-            if header.attributes.is_control() {
-                self.aborted.remove(&header.producer_id);
-            } else if !self.aborted.contains(&header.producer_id) {
-                let values = records.map(|record| record.expect("whole").value.expect("it has one"));
-                let number = |value: Bytes| u64::from_le_bytes(value[..].try_into().expect("our own values"));
-                self.numbers.extend(values.map(number));
-            }
-        }
-    }
+fn group() -> GroupId {
+    GroupId(GROUP.into())
 }
 
 enum Heard {
     Refused(Refusal),
     Broken(Broken),
+}
+
+impl From<Broken> for Heard {
+    fn from(broken: Broken) -> Heard {
+        Heard::Broken(broken)
+    }
 }
 
 impl From<Refusal> for Heard {

@@ -251,7 +251,9 @@ impl Judge {
             return Verdict::Dead { hidden_by, due: old.min(deleted) };
         }
         match record.is_tombstone {
-            true if offset < self.order.ripe_end => Verdict::Dead { hidden_by: None, due: old },
+            true if offset < self.order.ripe_end || planted(Fault::TombstoneTakenEarly) => {
+                Verdict::Dead { hidden_by: None, due: old }
+            }
             true if offset >= self.order.clean_end => Verdict::Tombstone,
             _ => Verdict::Lives,
         }

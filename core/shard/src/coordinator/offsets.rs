@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use forebay_env::fault::{Fault, planted};
 use forebay_machine::limits::OFFSET_METADATA_BYTES_MAX;
 use forebay_machine::{Command, CommittedOffset, Groups, HoldOffsets, SaveOffsets, SavedOffset};
 use forebay_model::group::{
@@ -129,6 +130,7 @@ pub(super) fn commit_checked(
     }
     let command = match commit.transaction {
         None => Command::CommitOffsets(save),
+        Some(_) if planted(Fault::CursorSetEarly) => Command::CommitOffsets(save),
         Some(InTransaction { producer, epoch, joining, .. }) => {
             Command::HoldOffsets(HoldOffsets { instance: (producer, epoch), joining, save })
         }
