@@ -17,6 +17,8 @@ import (
 
 // groupMember is a member in goroutines: reads, remembers, commits.
 type groupMember struct {
+	who        string
+	owners     *owners
 	client     *kgo.Client
 	mutex      sync.Mutex
 	assigned   map[int32]bool
@@ -39,7 +41,13 @@ func groupOptions(group, name string, options ...kgo.Opt) []kgo.Opt {
 }
 
 func join(group, name string, options ...kgo.Opt) *groupMember {
-	m := &groupMember{assigned: map[int32]bool{}, seen: map[string]bool{}, done: make(chan struct{})}
+	return joinAs("", newOwners(), group, name, options...)
+}
+
+func joinAs(who string, owners *owners, group, name string, options ...kgo.Opt) *groupMember {
+	m := &groupMember{
+		who: who, owners: owners, assigned: map[int32]bool{}, seen: map[string]bool{}, done: make(chan struct{}),
+	}
 	all := append(options,
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, p map[string][]int32) { m.gained(p[name]) }),
 		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, p map[string][]int32) { m.gave(p[name]) }),
@@ -51,6 +59,7 @@ func join(group, name string, options ...kgo.Opt) *groupMember {
 }
 
 func (m *groupMember) gained(partitions []int32) {
+	m.owners.take(partitions, m.who)
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	m.rebalances++
@@ -60,6 +69,7 @@ func (m *groupMember) gained(partitions []int32) {
 }
 
 func (m *groupMember) gave(partitions []int32) {
+	m.owners.give(partitions, m.who)
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	m.rebalances++

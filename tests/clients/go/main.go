@@ -1,4 +1,4 @@
-// The stories of tests/src/suites/clients.rs, transactions.rs and logins.rs with franz-go, and the load of the kill -9 loop.
+// The stories of tests/src/suites/clients.rs, transactions.rs, assigned.rs and logins.rs with franz-go, and the load of the kill -9 loop.
 package main
 
 import (
@@ -41,6 +41,8 @@ var stories = map[string]func(){
 	"restart-consume":    restartConsume,
 	// Of tests/src/suites/crowd.rs.
 	"crowd": crowd,
+	// Of tests/src/suites/quotas.rs.
+	"quota": quota,
 	// Of tests/src/suites/transactions.rs.
 	"commit-and-abort":  commitAndAbort,
 	"open-hides":        openHides,
@@ -66,6 +68,10 @@ func main() {
 	name := os.Args[1]
 	if name == "logins" {
 		logins(os.Args[2])
+		return
+	}
+	if name == "assigned" {
+		assigned(os.Args[2])
 		return
 	}
 	if codec, is := strings.CutPrefix(name, "roundtrip-"); is {

@@ -21,14 +21,15 @@ CompressionCodecs[CompressionTypes.ZSTD] = () => ({
   decompress: async (buffer) => (await ready, Buffer.from(zstd.decompress(buffer))),
 });
 
-const kafka = new Kafka({
+const settings = {
   brokers: [bootstrap],
   logLevel: logLevel.ERROR,
   retry: { initialRetryTime: 50, maxRetryTime: 500, retries: 200 },
-});
+};
+const kafka = new Kafka(settings);
 
-async function producer(options = {}) {
-  const made = kafka.producer({ createPartitioner: kafkajs.Partitioners.DefaultPartitioner, ...options });
+async function producer(options = {}, client = kafka) {
+  const made = client.producer({ createPartitioner: kafkajs.Partitioners.DefaultPartitioner, ...options });
   await made.connect();
   return made;
 }
@@ -48,6 +49,11 @@ async function topic(part, numPartitions = 1) {
   const made = name(part);
   await withAdmin((admin) => admin.createTopics({ waitForLeaders: true, topics: [{ topic: made, numPartitions }] }));
   return made;
+}
+
+/** A producer of a client that the broker knows by this name. */
+function producerOf(clientId) {
+  return producer({}, new Kafka({ ...settings, clientId }));
 }
 
 /** A consumer that hands each batch to `onBatch(partition, messages, tools)`. */
@@ -103,4 +109,4 @@ async function read(topic, count) {
   return records;
 }
 
-module.exports = { CompressionTypes, Reader, commit, producer, read, topic, withAdmin };
+module.exports = { CompressionTypes, Reader, commit, producer, producerOf, read, topic, withAdmin };

@@ -1,6 +1,8 @@
-//! Quotas, and clients that are held against them: one that does not listen, one that connects too often, and librdkafka, which tells its application. What the Java
-//! client makes of them is among the stories of `java-admin`.
+//! Quotas, and clients that are held against them: one that does not listen, one that connects too often, librdkafka, which tells its
+//! application, and a producer of every other library. What the Java client makes of them is among the stories of `java-admin`, and of
+//! those of users among those of `logins-java`.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::case::{BrokerUse, Case, Context, Outcome, Suite};
@@ -15,14 +17,19 @@ const ALTER_CLIENT_QUOTAS: i16 = 49;
 /// What a new broker says until it leads.
 const NOT_CONTROLLER: i16 = 41;
 
-/// What a client of librdkafka may publish and read, bytes per second. Its driver knows the number too.
+/// What a client of a library may publish and read, bytes per second. Its driver knows the number too.
 const RATE: f64 = 200_000.0;
+/// What kcat publishes: ten seconds' worth may come at once, so this takes twice that time.
+const TOTAL: usize = 4_000_000;
+const RECORD: usize = 5_000;
+/// What the quota alone must make it last, with room for the last request of all. However slow the machine is, it lasts no shorter.
+const LEAST: Duration = Duration::from_secs(5);
 
 /// The cases of quotas.
 pub fn suite() -> Suite {
     Suite {
         name: "quotas",
-        needs: &[Runtime::Python],
+        needs: &[Runtime::Python, Runtime::Go, Runtime::Rust, Runtime::Node, Runtime::Kcat],
         broker: BrokerUse::Shared,
         cases: vec![
             Case::new("a-client-that-does-not-listen", 90, does_not_listen),
@@ -31,6 +38,28 @@ pub fn suite() -> Suite {
                 librdkafka(context, "publishes", "producer_byte_rate")
             }),
             Case::new("librdkafka-reads", 120, |context| librdkafka(context, "reads", "consumer_byte_rate")),
+            Case::new("franz-go-publishes", 120, |context| {
+                let command = Command::new(context.runtimes.go());
+                publishes(context, command, "franz", "quota")
+            }),
+            Case::new("rdkafka-publishes", 120, |context| {
+                let command = Command::new(context.runtimes.rust());
+                publishes(context, command, "rdkafka", "quota")
+            }),
+            Case::new("kafkajs-publishes", 120, |context| {
+                let mut command = Command::new("node");
+                command.arg(context.runtimes.node().join("quotas.js"));
+                publishes(context, command, "kafkajs", "publishes")
+            }),
+            Case::new("kafka-python-publishes", 120, |context| {
+                let command = python(context.runtimes, &clients().join("python/quotas_kafka_python.py"));
+                publishes(context, command, "kafka-python", "publishes")
+            }),
+            Case::new("aiokafka-publishes", 120, |context| {
+                let command = python(context.runtimes, &clients().join("python/quotas_aiokafka.py"));
+                publishes(context, command, "aiokafka", "publishes")
+            }),
+            Case::new("kcat-publishes", 120, kcat),
         ],
     }
 }
@@ -113,4 +142,31 @@ fn librdkafka(context: &mut Context, story: &str, key: &str) -> Outcome {
     set(context, &client, key, RATE)?;
     let command = python(context.runtimes, &clients().join("python/quotas.py"));
     driver::run(context, command, story).map(|_| ())
+}
+
+/// A producer of this library, which the broker knows by this name, is slowed down to its quota, and every record is there once.
+fn publishes(context: &mut Context, command: Command, client: &str, story: &str) -> Outcome {
+    let client = format!("{}{client}", context.prefix);
+    set(context, &client, "producer_byte_rate", RATE)?;
+    driver::run(context, command, story).map(|_| ())
+}
+
+fn kcat(context: &mut Context) -> Outcome {
+    let (client, topic) = (format!("{}kcat", context.prefix), format!("{}held", context.prefix));
+    set(context, &client, "producer_byte_rate", RATE)?;
+    let width = RECORD - 1;
+    let lines: String = (0..TOTAL / RECORD).map(|number| format!("{number:0>width$}\n")).collect();
+    let at = context.broker().address().to_string();
+    let mut write = Command::new("kcat");
+    write.args(["-P", "-b", &at, "-t", &topic, "-p", "0", "-X", "batch.size=50000"]);
+    write.args(["-X", &format!("client.id={client}")]);
+    let begun = Instant::now();
+    driver::output(context, &mut write, lines.as_bytes())?;
+    let took = begun.elapsed();
+    ensure!(took >= LEAST, "{TOTAL} bytes were published in {took:?}");
+    let mut read = Command::new("kcat");
+    read.args(["-C", "-b", &at, "-t", &topic, "-o", "beginning", "-e", "-q"]);
+    let back = driver::output(context, &mut read, b"")?;
+    ensure!(back.out == lines.as_bytes(), "{} bytes came back of {}", back.out.len(), lines.len());
+    Ok(())
 }

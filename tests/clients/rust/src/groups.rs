@@ -1,6 +1,6 @@
 //! Groups: going on, sharing, leaving, dying, coming back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write, stdout};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,22 +10,62 @@ use std::time::Duration;
 
 use rdkafka::ClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
-use rdkafka::topic_partition_list::Offset;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::client::{Sender, check_numbers, config, numbered, offset_in, one, poll, send_numbers, topic};
 use crate::harness::{WAIT, name, wait_until};
 
 /// What has happened to a member.
 #[derive(Default)]
-struct Seen {
-    assigned: BTreeSet<i32>,
+pub struct Seen {
+    pub assigned: BTreeSet<i32>,
     revoked: Vec<i32>,
     rebalances: usize,
-    values: BTreeSet<String>,
+    pub values: BTreeSet<String>,
+}
+
+/// Who has a partition by what the listeners were told; shared by all members of a story.
+#[derive(Default)]
+pub struct Owners {
+    of: BTreeMap<i32, String>,
+    twice: Vec<(i32, String, String)>,
+}
+
+impl Owners {
+    fn note(&mut self, who: &str, rebalance: &Rebalance<'_>) {
+        let numbers = |list: &TopicPartitionList| -> Vec<i32> {
+            list.elements().iter().map(|element| element.partition()).collect()
+        };
+        match rebalance {
+            Rebalance::Assign(partitions) => {
+                for partition in numbers(partitions) {
+                    let owner = self.of.entry(partition).or_insert_with(|| who.to_string());
+                    if owner != who {
+                        self.twice.push((partition, owner.clone(), who.to_string()));
+                    }
+                }
+            }
+            Rebalance::Revoke(partitions) => {
+                for partition in numbers(partitions) {
+                    if self.of.get(&partition).is_some_and(|owner| owner == who) {
+                        self.of.remove(&partition);
+                    }
+                }
+            }
+            Rebalance::Error(why) => println!("{who} is told of {why}"),
+        }
+    }
+
+    /// No partition had two owners at once.
+    pub fn check(&self) {
+        assert!(self.twice.is_empty(), "partitions with two owners: {:?}", self.twice);
+    }
 }
 
 /// Notes the rebalances of a member.
 struct Listener {
+    who: String,
+    owners: Arc<Mutex<Owners>>,
     seen: Arc<Mutex<Seen>>,
     /// Leaving is not a revocation that a story counts.
     is_leaving: Arc<AtomicBool>,
@@ -35,6 +75,7 @@ impl ClientContext for Listener {}
 
 impl ConsumerContext for Listener {
     fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        self.owners.lock().expect("nobody has panicked").note(&self.who, rebalance);
         if self.is_leaving.load(Ordering::SeqCst) {
             return;
         }
@@ -47,8 +88,8 @@ impl ConsumerContext for Listener {
 }
 
 /// A member in a thread: reads, remembers, commits.
-struct Member {
-    seen: Arc<Mutex<Seen>>,
+pub struct Member {
+    pub seen: Arc<Mutex<Seen>>,
     is_leaving: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
@@ -69,10 +110,20 @@ pub fn membership<'a>(group: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a s
 
 impl Member {
     fn join(group: &str, topic: &str, more: &[(&str, &str)]) -> Member {
+        Member::with(&membership(group, more), topic, "", &Arc::default())
+    }
+
+    /// One with these settings and no others.
+    pub fn with(settings: &[(&str, &str)], topic: &str, who: &str, owners: &Arc<Mutex<Owners>>) -> Member {
         let (seen, is_leaving) = (Arc::<Mutex<Seen>>::default(), Arc::<AtomicBool>::default());
-        let listener = Listener { seen: seen.clone(), is_leaving: is_leaving.clone() };
+        let listener = Listener {
+            who: who.to_string(),
+            owners: owners.clone(),
+            seen: seen.clone(),
+            is_leaving: is_leaving.clone(),
+        };
         let consumer: BaseConsumer<Listener> =
-            config(&membership(group, more)).create_with_context(listener).expect("a consumer");
+            config(settings).create_with_context(listener).expect("a consumer");
         consumer.subscribe(&[topic]).expect("a subscription");
         let thread = {
             let (seen, is_leaving) = (seen.clone(), is_leaving.clone());
@@ -85,7 +136,7 @@ impl Member {
         Member { seen, is_leaving, thread }
     }
 
-    fn seen(&self) -> MutexGuard<'_, Seen> {
+    pub fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().expect("nobody has panicked")
     }
 
@@ -97,7 +148,7 @@ impl Member {
         self.seen().values.len()
     }
 
-    fn leave(self) {
+    pub fn leave(self) {
         self.is_leaving.store(true, Ordering::SeqCst);
         self.thread.join().expect("the member ends well");
     }
@@ -121,13 +172,13 @@ fn step(consumer: &BaseConsumer<Listener>, seen: &Mutex<Seen>) {
 }
 
 /// Sends a numbered record every few milliseconds until it is stopped.
-struct Stream {
+pub struct Stream {
     is_stopping: Arc<AtomicBool>,
     thread: JoinHandle<usize>,
 }
 
 impl Stream {
-    fn start(topic: &str, partitions: i32) -> Stream {
+    pub fn start(topic: &str, partitions: i32) -> Stream {
         let is_stopping = Arc::<AtomicBool>::default();
         let topic = topic.to_string();
         let stopped = is_stopping.clone();
@@ -144,7 +195,7 @@ impl Stream {
     }
 
     /// All that was sent, as the members remember it.
-    fn stop(self) -> BTreeSet<String> {
+    pub fn stop(self) -> BTreeSet<String> {
         self.is_stopping.store(true, Ordering::SeqCst);
         let sent = self.thread.join().expect("all was confirmed");
         (0..sent).map(|n| n.to_string()).collect()
@@ -152,7 +203,7 @@ impl Stream {
 }
 
 /// Waits until the members have read all of it between them, or others did.
-fn wait_for_all(sent: &BTreeSet<String>, members: &[&Member], elsewhere: &BTreeSet<String>) {
+pub fn wait_for_all(sent: &BTreeSet<String>, members: &[&Member], elsewhere: &BTreeSet<String>) {
     wait_until("all records are read", || {
         let mut missing: BTreeSet<String> = sent - elsewhere;
         for member in members {

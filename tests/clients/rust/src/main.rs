@@ -1,11 +1,14 @@
-//! The stories of tests/src/suites/clients.rs and transactions.rs with rdkafka, librdkafka's Rust face.
+//! The stories of tests/src/suites/clients.rs, transactions.rs,
+//! assigned.rs and quotas.rs with rdkafka, librdkafka's Rust face.
 //! A panic ends the driver, and what it says is why the story failed.
 #![forbid(unsafe_code)]
 
+mod assigned;
 mod client;
 mod crash;
 mod groups;
 mod harness;
+mod quotas;
 mod stories;
 mod transactions;
 
@@ -35,6 +38,9 @@ fn main() {
         ["offsets"] => transactions::offsets(),
         ["fenced"] => transactions::fenced(),
         ["time-is-up"] => transactions::time_is_up(),
+        ["assigned", "come-and-go"] => assigned::come_and_go(),
+        ["assigned", "over-crashes"] => assigned::over_crashes(),
+        ["quota"] => quotas::publishes(),
         // Not a story: the member that member-dies kills.
         ["member", group, topic] => groups::member(group, topic),
         [story] => match story.strip_prefix("roundtrip-") {
