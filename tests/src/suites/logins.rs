@@ -4,6 +4,7 @@
 //! What each case does is written here; the drivers in tests/clients/ say it in their library's words.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 
 use rustix::process::Signal;
@@ -44,6 +45,8 @@ const STORIES: &[Story] = &[
 const SCRAM: Story = story("scram", 120);
 /// What Java tells: credentials that cannot be, users that are not there, and everything that is told of those that are.
 const USERS: Story = story("users", 60);
+/// What Java tells: a quota of a user slows down who has logged in as that, and nobody else.
+const QUOTA: Story = story("quota-of-a-user", 120);
 
 /// One suite per library, and one for programs.
 pub fn suites() -> Vec<Suite> {
@@ -51,9 +54,12 @@ pub fn suites() -> Vec<Suite> {
         STORIES.iter().chain(more.iter().copied()).collect()
     };
     vec![
-        suite("logins-java", &[Runtime::Java, Runtime::Openssl], with(&[&SCRAM, &USERS]), |runtimes| {
-            java(&runtimes.class_path(), "Logins")
-        }),
+        suite(
+            "logins-java",
+            &[Runtime::Java, Runtime::Openssl],
+            with(&[&SCRAM, &USERS, &QUOTA]),
+            |runtimes| java(&runtimes.class_path(), "Logins"),
+        ),
         suite("logins-confluent", &[Runtime::Python, Runtime::Openssl], with(&[&SCRAM]), |runtimes| {
             python(runtimes, &clients().join("python/logins_confluent.py"))
         }),
@@ -97,6 +103,8 @@ fn programs() -> Suite {
     let cases = vec![
         Case::new("users-by-kafkas-tools", 90, users_by_tools),
         Case::new("users-by-command-over-crashes", 90, users_by_command),
+        Case::new("kcat-logs-in-over-tls", 90, kcat_over_tls),
+        Case::new("passwords-are-in-no-file", 90, in_no_file),
         Case::new("nobody-is-served-before", 90, nobody),
         Case::new("our-own-commands-log-in", 90, own_commands),
         Case::new("an-import-logs-in-at-both-ends", 90, import_logs_in),
@@ -128,6 +136,8 @@ fn guarded(context: &Context, client_auth: &str) -> Result<Guarded, Failure> {
     words.extend(["--sasl-mechanisms", "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512"]);
     words.extend(["--tls-certificate", &certificate, "--tls-key", &key]);
     words.extend(["--tls-client-ca", &ca, "--tls-client-auth", client_auth]);
+    // What it says of passwords to who looks for a fault is looked at as well.
+    words.extend(["--log-level", "debug"]);
     let broker = Broker::start_with(context.kind, &words, &[])?;
     Ok(Guarded { broker, sasl, tls_sasl, tls })
 }
@@ -153,13 +163,41 @@ impl Guarded {
         }
     }
 
-    /// No password that a case uses stands in what the broker has said.
+    /// No password that a case uses stands in what the broker has said, or in what it keeps.
     fn has_kept_silence(&self) -> Outcome {
         let log = self.broker.log();
-        let told = ["a secret", "b secret", "another"].into_iter().find(|password| log.contains(password));
+        let told = PASSWORDS.into_iter().find(|password| log.contains(password));
         ensure!(told.is_none(), "the broker's log has a password:\n{log}");
+        for password in PASSWORDS {
+            let kept = files_with(&self.broker.data_dir(), password)?;
+            ensure!(kept.is_empty(), "{password:?} is in {kept:?}");
+        }
         Ok(())
     }
+}
+
+/// What cases log in with, rightly or wrongly.
+const PASSWORDS: [&str; 3] = ["a secret", "b secret", "another"];
+
+/// The files below a folder in which this text stands.
+fn files_with(dir: &Path, text: &str) -> Result<Vec<String>, Failure> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(files_with(&path, text)?);
+            continue;
+        }
+        match std::fs::read(&path) {
+            Ok(bytes) if bytes.windows(text.len()).any(|part| part == text.as_bytes()) => {
+                found.push(path.display().to_string());
+            }
+            // The broker may have done away with it meanwhile.
+            Err(why) if why.kind() != std::io::ErrorKind::NotFound => return Err(why.into()),
+            _ => {}
+        }
+    }
+    Ok(found)
 }
 
 /// Makes NAME.pem and NAME.key in the case's folder: an authority, or a certificate for localhost signed by one.
@@ -307,6 +345,84 @@ fn users_by_command(context: &mut Context) -> Outcome {
     gone.args(["user", "remove", "alice", "--broker", &at.to_string()]);
     let said = driver::to_the_end(context, &mut gone, b"")?;
     ensure!(said.status.code() == Some(1) && said.err.contains("no user alice"), "said: {}", said.err);
+    guarded.has_kept_silence()
+}
+
+/// Every mechanism over TLS: a record there and back, and another password is refused.
+fn kcat_over_tls(context: &mut Context) -> Outcome {
+    let guarded = guarded(context, "none")?;
+    let at = guarded.broker.address();
+    user(context, at, &["add", "alice"], "a secret\n")?;
+    user(context, at, &["add", "bob", "--mechanism", "scram-sha-512"], "b secret\n")?;
+    let trusted = format!("ssl.ca.location={}", context.dir.join("authority.pem").display());
+    for (mechanism, name, password) in [
+        ("SCRAM-SHA-256", "alice", "a secret"),
+        ("SCRAM-SHA-512", "bob", "b secret"),
+        ("PLAIN", "alice", "a secret"),
+    ] {
+        let login = |password: &str| {
+            [
+                "security.protocol=SASL_SSL".to_string(),
+                format!("sasl.mechanism={mechanism}"),
+                format!("sasl.username={name}"),
+                format!("sasl.password={password}"),
+                trusted.clone(),
+            ]
+        };
+        let (right, wrong) = (login(password), login("another"));
+        let right = right.each_ref().map(String::as_str);
+        let wrong = wrong.each_ref().map(String::as_str);
+        let topic = format!("{}{mechanism}", context.prefix);
+        let write = ["-P", "-t", &topic];
+        driver::output(context, &mut kcat(&guarded.tls_sasl, &write, &right), b"hello\n")?;
+        let read = ["-C", "-t", &topic, "-o", "beginning", "-e", "-q"];
+        let back = driver::output(context, &mut kcat(&guarded.tls_sasl, &read, &right), b"")?;
+        ensure!(back.out == b"hello\n", "{mechanism}: {:?}", String::from_utf8_lossy(&back.out));
+        let said = driver::to_the_end(context, &mut kcat(&guarded.tls_sasl, &["-L"], &wrong), b"")?;
+        ensure!(!said.status.success(), "{mechanism}: a wrong password was taken");
+        // By PLAIN the broker's words are told, by SCRAM the library's own.
+        ensure!(said.err.contains("SASL authentication error"), "{mechanism} is refused with:\n{}", said.err);
+    }
+    guarded.has_kept_silence()
+}
+
+/// Passwords that were given by our command and by Kafka's tool, right ones and wrong ones by which somebody has logged in by every
+/// mechanism, one that was changed, and all that over crashes: the user is in the files, the password is in none.
+fn in_no_file(context: &mut Context) -> Outcome {
+    let mut guarded = guarded(context, "none")?;
+    let at = guarded.broker.address();
+    user(context, at, &["add", "alice"], "another\n")?;
+    user(context, at, &["add", "alice"], "a secret\n")?;
+    let mut configs = java(&context.runtimes.class_path(), "kafka.admin.ConfigCommand");
+    configs.args(["--bootstrap-server", &at.to_string(), "--alter", "--entity-type", "users"]);
+    configs.args(["--entity-name", "bob", "--add-config", "SCRAM-SHA-512=[password=b secret]"]);
+    driver::output(context, &mut configs, b"")?;
+    for _ in 0..2 {
+        for (name, mechanism, password) in [
+            ("alice", "SCRAM-SHA-256", "a secret"),
+            ("alice", "PLAIN", "a secret"),
+            ("bob", "SCRAM-SHA-512", "b secret"),
+            ("bob", "PLAIN", "b secret"),
+        ] {
+            for (password, is_right) in [(password, true), ("another", false)] {
+                let settings = [
+                    "security.protocol=SASL_PLAINTEXT".to_string(),
+                    format!("sasl.mechanism={mechanism}"),
+                    format!("sasl.username={name}"),
+                    format!("sasl.password={password}"),
+                ];
+                let settings = settings.each_ref().map(String::as_str);
+                let said = driver::to_the_end(context, &mut kcat(&guarded.sasl, &["-L"], &settings), b"")?;
+                ensure!(said.status.success() == is_right, "{name} by {mechanism}: {}", said.err);
+            }
+        }
+        guarded.broker.crash_and_recover()?;
+    }
+    ensure!(guarded.broker.log().contains("DEBUG"), "the log says nothing that is meant for a search:\n");
+    for name in ["alice", "bob"] {
+        let kept = files_with(&guarded.broker.data_dir(), name)?;
+        ensure!(!kept.is_empty(), "{name} is in no file: then a password would not be found either");
+    }
     guarded.has_kept_silence()
 }
 

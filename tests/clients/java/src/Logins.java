@@ -22,6 +22,7 @@ import org.apache.kafka.common.errors.ResourceNotFoundException;
 import org.apache.kafka.common.errors.SaslAuthenticationException;
 import org.apache.kafka.common.errors.SslAuthenticationException;
 import org.apache.kafka.common.errors.UnacceptableCredentialException;
+import org.apache.kafka.common.quota.ClientQuotaEntity;
 import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
 
@@ -39,6 +40,7 @@ public final class Logins {
             case "renewed" -> Logins::renewed;
             case "scram" -> Logins::scram;
             case "users" -> Logins::users;
+            case "quota-of-a-user" -> Logins::quota;
             default -> throw new IllegalArgumentException("no story " + name);
         };
     }
@@ -206,6 +208,17 @@ public final class Logins {
             alter(new UserScramCredentialDeletion("alice", mechanism));
             refused(wrong, SaslAuthenticationException.class, "a user that is gone");
         }
+    }
+
+    /** Alice has a quota, bob has none; both come with a client of the same name. */
+    private static void quota() throws Exception {
+        ScramMechanism mechanism = ScramMechanism.SCRAM_SHA_256;
+        alter(password("alice", mechanism, "a secret"), password("bob", mechanism, "b secret"));
+        try (Admin admin = Admin.create(Map.of("bootstrap.servers", Harness.BOOTSTRAP))) {
+            Quotas.limit(admin, new ClientQuotaEntity(Map.of(ClientQuotaEntity.USER, "alice")));
+        }
+        Quotas.isHeldBack(as("SASL", "SASL_PLAINTEXT", "SCRAM-SHA-256", "alice", "a secret"), Harness.name("alices"));
+        Quotas.isFree(as("SASL", "SASL_PLAINTEXT", "SCRAM-SHA-256", "bob", "b secret"), Harness.name("bobs"));
     }
 
     private static void users() throws Exception {

@@ -1,5 +1,6 @@
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ExecutionException;
@@ -14,6 +15,7 @@ import org.apache.kafka.common.quota.ClientQuotaAlteration;
 import org.apache.kafka.common.quota.ClientQuotaEntity;
 import org.apache.kafka.common.quota.ClientQuotaFilter;
 import org.apache.kafka.common.quota.ClientQuotaFilterComponent;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /** Quotas: set, found, kept over a crash, and what they do to a producer and a consumer. */
 final class Quotas {
@@ -98,6 +100,56 @@ final class Quotas {
                 Harness.check(throttled > 0, "it was not told that it is held back");
             }
             set(admin, client, false, "producer_byte_rate", null);
+        }
+    }
+
+    /** What a user of the stories about logins may write. */
+    private static final double SMALL_RATE = 200_000;
+    /** Twice as much as may come at once. */
+    private static final int SMALL_TOTAL = 4_000_000;
+
+    static void limit(Admin admin, ClientQuotaEntity entity) throws Exception {
+        var op = new ClientQuotaAlteration.Op("producer_byte_rate", SMALL_RATE);
+        admin.alterClientQuotas(List.of(new ClientQuotaAlteration(entity, List.of(op)))).all().get();
+        var all = ClientQuotaFilter.all();
+        Harness.waitUntil(
+                "the quota is told",
+                () -> admin.describeClientQuotas(all).entities().get().containsKey(entity));
+    }
+
+    /** It takes as long as the quota makes it last at least, and loses nothing. */
+    static void isHeldBack(Map<String, Object> login, String topic) throws Exception {
+        long begun = System.nanoTime();
+        double throttled = publish(login, topic);
+        long seconds = TimeUnit.NANOSECONDS.toSeconds(System.nanoTime() - begun);
+        Harness.check(seconds >= 5, "it wrote all within " + seconds + " s");
+        Harness.check(throttled > 0, "it was not told that it is held back");
+    }
+
+    /** The same by somebody whose name has no quota. */
+    static void isFree(Map<String, Object> login, String topic) throws Exception {
+        Harness.equal(publish(login, topic), 0.0, "how long it was held back");
+    }
+
+    /** Writes all; for how long at most it was told to wait. */
+    private static double publish(Map<String, Object> login, String topic) throws Exception {
+        Map<String, Object> settings = new HashMap<>(login);
+        settings.remove("default.api.timeout.ms");
+        settings.put("client.id", "the same");
+        settings.put("batch.size", 50_000);
+        var serializer = new ByteArraySerializer();
+        try (KafkaProducer<byte[], byte[]> producer = new KafkaProducer<>(settings, serializer, serializer)) {
+            String value = "v".repeat(RECORD);
+            Collection<Future<RecordMetadata>> sent = new ArrayList<>();
+            for (int bytes = 0; bytes < SMALL_TOTAL; bytes += RECORD) {
+                sent.add(producer.send(Lib.record(topic, 0, value)));
+            }
+            long offset = 0;
+            for (Future<RecordMetadata> confirm : sent) {
+                Harness.equal(confirm.get().offset(), offset, "the offset of a record");
+                offset++;
+            }
+            return metric(producer.metrics(), "produce-throttle-time-max");
         }
     }
 
