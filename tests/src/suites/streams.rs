@@ -17,6 +17,9 @@ const STORIES: &[(&str, u64)] = &[
     // 30,000 changes of 300 keys go into a table, of which a fifth is deleted at the end. When its changelog is compacted, the instance and its
     // files are gone and the broker was killed, another one restores the table from fewer than 10,000 records, and it is the same.
     ("table-from-a-compacted-changelog", 400),
+    // The same small application by the protocol of groups that is Streams' own (KIP-1071), and by the classic one. Where the broker does not
+    // offer the first, the application is told so at once instead of waiting; by the second it then does its work.
+    ("by-its-own-protocol", 180),
 ];
 
 /// The stories of Kafka Streams.

@@ -1,6 +1,7 @@
 //! Kafka's own command line tools, from its jars.
 
 mod cluster;
+mod groups;
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -28,8 +29,16 @@ pub fn suite() -> Suite {
             Case::new("a-crash-under-the-verifiable-producer", 240, crash),
             Case::new("topic-command", 90, topic_command),
             Case::new("consumer-group-command", 90, group_command),
+            Case::new("consumer-group-command-resets-classic", 180, |context| {
+                groups::administrated(context, "classic")
+            }),
+            Case::new("consumer-group-command-resets-assigned", 180, |context| {
+                groups::administrated(context, "consumer")
+            }),
             Case::new("get-offset-shell", 60, get_offsets),
             Case::new("configs-command", 120, configs_command),
+            Case::new("configs-of-brokers", 90, cluster::broker_configs),
+            Case::new("client-metrics-command", 60, cluster::client_metrics),
             Case::new("client-quotas", 120, cluster::quotas_command),
             Case::new("metadata-quorum-command", 60, cluster::quorum_command),
             Case::new("features-command", 60, cluster::features_command),
@@ -65,6 +74,13 @@ fn command(context: &mut Context, class: &str, args: &[&str]) -> Command {
 pub(super) fn tool(context: &mut Context, class: &str, args: &[&str], input: &str) -> Result<Said, Failure> {
     let mut command = command(context, class, args);
     driver::output(context, &mut command, input.as_bytes())
+}
+
+/// Runs a tool to its end, which need not be a good one; all that it said.
+pub(super) fn words_of(context: &mut Context, class: &str, args: &[&str]) -> Result<String, Failure> {
+    let mut command = command(context, class, args);
+    let said = driver::to_the_end(context, &mut command, b"")?;
+    Ok(text(&said) + &said.err)
 }
 
 /// Starts a tool that runs beside the test.

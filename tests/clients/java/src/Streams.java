@@ -23,6 +23,7 @@ public final class Streams {
         return switch (args[0]) {
             case "flights-over-crashes" -> Streams::flightsOverCrashes;
             case "table-from-a-compacted-changelog" -> Table::restored;
+            case "by-its-own-protocol" -> OwnProtocol::told;
             // Not a story: the application.
             case "application" -> () -> Delays.run(args[1], args[2], args[3], args[4]);
             default -> throw new IllegalArgumentException("no story " + args[0]);

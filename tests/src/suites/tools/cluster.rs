@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use super::{create, name, text, tool};
-use crate::broker;
+use super::{create, name, text, tool, words_of};
+use crate::broker::{self, Kind};
 use crate::case::{Context, Outcome};
 use crate::driver;
 use crate::ensure;
@@ -30,6 +30,53 @@ pub(super) fn quotas_command(context: &mut Context) -> Outcome {
     let alter = [&of_client[..], &["--alter", "--add-config", "controller_mutation_rate=5"]].concat();
     let refused = tool(context, TOOL, &alter, "");
     ensure!(refused.is_err() || !context.broker().is_ours(), "a quota that nothing enforces was taken");
+    Ok(())
+}
+
+/// Settings of the broker are shown. What cannot change while it runs is not taken; of Forebay that is everything.
+pub(super) fn broker_configs(context: &mut Context) -> Outcome {
+    const TOOL: &str = "kafka.admin.ConfigCommand";
+    let of_broker = ["--entity-type", "brokers", "--entity-name", "1"];
+    let described = text(&tool(context, TOOL, &[&of_broker[..], &["--describe", "--all"]].concat(), "")?);
+    for setting in ["message.max.bytes=", "num.partitions="] {
+        ensure!(described.contains(setting), "{setting} is not among:\n{described}");
+    }
+    tool(context, TOOL, &[&of_broker[..], &["--describe"]].concat(), "")?;
+    tool(context, TOOL, &["--entity-type", "brokers", "--describe"], "")?;
+    let mut refused = vec!["node.id=7"];
+    if matches!(context.kind, Kind::Forebay { .. }) {
+        refused.push("log.cleaner.threads=2");
+    }
+    for setting in refused {
+        let alter = [&of_broker[..], &["--alter", "--add-config", setting]].concat();
+        let said = words_of(context, TOOL, &alter)?;
+        ensure!(said.contains("Exception"), "{setting} was taken:\n{said}");
+        ensure!(!said.contains("Completed updating"), "{setting} was taken:\n{said}");
+        context.remarks.push(last_error(&said));
+    }
+    Ok(())
+}
+
+/// The line of a tool's words that names an error.
+fn last_error(said: &str) -> String {
+    said.lines().rfind(|line| line.contains("Exception")).unwrap_or_default().trim().to_owned()
+}
+
+/// Which metrics clients are to send cannot be set where nobody wants them, and the tool says why.
+pub(super) fn client_metrics(context: &mut Context) -> Outcome {
+    const TOOL: &str = "ClientMetricsCommand";
+    let wanted = name(context, "wanted");
+    let alter = ["--alter", "--name", &wanted, "--metrics", "org.apache.kafka.", "--interval", "60000"];
+    let said = words_of(context, TOOL, &alter)?;
+    let listed = text(&tool(context, TOOL, &["--list"], "")?);
+    if matches!(context.kind, Kind::Forebay { .. }) {
+        ensure!(said.contains("Exception"), "the tool said:\n{said}");
+        ensure!(listed.trim().is_empty(), "it is there nevertheless:\n{listed}");
+        context.remarks.push(last_error(&said));
+    } else {
+        ensure!(listed.contains(&wanted), "it is not there:\n{said}");
+        tool(context, TOOL, &["--delete", "--name", &wanted], "")?;
+    }
     Ok(())
 }
 
