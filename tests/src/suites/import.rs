@@ -43,6 +43,7 @@ pub fn suite_from_forebay() -> Suite {
         cases: vec![
             Case::new("there-and-back", 120, there_and_back),
             Case::new("what-is-not-ours", 120, not_ours),
+            Case::new("rules-of-access-come-over", 120, rules),
         ],
     }
 }
@@ -353,5 +354,69 @@ fn not_ours(context: &mut Context) -> Outcome {
     let mut from_another = import(context, &other.address().to_string(), &blank, &["t"], &["--cut-over"]);
     let said = ends_with(context, &mut from_another, FAILED)?;
     ensure!(said.err.contains("another source"), "it says\n{}", said.err);
+    Ok(())
+}
+
+/// A Forebay at which rules of access are in force; who comes to its only listener may do everything.
+fn with_rules(context: &Context) -> Result<Broker, crate::case::Failure> {
+    let words = ["--authorization", "acl", "--super-users", "User:ANONYMOUS"];
+    Broker::start_with(&Kind::Forebay { binary: context.binary.to_owned() }, &words, &[])
+}
+
+/// The rules of a broker, as our command tells them.
+fn rules_of(context: &Context, broker: &Broker) -> Result<String, crate::case::Failure> {
+    let at = broker.address().to_string();
+    let said =
+        driver::output(context, &mut forebay(context, &["acl", "list", "--json", "--broker", &at]), b"")?;
+    Ok(String::from_utf8_lossy(&said.out).into_owned())
+}
+
+/// Rules of every kind, and more than one request takes, are the same at the end, and stay so when they come over again; a topic alone
+/// takes none along, and where no rules are in force none are made, and that is told.
+fn rules(context: &mut Context) -> Outcome {
+    /// With as many operations each, more than come over at once.
+    const TOPICS: usize = 120;
+    let (source, target) = (with_rules(context)?, with_rules(context)?);
+    let from = source.address().to_string();
+    let add = |words: &[&str]| {
+        let command = [&["acl", "add"], words, &["--broker", &from]].concat();
+        driver::output(context, &mut forebay(context, &command), b"").map(|_| ())
+    };
+    let topics: Vec<String> = (0..TOPICS).map(|number| format!("{}{number}", context.prefix)).collect();
+    let mut many = vec!["--principal", "User:alice"];
+    topics.iter().for_each(|topic| many.extend(["--topic", topic]));
+    for operation in ["read", "write", "describe", "alter", "delete"] {
+        many.extend(["--operation", operation]);
+    }
+    add(&many)?;
+    add(&["--deny", "--principal", "User:bob", "--host", "10.0.0.1", "--group", "g", "--operation", "read"])?;
+    add(&["--principal", "User:*", "--topic", "public-", "--prefixed", "--operation", "all"])?;
+    add(&["--principal", "User:carol", "--transactional-id", "t", "--operation", "write"])?;
+    add(&["--principal", "User:carol", "--cluster", "--operation", "idempotent-write"])?;
+    let produce = ["produce", &topics[0], "--broker", &from];
+    driver::output(context, &mut forebay(context, &produce), b"one\ntwo\n")?;
+    let there = rules_of(context, &source)?;
+    ensure!(there.matches("\"principal\"").count() == TOPICS * 5 + 4, "the source has {there}");
+
+    let bring = |to: &Broker, words: &[&str]| {
+        let to = to.address().to_string();
+        let command = [&["import", "kafka", "--from", &from, "--to", &to, "--json"], words].concat();
+        forebay(context, &command)
+    };
+    let said = ends_with(context, &mut bring(&target, &["--topics", &topics[0]]), DONE)?;
+    ensure!(rules_of(context, &target)?.trim() == "[]", "a topic has brought rules along");
+    let report = String::from_utf8_lossy(&said.out).into_owned();
+    ensure!(report.contains("they come with all topics only"), "it says\n{report}");
+    for _ in 0..2 {
+        ends_with(context, &mut bring(&target, &[]), DONE)?;
+        let here = rules_of(context, &target)?;
+        ensure!(there == here, "there\n{there}\nhere\n{here}");
+    }
+    ensure!(rules_of(context, &source)? == there, "the source's rules have changed");
+
+    let open = self::target(context)?;
+    let said = ends_with(context, &mut bring(&open, &["--accept-differences"]), DONE)?;
+    let report = String::from_utf8_lossy(&said.out).into_owned();
+    ensure!(report.contains("the target has no access control"), "it says\n{report}");
     Ok(())
 }

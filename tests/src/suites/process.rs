@@ -30,6 +30,7 @@ pub fn suite() -> Suite {
             Case::new("sigint-drains-and-exits-0", 60, interrupted),
             Case::new("a-second-sigint-ends-it-at-once", 120, interrupted_twice),
             Case::new("announced-frames-take-no-memory", 60, announced_frames),
+            Case::new("readers-that-read-nothing-take-no-memory", 180, slow_readers),
         ],
     }
 }
@@ -227,11 +228,8 @@ fn interrupted_twice(context: &mut Context) -> Outcome {
     driver::output(context, &mut kcat, &records)?;
 
     let mut client = Connection::open(broker.address())?;
-    let (replica, wait_ms, min_bytes, isolation) = (-1, 1_000, 1, 0);
-    let fetch = Words::new().i32(replica).i32(wait_ms).i32(min_bytes).i32(ASKED_BYTES).i8(isolation);
-    let fetch = fetch.i32(1).text("unread").i32(1).i32(0).i64(0).i32(ASKED_BYTES);
     for _ in 0..FETCHES {
-        client.send(1, 4, fetch.clone())?;
+        client.send(1, 4, large_fetch("unread", ASKED_BYTES))?;
     }
     let coming = client.begin_to_receive()?;
     ensure!(coming > ASKED_BYTES as usize / 2, "the answer has {coming} bytes only");
@@ -277,6 +275,65 @@ fn announced_frames(context: &mut Context) -> Outcome {
     ensure!(grown < GROWTH_MIB_MAX, "{CONNECTIONS} announced frames took {grown} MiB");
     context.remarks.push(format!("{before} MiB resident, {grown} MiB more"));
     Ok(())
+}
+
+/// Fifty connections ask for far more than fits into memory and read none of it; others write and read meanwhile, and get on.
+fn slow_readers(context: &mut Context) -> Outcome {
+    const READERS: usize = 50;
+    const FETCHES: usize = 20;
+    const ASKED_BYTES: i32 = 4 << 20;
+    const RECORD_BYTES: usize = 900_000;
+    const ROUNDS: usize = 20;
+    /// Less than one answer for each of them has.
+    const RESIDENT_MIB_MAX: u64 = 128;
+    let broker = Broker::start(context.kind)?;
+    let address = broker.address().to_string();
+    let kcat = |topic: &str, words: &[&str]| {
+        let mut command = Command::new("kcat");
+        command.args(["-b", &address, "-t", topic, "-p", "0"]).args(words);
+        command
+    };
+    let mut record = vec![b'x'; RECORD_BYTES];
+    record.push(b'\n');
+    let records = record.repeat(ASKED_BYTES as usize / RECORD_BYTES + 1);
+    driver::output(context, &mut kcat("unread", &["-P"]), &records)?;
+    let mut readers = Vec::new();
+    for _ in 0..READERS {
+        let mut reader = Connection::open(broker.address())?;
+        for _ in 0..FETCHES {
+            reader.send(1, 4, large_fetch("unread", ASKED_BYTES))?;
+        }
+        readers.push(reader);
+    }
+    // All of them are being served: what is asked for behind this stands in line already.
+    for reader in &mut readers {
+        reader.begin_to_receive()?;
+    }
+    let (mut written, mut most) = (String::new(), 0);
+    for round in 0..ROUNDS {
+        let line = format!("round {round}\n");
+        driver::output(context, &mut kcat("used", &["-P"]), line.as_bytes())?;
+        written += &line;
+        let read = ["-C", "-q", "-e", "-o", "beginning"];
+        let back = driver::output(context, &mut kcat("used", &read), b"")?;
+        ensure!(back.out == written.as_bytes(), "came back: {:?}", String::from_utf8_lossy(&back.out));
+        most = resident_mib(&broker)?.max(most);
+        ensure!(most < RESIDENT_MIB_MAX, "{most} MiB are resident");
+    }
+    context.remarks.push(format!("{most} MiB resident at most"));
+    drop(readers);
+    // Who begins to read is served: nothing of it is held for those who are gone.
+    let read = ["-C", "-q", "-e", "-o", "beginning"];
+    let back = driver::output(context, &mut kcat("unread", &read), b"")?;
+    ensure!(back.out == records, "{} bytes came back of {}", back.out.len(), records.len());
+    Ok(())
+}
+
+/// A Fetch of so much from the beginning of a topic's first partition, in version 4.
+fn large_fetch(topic: &str, bytes: i32) -> Words {
+    let (replica, wait_ms, min_bytes, isolation) = (-1, 1_000, 1, 0);
+    let fetch = Words::new().i32(replica).i32(wait_ms).i32(min_bytes).i32(bytes).i8(isolation);
+    fetch.i32(1).text(topic).i32(1).i32(0).i64(0).i32(bytes)
 }
 
 fn resident_mib(broker: &Broker) -> Result<u64, Failure> {
