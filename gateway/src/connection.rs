@@ -50,6 +50,7 @@ pub(crate) async fn serve(worker: Rc<Local>, client: Client) {
             memory: Arc::clone(&shared.sessions),
             meter: Arc::clone(&meter),
             login: at.login.clone(),
+            is_encrypted: at.tls.is_some(),
         });
         (session, meter)
     });

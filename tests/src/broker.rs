@@ -46,6 +46,8 @@ pub struct Broker {
     /// Data, configuration and log; removed with the broker.
     dir: tempfile::TempDir,
     extra: Vec<String>,
+    /// Further lines of Kafka's properties; of two for one setting the last counts.
+    properties: Vec<String>,
     /// A program and its arguments that runs the broker, such as a tracer.
     wrapper: Vec<String>,
     child: Option<Child>,
@@ -59,12 +61,22 @@ impl Broker {
 
     /// As `start`, with further arguments for Forebay and a program that runs it.
     pub fn start_with(kind: &Kind, extra: &[&str], wrapper: &[&str]) -> Result<Broker, Failure> {
-        let mut broker = Broker::stopped(kind, extra, wrapper)?;
-        if let Kind::Kafka { class_path } = kind {
-            broker.format_kafka(class_path)?;
+        Broker::stopped(kind, extra, wrapper)?.first_started()
+    }
+
+    /// As `start`, with further arguments for Forebay and further lines for Kafka's properties.
+    pub fn start_as(kind: &Kind, forebay: &[&str], kafka: &[&str]) -> Result<Broker, Failure> {
+        let mut broker = Broker::stopped(kind, forebay, &[])?;
+        broker.properties = kafka.iter().map(ToString::to_string).collect();
+        broker.first_started()
+    }
+
+    fn first_started(mut self) -> Result<Broker, Failure> {
+        if let Kind::Kafka { class_path } = self.kind.clone() {
+            self.format_kafka(&class_path)?;
         }
-        broker.start_again()?;
-        Ok(broker)
+        self.start_again()?;
+        Ok(self)
     }
 
     /// As `start_with`, but it is left to the caller what stands in its folder, and when it starts.
@@ -80,6 +92,7 @@ impl Broker {
             address,
             dir,
             extra: owned(extra),
+            properties: Vec::new(),
             wrapper: owned(wrapper),
             child: None,
         })
@@ -247,10 +260,8 @@ impl Broker {
 
     /// Kafka wants its folder formatted before its first start.
     fn format_kafka(&self, class_path: &str) -> Outcome {
-        std::fs::write(
-            self.kafka_properties(),
-            kafka_properties(self.address, port::free(), &self.data_dir()),
-        )?;
+        let own = kafka_properties(self.address, port::free(), &self.data_dir());
+        std::fs::write(self.kafka_properties(), own + &self.properties.join("\n"))?;
         let words = java(class_path, "kafka.tools.StorageTool");
         let log = File::create(self.log_path())?;
         let status = Command::new(&words[0])

@@ -81,6 +81,13 @@ pub enum BrokerUse {
     Shared,
     /// As `Shared`; where it is Forebay, started with these arguments.
     SharedWith(&'static [&'static str]),
+    /// As `Shared`, with settings for whichever broker it is.
+    SharedAs {
+        /// Arguments of Forebay.
+        forebay: &'static [&'static str],
+        /// Lines of Apache Kafka's properties.
+        kafka: &'static [&'static str],
+    },
     /// As `Shared`, but Apache Kafka, whatever else is under test.
     SharedKafka,
     /// None: the cases start what they need, and only Forebay will do.

@@ -10,6 +10,8 @@
 //!
 //! `--freeze DIR [--shards N]` makes a data directory of the binary's own format instead: see `suites/formats.rs`.
 //!
+//! `--foreign` runs the libraries' own tests instead of ours: see `suites/foreign.rs`.
+//!
 //! `--broker kafka` runs the same tests against Apache Kafka: a test that fails there is a wrong test.
 #![forbid(unsafe_code)]
 
@@ -44,6 +46,8 @@ struct Options {
     broker: String,
     jobs: usize,
     rounds: u32,
+    /// Whether to run the libraries' own tests instead.
+    foreign: bool,
     /// Where to make a data directory that is kept, instead of any case.
     freeze: Option<PathBuf>,
     /// How many sync shards it has.
@@ -69,6 +73,7 @@ fn options(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
         broker: bootstrap.unwrap_or_else(|_| "forebay".into()),
         jobs: JOBS,
         rounds: ROUNDS,
+        foreign: false,
         freeze: None,
         shards: FROZEN_SHARDS,
         filters: Vec::new(),
@@ -78,6 +83,7 @@ fn options(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
         let number = |text: String| text.parse::<u32>().map_err(|why| format!("{text}: {why}"));
         match arg.as_str() {
             "--list" => options.list = true,
+            "--foreign" => options.foreign = true,
             "--broker" => options.broker = value()?,
             "--freeze" => options.freeze = Some(PathBuf::from(value()?)),
             "--shards" => options.shards = number(value()?)?,
@@ -93,6 +99,7 @@ fn options(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
 fn run(options: Options) -> Result<bool, String> {
     let suites = match options.freeze {
         Some(to) => vec![suites::freezing(to, options.shards)],
+        None if options.foreign => chosen(suites::foreign(), &options.filters),
         None => chosen(suites::all(options.rounds), &options.filters),
     };
     if options.list {

@@ -102,6 +102,7 @@ fn prepare(plan: &Plan, suite: &Suite, shared: &mut Option<Broker>) -> Outcome {
     *shared = match suite.broker {
         BrokerUse::Shared => Some(Broker::start(&plan.kind)?),
         BrokerUse::SharedWith(arguments) => Some(Broker::start_with(&plan.kind, arguments, &[])?),
+        BrokerUse::SharedAs { forebay, kafka } => Some(Broker::start_as(&plan.kind, forebay, kafka)?),
         BrokerUse::SharedKafka => {
             Some(Broker::start(&Kind::Kafka { class_path: plan.runtimes.class_path() })?)
         }

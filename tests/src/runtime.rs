@@ -20,6 +20,10 @@ pub enum Runtime {
     Connect,
     /// Apicurio Registry.
     Registry,
+    /// franz-go's own tests, compiled.
+    FranzGoTests,
+    /// kafka-python's own tests, with a virtual environment.
+    KafkaPythonTests,
     /// MariaDB's server, and the programs around it.
     Mariadb,
     /// The program kcat.
@@ -53,6 +57,8 @@ impl Runtimes {
             Runtime::Java => self.not_set_up("java"),
             Runtime::Connect => self.not_set_up("connect"),
             Runtime::Registry => self.not_set_up("registry"),
+            Runtime::FranzGoTests => self.not_set_up("foreign/franz-go"),
+            Runtime::KafkaPythonTests => self.not_set_up("foreign/kafka-python"),
             Runtime::Mariadb => not_installed("mariadbd", "--version")
                 .or_else(|| not_installed("mariadb-install-db", "--help"))
                 .or_else(|| not_installed("mariadb", "--version")),
@@ -72,7 +78,10 @@ impl Runtimes {
             return None;
         }
         Some(std::fs::read_to_string(dir.join("missing")).map_or_else(
-            |_| format!("{name} is not set up: `cargo xtask test` does it"),
+            |_| {
+                let command = if name.starts_with("foreign/") { "foreign" } else { "test" };
+                format!("{name} is not set up: `cargo xtask {command}` does it")
+            },
             |why| why.trim().to_string(),
         ))
     }
@@ -111,6 +120,11 @@ impl Runtimes {
     pub fn class_path(&self) -> String {
         let java = self.root.join("java");
         format!("{}:{}", java.join("classes").display(), java.join("libs/*").display())
+    }
+
+    /// The folder of a library's own tests.
+    pub fn foreign(&self, name: &str) -> PathBuf {
+        self.root.join("foreign").join(name)
     }
 
     /// The class path with Kafka Connect.

@@ -11,6 +11,7 @@ mod crowd;
 mod disk;
 mod edges;
 mod flights;
+mod foreign;
 mod formats;
 mod hostile;
 mod import;
@@ -84,4 +85,9 @@ pub fn all(rounds: u32) -> Vec<Suite> {
 /// The one that makes a data directory of the binary's format, to be kept.
 pub fn freezing(to: PathBuf, shards: u32) -> Suite {
     formats::freezing(to, shards)
+}
+
+/// The libraries' own tests, which `--foreign` runs instead of any of ours.
+pub fn foreign() -> Vec<Suite> {
+    foreign::suites()
 }

@@ -71,6 +71,12 @@ const COMMANDS: &[Command] = &[
         run: |task| suite::kill9(&task.root, &task.args),
     },
     Command {
+        name: "foreign",
+        about: "the client libraries' own tests: `foreign --broker kafka`, `foreign franz-go`",
+        takes_arguments: true,
+        run: |task| suite::foreign(&task.root, &task.args),
+    },
+    Command {
         name: "sim",
         about: "seeds of the simulator: `sim --for 10m`, `sim --seed 7 --trace`, `sim --bug all`",
         takes_arguments: true,

@@ -54,14 +54,35 @@ struct Place {
     made: PathBuf,
 }
 
+/// The libraries' own tests, which only `foreign` runs.
+const FOREIGN: &[Runtime] = &[
+    Runtime { name: "franz-go", programs: &["go"], manifests: &["go.mod", "go.sum"], make: make_franz_go },
+    Runtime {
+        name: "kafka-python",
+        programs: &["python3"],
+        manifests: &["requirements.txt", "sources.txt", "service.py"],
+        make: make_kafka_python,
+    },
+];
+
 /// Sets up all runtimes; only a failure is counted. A missing program is the tests' to report.
 pub fn set_up(root: &Path) -> Tally {
+    set_up_all(RUNTIMES.iter(), &root.join("tests/clients"), &root.join("target/runtimes"))
+}
+
+/// As `set_up`, the libraries' own tests, and the jars that Apache Kafka runs from where these are wanted.
+pub fn set_up_foreign(root: &Path, with_kafka: bool) -> Tally {
+    let jars = RUNTIMES.iter().filter(|runtime| with_kafka && runtime.name == "java");
+    let mut tally = set_up_all(jars, &root.join("tests/clients"), &root.join("target/runtimes"));
+    let made = root.join("target/runtimes/foreign");
+    tally.add(set_up_all(FOREIGN.iter(), &root.join("tests/foreign"), &made));
+    tally
+}
+
+fn set_up_all(runtimes: impl Iterator<Item = &'static Runtime>, clients: &Path, made: &Path) -> Tally {
     let mut tally = Tally::default();
-    for runtime in RUNTIMES {
-        let place = Place {
-            clients: root.join("tests/clients").join(runtime.name),
-            made: root.join("target/runtimes").join(runtime.name),
-        };
+    for runtime in runtimes {
+        let place = Place { clients: clients.join(runtime.name), made: made.join(runtime.name) };
         if let Err(why) = set_up_one(runtime, &place) {
             tally.count(&format!("set up {}: {why}", runtime.name), false);
         }
@@ -213,4 +234,52 @@ fn make_node(place: &Place) -> bool {
             "packages",
             command(&place.made, "npm", &["ci", "--silent", "--no-audit", "--no-fund"]),
         )])
+}
+
+/// A module's tests come with it.
+fn make_franz_go(place: &Place) -> bool {
+    let tests = place.made.join("kgo.test");
+    for manifest in ["go.mod", "go.sum"] {
+        // The tests run where the module's sources lie, which is asked for here.
+        if fs::copy(place.clients.join(manifest), place.made.join(manifest)).is_err() {
+            return false;
+        }
+    }
+    let words = ["test", "-mod=readonly", "-c", "-o", text(&tests), "github.com/twmb/franz-go/pkg/kgo"];
+    all(vec![("its tests", command(&place.made, "go", &words))])
+}
+
+/// The source distribution has the tests, but neither what tells their folder apart from Python's own package `test`
+/// nor the module that knows of brokers which run already: that one is ours.
+fn make_kafka_python(place: &Place) -> bool {
+    let (venv, unpacked) = (place.made.join("venv"), place.made.join("unpacked"));
+    let packed = place.made.join("packed");
+    for dir in [&packed, &unpacked, &place.made.join("sources")] {
+        let _ = fs::remove_dir_all(dir);
+    }
+    let python = venv.join("bin/python");
+    let run = |words: &[&str]| command(&place.clients, text(&python), words);
+    let pip = ["-m", "pip", "--quiet", "--disable-pip-version-check"];
+    let with = |more: &[&str]| run(&[&pip, more].concat());
+    let sources = ["download", "--no-deps", "--no-binary=:all:", "--no-build-isolation", "-r", "sources.txt"];
+    let fetched = all(vec![
+        ("virtual environment", command(&place.clients, "python3", &["-m", "venv", "--clear", text(&venv)])),
+        ("what its tests need", with(&["install", "-r", "requirements.txt"])),
+        ("its sources", with(&[&sources[..], &["-d", text(&packed)]].concat())),
+    ]);
+    let Some(archive) = only_file(&packed).filter(|_| fetched) else { return false };
+    all(vec![("its archive", run(&["-m", "tarfile", "-e", text(&archive), text(&unpacked)]))])
+        && only_file(&unpacked).is_some_and(|sources| lay_out(place, &sources).is_ok())
+}
+
+fn only_file(dir: &Path) -> Option<PathBuf> {
+    let files = files_under(dir).ok()?;
+    <[PathBuf; 1]>::try_from(files).ok().map(|[file]| file)
+}
+
+fn lay_out(place: &Place, unpacked: &Path) -> std::io::Result<()> {
+    let sources = place.made.join("sources");
+    fs::rename(unpacked, &sources)?;
+    fs::write(sources.join("test/__init__.py"), "")?;
+    fs::copy(place.clients.join("service.py"), sources.join("test/service.py")).map(|_| ())
 }

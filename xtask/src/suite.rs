@@ -1,4 +1,4 @@
-//! `test` and `kill9`: real clients against the real binary.
+//! `test`, `kill9` and `foreign`: real clients against the real binary.
 
 use std::path::Path;
 
@@ -20,6 +20,14 @@ pub fn test(root: &Path, args: &[String]) -> Result<Tally, String> {
 pub fn kill9(root: &Path, args: &[String]) -> Result<Tally, String> {
     let mut tally = runtimes::set_up(root);
     let words: Vec<String> = std::iter::once("kill9/".to_string()).chain(args.iter().cloned()).collect();
+    run_black_box(root, &mut tally, &words);
+    Ok(tally)
+}
+
+/// The libraries' own tests; options go to the runner.
+pub fn foreign(root: &Path, args: &[String]) -> Result<Tally, String> {
+    let mut tally = runtimes::set_up_foreign(root, args.iter().any(|arg| arg == "kafka"));
+    let words: Vec<String> = std::iter::once("--foreign".to_string()).chain(args.iter().cloned()).collect();
     run_black_box(root, &mut tally, &words);
     Ok(tally)
 }

@@ -64,6 +64,8 @@ pub struct ConnectionInfo {
     pub meter: Arc<dyn Meter>,
     /// How a client may log in at this listener, and has to before anything else; `None` where nobody is asked who they are.
     pub login: Option<Arc<[Mechanism]>>,
+    /// Whether all that is said at this listener is encrypted.
+    pub is_encrypted: bool,
 }
 
 /// The protocol state of one connection.

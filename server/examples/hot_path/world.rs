@@ -126,6 +126,7 @@ impl World {
                 memory: Arc::clone(&memory),
                 meter: Arc::new(Unmetered),
                 login: None,
+                is_encrypted: false,
             })
         };
         let sessions = (0..clients).map(session).collect();

@@ -58,6 +58,7 @@ impl Client {
             requests_open_max: 16,
             memory: SessionMemory::new(1 << 20),
             login: None,
+            is_encrypted: false,
             meter: Arc::new(Unmetered),
         });
         Client { desk: desk.clone(), id, inbox, session, received: BytesMut::new(), correlation: 0 }

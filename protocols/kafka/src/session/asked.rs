@@ -20,6 +20,8 @@ use crate::wire::field::Wire;
 pub(super) struct Connection {
     /// The client's address as Kafka shows it.
     pub(super) host: String,
+    /// What its listener is, by Kafka's name for it.
+    pub(super) listener: &'static str,
     pub(super) names: Names,
     pub(super) fetch_sessions: FetchSessions,
     pub(super) hold_back: HoldBack,
@@ -31,6 +33,12 @@ impl Connection {
     pub(super) fn new(info: &ConnectionInfo) -> Connection {
         Connection {
             host: format!("/{}", info.peer.ip()),
+            listener: match (info.is_encrypted, info.login.is_some()) {
+                (false, false) => "PLAINTEXT",
+                (true, false) => "SSL",
+                (false, true) => "SASL_PLAINTEXT",
+                (true, true) => "SASL_SSL",
+            },
             names: Names::default(),
             fetch_sessions: FetchSessions::new(info.peer.port(), &info.memory),
             hold_back: HoldBack::new(&info.meter),

@@ -59,6 +59,7 @@ impl Run {
             memory: forebay_kit::SessionMemory::new(FRAME_BYTES_MAX),
             meter: std::sync::Arc::new(forebay_kit::Unmetered),
             login: None,
+            is_encrypted: false,
         };
         Run {
             session: KafkaSession::new(info),

@@ -117,6 +117,7 @@ impl KafkaSession {
             && self.open.len() + self.unconfirmed < self.requests_open_max
             && self.open.calls() < GROUPS_PER_REQUEST_MAX
             && !self.connection.authentication.is_judged()
+            && !self.open.is_changing()
     }
 
     /// Reads frames while there is room, and answers what can be answered.

@@ -77,6 +77,13 @@ impl OpenRequests {
         self.calls = 0;
     }
 
+    /// Whether the last request changes what those behind it may ask for: Kafka carries out one request of a connection after the
+    /// other, and clients ask right behind a change for what came of it.
+    pub(super) fn is_changing(&self) -> bool {
+        let last = self.exchanges.back();
+        last.is_some_and(|last| matches!(&last.state, State::Waiting { head, .. } if is_change(head.api)))
+    }
+
     /// Calls that wait for their replies; a request that names many groups has many.
     pub(super) fn calls(&self) -> usize {
         self.calls
@@ -195,4 +202,23 @@ pub(super) fn strange(wanted: &'static str) -> SessionError {
 #[cold]
 fn nobody_asked(token: Token) -> SessionError {
     SessionError::Bug(format!("a reply for token {}, which is not open", token.0))
+}
+
+/// What administrators change. Records and cursors come too often to be waited for one by one.
+fn is_change(api: ApiKey) -> bool {
+    matches!(
+        api,
+        ApiKey::CreateTopics
+            | ApiKey::DeleteTopics
+            | ApiKey::CreatePartitions
+            | ApiKey::DeleteRecords
+            | ApiKey::AlterConfigs
+            | ApiKey::IncrementalAlterConfigs
+            | ApiKey::CreateAcls
+            | ApiKey::DeleteAcls
+            | ApiKey::AlterClientQuotas
+            | ApiKey::AlterUserScramCredentials
+            | ApiKey::DeleteGroups
+            | ApiKey::OffsetDelete
+    )
 }

@@ -23,6 +23,8 @@ use crate::wire::{ErrorCode, Str};
 const SOURCE_TOPIC: i8 = 1;
 /// Where a value comes from: it was set for all nodes while they run.
 const SOURCE_NODES: i8 = 3;
+/// Where a value comes from: the node's own configuration.
+const SOURCE_NODE: i8 = 4;
 /// Where a value comes from: nobody set it.
 const SOURCE_DEFAULT: i8 = 5;
 /// Where a value comes from: the group.
@@ -122,7 +124,7 @@ impl Answer for Asked {
         self,
         _: i16,
         replies: Replies,
-        _: &mut Connection,
+        connection: &mut Connection,
     ) -> Result<DescribeConfigsResponse, SessionError> {
         let mut replies = replies.all().into_iter();
         let (Some(Reply::DescribeTopics(_, topics)), Some(Reply::DescribeDefaults(defaults, cluster))) =
@@ -153,7 +155,7 @@ impl Answer for Asked {
                     let why = Str::from_static("not authorized for this cluster");
                     Err((ErrorCode::ClusterAuthorizationFailed, why))
                 }
-                Place::Node(id) => configs_of_node(id, &cluster, &defaults),
+                Place::Node(id) => configs_of_node(id, connection.listener, &cluster, &defaults),
                 Place::Group
                     if !of_groups.next().is_some_and(|group| group.has(Operation::DescribeConfigs)) =>
                 {
@@ -187,13 +189,23 @@ fn refused(refusal: &Refusal) -> (ErrorCode, Str) {
     (errors::code(refusal, Area::Catalogue), errors::message(refusal).unwrap_or_default())
 }
 
-fn configs_of_node(id: Option<i32>, cluster: &ClusterView, defaults: &DescribedDefaults) -> Configs {
-    match id {
-        None => Ok(node::of_all(defaults).collect()),
-        Some(id) if cluster.nodes.iter().any(|node| node_number(node.id) == id) => {
-            Ok(node::defaults(defaults).into_iter().chain(node::configs(id, cluster.nodes.len())).collect())
+fn configs_of_node(
+    id: Option<i32>,
+    listener: &str,
+    cluster: &ClusterView,
+    defaults: &DescribedDefaults,
+) -> Configs {
+    let Some(id) = id else { return Ok(node::of_all(defaults).collect()) };
+    match cluster.nodes.iter().find(|node| node_number(node.id) == id) {
+        Some(node) => {
+            let mut configs = node::defaults(defaults);
+            configs.extend(node::configs(node, cluster.nodes.len()));
+            configs.push(node::address(node, listener));
+            // Clients exist that ask for several and tell them apart by their place.
+            configs.sort_unstable_by_key(|config| config.name);
+            Ok(configs)
         }
-        Some(_) => Err((ErrorCode::InvalidRequest, Str::from_static("no node has this number"))),
+        None => Err((ErrorCode::InvalidRequest, Str::from_static("no node has this number"))),
     }
 }
 
@@ -244,10 +256,11 @@ fn synonyms(config: &Config) -> Vec<DescribeConfigsSynonym> {
         value: Some(Str::from(value)),
         source,
     };
-    let is_own = matches!(config.source, Source::Topic | Source::Group);
+    let is_own = matches!(config.source, Source::Topic | Source::Group | Source::Node);
     let own = is_own.then(|| synonym(&config.value, source_number(config.source)));
     let of_nodes = config.of_nodes.as_ref().map(|value| synonym(value, SOURCE_NODES));
-    own.into_iter().chain(of_nodes).chain([synonym(&config.default, SOURCE_DEFAULT)]).collect()
+    let default = config.default.as_ref().map(|default| synonym(default, SOURCE_DEFAULT));
+    own.into_iter().chain(of_nodes).chain(default).collect()
 }
 
 pub(in crate::session) fn source_number(source: Source) -> i8 {
@@ -255,6 +268,7 @@ pub(in crate::session) fn source_number(source: Source) -> i8 {
         Source::Topic => SOURCE_TOPIC,
         Source::Group => SOURCE_GROUP,
         Source::Nodes => SOURCE_NODES,
+        Source::Node => SOURCE_NODE,
         Source::Default => SOURCE_DEFAULT,
     }
 }

@@ -129,7 +129,7 @@ pub(super) fn of_group(settings: &SubscriptionSettings) -> Vec<Config> {
             source: if key.setting.is_set(settings) { Source::Group } else { Source::Default },
             value,
             of_nodes: None,
-            default,
+            default: Some(default),
             is_read_only: false,
             kind: key.setting.kind(),
             means: key.means,
@@ -324,7 +324,7 @@ mod tests {
         let isolation =
             shown.iter().find(|config| config.name == "share.isolation.level").expect("it is shown");
         assert_eq!((isolation.value.as_str(), isolation.source), ("read_committed", Source::Group));
-        assert_eq!(isolation.default, "read_uncommitted");
+        assert_eq!(isolation.default.as_deref(), Some("read_uncommitted"));
         let others = shown.iter().filter(|config| config.source == Source::Group);
         assert_eq!(others.count(), 1);
         let cleared =

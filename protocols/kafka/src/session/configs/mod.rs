@@ -96,6 +96,8 @@ pub(super) enum Source {
     Group,
     /// It was set for all nodes.
     Nodes,
+    /// It stands in the node's own configuration.
+    Node,
     /// It is the node's.
     Default,
 }
@@ -106,8 +108,8 @@ pub(super) struct Config {
     pub(super) value: String,
     /// What was set for all nodes, and would apply without the topic's own value.
     pub(super) of_nodes: Option<String>,
-    /// What would apply without either.
-    pub(super) default: String,
+    /// What would apply without either, if anything.
+    pub(super) default: Option<String>,
     pub(super) source: Source,
     pub(super) is_read_only: bool,
     pub(super) kind: Kind,
@@ -398,7 +400,7 @@ pub(super) fn of_topic(
             },
             value: own.or_else(|| of_nodes.clone()).unwrap_or_else(|| default.clone()),
             of_nodes,
-            default,
+            default: Some(default),
             is_read_only: matches!(key.rule, Rule::Fixed(_)),
             kind: key.kind,
             means: key.means,

@@ -4,11 +4,12 @@
 use forebay_kit::model::admin::DescribedDefaults;
 use forebay_kit::model::limits::TRANSACTION_TIMEOUT_MS_MAX;
 use forebay_kit::model::{
-    CleanupChange, PolicyChange, Refusal, SettingChange, SettingsChange, TopicSettings,
+    CleanupChange, NodeView, PolicyChange, Refusal, SettingChange, SettingsChange, TopicSettings,
 };
 
 use super::{Config, Kind, Operation, Rule, Setting, Source, change, key, of_topic};
 use crate::limits::FETCH_RESPONSE_BYTES_MAX;
+use crate::session::names::node_number;
 
 /// Kafka's names for the defaults of topics, beside those of the settings of topics. What of a topic is not here has no default.
 const NAMES: &[(&str, &str)] = &[
@@ -43,7 +44,7 @@ pub(super) fn defaults(defaults: &DescribedDefaults) -> Vec<Config> {
         name: "num.partitions",
         value: partitions.clone(),
         of_nodes: None,
-        default: partitions,
+        default: Some(partitions),
         source: Source::Default,
         is_read_only: true,
         kind: Kind::Int,
@@ -93,10 +94,11 @@ fn is_changeable(of_topics: &str) -> bool {
     key(of_topics).is_ok_and(|key| !matches!(key.rule, Rule::Set(Setting::CleanupPolicy | Setting::Flush)))
 }
 
-/// What holds on the node of this number, one of so many.
-pub(super) fn configs(node: i32, nodes: usize) -> impl Iterator<Item = Config> {
+/// What holds on this node, one of so many.
+pub(super) fn configs(node: &NodeView, nodes: usize) -> impl Iterator<Item = Config> + use<> {
+    let number = node_number(node.id);
     let rows = [
-        ("broker.id", node.to_string(), Kind::Int, "The node's number."),
+        ("broker.id", number.to_string(), Kind::Int, "The node's number."),
         ("default.replication.factor", nodes.to_string(), Kind::Int, "Every partition is on all nodes."),
         ("delete.topic.enable", "true".to_owned(), Kind::Boolean, "Topics can be deleted."),
         (
@@ -105,7 +107,7 @@ pub(super) fn configs(node: i32, nodes: usize) -> impl Iterator<Item = Config> {
             Kind::Int,
             "Bytes of records in one response to a reader, unless a single batch has more.",
         ),
-        ("node.id", node.to_string(), Kind::Int, "The node's number."),
+        ("node.id", number.to_string(), Kind::Int, "The node's number."),
         ("quota.window.num", "11".to_owned(), Kind::Int, "Samples by which quotas are counted."),
         ("quota.window.size.seconds", "1".to_owned(), Kind::Int, "What one of these samples covers."),
         (
@@ -118,7 +120,7 @@ pub(super) fn configs(node: i32, nodes: usize) -> impl Iterator<Item = Config> {
     rows.into_iter().map(|(name, value, kind, means)| Config {
         name,
         of_nodes: None,
-        default: value.clone(),
+        default: Some(value.clone()),
         value,
         source: Source::Default,
         is_read_only: true,
@@ -127,11 +129,34 @@ pub(super) fn configs(node: i32, nodes: usize) -> impl Iterator<Item = Config> {
     })
 }
 
+/// Where the clients of a listener are told to find the node. Of other listeners a client hears nothing.
+pub(super) fn address(node: &NodeView, listener: &str) -> Config {
+    let NodeView { host, port, .. } = node;
+    let is_ipv6 = host.contains(':');
+    Config {
+        name: "advertised.listeners",
+        value: if is_ipv6 {
+            format!("{listener}://[{host}]:{port}")
+        } else {
+            format!("{listener}://{host}:{port}")
+        },
+        of_nodes: None,
+        default: None,
+        source: Source::Node,
+        is_read_only: true,
+        kind: Kind::List,
+        means: "Where clients of this listener find the node.",
+    }
+}
+
 /// The settings of nodes as a table for the documentation.
 #[cfg(test)]
 pub(in crate::session) fn documented_settings() -> String {
+    use forebay_kit::model::NodeId;
     use std::fmt::Write as _;
-    let mut rows: Vec<[String; 3]> = configs(1, 1)
+    let node = NodeView { id: NodeId(1), host: String::new(), port: 0 };
+    let mut rows: Vec<[String; 3]> = configs(&node, 1)
+        .chain([address(&node, "")])
         .map(|config| [config.name.to_owned(), "shown".to_owned(), config.means.to_owned()])
         .chain([
             ["num.partitions", "shown", "Partitions of a topic created without a count."].map(str::to_owned)

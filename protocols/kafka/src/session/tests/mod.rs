@@ -66,17 +66,11 @@ impl Pair {
     }
 
     fn within(memory: &Arc<SessionMemory>, requests_open_max: usize) -> Pair {
-        let peer = std::net::SocketAddr::from(([10, 1, 2, 3], 50_000));
-        let memory = Arc::clone(memory);
-        let meter = Arc::new(Unmetered);
-        Pair::with(ConnectionInfo {
-            peer,
-            frame_bytes_max: 1 << 20,
-            requests_open_max,
-            memory,
-            meter,
-            login: None,
-        })
+        Pair::with(info(memory, requests_open_max))
+    }
+
+    fn at_listener(is_encrypted: bool) -> Pair {
+        Pair::with(ConnectionInfo { is_encrypted, ..info(&SessionMemory::new(1 << 20), 64) })
     }
 
     fn with(info: ConnectionInfo) -> Pair {
@@ -184,6 +178,18 @@ impl Pair {
     fn is_served(&mut self) -> bool {
         let response = self.answer(0, &ApiVersionsRequest::default());
         response.error_code.is_none()
+    }
+}
+
+fn info(memory: &Arc<SessionMemory>, requests_open_max: usize) -> ConnectionInfo {
+    ConnectionInfo {
+        peer: std::net::SocketAddr::from(([10, 1, 2, 3], 50_000)),
+        frame_bytes_max: 1 << 20,
+        requests_open_max,
+        memory: Arc::clone(memory),
+        meter: Arc::new(Unmetered),
+        login: None,
+        is_encrypted: false,
     }
 }
 

@@ -3,13 +3,13 @@
 use super::*;
 use crate::wire::ErrorCode;
 use crate::wire::messages::{
-    ApiVersionsResponse, HeartbeatRequest, HeartbeatResponse, MetadataRequest, MetadataResponse,
-    ProduceResponse,
+    ApiVersionsResponse, DeleteTopicsRequest, DeleteTopicsResponse, HeartbeatRequest, HeartbeatResponse,
+    MetadataRequest, MetadataResponse, ProduceResponse,
 };
-use forebay_kit::model::Refusal;
-use forebay_kit::model::admin::TopicSelection;
+use forebay_kit::model::admin::{DeletedTopic, TopicSelection};
 use forebay_kit::model::group::GroupReply;
 use forebay_kit::model::publish::Confirm;
+use forebay_kit::model::{Refusal, TopicId, TopicRef};
 
 fn metadata() -> MetadataRequest {
     MetadataRequest { topics: Some(Vec::new()), ..Default::default() }
@@ -40,6 +40,28 @@ fn replies_come_in_any_order_and_responses_leave_in_that_of_their_requests() {
     let versions: ApiVersionsResponse = pair.response_to(3, 3);
     assert!(!versions.api_keys.is_empty());
     assert!(pair.session.is_idle());
+}
+
+/// librdkafka asks for the first offset right behind a DeleteRecords.
+#[test]
+fn what_comes_behind_a_change_waits_until_it_is_made() {
+    let mut pair = Pair::new();
+    let delete = DeleteTopicsRequest { topic_names: vec!["t".into()], ..Default::default() };
+    let frames = [pair.frame(12, &metadata()), pair.frame(3, &delete), pair.frame(12, &metadata())];
+    pair.receive(frames.concat()).unwrap();
+    let (before, deletion) = (pair.call().0, pair.call().0);
+    assert!(pair.calls.is_empty() && !pair.session.wants_bytes(), "the third request waits");
+    pair.reply(before, Reply::DescribeTopics(cluster(), Vec::new()));
+    let _: MetadataResponse = pair.response_to(1, 12);
+    assert!(pair.calls.is_empty(), "for the second");
+    let asked = TopicRef::Name(name("t"));
+    let deleted = DeletedTopic { asked, result: Ok((name("t"), TopicId([8; 16]))) };
+    pair.reply(deletion, Reply::DeleteTopics(vec![deleted]));
+    let _: DeleteTopicsResponse = pair.response_to(2, 3);
+    let (behind, _) = pair.call();
+    pair.reply(behind, Reply::DescribeTopics(cluster(), Vec::new()));
+    let _: MetadataResponse = pair.response_to(3, 12);
+    assert!(pair.session.is_idle() && pair.session.wants_bytes());
 }
 
 #[test]

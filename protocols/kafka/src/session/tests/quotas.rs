@@ -204,6 +204,7 @@ fn held(hold: Duration) -> (Pair, Arc<Strict>) {
         memory: SessionMemory::new(1 << 20),
         meter: meter.clone(),
         login: None,
+        is_encrypted: false,
     };
     (Pair::with(info), meter)
 }

@@ -33,6 +33,7 @@ fn locked() -> Pair {
         memory,
         meter: Arc::new(Unmetered),
         login: Some(login),
+        is_encrypted: false,
     };
     Pair { session: KafkaSession::new(info), ..Pair::new() }
 }

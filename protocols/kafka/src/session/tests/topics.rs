@@ -342,7 +342,7 @@ fn a_node_tells_what_holds_for_all_its_topics() {
     };
     let request = DescribeConfigsRequest { resources: vec![resource], ..Default::default() };
     let response = described(&request);
-    let mut told: Vec<_> = response.results[0]
+    let told: Vec<_> = response.results[0]
         .configs
         .iter()
         .map(|config| {
@@ -350,7 +350,6 @@ fn a_node_tells_what_holds_for_all_its_topics() {
             (config.name.as_str(), config.value.as_ref().map_or("", Str::as_str))
         })
         .collect();
-    told.sort_unstable();
     let expected = [
         ("default.replication.factor", "1"),
         ("delete.topic.enable", "true"),
@@ -360,13 +359,38 @@ fn a_node_tells_what_holds_for_all_its_topics() {
     assert_eq!(told, expected);
 }
 
-fn described(request: &DescribeConfigsRequest) -> DescribeConfigsResponse {
-    described_with(request, TopicSettings::default())
+/// Kafka's consoles and libraries look for it first, and know it by where it comes from.
+#[test]
+fn a_node_tells_where_its_listener_is_found() {
+    let resource = DescribeConfigsResource {
+        resource_type: 4,
+        resource_name: "1".into(),
+        configuration_keys: Some(vec!["advertised.listeners".into()]),
+    };
+    let request =
+        DescribeConfigsRequest { resources: vec![resource], include_synonyms: true, ..Default::default() };
+    let told = |is_encrypted| {
+        let response = described_to(Pair::at_listener(is_encrypted), &request, TopicSettings::default());
+        let [config] = &response.results[0].configs[..] else { panic!("the one key that was asked for") };
+        let [own] = &config.synonyms[..] else { panic!("there is no default") };
+        assert_eq!((own.source, own.value.as_ref()), (4, config.value.as_ref()));
+        assert_eq!((config.config_source, config.config_type, config.read_only), (4, 7, true));
+        config.value.as_ref().map(ToString::to_string)
+    };
+    assert_eq!(told(false).as_deref(), Some("PLAINTEXT://broker.example:9092"));
+    assert_eq!(told(true).as_deref(), Some("SSL://broker.example:9092"));
 }
 
-/// The same where this was set for all nodes.
-fn described_with(request: &DescribeConfigsRequest, all: TopicSettings) -> DescribeConfigsResponse {
-    let mut pair = Pair::new();
+fn described(request: &DescribeConfigsRequest) -> DescribeConfigsResponse {
+    described_to(Pair::new(), request, TopicSettings::default())
+}
+
+/// The same by this connection, where this was set for all nodes.
+fn described_to(
+    mut pair: Pair,
+    request: &DescribeConfigsRequest,
+    all: TopicSettings,
+) -> DescribeConfigsResponse {
     pair.ask(4, request);
     let settings = TopicSettings { retention_ms: Some(Some(5)), ..Default::default() };
     let found = DescribedTopic {
@@ -453,7 +477,7 @@ fn what_was_set_for_all_nodes_is_told_beside_what_it_is_weaker_and_stronger_than
     };
     let all =
         TopicSettings { retention_ms: Some(Some(6)), message_bytes_max: Some(7), ..TopicSettings::default() };
-    let response = described_with(&request, all);
+    let response = described_to(Pair::new(), &request, all);
     type Told = (String, String, i8, Vec<(String, i8)>);
     let told = |at: usize| -> Vec<Told> {
         let text = |text: &Option<Str>| text.as_ref().unwrap().as_str().to_owned();
