@@ -10,6 +10,8 @@ import org.apache.kafka.common.TopicPartition;
  * and leaves when nobody writes to it any more. Arguments: group, topic, and settings by pairs.
  */
 public final class AssignedMember {
+    private static final Set<String> TOLD = new HashSet<>();
+
     private AssignedMember() {}
 
     /** Says it all. */
@@ -38,23 +40,28 @@ public final class AssignedMember {
         speaker.start();
         waitForTheEnd();
         member.stop();
+        // What came last was committed, and nobody else reads it again.
+        tellNews(member.seen);
         say("left");
         System.exit(0);
     }
 
     private static void tell(Set<String> seen) {
-        Set<String> told = new HashSet<>();
         while (true) {
-            List<String> news = new ArrayList<>(seen);
-            news.removeAll(told);
-            news.forEach(value -> say("=" + value));
-            told.addAll(news);
+            tellNews(seen);
             try {
                 Thread.sleep(50);
             } catch (InterruptedException e) {
                 return;
             }
         }
+    }
+
+    private static synchronized void tellNews(Set<String> seen) {
+        List<String> news = new ArrayList<>(seen);
+        news.removeAll(TOLD);
+        news.forEach(value -> say("=" + value));
+        TOLD.addAll(news);
     }
 
     private static void waitForTheEnd() throws IOException {

@@ -50,7 +50,7 @@ public final class Shares {
     }
 
     /** Settings by name, over the stories' defaults. */
-    private static KafkaShareConsumer<byte[], byte[]> consumer(String group, Object... settings) {
+    static KafkaShareConsumer<byte[], byte[]> consumer(String group, Object... settings) {
         Properties properties = new Properties();
         properties.put("bootstrap.servers", Harness.BOOTSTRAP);
         properties.put("group.id", group);
@@ -61,7 +61,7 @@ public final class Shares {
     }
 
     /** A group of this case's own that begins with the oldest record. */
-    private static String group(String part, String... settings) throws Exception {
+    static String group(String part, String... settings) throws Exception {
         String group = Harness.name(part);
         set(group, "share.auto.offset.reset", "earliest");
         for (int i = 0; i < settings.length; i += 2) {
