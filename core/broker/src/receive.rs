@@ -27,7 +27,7 @@ pub(crate) struct ReceiveGather {
     /// Per part: its shard and the receive's number there, until it has answered.
     open: Vec<Option<(usize, u64)>>,
     lease_ms: u32,
-    /// Whether one shard had something: nobody waits any more.
+    /// Whether one shard has answered: it had something, or the receiver is not to wait, and nobody waits any more.
     enough: bool,
 }
 
@@ -186,17 +186,14 @@ impl Shares {
 impl ReceiveGather {
     pub(crate) fn answer(&mut self, part: usize, items: Vec<Received>) -> Next {
         self.open[part] = None;
-        let is_news =
-            |item: &Received| item.as_ref().map_or(true, |received| !received.deliveries.is_empty());
-        let had_enough = self.enough;
-        self.enough |= items.iter().any(is_news);
+        let had_enough = std::mem::replace(&mut self.enough, true);
         spread(&mut self.slots, &self.parts[part], items);
         if self.slots.is_complete() {
             let received = ReceivedAll { lease_ms: self.lease_ms, partitions: self.slots.take() };
             return Next::Reply(Reply::Subscription(SubscriptionReply::Receive(received)));
         }
-        // One shard has something, or a refusal: the others answer with what they have. They are told once.
-        if self.enough && !had_enough { Next::EndFetches(self.open_receives()) } else { Next::Wait }
+        // The others answer with what they have. They are told once.
+        if had_enough { Next::Wait } else { Next::EndFetches(self.open_receives()) }
     }
 
     /// Whether those that still wait need not.

@@ -268,6 +268,12 @@ impl Ledger {
         self.held_if(|hold| hold.consumer == consumer)
     }
 
+    /// When the last lease of a consumer ends, of what is not on its way to be settled.
+    pub(super) fn last_lease_of(&self, consumer: Consumer) -> Option<Monotonic> {
+        let its = self.holds.values().filter(|hold| !hold.ends && hold.consumer == consumer);
+        its.map(|hold| hold.until).max()
+    }
+
     /// What is held by consumers whose lease has ended.
     pub(super) fn overdue(&self, now: Monotonic) -> Vec<OffsetRange> {
         self.held_if(|hold| hold.until <= now)

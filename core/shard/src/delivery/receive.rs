@@ -27,6 +27,9 @@ const RECEIVES_WAITING_MAX: usize = 100_000;
 /// Records in between that are not free and are read all the same, so that one receive gets what lies behind them too.
 const HOLE_RECORDS_MAX: u64 = 100;
 
+/// The least that a receive waits whose consumer has records: see [`Shard::wait_for_records`].
+const HOLDER_WAITS_MIN: Duration = Duration::from_millis(5);
+
 /// Aborted transactions that are looked at for one receive: it goes no further than these reach.
 const ABORTED_PER_RECEIVE: usize = 1_000;
 
@@ -48,7 +51,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             && looked.iter().all(Result::is_ok)
             && self.receiving.len() < RECEIVES_WAITING_MAX;
         if patient && !self.is_worth_it(&work, &looked) {
-            return self.receiving.park(work);
+            return self.wait_for_records(now, work);
         }
         self.hand_out(now, work, looked, patient);
     }
@@ -77,10 +80,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         let rules = work.rules;
         let partition =
             self.machine.partition(item.partition).ok_or_else(|| self.no_partition(item.partition))?;
-        let visible = match rules.isolation {
-            Isolation::Committed => partition.last_stable_offset().min(self.shown_end(partition)),
-            Isolation::Uncommitted => self.shown_end(partition),
-        };
+        let visible = self.visible_end(partition, rules.isolation);
         let key = SubscriptionKey { partition: item.partition, name: work.subscription.clone() };
         let Some(progress) = self.machine.subscriptions().get(&key) else {
             self.open_subscription(key, rules.begin);
@@ -224,8 +224,43 @@ impl<T: Clone + Send + 'static> Shard<T> {
             Some((at, free)) if records == work.records_max => {
                 self.read_files(ColdReceive { work, received, at }, free);
             }
-            _ if !any && patient => self.receiving.park(work),
+            _ if !any && patient => self.wait_for_records(now, work),
             _ => self.tell_received(work.ticket, received),
+        }
+    }
+
+    /// Lets a receive wait, for less than it asks for where its consumer has records and no more are handed out before some are settled. Then it
+    /// may be its consumer who is waited for: some clients ask for more as soon as they have records, and cannot say what became of
+    /// these before that is answered. It is answered when the consumer has had its records twice as long as it has now, so that one
+    /// whose work takes long is not answered often.
+    fn wait_for_records(&mut self, now: Monotonic, mut work: ReceiveWork<T>) {
+        if let Some(had) = self.has_what_is_in_the_way(now, &work) {
+            work.deadline = work.deadline.min(now + had.max(HOLDER_WAITS_MIN));
+        }
+        self.receiving.park(work);
+    }
+
+    /// For how long a receive's consumer has had records, where no more of their partition are handed out before some are settled.
+    fn has_what_is_in_the_way(&self, now: Monotonic, work: &ReceiveWork<T>) -> Option<Duration> {
+        let lease = Duration::from_millis(u64::from(work.rules.lease_ms));
+        let of_item = |item: &ReceiveItemWork| {
+            let key = SubscriptionKey { partition: item.partition, name: work.subscription.clone() };
+            let until = self.deliveries.ledgers.get(&key)?.last_lease_of(work.consumer)?;
+            let progress = self.machine.subscriptions().get(&key)?;
+            let partition = self.machine.partition(item.partition)?;
+            let is_full =
+                self.visible_end(partition, work.rules.isolation) > span_end(progress, &work.rules, 0);
+            is_full.then(|| lease.saturating_sub(until.since(now)))
+        };
+        work.items.iter().filter_map(of_item).min()
+    }
+
+    /// Where what such a reader may see ends.
+    fn visible_end(&self, partition: &Partition, isolation: Isolation) -> Offset {
+        let shown = self.shown_end(partition);
+        match isolation {
+            Isolation::Committed => partition.last_stable_offset().min(shown),
+            Isolation::Uncommitted => shown,
         }
     }
 

@@ -255,6 +255,43 @@ fn a_settlement_is_answered_when_it_is_durable() {
 }
 
 #[test]
+fn who_has_what_is_in_the_way_does_not_wait_for_others() {
+    let long = |consumer| Wish { wait: Duration::from_secs(5), ..wish(consumer) };
+    let mut world = world(&[100, 10]);
+    assert_eq!(world.receive(&wish(1)), [(0, 99, 1)], "as much as may be out");
+    let (its, other) = (world.ask(&long(1)), world.ask(&long(2)));
+    world.settle();
+    world.pass(Duration::from_millis(4));
+    assert!(world.received(its).is_none(), "records may become free at any moment");
+    world.pass(Duration::from_millis(1));
+    let told = world.received(its).expect("perhaps it settles when it is answered");
+    assert_eq!(deliveries(&told), []);
+    world.pass(Duration::from_millis(95));
+    let again = world.ask(&long(1));
+    world.settle();
+    world.pass(Duration::from_millis(99));
+    assert!(world.received(again).is_none(), "its work takes longer than that");
+    world.pass(Duration::from_millis(2));
+    assert!(world.received(again).is_some());
+    assert!(world.received(other).is_none(), "it has nothing to settle");
+    assert_eq!(world.verdicts(1, ranges(&[(0, 99)], ACCEPT)), Ok(()));
+    let received = world.received(other).expect("they are free now");
+    assert_eq!(deliveries(&received), [(100, 109, 1)]);
+}
+
+#[test]
+fn who_has_records_waits_for_what_comes_like_everybody() {
+    let mut world = world(&[10]);
+    assert_eq!(world.receive(&wish(1)), [(0, 9, 1)], "all there is");
+    let ticket = world.ask(&Wish { wait: Duration::from_secs(5), ..wish(1) });
+    world.settle();
+    world.pass(Duration::from_secs(4));
+    assert!(world.received(ticket).is_none(), "nothing that it has is in the way of more");
+    world.fill(&[1]);
+    assert_eq!(deliveries(&world.received(ticket).expect("more came")), [(10, 10, 1)]);
+}
+
+#[test]
 fn a_lease_ends_and_a_renewed_one_later() {
     let mut world = world(&[4]);
     assert_eq!(world.receive(&wish(1)), [(0, 3, 1)]);
