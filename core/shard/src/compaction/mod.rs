@@ -40,10 +40,14 @@ use crate::shard::{Done, Shard};
 const KEYS_MAX: usize = 393_216;
 /// Index entries in memory that one pass looks at; what lies behind them is looked at when it is sealed.
 const ENTRIES_IN_MEMORY_MAX: usize = 50_000;
-/// How often a pass makes a step...
-const STEP: Duration = Duration::from_millis(250);
-/// ...and how much it reads in one, in bytes.
+/// How much a pass reads in one step, in bytes.
 const STEP_BYTES: u64 = 8 << 20;
+/// After a step a pass rests for so many times as long as that took: it has a third of one thread, and less of a disk that is slow...
+const REST: u32 = 2;
+/// ...but for no shorter...
+const REST_MIN: Duration = Duration::from_millis(10);
+/// ...and no longer.
+const REST_MAX: Duration = Duration::from_secs(1);
 /// Runs of dead offsets that are remembered of all partitions, 8 bytes each; above it, partitions are passed over once more.
 const RUNS_MAX: usize = 4_000_000;
 /// What compaction writes again of segments that would stay as they are without it, in bytes a second on average: however small the times and
@@ -61,6 +65,8 @@ pub(crate) struct Compactor {
     running: bool,
     /// The pass under way.
     present: Option<Present>,
+    /// When its last step began.
+    stepped_at: Monotonic,
     /// When its next step is made.
     step_at: Option<Monotonic>,
     /// Every compacted partition.
@@ -95,6 +101,12 @@ impl Compactor {
         let waits = self.present.is_some() || !self.queue.is_empty();
         let next = if waits { self.step_at.or(self.next) } else { self.next };
         next.filter(|_| !self.running)
+    }
+
+    /// A step ended.
+    fn rest(&mut self, now: Monotonic) {
+        let took = now.since(self.stepped_at);
+        self.step_at = Some(now + (REST * took).clamp(REST_MIN, REST_MAX));
     }
 
     /// Counts what was written to a compacted partition.
@@ -226,7 +238,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             return;
         };
         self.compactor.running = true;
-        self.compactor.step_at = Some(now + STEP);
+        self.compactor.stepped_at = now;
         let mailbox = Arc::clone(&self.mailbox);
         let job = Box::new(move || {
             let result = pass.step(STEP_BYTES).map_err(|error| error.to_string());
@@ -298,6 +310,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
 
     pub(crate) fn compaction_done(&mut self, now: Monotonic, done: CompactionDone) {
         self.compactor.running = false;
+        self.compactor.rest(now);
         let Some(present) = self.compactor.present.as_mut().filter(|present| present.pass.is_none()) else {
             // It led no more meanwhile.
             return;
@@ -374,5 +387,16 @@ mod tests {
         assert!(!compactor.may_rewrite(at(119)) && compactor.may_rewrite(at(121)));
         compactor.clear();
         assert!(!compactor.may_rewrite(at(119)), "another term is no other disk");
+    }
+
+    #[test]
+    fn a_pass_rests_the_longer_the_slower_the_disk_is() {
+        let ms = |ms: u64| Monotonic(ms * 1_000_000);
+        let rested = |took: u64| {
+            let mut compactor = Compactor { stepped_at: ms(1_000), ..Compactor::default() };
+            compactor.rest(ms(1_000 + took));
+            compactor.step_at.map(|at| at.since(ms(1_000 + took)).as_millis())
+        };
+        assert_eq!([0, 20, 200, 9_000].map(rested), [10, 40, 400, 1_000].map(Some));
     }
 }
