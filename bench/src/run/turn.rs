@@ -142,11 +142,10 @@ impl Turn<'_> {
         }
         outcome.command += &words(&load, self.place);
         outcome.notes.append(&mut load.notes);
-        if work.fills_page_cache() {
+        if let Some(filling) = work.fills_page_cache() {
             let warm = Duration::from_secs(u64::from(self.scale.warm_s(self.peer.is_compiled_as_it_runs())));
-            let window = Duration::from_secs(u64::from(work.seconds().unwrap_or(0)));
             let ahead = warm.min(AHEAD);
-            Ballast::touch().let_go(warm - ahead, ahead + window);
+            Ballast::touch().let_go(warm - ahead, ahead + filling);
         }
         let limit = UNMEASURED_LIMIT + Duration::from_secs(u64::from(work.seconds().unwrap_or(0)));
         let driven = drive(&mut load, broker, &self.place.loader_log(), limit)?;

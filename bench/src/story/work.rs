@@ -1,5 +1,7 @@
 //! One piece of work, and the words that ask a loader for it. `load` and `forebay bench` take the same words.
 
+use std::time::Duration;
+
 /// Which connections the senders of the classic story use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Connections {
@@ -142,6 +144,8 @@ pub enum Work {
         name: &'static str,
         /// Its words.
         words: Vec<String>,
+        /// For how long behind its warm-up it is mostly the filling of the page cache, in seconds; 0 where it is not.
+        fills_s: u32,
     },
 }
 
@@ -224,9 +228,14 @@ impl Work {
         }
     }
 
-    /// Whether what it measures is mostly the filling of the page cache.
-    pub fn fills_page_cache(&self) -> bool {
-        matches!(self, Work::Produce { .. })
+    /// For how long it does mostly that behind its warm-up: fill the page cache.
+    pub fn fills_page_cache(&self) -> Option<Duration> {
+        let seconds = match self {
+            Work::Produce { seconds, .. } => *seconds,
+            Work::Own { fills_s, .. } => *fills_s,
+            _ => 0,
+        };
+        (seconds > 0).then(|| Duration::from_secs(seconds.into()))
     }
 
     /// The same at another rate; `None` for work that has none.

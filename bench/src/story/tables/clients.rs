@@ -31,9 +31,9 @@ pub(super) fn shards(scale: Scale) -> Vec<Case> {
         );
         let read = format!("--rate 5000 --bytes 1024 --seconds {seconds} --partitions {PARTITIONS}");
         let steps = vec![
-            Step::Load(Work::Own { name: "classic", words: words(closed) }),
-            Step::Load(Work::Own { name: "paced", words: words(paced) }),
-            Step::Load(Work::Own { name: "latency", words: words(read) }),
+            Step::Load(Work::Own { name: "classic", words: words(closed), fills_s: 0 }),
+            Step::Load(Work::Own { name: "paced", words: words(paced), fills_s: 0 }),
+            Step::Load(Work::Own { name: "latency", words: words(read), fills_s: 0 }),
         ];
         let options = ["--shards-sync".to_string(), shards.to_string()];
         let case = Case::of_steps(name, steps).only(&["forebay"]).with(&options);

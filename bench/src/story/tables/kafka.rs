@@ -5,9 +5,17 @@ use crate::story::{Case, Clients, Scale, Settings, Work};
 /// Who speaks the protocol that they are asked for in.
 const PEERS: &[&str] = &["kafka", "forebay"];
 
+/// About how many records of 1 KiB a second are written where nothing else is done.
+const RECORDS_PER_SECOND: u64 = 100_000;
+
 fn case(name: &str, work: &'static str, words: &str) -> Case {
+    filling(name, work, words, 0)
+}
+
+/// What fills the page cache for so many seconds.
+fn filling(name: &str, work: &'static str, words: &str, fills_s: u32) -> Case {
     let words = words.split(' ').map(String::from).collect();
-    let case = Case::new(name, Work::Own { name: work, words }).only(PEERS).fresh();
+    let case = Case::new(name, Work::Own { name: work, words, fills_s }).only(PEERS).fresh();
     case.in_settings(Settings::First).by(Clients::First)
 }
 
@@ -16,9 +24,11 @@ pub(super) fn exactly_once(scale: Scale) -> Vec<Case> {
     let records: u64 = scale.pick(500_000, 2_000_000, 5_000_000);
     let stream = format!("--transaction-ms 100 --bytes 1024 --seconds {seconds}");
     let copy = format!("--transaction-ms 100 --bytes 1024 --records {records}");
+    // What is copied is written first: that falls into this time, too.
+    let copies_s = u32::try_from(records / RECORDS_PER_SECOND).unwrap_or(u32::MAX);
     vec![
-        case("produce 1 KiB in transactions of 100 ms", "transactions", &stream),
-        case("copy 1 KiB in transactions of 100 ms", "copy", &copy),
+        filling("produce 1 KiB in transactions of 100 ms", "transactions", &stream, seconds),
+        filling("copy 1 KiB in transactions of 100 ms", "copy", &copy, copies_s),
     ]
 }
 
