@@ -15,8 +15,8 @@ use forebay_model::fetch::{Fetch, FetchItem, FindOffset, FindOffsets, Isolation,
 use forebay_model::group::{CommitOffset, CommitOffsets, GroupReply, GroupRequest};
 use forebay_model::publish::{Confirm, PayloadKind, Publish, PublishItem};
 use forebay_model::{
-    FlushClass, GroupId, NodeId, Offset, PartitionRef, Refusal, Reply, Request, ShardId, Timestamp,
-    TimestampType, TopicDefaults, TopicName, TopicRef, TopicSettings,
+    CleanupPolicy, CleanupSettings, FlushClass, GroupId, NodeId, Offset, PartitionRef, Refusal, Reply,
+    Request, ShardId, Timestamp, TimestampType, TopicDefaults, TopicName, TopicRef, TopicSettings,
 };
 use forebay_server::node::{Driver, Node, NodeConfig};
 use forebay_shard::{Board, NextTurn, Wake};
@@ -484,8 +484,12 @@ fn retention_by_size_and_by_time_moves_the_start_and_nothing_else() {
     node.create_with("by-size", TopicSettings { retention_bytes: Some(Some(10_000)), ..Default::default() });
     node.create_with("by-time", TopicSettings { retention_ms: Some(Some(1000)), ..Default::default() });
     node.create("kept");
+    // Whatever its bounds are: its records do not go by them.
+    let cleanup = CleanupSettings { policy: Some(CleanupPolicy::Never), ..Default::default() };
+    let bounds = TopicSettings { retention_bytes: Some(Some(10_000)), ..Default::default() };
+    node.create_with("never", TopicSettings { retention_ms: Some(Some(1000)), cleanup, ..bounds });
     for _ in 0..20 {
-        for topic in ["by-size", "by-time", "kept"] {
+        for topic in ["never", "by-size", "by-time", "kept"] {
             node.publish(topic, 0, &[7; 1000]);
         }
     }
@@ -497,7 +501,7 @@ fn retention_by_size_and_by_time_moves_the_start_and_nothing_else() {
     }
     assert!(node.start("by-size") <= 11, "as much is kept as was asked for");
     assert_eq!(node.fetch("by-size", 0, node.start("by-size"), 1000).last().unwrap().0, 19);
-    assert_eq!(node.start("kept"), 0);
+    assert_eq!((node.start("kept"), node.start("never")), (0, 0));
     assert_eq!(node.publish("by-time", 0, b"next"), 20);
     node.close();
 }

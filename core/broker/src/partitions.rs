@@ -5,7 +5,7 @@ use std::time::Duration;
 use forebay_model::partition::{
     DescribePartitions, DescribedPartition, PartitionSelection, PartitionState, StorageView, TrimPartitions,
 };
-use forebay_model::{PartitionRef, Refusal, Reply, Request, TopicRef};
+use forebay_model::{CleanupPolicy, PartitionRef, Refusal, Reply, Request, TopicRef};
 use forebay_shard::{Read, Trim, Work};
 
 use crate::broker::{Currency, Inner, Replies};
@@ -117,20 +117,20 @@ impl DescribeGather {
 
 /// Records that only a newer one may replace are not dropped by hand either.
 fn may_be_trimmed(placed: Placed) -> Result<Placed, Refusal> {
-    match placed.policy.deletes() {
-        true => Ok(placed),
-        false => Err(Refusal::Forbidden("the topic's records are compacted, not deleted")),
+    match placed.policy {
+        CleanupPolicy::Compact => Err(Refusal::Forbidden("the topic's records are compacted, not deleted")),
+        _ => Ok(placed),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use forebay_model::{CleanupPolicy, Intake, PartitionId, ShardId, TimestampType, TopicId};
+    use forebay_model::{Intake, PartitionId, ShardId, TimestampType, TopicId};
 
     use super::*;
 
     #[test]
-    fn only_what_is_deleted_in_time_is_trimmed_by_hand() {
+    fn what_is_only_compacted_is_not_trimmed_by_hand() {
         let placed = |policy| Placed {
             id: PartitionId(1),
             shard: ShardId(0),
@@ -141,7 +141,7 @@ mod tests {
             timestamps: TimestampType::Create,
             intake: Intake::default(),
         };
-        for policy in [CleanupPolicy::Delete, CleanupPolicy::CompactAndDelete] {
+        for policy in [CleanupPolicy::Delete, CleanupPolicy::CompactAndDelete, CleanupPolicy::Never] {
             assert_eq!(may_be_trimmed(placed(policy)), Ok(placed(policy)));
         }
         assert!(matches!(may_be_trimmed(placed(CleanupPolicy::Compact)), Err(Refusal::Forbidden(_))));

@@ -8,8 +8,8 @@ use forebay_model::limits::{PARTITIONS_MAX, PARTITIONS_PER_TOPIC_MAX, TOPICS_MAX
 use forebay_model::quota::{QuotaChange, QuotaTable};
 use forebay_model::subscription::{StartAt, SubscriptionChange, SubscriptionSettings};
 use forebay_model::{
-    GroupId, LogTime, NothingLeft, PartitionId, PolicyChange, Refusal, SettingChange, SettingsChange,
-    ShardId, TopicId, TopicName, TopicSettings,
+    GroupId, LogTime, PartitionId, PolicyChange, Refusal, SettingChange, SettingsChange, ShardId, TopicId,
+    TopicName, TopicSettings,
 };
 
 use crate::acls::Acls;
@@ -281,9 +281,6 @@ impl Catalog {
     /// Returns the topic as it is now. A change that changes nothing is none: nobody has to catch up with it.
     pub(crate) fn alter(&mut self, id: TopicId, change: &SettingsChange) -> Result<Arc<Topic>, Refusal> {
         let topic = self.by_id.get(&id).ok_or(Refusal::UnknownTopicId)?;
-        if let Err(NothingLeft) = change.cleanup.policy.of(topic.settings.cleanup.policy) {
-            return Err(Refusal::InvalidSetting("the records of a topic go in some way".into()));
-        }
         let settings = change.of(&topic.settings);
         if settings == topic.settings {
             return Ok(Arc::clone(topic));

@@ -48,7 +48,12 @@ fn topic_settings() -> impl Strategy<Value = TopicSettings> {
 }
 
 fn policy() -> impl Strategy<Value = CleanupPolicy> {
-    let all = vec![CleanupPolicy::Delete, CleanupPolicy::Compact, CleanupPolicy::CompactAndDelete];
+    let all = vec![
+        CleanupPolicy::Delete,
+        CleanupPolicy::Compact,
+        CleanupPolicy::CompactAndDelete,
+        CleanupPolicy::Never,
+    ];
     prop::sample::select(all)
 }
 

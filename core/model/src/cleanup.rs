@@ -15,27 +15,29 @@ pub enum CleanupPolicy {
     Compact,
     /// Both ways.
     CompactAndDelete,
+    /// Neither: every record stays until somebody deletes it by hand.
+    Never,
 }
 
 impl CleanupPolicy {
-    /// The policy that does these; `None` when it would do nothing.
-    pub fn of(deletes: bool, compacts: bool) -> Option<CleanupPolicy> {
+    /// The policy that does these.
+    pub fn of(deletes: bool, compacts: bool) -> CleanupPolicy {
         match (deletes, compacts) {
-            (true, false) => Some(CleanupPolicy::Delete),
-            (false, true) => Some(CleanupPolicy::Compact),
-            (true, true) => Some(CleanupPolicy::CompactAndDelete),
-            (false, false) => None,
+            (true, false) => CleanupPolicy::Delete,
+            (false, true) => CleanupPolicy::Compact,
+            (true, true) => CleanupPolicy::CompactAndDelete,
+            (false, false) => CleanupPolicy::Never,
         }
     }
 
     /// Whether retention drops records.
     pub fn deletes(self) -> bool {
-        self != CleanupPolicy::Compact
+        matches!(self, CleanupPolicy::Delete | CleanupPolicy::CompactAndDelete)
     }
 
     /// Whether compaction does.
     pub fn compacts(self) -> bool {
-        self != CleanupPolicy::Delete
+        matches!(self, CleanupPolicy::Compact | CleanupPolicy::CompactAndDelete)
     }
 }
 
@@ -184,14 +186,14 @@ pub enum PolicyChange {
 }
 
 impl PolicyChange {
-    /// What is set when it was `present`; `Err` when it would do nothing any more.
-    pub fn of(self, present: Option<CleanupPolicy>) -> Result<Option<CleanupPolicy>, NothingLeft> {
+    /// What is set when it was `present`.
+    pub fn of(self, present: Option<CleanupPolicy>) -> Option<CleanupPolicy> {
         let before = present.unwrap_or_default();
-        let some = |deletes, compacts| CleanupPolicy::of(deletes, compacts).map(Some).ok_or(NothingLeft);
+        let some = |deletes, compacts| Some(CleanupPolicy::of(deletes, compacts));
         match self {
-            PolicyChange::Keep => Ok(present),
-            PolicyChange::Clear => Ok(None),
-            PolicyChange::Set(policy) => Ok(Some(policy)),
+            PolicyChange::Keep => present,
+            PolicyChange::Clear => None,
+            PolicyChange::Set(policy) => Some(policy),
             PolicyChange::Add(more) => {
                 some(before.deletes() || more.deletes(), before.compacts() || more.compacts())
             }
@@ -201,10 +203,6 @@ impl PolicyChange {
         }
     }
 }
-
-/// A policy from which everything was taken away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NothingLeft;
 
 /// What becomes of [`CleanupSettings`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -254,11 +252,11 @@ impl CleanupChange {
         }
     }
 
-    /// What is set when this was `present`; a policy that would do nothing any more stays as it was.
+    /// What is set when this was `present`.
     #[must_use]
     pub fn of(&self, present: &CleanupSettings) -> CleanupSettings {
         CleanupSettings {
-            policy: self.policy.of(present.policy).unwrap_or(present.policy),
+            policy: self.policy.of(present.policy),
             tombstone_ms: self.tombstone_ms.of(present.tombstone_ms),
             lag_ms_min: self.lag_ms_min.of(present.lag_ms_min),
             lag_ms_max: self.lag_ms_max.of(present.lag_ms_max),
@@ -291,11 +289,14 @@ mod tests {
 
     #[test]
     fn policies_are_added_and_taken_away() {
-        use CleanupPolicy::{Compact, CompactAndDelete, Delete};
-        assert_eq!(PolicyChange::Add(Compact).of(None), Ok(Some(CompactAndDelete)));
-        assert_eq!(PolicyChange::Remove(Delete).of(Some(CompactAndDelete)), Ok(Some(Compact)));
-        assert_eq!(PolicyChange::Remove(Compact).of(Some(Delete)), Ok(Some(Delete)));
-        assert_eq!(PolicyChange::Remove(Delete).of(None), Err(NothingLeft));
-        assert_eq!(PolicyChange::Clear.of(Some(Compact)), Ok(None));
+        use CleanupPolicy::{Compact, CompactAndDelete, Delete, Never};
+        assert_eq!(PolicyChange::Add(Compact).of(None), Some(CompactAndDelete));
+        assert_eq!(PolicyChange::Remove(Delete).of(Some(CompactAndDelete)), Some(Compact));
+        assert_eq!(PolicyChange::Remove(Compact).of(Some(Delete)), Some(Delete));
+        assert_eq!(PolicyChange::Remove(Delete).of(None), Some(Never));
+        assert_eq!(PolicyChange::Add(Compact).of(Some(Never)), Some(Compact));
+        assert_eq!(PolicyChange::Add(Never).of(Some(Compact)), Some(Compact));
+        assert_eq!(PolicyChange::Clear.of(Some(Compact)), None);
+        assert!(!Never.deletes() && !Never.compacts());
     }
 }

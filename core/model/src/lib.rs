@@ -27,9 +27,7 @@ mod topic;
 pub mod transaction;
 pub mod user;
 
-pub use cleanup::{
-    Cleanup, CleanupChange, CleanupPolicy, CleanupSettings, NotARatio, NothingLeft, PolicyChange, Ratio,
-};
+pub use cleanup::{Cleanup, CleanupChange, CleanupPolicy, CleanupSettings, NotARatio, PolicyChange, Ratio};
 pub use id::{
     GroupId, NodeId, PartitionId, ProducerEpoch, ProducerId, ShardId, TopicId, TopicName, TopicNameError,
 };

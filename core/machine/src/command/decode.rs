@@ -326,6 +326,7 @@ fn cleanup_policy(input: &mut Reader<'_>) -> Read<CleanupPolicy> {
         1 => Ok(CleanupPolicy::Delete),
         2 => Ok(CleanupPolicy::Compact),
         3 => Ok(CleanupPolicy::CompactAndDelete),
+        4 => Ok(CleanupPolicy::Never),
         _ => Err(DecodeError::Invalid("a cleanup policy")),
     }
 }

@@ -375,6 +375,7 @@ fn cleanup_policy(policy: CleanupPolicy) -> u8 {
         CleanupPolicy::Delete => 1,
         CleanupPolicy::Compact => 2,
         CleanupPolicy::CompactAndDelete => 3,
+        CleanupPolicy::Never => 4,
     }
 }
 

@@ -691,11 +691,12 @@ fn policy(text: &str) -> CleanupPolicy {
         "delete" => CleanupPolicy::Delete,
         "compact" => CleanupPolicy::Compact,
         "both" => CleanupPolicy::CompactAndDelete,
+        "never" => CleanupPolicy::Never,
         other => panic!("cleanup={other}"),
     }
 }
 
-/// `[cleanup=delete|compact|both] [tombstone-ms=N] [lag-ms-min=N] [lag-ms-max=N] [ratio=N] [fresh-bytes=N] [fresh-ms=N]`
+/// `[cleanup=delete|compact|both|never] [tombstone-ms=N] [lag-ms-min=N] [lag-ms-max=N] [ratio=N] [fresh-bytes=N] [fresh-ms=N]`
 fn parse_cleanup(words: &Words<'_>) -> CleanupSettings {
     CleanupSettings {
         policy: words.find::<String>("cleanup").map(|text| policy(&text)),

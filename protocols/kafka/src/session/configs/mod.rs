@@ -133,7 +133,7 @@ const KEYS: &[Key] = &[
         "cleanup.policy",
         Setting::CleanupPolicy,
         Kind::List,
-        "How records go: delete by retention, compact all but the last one of each key, or both.",
+        "How records go: delete by retention, compact all but the last one of each key, or both; with an empty list all of them stay.",
     ),
     set(
         "compression.gzip.level",
@@ -546,7 +546,9 @@ fn documented_values(key: &Key) -> String {
         Rule::Set(Setting::MessageBytesMax) => format!("0 to {MESSAGE_BYTES_CEILING}"),
         Rule::Set(Setting::TimestampType) => "`CreateTime`, `LogAppendTime`".to_owned(),
         Rule::Set(Setting::Flush) => "`sync`, `async`".to_owned(),
-        Rule::Set(Setting::CleanupPolicy) => "`delete`, `compact`, `compact,delete`".to_owned(),
+        Rule::Set(Setting::CleanupPolicy) => {
+            "`delete`, `compact`, `compact,delete`, an empty list".to_owned()
+        }
         Rule::Set(Setting::TombstoneMs | Setting::LagMsMin | Setting::BeforeMsMax | Setting::AfterMsMax) => {
             "0 and up".to_owned()
         }

@@ -75,18 +75,20 @@ pub(super) fn flush_text(flush: FlushClass) -> String {
     .to_owned()
 }
 
-/// Every word of the list is known, and there is one.
+/// Every word of the list is known. Where there is none, nothing goes, and a list says so by being empty: one with nothing between its
+/// commas is refused, as Apache Kafka does.
 pub(super) fn cleanup_policy(name: &str, value: &str) -> Result<CleanupPolicy, Refusal> {
-    let wanted = || not_one_of(name, value, "a list of delete and compact with one of them at least");
+    let wanted = || not_one_of(name, value, "a list of delete and compact");
     let (mut deletes, mut compacts) = (false, false);
-    for part in parts(value) {
-        match part {
+    let words = value.split(',').map(str::trim).filter(|_| !value.trim().is_empty());
+    for word in words {
+        match word {
             "delete" => deletes = true,
             "compact" => compacts = true,
             _ => return Err(wanted()),
         }
     }
-    CleanupPolicy::of(deletes, compacts).ok_or_else(wanted)
+    Ok(CleanupPolicy::of(deletes, compacts))
 }
 
 pub(super) fn cleanup_policy_text(policy: CleanupPolicy) -> String {
@@ -94,6 +96,7 @@ pub(super) fn cleanup_policy_text(policy: CleanupPolicy) -> String {
         CleanupPolicy::Delete => "delete",
         CleanupPolicy::Compact => "compact",
         CleanupPolicy::CompactAndDelete => "compact,delete",
+        CleanupPolicy::Never => "",
     }
     .to_owned()
 }

@@ -107,6 +107,7 @@ fn single_settings_are_set_and_taken_back_and_the_others_stay() {
     for (operation, policy) in [
         (("cleanup.policy", SUBTRACT, Some("delete")), PolicyChange::Remove(CleanupPolicy::Delete)),
         (("cleanup.policy", SET, Some("compact")), PolicyChange::Set(CleanupPolicy::Compact)),
+        (("cleanup.policy", SET, Some("")), PolicyChange::Set(CleanupPolicy::Never)),
         (("cleanup.policy", DELETE, None), PolicyChange::Clear),
     ] {
         assert_eq!(change_of(&[operation]).cleanup.policy, policy);

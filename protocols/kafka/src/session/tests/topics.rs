@@ -153,7 +153,8 @@ fn what_can_be_set_is_set() {
 fn what_cannot_be_honoured_is_refused_by_name() {
     for (key, value) in [
         ("cleanup.policy", "compress"),
-        ("cleanup.policy", ""),
+        ("cleanup.policy", ","),
+        ("cleanup.policy", "delete,"),
         ("delete.retention.ms", "-1"),
         ("max.compaction.lag.ms", "0"),
         ("min.compaction.lag.ms", "soon"),
