@@ -160,6 +160,7 @@ const KEYS: &[Key] = &[
         Kind::Long,
         "A record without a value that has nothing left to hide is kept for so many milliseconds, and up to a sixth longer.",
     ),
+    fixed("file.delete.delay.ms", "60000", Kind::Long, "Topics have no files of their own."),
     fixed("flush.messages", FOR_EVER, Kind::Long, "How confirms are flushed is chosen by forebay.flush."),
     fixed("flush.ms", FOR_EVER, Kind::Long, "How confirms are flushed is chosen by forebay.flush."),
     fixed(
@@ -174,12 +175,20 @@ const KEYS: &[Key] = &[
         Kind::String,
         "When a confirm leaves: sync after fdatasync, async after write.",
     ),
+    fixed("index.interval.bytes", "4096", Kind::Int, "Topics have no files of their own."),
     fixed(
         "leader.replication.throttled.replicas",
         "",
         Kind::List,
         "Replication is not throttled topic by topic.",
     ),
+    fixed(
+        "local.retention.bytes",
+        "-2",
+        Kind::Long,
+        "There is no tiered storage: what is kept is kept here.",
+    ),
+    fixed("local.retention.ms", "-2", Kind::Long, "There is no tiered storage: what is kept is kept here."),
     set(
         "max.compaction.lag.ms",
         Setting::LagMsMax,
@@ -224,6 +233,8 @@ const KEYS: &[Key] = &[
         "A confirm to acks=all always means a majority of the voters.",
     ),
     fixed("preallocate", "false", Kind::Boolean, "Topics have no files of their own."),
+    fixed("remote.log.copy.disable", "false", Kind::Boolean, "There is no tiered storage."),
+    fixed("remote.log.delete.on.disable", "false", Kind::Boolean, "There is no tiered storage."),
     fixed("remote.storage.enable", "false", Kind::Boolean, "There is no tiered storage."),
     set(
         "retention.bytes",
@@ -243,6 +254,7 @@ const KEYS: &[Key] = &[
         Kind::Int,
         "The newest records of a partition, as far back as they take so many bytes and are younger than segment.ms, are not compacted. Retention goes batch by batch and waits for no segment.",
     ),
+    fixed("segment.index.bytes", "10485760", Kind::Int, "Topics have no files of their own."),
     fixed("segment.jitter.ms", "0", Kind::Long, "No files of topics end together."),
     set(
         "segment.ms",
@@ -261,19 +273,12 @@ const KEYS: &[Key] = &[
 /// Keys that Apache Kafka's topics have and whose values nothing here could enforce.
 const KNOWN_TO_KAFKA: &[&str] = &[
     "errors.deadletterqueue.topic.name",
-    "file.delete.delay.ms",
-    "index.interval.bytes",
     "internal.segment.bytes",
-    "local.retention.bytes",
-    "local.retention.ms",
     "message.downconversion.enable",
     "message.format.version",
     "message.timestamp.difference.max.ms",
     "remote.copy.lag.bytes",
     "remote.copy.lag.ms",
-    "remote.log.copy.disable",
-    "remote.log.delete.on.disable",
-    "segment.index.bytes",
 ];
 
 /// What this broker makes of a value that a topic's setting has elsewhere.

@@ -99,7 +99,8 @@ fn single_settings_are_set_and_taken_back_and_the_others_stay() {
     assert_eq!(change, expected);
     let nothing = [
         ("min.insync.replicas", DELETE, None),
-        ("segment.index.bytes", DELETE, Some("ignored")),
+        ("segment.index.bytes", SET, Some("10485760")),
+        ("message.format.version", DELETE, Some("ignored")),
         ("leader.replication.throttled.replicas", SET, Some("")),
         ("follower.replication.throttled.replicas", SUBTRACT, Some("*")),
     ];
@@ -116,7 +117,7 @@ fn single_settings_are_set_and_taken_back_and_the_others_stay() {
 
 #[test]
 fn what_cannot_be_enforced_is_refused_by_name() {
-    let cases: [(Operation<'_>, &str); 12] = [
+    let cases: [(Operation<'_>, &str); 13] = [
         (("retention.ms", SET, Some("soon")), "retention.ms"),
         (("retention.ms", APPEND, Some("1")), "retention.ms is no list"),
         (("cleanup.policy", APPEND, Some("compress")), "cleanup.policy is a list"),
@@ -124,7 +125,8 @@ fn what_cannot_be_enforced_is_refused_by_name() {
         (("max.compaction.lag.ms", SET, Some("0")), "max.compaction.lag.ms is a whole number"),
         (("segment.bytes", SET, Some("1048575")), "segment.bytes is a number of bytes"),
         (("segment.ms", SET, Some("0")), "segment.ms is a whole number"),
-        (("segment.index.bytes", SET, Some("10485760")), "segment.index.bytes"),
+        (("segment.index.bytes", SET, Some("4096")), "segment.index.bytes=4096"),
+        (("internal.segment.bytes", SET, Some("1048576")), "internal.segment.bytes"),
         (
             ("leader.replication.throttled.replicas", APPEND, Some("0:1")),
             "leader.replication.throttled.replicas=0:1",
