@@ -302,7 +302,9 @@ impl Catalog {
         let before = self.subscription(&name);
         let settings = change.of(&before);
         if matches!(settings.begin, Some(StartAt::Offset(_))) {
-            return Err(Refusal::InvalidSetting("a subscription begins at one of the ends".into()));
+            return Err(Refusal::InvalidSetting(
+                "a subscription begins at one of the ends, or by time".into(),
+            ));
         }
         if settings.attempts_max.is_some_and(|attempts| attempts.0 > ATTEMPTS_MAX) {
             return Err(Refusal::InvalidSetting(format!("no more than {ATTEMPTS_MAX} attempts are counted")));

@@ -104,7 +104,9 @@ impl Subscriptions {
         if self.table.get(&key).is_some() && !anew {
             return Ok(());
         }
-        let progress = Progress::begin(meta.index, meta.term, place(partition, at));
+        let place = place(partition, at)
+            .ok_or_else(|| Refusal::InvalidRequest("the machine looks into no records".into()))?;
+        let progress = Progress::begin(meta.index, meta.term, place);
         self.table.insert(key.clone(), progress)?;
         self.by_name.insert((key.name, key.partition));
         Ok(())
@@ -196,12 +198,13 @@ fn first_key(partition: PartitionId) -> SubscriptionKey {
     SubscriptionKey { partition, name: GroupId("".into()) }
 }
 
-/// Where that is in a partition.
-fn place(partition: &Partition, at: StartAt) -> Offset {
+/// Where that is in a partition; `None` where the records have to be asked.
+fn place(partition: &Partition, at: StartAt) -> Option<Offset> {
     match at {
-        StartAt::Earliest => partition.start,
-        StartAt::Latest => partition.end,
-        StartAt::Offset(offset) => offset.clamp(partition.start, partition.end),
+        StartAt::Earliest => Some(partition.start),
+        StartAt::Latest => Some(partition.end),
+        StartAt::Offset(offset) => Some(offset.clamp(partition.start, partition.end)),
+        StartAt::NoOlderThan { .. } => None,
     }
 }
 

@@ -399,6 +399,7 @@ fn start_at() -> impl Strategy<Value = StartAt> {
         Just(StartAt::Earliest),
         Just(StartAt::Latest),
         (0..40u64).prop_map(|offset| StartAt::Offset(Offset(offset))),
+        (0..40u64).prop_map(|ms| StartAt::NoOlderThan { ms }),
     ]
 }
 

@@ -160,6 +160,7 @@ impl World {
             StartAt::Earliest => self.start,
             StartAt::Latest => self.end,
             StartAt::Offset(Offset(offset)) => offset.clamp(self.start, self.end),
+            StartAt::NoOlderThan { .. } => unreachable!("the machine looks into no records"),
         }
     }
 

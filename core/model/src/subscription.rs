@@ -276,6 +276,11 @@ pub enum StartAt {
     Earliest,
     /// With the next record that comes.
     Latest,
+    /// With the first record that is no older than so many milliseconds, by its own timestamp; where all are, with the next one that comes.
+    NoOlderThan {
+        /// So many.
+        ms: u64,
+    },
     /// Here, as far as the partition reaches.
     Offset(Offset),
 }

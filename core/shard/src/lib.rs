@@ -61,7 +61,7 @@ pub use board::{Board, ShardStatus};
 pub use checkpoint::RestoreError;
 pub use cold::ColdDone;
 pub use compaction::CompactionDone;
-pub use delivery::{Consumer, ReceiveDone};
+pub use delivery::{BeginDone, Consumer, ReceiveDone};
 pub use guard::{DiskGuard, GuardState};
 pub use intake::{check_timestamps, compressed, takes_long};
 pub use keys::check_keys;

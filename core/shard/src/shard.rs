@@ -30,7 +30,7 @@ use crate::cold::ColdDone;
 use crate::compaction::{CompactionDone, Compactor};
 use crate::coordinator::CoordinatorSettings;
 use crate::crowd::Crowd;
-use crate::delivery::{Deliveries, ReceiveDone};
+use crate::delivery::{BeginDone, Deliveries, ReceiveDone};
 use crate::draft::Drafts;
 use crate::group::GroupDesk;
 use crate::guard::{DiskGuard, GuardState};
@@ -73,6 +73,8 @@ pub enum Done<T> {
     Cold(ColdDone<T>),
     /// A cold read for a receiver.
     Receive(ReceiveDone<T>),
+    /// Where a subscription is to begin.
+    Begin(BeginDone),
     /// What a trim by hand would give up.
     Trim(TrimDone<T>),
     /// What retention found.
@@ -552,6 +554,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             Done::Replica(done) => self.replica.complete(now, done),
             Done::Cold(done) => self.cold_done(done),
             Done::Receive(done) => self.receive_done(now, done),
+            Done::Begin(done) => self.begin_found(done),
             Done::Trim(done) => self.trim_looked(now, done),
             Done::Retention(done) => self.retention_done(done),
             Done::Reclaim(done) => self.reclaim_done(now, done),

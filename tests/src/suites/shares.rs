@@ -11,6 +11,8 @@ use crate::runtime::Runtime;
 const STORIES: &[(&str, u64)] = &[
     // What is polled is accepted by the next poll.
     ("implicit", 90),
+    // Where it begins by time.
+    ("by-time", 90),
     // Accepted, released up to the last delivery, rejected.
     ("explicit", 90),
     // A consumer that says nothing loses its records to another.

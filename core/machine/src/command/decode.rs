@@ -700,6 +700,7 @@ fn start_at(input: &mut Reader<'_>) -> Read<StartAt> {
         0 => Ok(StartAt::Earliest),
         1 => Ok(StartAt::Latest),
         2 => Ok(StartAt::Offset(Offset(input.uint("an offset")?))),
+        3 => Ok(StartAt::NoOlderThan { ms: input.uint("a time")? }),
         _ => Err(DecodeError::Invalid("where a subscription begins")),
     }
 }

@@ -712,6 +712,10 @@ fn start_at(at: StartAt, out: &mut Writer) {
             out.u8(2);
             out.uint(offset.0);
         }
+        StartAt::NoOlderThan { ms } => {
+            out.u8(3);
+            out.uint(ms);
+        }
     }
 }
 

@@ -328,7 +328,7 @@ impl Interpreter {
         }
     }
 
-    /// `subscribe|reset P NAME at=earliest|latest|N`, `unsubscribe P NAME`, `delivered P NAME to=N [max=N] [since=N]`,
+    /// `subscribe|reset P NAME at=earliest|latest|Nms|N`, `unsubscribe P NAME`, `delivered P NAME to=N [max=N] [since=N]`,
     /// `settle P NAME accept|release|return|reject=FIRST-LAST,... [since=N]`: in this order of the names.
     fn parse_subscription(&self, words: &Words<'_>) -> Command {
         let partition = PartitionId(words.plain[1].parse().unwrap());
@@ -336,6 +336,9 @@ impl Interpreter {
         let at = || match words.get::<String>("at").as_str() {
             "earliest" => StartAt::Earliest,
             "latest" => StartAt::Latest,
+            young if young.ends_with("ms") => {
+                StartAt::NoOlderThan { ms: young.trim_end_matches("ms").parse().unwrap() }
+            }
             offset => StartAt::Offset(Offset(offset.parse().unwrap())),
         };
         let present = self.machine.subscriptions().get(&subscription).map_or(LogIndex(0), |p| p.since);

@@ -2,6 +2,7 @@
 //! through the log, and whatever is lost with a leader is handed out again.
 
 mod admin;
+mod begin;
 mod ledger;
 mod read;
 mod receive;
@@ -15,6 +16,7 @@ use forebay_model::subscription::{ConsumerNumber, DeliveryRules};
 use forebay_model::{GroupId, PartitionId};
 
 pub(crate) use self::admin::refuse_admin;
+pub use self::begin::BeginDone;
 pub(crate) use self::ledger::{Lease, Ledger};
 pub use self::read::ReceiveDone;
 pub(crate) use self::settle::{Settler, SettlesUnderWay, settled_answer};

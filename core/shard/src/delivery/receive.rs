@@ -4,11 +4,9 @@
 use std::time::Duration;
 
 use forebay_env::Monotonic;
-use forebay_machine::{
-    AbortedRange, Command, DeliveredUpTo, MACHINE_VERSION_SUBSCRIPTIONS, Partition, Settled, SubscriptionKey,
-};
+use forebay_machine::{AbortedRange, Command, DeliveredUpTo, Partition, Settled, SubscriptionKey};
 use forebay_model::fetch::Isolation;
-use forebay_model::subscription::{OffsetRange, Received, ReceivedRecords, Settlement, StartAt};
+use forebay_model::subscription::{OffsetRange, Received, ReceivedRecords, Settlement};
 use forebay_model::{Attempts, Offset, PartitionId, Refusal};
 
 use super::ledger::span_end;
@@ -125,14 +123,6 @@ impl<T: Clone + Send + 'static> Shard<T> {
         let mut plan = self.plan_from(partition, range.first, Isolation::Uncommitted, u64::MAX);
         plan.bound = range.end();
         Ok(Some(Free { range, plan, whole_before: work.whole_batches.then_some(span_end) }))
-    }
-
-    fn open_subscription(&mut self, key: SubscriptionKey, at: StartAt) {
-        if self.deliveries.opening.insert(key.clone()) {
-            self.raise_version_to(MACHINE_VERSION_SUBSCRIPTIONS);
-            let open = Command::OpenSubscription { subscription: key.clone(), at, anew: false };
-            self.draft.push(&open, Asking::Subscribing(Subscribing::Open(key)));
-        }
     }
 
     /// Something was asked for a subscription and is known now: whoever waits for it looks again.

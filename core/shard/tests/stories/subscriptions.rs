@@ -22,7 +22,7 @@ use forebay_shard::{
     SharingWork, Source, SubscriptionWork, TransactionAnswer, TransactionWork, Work,
 };
 
-use crate::world::{FAR, World, config, settings};
+use crate::world::{BEGAN_MS, FAR, World, config, settings};
 
 const LEASE: Duration = Duration::from_secs(30);
 const ACCEPT: Verdict = Verdict::End(Settlement::Accept);
@@ -86,6 +86,16 @@ fn records(count: usize, bytes: usize) -> Bytes {
     for _ in 0..count {
         let value = Some(Bytes::from(vec![b'v'; bytes]));
         builder.push(&NewRecord { timestamp: Timestamp(1), value, ..NewRecord::default() }).unwrap();
+    }
+    builder.build().unwrap()
+}
+
+/// A batch of records with these timestamps.
+fn dated(times: &[i64]) -> Bytes {
+    let mut builder = BatchBuilder::new(Codec::None, 1 << 20);
+    for time in times {
+        let value = Some(Bytes::from_static(b"v"));
+        builder.push(&NewRecord { timestamp: Timestamp(*time), value, ..NewRecord::default() }).unwrap();
     }
     builder.build().unwrap()
 }
@@ -424,6 +434,29 @@ fn a_subscription_begins_where_it_is_told() {
     world.fill(&[2]);
     assert_eq!(world.receive(&latest), [(5, 6, 1)]);
     assert_eq!(world.cursor(), 5);
+}
+
+#[test]
+fn a_subscription_begins_with_the_first_record_that_is_young_enough() {
+    let mut world = world(&[5]);
+    let begin = |number, ms| {
+        let rules = DeliveryRules { begin: StartAt::NoOlderThan { ms }, ..rules() };
+        Wish { rules, ..wish(number) }
+    };
+    // Where all are older, it is the next one, whatever it is dated.
+    assert_eq!(world.receive(&begin(1, 60_000)), []);
+    world.fill(&[2]);
+    assert_eq!(world.receive(&begin(1, 60_000)), [(5, 6, 1)]);
+    assert_eq!(world.administer(SubscriptionWork::Drop(name(), None)), [Ok(None)]);
+    // In the middle of a batch, in which older ones lie behind younger ones too.
+    let now = BEGAN_MS + 60_000;
+    world.pass(Duration::from_secs(60).saturating_sub(Duration::from_nanos(world.now().0)));
+    world.publish(50, 1, dated(&[now - 5_000, now - 3_000, now - 9_000, now]));
+    world.settle();
+    assert_eq!(world.receive(&begin(2, 3_500)), [(8, 10, 1)]);
+    assert_eq!(world.cursor(), 8);
+    assert_eq!(world.administer(SubscriptionWork::Drop(name(), None)), [Ok(None)]);
+    assert_eq!(world.receive(&begin(3, u64::MAX)), [(0, 10, 1)], "nothing is as old as that");
 }
 
 #[test]

@@ -22,6 +22,7 @@ import org.apache.kafka.clients.consumer.AcknowledgeType;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaShareConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.GroupType;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
@@ -32,6 +33,7 @@ public final class Shares {
     private static Harness.Story story(String name) {
         return switch (name) {
             case "implicit" -> Shares::implicit;
+            case "by-time" -> Shares::byTime;
             case "explicit" -> Shares::explicit;
             case "lock-timeout" -> Shares::lockTimeout;
             case "renew" -> Shares::renew;
@@ -155,6 +157,26 @@ public final class Shares {
             consumer.subscribe(List.of(topic));
             send(topic, 1, 150, 160);
             Harness.equal(numbers(read(consumer, 10, (c, r) -> {})).size(), 10, "records of the second consumer");
+            nothing(consumer);
+        }
+    }
+
+    /** A group that never read begins with the first record that is young enough. */
+    private static void byTime() throws Exception {
+        String topic = Lib.topic("t", 1);
+        long now = System.currentTimeMillis();
+        try (KafkaProducer<byte[], byte[]> producer = Lib.producer()) {
+            for (int i = 0; i < 20; i++) {
+                long age = i < 10 ? 7_200_000 : 600_000;
+                byte[] value = Harness.bytes(String.valueOf(i));
+                producer.send(new ProducerRecord<>(topic, 0, now - age, null, value)).get();
+            }
+        }
+        String group = group("g", "share.auto.offset.reset", "by_duration:PT1H");
+        try (var consumer = consumer(group)) {
+            consumer.subscribe(List.of(topic));
+            var expected = new TreeSet<>(IntStream.range(10, 20).boxed().toList());
+            Harness.equal(numbers(read(consumer, 10, (c, r) -> {})), expected, "values");
             nothing(consumer);
         }
     }

@@ -5,7 +5,7 @@ use forebay_kit::model::subscription::{StartAt, SubscriptionChange, Subscription
 use forebay_kit::model::{Attempts, Refusal, SettingChange};
 
 use super::values::not_one_of;
-use super::{Config, Kind, Operation, Source};
+use super::{Config, Kind, Operation, Source, duration};
 
 /// One key of Kafka's configuration of groups.
 struct Key {
@@ -33,6 +33,9 @@ const fn key(name: &'static str, setting: Setting, means: &'static str) -> Key {
     Key { name, setting, means }
 }
 
+/// What stands before a duration where a share group begins by time.
+const BY_DURATION: &str = "by_duration:";
+
 /// Every key that is understood, by name.
 const KEYS: &[Key] = &[
     key(
@@ -48,7 +51,7 @@ const KEYS: &[Key] = &[
     key(
         "share.auto.offset.reset",
         Setting::Begin,
-        "Where a share group begins with a partition that it never read: earliest or latest.",
+        "Where a share group begins with a partition that it never read: earliest, latest, or with the first record that is no older than a duration.",
     ),
     key(
         "share.delivery.count.limit",
@@ -209,6 +212,7 @@ impl Setting {
         match self {
             Setting::Begin => match rules.begin {
                 StartAt::Earliest => "earliest".to_owned(),
+                StartAt::NoOlderThan { ms } => format!("{BY_DURATION}{}", duration::text(ms)),
                 StartAt::Latest | StartAt::Offset(_) => "latest".to_owned(),
             },
             Setting::AttemptsMax => rules.attempts_max.to_string(),
@@ -243,7 +247,11 @@ fn begin(name: &str, value: &str) -> Result<StartAt, Refusal> {
     match value {
         "earliest" => Ok(StartAt::Earliest),
         "latest" => Ok(StartAt::Latest),
-        _ => Err(not_one_of(name, value, "earliest or latest (by_duration is not served)")),
+        _ => value
+            .strip_prefix(BY_DURATION)
+            .and_then(duration::milliseconds)
+            .map(|ms| StartAt::NoOlderThan { ms })
+            .ok_or_else(|| not_one_of(name, value, "earliest, latest or by_duration:PnDTnHnMn.nS")),
     }
 }
 
@@ -271,7 +279,7 @@ pub(in crate::session) fn documented_settings() -> String {
     for key in KEYS {
         let (least, most) = key.setting.range();
         let values = match key.setting {
-            Setting::Begin => "`earliest`, `latest`".to_owned(),
+            Setting::Begin => format!("`earliest`, `latest`, `{BY_DURATION}PnDTnHnMn.nS`"),
             Setting::Isolation => "`read_uncommitted`, `read_committed`".to_owned(),
             Setting::Renews => "`true`, `false`".to_owned(),
             _ => format!("{least} to {most}"),
@@ -295,6 +303,9 @@ mod tests {
     #[test]
     fn what_can_be_enforced_is_taken_and_all_else_refused_by_name() {
         assert_eq!(set("share.auto.offset.reset", "earliest").map(|s| s.begin), Ok(Some(StartAt::Earliest)));
+        let by_time = set("share.auto.offset.reset", "by_duration:P1DT2H").expect("it is known");
+        assert_eq!(by_time.begin, Some(StartAt::NoOlderThan { ms: 93_600_000 }));
+        assert_eq!(Setting::Begin.text(&by_time), "by_duration:PT26H");
         let attendance = |name: &str, value: &str| set(name, value).map(|s| s.attendance);
         let timeout = attendance("consumer.session.timeout.ms", "60000").expect("it is known");
         assert_eq!((timeout.session_timeout_ms(), timeout.heartbeat_interval_ms()), (60_000, 5_000));
@@ -302,7 +313,9 @@ mod tests {
         assert_eq!((interval.session_timeout_ms(), interval.heartbeat_interval_ms()), (45_000, 6_000));
         assert_eq!(set("share.record.lock.duration.ms", " 20000 ").map(|s| s.lease_ms), Ok(Some(20_000)));
         let wrong = [
-            ("share.auto.offset.reset", "by_duration:PT1H"),
+            ("share.auto.offset.reset", "by_duration:-PT1H"),
+            ("share.auto.offset.reset", "by_duration"),
+            ("share.auto.offset.reset", "none"),
             ("share.record.lock.duration.ms", "1000"),
             ("share.delivery.count.limit", "11"),
             ("share.isolation.level", "snapshot"),

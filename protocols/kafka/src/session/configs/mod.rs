@@ -2,6 +2,7 @@
 
 pub(super) mod alter;
 pub(super) mod describe;
+mod duration;
 mod groups;
 pub(super) mod list;
 mod node;
