@@ -1,5 +1,6 @@
 //! Requests that clients send seldom, or only when something went wrong: what comes back is what Apache Kafka says.
 
+mod behind;
 pub mod talk;
 
 use std::time::{Duration, Instant};
@@ -39,6 +40,7 @@ pub fn suite() -> Suite {
             Case::new("a-topic-deleted-under-a-waiting-fetch", 60, deleted_under_a_fetch),
             Case::new("a-topic-deleted-twice-at-once", 60, deleted_twice_at_once),
             Case::new("a-static-member-comes-back", 60, a_static_member_comes_back),
+            Case::new("reads-behind-writes", 60, behind::reads_behind_writes),
         ],
     }
 }

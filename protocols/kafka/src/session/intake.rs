@@ -15,11 +15,18 @@ pub(super) struct Intake {
     begun: BytesMut,
     /// Bytes behind it.
     rest: Bytes,
+    /// A frame that came and is not taken yet: the next one.
+    put_back: Option<Bytes>,
 }
 
 impl Intake {
     pub(super) fn new(frame_bytes_max: usize) -> Intake {
-        Intake { framing: Framing::with_max(frame_bytes_max), begun: BytesMut::new(), rest: Bytes::new() }
+        Intake {
+            framing: Framing::with_max(frame_bytes_max),
+            begun: BytesMut::new(),
+            rest: Bytes::new(),
+            put_back: None,
+        }
     }
 
     pub(super) fn push(&mut self, bytes: Bytes) {
@@ -40,10 +47,24 @@ impl Intake {
     pub(super) fn clear(&mut self) {
         self.begun = BytesMut::new();
         self.rest = Bytes::new();
+        self.put_back = None;
+    }
+
+    /// Keeps a frame that cannot be taken yet.
+    pub(super) fn put_back(&mut self, frame: Bytes) {
+        self.put_back = Some(frame);
+    }
+
+    /// Whether a whole frame waits to be taken.
+    pub(super) fn is_held_up(&self) -> bool {
+        self.put_back.is_some()
     }
 
     /// The next whole frame without its length; `None` until all of it is there.
     pub(super) fn next(&mut self) -> Result<Option<Bytes>, FrameError> {
+        if let Some(frame) = self.put_back.take() {
+            return Ok(Some(frame));
+        }
         if self.begun.is_empty() {
             match self.framing.next_length(&self.rest)? {
                 Some(length) if self.rest.len() >= PREFIX_BYTES + length => {

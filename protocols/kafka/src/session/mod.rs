@@ -61,12 +61,12 @@ use forebay_kit::model::{Reply, Request};
 use forebay_kit::{Bytes, CloseReason, ConnectionInfo, Input, Instant, Output, Session, SessionError, Token};
 
 use crate::limits::{GROUPS_PER_REQUEST_MAX, SASL_FAILURE_DELAY};
-use crate::wire::Rope;
+use crate::wire::{ApiKey, RequestHead, Rope};
 use asked::Connection;
 pub use configs::{Judged, judge};
 use dispatch::Plan;
 use intake::Intake;
-use open::{Ending, OpenRequests, Ready};
+use open::{Ending, OpenRequests, Ready, Shown};
 
 /// The state of one Kafka connection.
 pub struct KafkaSession {
@@ -126,6 +126,10 @@ impl KafkaSession {
         self.intake.limit_frames(self.connection.authentication.frame_bytes_max());
         while self.phase == Phase::Serving && self.has_room() {
             let Some(frame) = self.intake.next().map_err(|error| misbehaved(&error))? else { break };
+            if self.comes_too_soon(&frame) {
+                self.intake.put_back(frame);
+                break;
+            }
             self.take_frame(&frame)?;
             self.answer_in_order(now)?;
         }
@@ -134,6 +138,17 @@ impl KafkaSession {
             self.close(CloseReason::Shutdown);
         }
         Ok(())
+    }
+
+    /// Whether the frame asks for what a request before it is changing: the broker answers reads beside the log, and would show what was
+    /// there before.
+    fn comes_too_soon(&self, frame: &Bytes) -> bool {
+        if self.is_idle() || self.connection.authentication.takes_bare_tokens() {
+            return false;
+        }
+        let head = RequestHead::peek(frame).ok();
+        let Some(api) = head.and_then(|head| ApiKey::from_number(head.api_key)) else { return false };
+        self.open.delays(api) || (self.unconfirmed > 0 && open::shown(api) == Some(Shown::Records))
     }
 
     /// Asks to be woken when the client may go on.
@@ -292,7 +307,7 @@ impl Session for KafkaSession {
     }
 
     fn wants_bytes(&self) -> bool {
-        self.phase == Phase::Serving && self.has_room()
+        self.phase == Phase::Serving && self.has_room() && !self.intake.is_held_up()
     }
 
     fn is_known(&self) -> bool {

@@ -84,6 +84,17 @@ impl OpenRequests {
         last.is_some_and(|last| matches!(&last.state, State::Waiting { head, .. } if is_change(head.api)))
     }
 
+    /// Whether a request of this kind shows what one that waits for its replies is changing: Kafka would have carried that out before it
+    /// looked at this one. What changes goes on, however many there are: the log keeps their order.
+    pub(super) fn delays(&self, api: ApiKey) -> bool {
+        let Some(shown) = shown(api) else { return false };
+        let changes = |exchange: &Exchange| match &exchange.state {
+            State::Waiting { head, replies, .. } => !replies.is_complete() && is_changed(shown, head.api),
+            State::Ended(_) => false,
+        };
+        self.exchanges.iter().any(changes)
+    }
+
     /// Calls that wait for their replies; a request that names many groups has many.
     pub(super) fn calls(&self) -> usize {
         self.calls
@@ -140,8 +151,7 @@ impl OpenRequests {
     pub(super) fn pop(&mut self) -> Option<Ready> {
         let complete = match &self.exchanges.front()?.state {
             State::Ended(_) => true,
-            State::Waiting { replies: Gathered::One(reply), .. } => reply.is_some(),
-            State::Waiting { replies: Gathered::Many { missing, .. }, .. } => *missing == 0,
+            State::Waiting { replies, .. } => replies.is_complete(),
         };
         if !complete {
             return None;
@@ -154,6 +164,13 @@ impl OpenRequests {
 }
 
 impl Gathered {
+    fn is_complete(&self) -> bool {
+        match self {
+            Gathered::One(reply) => reply.is_some(),
+            Gathered::Many { missing, .. } => *missing == 0,
+        }
+    }
+
     fn complete(self) -> Replies {
         match self {
             Gathered::One(reply) => Replies::One(reply.expect("popped when complete")),
@@ -204,7 +221,7 @@ fn nobody_asked(token: Token) -> SessionError {
     SessionError::Bug(format!("a reply for token {}, which is not open", token.0))
 }
 
-/// What administrators change. Records and cursors come too often to be waited for one by one.
+/// What administrators change: everything behind it waits. Records and cursors come too often for that; see [`OpenRequests::delays`].
 fn is_change(api: ApiKey) -> bool {
     matches!(
         api,
@@ -220,5 +237,56 @@ fn is_change(api: ApiKey) -> bool {
             | ApiKey::AlterUserScramCredentials
             | ApiKey::DeleteGroups
             | ApiKey::OffsetDelete
+            | ApiKey::AlterShareGroupOffsets
+            | ApiKey::DeleteShareGroupOffsets
     )
+}
+
+/// What requests show, or go by, that others change all the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// The records of partitions, and where these end.
+    Records,
+    /// How far groups are.
+    Cursors,
+    /// How far share groups are.
+    SharedCursors,
+    /// Where transactions stand.
+    Transactions,
+}
+
+/// What of it a request of this kind shows or goes by.
+pub(super) fn shown(api: ApiKey) -> Option<Shown> {
+    match api {
+        ApiKey::Fetch
+        | ApiKey::ListOffsets
+        | ApiKey::OffsetForLeaderEpoch
+        | ApiKey::DeleteRecords
+        | ApiKey::DescribeProducers
+        | ApiKey::DescribeLogDirs
+        | ApiKey::ShareFetch => Some(Shown::Records),
+        ApiKey::OffsetFetch => Some(Shown::Cursors),
+        ApiKey::DescribeShareGroupOffsets => Some(Shown::SharedCursors),
+        // An end takes what the transaction wrote as it is then, on other shards too.
+        ApiKey::DescribeTransactions | ApiKey::ListTransactions | ApiKey::EndTxn => Some(Shown::Transactions),
+        _ => None,
+    }
+}
+
+/// Whether a request of this kind changes it.
+fn is_changed(shown: Shown, by: ApiKey) -> bool {
+    match shown {
+        Shown::Records => matches!(by, ApiKey::Produce | ApiKey::EndTxn),
+        Shown::Cursors => matches!(by, ApiKey::OffsetCommit | ApiKey::TxnOffsetCommit | ApiKey::EndTxn),
+        Shown::SharedCursors => matches!(by, ApiKey::ShareAcknowledge | ApiKey::ShareFetch),
+        Shown::Transactions => matches!(
+            by,
+            ApiKey::InitProducerId
+                | ApiKey::AddPartitionsToTxn
+                | ApiKey::AddOffsetsToTxn
+                | ApiKey::TxnOffsetCommit
+                | ApiKey::Produce
+                | ApiKey::EndTxn
+        ),
+    }
 }

@@ -2,12 +2,17 @@
 
 use super::*;
 use crate::wire::ErrorCode;
+use crate::wire::messages::list_offsets::{ListOffsetsPartition, ListOffsetsTopic};
+use crate::wire::messages::offset_commit::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
+use crate::wire::messages::offset_fetch::OffsetFetchRequestTopic;
 use crate::wire::messages::{
     ApiVersionsResponse, DeleteTopicsRequest, DeleteTopicsResponse, HeartbeatRequest, HeartbeatResponse,
-    MetadataRequest, MetadataResponse, ProduceResponse,
+    ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse, OffsetCommitRequest,
+    OffsetFetchRequest, ProduceResponse,
 };
 use forebay_kit::model::admin::{DeletedTopic, TopicSelection};
-use forebay_kit::model::group::GroupReply;
+use forebay_kit::model::fetch::OffsetAt;
+use forebay_kit::model::group::{GroupReply, GroupRequest};
 use forebay_kit::model::publish::Confirm;
 use forebay_kit::model::{Refusal, TopicId, TopicRef};
 
@@ -62,6 +67,99 @@ fn what_comes_behind_a_change_waits_until_it_is_made() {
     pair.reply(behind, Reply::DescribeTopics(cluster(), Vec::new()));
     let _: MetadataResponse = pair.response_to(3, 12);
     assert!(pair.session.is_idle() && pair.session.wants_bytes());
+}
+
+fn end_of(topic: &str) -> ListOffsetsRequest {
+    let partitions = vec![ListOffsetsPartition { timestamp: -1, ..Default::default() }];
+    let topics = vec![ListOffsetsTopic { name: topic.into(), partitions }];
+    ListOffsetsRequest { replica_id: -1, topics, ..Default::default() }
+}
+
+fn found_end(offset: u64) -> Reply {
+    let found = OffsetAt { offset: Offset(offset), timestamp: None, leader_epoch: None };
+    Reply::FindOffsets(vec![Ok(Some(found))])
+}
+
+/// The broker reads beside its log, and shows what is confirmed: without waiting, a client would not find what it has just written.
+#[test]
+fn who_asks_for_records_behind_a_publish_finds_its_records() {
+    let mut pair = Pair::new();
+    let one = |pair: &mut Pair| pair.frame(9, &produce(-1, "t", vec![batch(Codec::None, "v")]));
+    let frames = [one(&mut pair), one(&mut pair), pair.frame(5, &end_of("t")), one(&mut pair)];
+    pair.receive(frames.concat()).unwrap();
+    let (first, second) = (pair.call().0, pair.call().0);
+    assert!(
+        pair.calls.is_empty() && !pair.session.wants_bytes(),
+        "both publishes are asked for at once, no more"
+    );
+    pair.reply(second, Reply::Publish(vec![Ok(appended(1))]));
+    assert!(pair.calls.is_empty(), "the first one is still open");
+    pair.reply(first, Reply::Publish(vec![Ok(appended(0))]));
+    let (looked, third) = (pair.call(), pair.call());
+    assert!(matches!(looked.1, Request::FindOffsets(_)) && matches!(third.1, Request::Publish(_)));
+    pair.reply(third.0, Reply::Publish(vec![Ok(appended(2))]));
+    pair.reply(looked.0, found_end(2));
+    let _: [ProduceResponse; 2] = [pair.response_to(1, 9), pair.response_to(2, 9)];
+    let found: ListOffsetsResponse = pair.response_to(3, 5);
+    assert_eq!(found.topics[0].partitions[0].offset, 2);
+    let _: ProduceResponse = pair.response_to(4, 9);
+    assert!(pair.session.is_idle() && pair.session.wants_bytes());
+}
+
+#[test]
+fn who_asks_for_records_waits_for_publishes_without_acks_too() {
+    let mut pair = Pair::new();
+    let publish = pair.frame(9, &produce(0, "t", vec![batch(Codec::None, "v")]));
+    let frames = [publish, pair.frame(5, &end_of("t"))];
+    pair.receive(frames.concat()).unwrap();
+    let (publish, _) = pair.call();
+    assert!(pair.calls.is_empty());
+    pair.reply(publish, Reply::Publish(vec![Ok(appended(0))]));
+    let (looked, _) = pair.call();
+    pair.reply(looked, found_end(1));
+    let _: ListOffsetsResponse = pair.response_to(2, 5);
+}
+
+#[test]
+fn who_asks_for_cursors_behind_a_commit_finds_it_and_nobody_else_waits() {
+    let partition = OffsetCommitRequestPartition { committed_offset: 7, ..Default::default() };
+    let topic =
+        OffsetCommitRequestTopic { name: "t".into(), partitions: vec![partition], ..Default::default() };
+    let commit = OffsetCommitRequest { group_id: "g".into(), topics: vec![topic], ..Default::default() };
+    let topic = OffsetFetchRequestTopic { name: "t".into(), partition_indexes: vec![0] };
+    let fetch = OffsetFetchRequest { group_id: "g".into(), topics: Some(vec![topic]), ..Default::default() };
+    let mut pair = Pair::new();
+    let frames = [
+        pair.frame(8, &commit),
+        pair.frame(8, &commit),
+        pair.frame(4, &heartbeat()),
+        pair.frame(5, &end_of("t")),
+        pair.frame(5, &fetch),
+    ];
+    pair.receive(frames.concat()).unwrap();
+    let calls: Vec<_> = std::iter::repeat_with(|| pair.call()).take(4).collect();
+    assert!(matches!(calls[3].1, Request::FindOffsets(_)), "records are no cursors");
+    assert!(pair.calls.is_empty(), "the cursors are not asked for yet");
+    for (token, _) in &calls[..2] {
+        pair.reply(*token, Reply::Group(GroupReply::CommitOffsets(vec![(place("t", 0), Ok(()))])));
+    }
+    let (_, fetched) = pair.call();
+    assert!(matches!(fetched, Request::Group(GroupRequest::FetchOffsets(_))));
+}
+
+/// What waits is forgotten with its connection, and is not what keeps it open.
+#[test]
+fn a_draining_session_does_not_take_what_waits() {
+    let mut pair = Pair::new();
+    let publish = pair.frame(9, &produce(-1, "t", vec![batch(Codec::None, "v")]));
+    let frames = [publish, pair.frame(5, &end_of("t"))];
+    pair.receive(frames.concat()).unwrap();
+    pair.handle(Input::Shutdown).unwrap();
+    let (token, _) = pair.call();
+    pair.reply(token, Reply::Publish(vec![Ok(appended(0))]));
+    let _: ProduceResponse = pair.response_to(1, 9);
+    assert!(pair.calls.is_empty());
+    assert_eq!(pair.closed, Some(CloseReason::Shutdown));
 }
 
 #[test]
