@@ -41,6 +41,7 @@ pub fn suite() -> Suite {
             Case::new("a-topic-deleted-twice-at-once", 60, deleted_twice_at_once),
             Case::new("a-static-member-comes-back", 60, a_static_member_comes_back),
             Case::new("reads-behind-writes", 60, behind::reads_behind_writes),
+            Case::new("cursors-below-zero", 60, behind::cursors_below_zero),
         ],
     }
 }

@@ -1,4 +1,4 @@
-//! Reads right behind writes of the same connection.
+//! Reads right behind writes of the same connection, and cursors below zero.
 
 use std::time::{Duration, Instant};
 
@@ -81,6 +81,19 @@ pub(super) fn reads_behind_writes(context: &mut Context) -> Outcome {
         let (code, _, partitions) = fetched(connection.receive()?)?;
         let found = [(0, batch.bytes().len())];
         ensure!(code == 0 && partitions == found, "the fetch behind Produce {number}: {code} {partitions:?}");
+    }
+    Ok(())
+}
+
+pub(super) fn cursors_below_zero(context: &mut Context) -> Outcome {
+    let (mut connection, topic) = begin(context)?;
+    let group = format!("{}group", context.prefix);
+    commit_first(context, &mut connection, &group, &topic, 5)?;
+    for offset in [-2, -1, -3, i64::MIN, -1, 7] {
+        let code = committed(connection.ask(8, 2, commit(&group, &topic, offset))?)?;
+        ensure!(code == 0, "OffsetCommit of {offset}: {code}");
+        let read = cursor(connection.ask(9, 1, cursor_of(&group, &topic))?)?;
+        ensure!(read == (offset, 0), "{offset} is read as {read:?}");
     }
     Ok(())
 }

@@ -59,12 +59,17 @@ pub(in crate::session) fn ask(
     Step::One(Request::Group(GroupRequest::CommitOffsets(commit)), Asked(response).into())
 }
 
+/// A cursor as clients number it. With -1 they reset a group to "nothing committed"; what other negative numbers mean is between them: they
+/// come back as they were, and most readers take them for none too.
+pub(in crate::session) fn committed(offset: i64) -> Offset {
+    // Two's complement: -1 is `Offset::NONE`, and back again.
+    Offset(offset.cast_unsigned())
+}
+
 fn offset(key: &TopicKey, partition: &OffsetCommitRequestPartition) -> Result<CommitOffset, ErrorCode> {
     Ok(CommitOffset {
         partition: key.partition(partition.partition_index)?,
-        // Clients reset a group to "nothing committed" with -1, or with -2 where they mean the earliest: every reader takes a
-        // negative cursor for none, and starts where it is configured to.
-        offset: u64::try_from(partition.committed_offset).map_or(Offset::NONE, Offset),
+        offset: committed(partition.committed_offset),
         leader_epoch: leader_epoch(partition.committed_leader_epoch),
         metadata: owned_option(&partition.committed_metadata).unwrap_or_default(),
     })
@@ -92,5 +97,19 @@ impl Answer for Asked {
             }
         }
         Ok(response)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn minus_one_takes_a_cursor_away_and_no_other_number_does() {
+        assert_eq!(committed(-1), Offset::NONE);
+        for offset in [0, 7, i64::MAX, -2, -3, i64::MIN] {
+            assert_ne!(committed(offset), Offset::NONE);
+            assert_eq!(committed(offset).0.cast_signed(), offset);
+        }
     }
 }

@@ -308,8 +308,9 @@ fn cursors_are_committed_each_by_itself() {
         let commit = commit_of(call);
         assert_eq!((commit.generation, commit.member.as_str()), (7, "m"));
         let offsets: Vec<_> = commit.offsets.iter().map(|o| (o.partition.clone(), o.offset.0)).collect();
-        let none = Offset::NONE.0;
-        assert_eq!(offsets, [(place("t", 0), 10), (place("t", 1), none), (place("t", 2), 30)]);
+        // It comes back as it went.
+        let below = (-2_i64).cast_unsigned();
+        assert_eq!(offsets, [(place("t", 0), 10), (place("t", 1), below), (place("t", 2), 30)]);
         assert_eq!(commit.offsets[0].leader_epoch, Some(LeaderEpoch(4)));
         assert_eq!(commit.offsets[0].metadata, "note");
         let results = [Ok(()), Ok(()), Err(Refusal::OffsetMetadataTooLarge)];
@@ -364,7 +365,7 @@ fn cursors_of_one_group_are_read_in_the_old_shape() {
         assert_eq!(fetch.partitions, Some(vec![place("t", 0), place("t", 1), place("gone", 0)]));
         let found = [
             fetched("t", 0, cursor(10)),
-            fetched("t", 1, Ok(None)),
+            fetched("t", 1, cursor((-2_i64).cast_unsigned())),
             fetched("gone", 0, Err(Refusal::UnknownTopic)),
         ];
         Reply::Group(GroupReply::FetchOffsets(Ok(found.to_vec())))
@@ -377,7 +378,7 @@ fn cursors_of_one_group_are_read_in_the_old_shape() {
         .map(|p| (p.partition_index, p.committed_offset, p.error_code))
         .collect();
     let none = ErrorCode::None;
-    assert_eq!(offsets, [(0, 10, none), (-1, -1, none), (1, -1, none), (0, -1, none), (0, -1, none)]);
+    assert_eq!(offsets, [(0, 10, none), (-1, -1, none), (1, -2, none), (0, -1, none), (0, -1, none)]);
     let first = &response.topics[0].partitions[0];
     assert_eq!((first.committed_leader_epoch, first.metadata.as_ref().unwrap().as_str()), (2, "note"));
 }

@@ -2,16 +2,17 @@
 //! by it (KIP-890); before, AddOffsetsToTxn comes first.
 
 use forebay_kit::SessionError;
+use forebay_kit::model::GroupId;
 use forebay_kit::model::Request;
 use forebay_kit::model::group::{CommitOffset, CommitOffsets, GroupReply, GroupRequest};
 use forebay_kit::model::transaction::{InTransaction, Joining};
-use forebay_kit::model::{GroupId, Offset};
 
 use super::{Claim, code};
 use crate::session::asked::{Answer, Connection};
 use crate::session::dispatch::{Asking, Step};
 use crate::session::fetch::leader_epoch;
 use crate::session::groups::of_group;
+use crate::session::groups::offset_commit::committed;
 use crate::session::names::{TopicKey, group_id, owned, owned_option};
 use crate::session::open::{Replies, strange};
 use crate::wire::ErrorCode;
@@ -71,7 +72,7 @@ fn who(request: &TxnOffsetCommitRequest, joining: Joining) -> Result<(GroupId, I
 fn offset(key: &TopicKey, partition: &TxnOffsetCommitRequestPartition) -> Result<CommitOffset, ErrorCode> {
     Ok(CommitOffset {
         partition: key.partition(partition.partition_index)?,
-        offset: u64::try_from(partition.committed_offset).map_or(Offset::NONE, Offset),
+        offset: committed(partition.committed_offset),
         leader_epoch: leader_epoch(partition.committed_leader_epoch),
         metadata: owned_option(&partition.committed_metadata).unwrap_or_default(),
     })
