@@ -18,7 +18,10 @@ impl Inner {
 
     pub(crate) fn describe_defaults(&self, asker: &Asker) -> Reply {
         let (node, all) = (self.config.defaults.clone(), self.catalogue().defaults().clone());
-        Reply::DescribeDefaults(Box::new(DescribedDefaults { node, all }), self.cluster(asker))
+        Reply::DescribeDefaults(
+            Box::new(DescribedDefaults { node, all, creates: self.config.auto_create }),
+            self.cluster(asker),
+        )
     }
 
     pub(crate) fn alter_defaults(&self, asker: Asker, alter: AlterDefaults, replies: &mut Replies) {

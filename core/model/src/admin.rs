@@ -149,6 +149,8 @@ pub struct DescribedDefaults {
     pub node: TopicDefaults,
     /// What was set for all nodes, which is stronger.
     pub all: TopicSettings,
+    /// Whether the node makes a topic where a client that allows it asks for one that does not exist.
+    pub creates: bool,
 }
 
 impl DescribedDefaults {

@@ -102,7 +102,11 @@ impl AnyBroker {
                 Reply::DescribeTopics(self.cluster(), described)
             }
             Request::DescribeDefaults => Reply::DescribeDefaults(
-                Box::new(DescribedDefaults { node: defaults(), all: TopicSettings::default() }),
+                Box::new(DescribedDefaults {
+                    node: defaults(),
+                    all: TopicSettings::default(),
+                    creates: true,
+                }),
                 self.cluster(),
             ),
             Request::CreateTopics(r) => {

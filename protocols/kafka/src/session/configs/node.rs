@@ -42,26 +42,21 @@ const NAMES: &[(&str, &str)] = &[
     ("unclean.leader.election.enable", "unclean.leader.election.enable"),
 ];
 
-/// The defaults that a node gives to topics.
+const CREATES: &str =
+    "Whether a topic is made when a client that allows it asks for one that does not exist.";
+const PARTITIONS: &str = "Partitions of a topic created without a count.";
+
+/// The defaults that a node gives to topics, and whether it makes them.
 pub(super) fn defaults(defaults: &DescribedDefaults) -> Vec<Config> {
-    let partitions = defaults.node.partitions.to_string();
-    let partitions = Config {
-        name: "num.partitions",
-        value: partitions.clone(),
-        of_nodes: None,
-        default: Some(partitions),
-        source: Source::Default,
-        is_read_only: true,
-        kind: Kind::Int,
-        means: "Partitions of a topic created without a count.",
-    };
+    let creates = ("auto.create.topics.enable", defaults.creates.to_string(), Kind::Boolean, CREATES);
+    let partitions = ("num.partitions", defaults.node.partitions.to_string(), Kind::Int, PARTITIONS);
     let settings = TopicSettings::default();
     let named = of_topic(&settings, defaults).filter_map(|config| {
         let (name, _) = NAMES.iter().find(|(_, of_topics)| *of_topics == config.name)?;
         let is_read_only = config.is_read_only || !is_changeable(config.name);
         Some(Config { name, is_read_only, ..config })
     });
-    named.chain([partitions]).collect()
+    named.chain([creates, partitions].map(shown)).collect()
 }
 
 /// What was set for all nodes.
@@ -122,7 +117,12 @@ pub(super) fn configs(node: &NodeView, nodes: usize) -> impl Iterator<Item = Con
             "The longest time that a transaction may be open.",
         ),
     ];
-    rows.into_iter().map(|(name, value, kind, means)| Config {
+    rows.into_iter().map(shown)
+}
+
+/// What nobody changes while nodes run.
+fn shown((name, value, kind, means): (&'static str, String, Kind, &'static str)) -> Config {
+    Config {
         name,
         of_nodes: None,
         default: Some(value.clone()),
@@ -131,7 +131,7 @@ pub(super) fn configs(node: &NodeView, nodes: usize) -> impl Iterator<Item = Con
         is_read_only: true,
         kind,
         means,
-    })
+    }
 }
 
 /// Where the clients of a listener are told to find the node. Of other listeners a client hears nothing.
@@ -164,7 +164,8 @@ pub(in crate::session) fn documented_settings() -> String {
         .chain([address(&node, "")])
         .map(|config| [config.name.to_owned(), "shown".to_owned(), config.means.to_owned()])
         .chain([
-            ["num.partitions", "shown", "Partitions of a topic created without a count."].map(str::to_owned)
+            ["auto.create.topics.enable", "shown", CREATES].map(str::to_owned),
+            ["num.partitions", "shown", PARTITIONS].map(str::to_owned),
         ])
         .collect();
     for (name, of_topics) in NAMES {

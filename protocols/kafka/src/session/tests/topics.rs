@@ -56,7 +56,11 @@ fn created(
     while let Some((token, call)) = pair.calls.pop_back() {
         let reply = match call {
             Request::DescribeDefaults => Reply::DescribeDefaults(
-                Box::new(DescribedDefaults { node: defaults(), all: TopicSettings::default() }),
+                Box::new(DescribedDefaults {
+                    node: defaults(),
+                    all: TopicSettings::default(),
+                    creates: true,
+                }),
                 cluster(),
             ),
             Request::CreateTopics(create) => {
@@ -415,7 +419,7 @@ fn described_to(
     };
     let (topics, _) = pair.call();
     let (of_nodes, _) = pair.call();
-    let defaults = DescribedDefaults { node: defaults(), all };
+    let defaults = DescribedDefaults { node: defaults(), all, creates: false };
     pair.reply(of_nodes, Reply::DescribeDefaults(Box::new(defaults), cluster()));
     pair.reply(topics, Reply::DescribeTopics(cluster(), vec![found, missing]));
     pair.response_to(1, 4)
@@ -432,7 +436,7 @@ fn settings_are_described_with_where_they_come_from() {
         resources: vec![
             resource(2, "t", Some(&["retention.ms", "no.such.key"])),
             resource(2, "gone", None),
-            resource(4, "1", Some(&["log.retention.ms", "num.partitions"])),
+            resource(4, "1", Some(&["auto.create.topics.enable", "log.retention.ms", "num.partitions"])),
             resource(4, "7", None),
             resource(4, "", None),
             resource(8, "1", None),
@@ -465,7 +469,9 @@ fn settings_are_described_with_where_they_come_from() {
         .iter()
         .map(|config| (config.name.as_str(), config.value.as_ref().unwrap().as_str()))
         .collect();
-    assert_eq!(of_node, [("log.retention.ms", "604800000"), ("num.partitions", "3")]);
+    let expected =
+        [("auto.create.topics.enable", "false"), ("log.retention.ms", "604800000"), ("num.partitions", "3")];
+    assert_eq!(of_node, expected);
 }
 
 #[test]
