@@ -34,8 +34,8 @@ use case::Suite;
 use runner::Plan;
 use runtime::Runtimes;
 
-/// Suites that run at once: most of a suite's time is waiting.
-const JOBS: usize = 2;
+/// Suites that run at once, on a machine with two processors: most of a suite's time is waiting.
+const JOBS: usize = 3;
 /// Rounds of the kill -9 loop in an ordinary run.
 const ROUNDS: u32 = 10;
 /// Sync shards of a directory that is kept: as many as a transaction may span.
