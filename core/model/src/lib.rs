@@ -7,6 +7,7 @@
 pub mod acl;
 pub mod admin;
 mod cleanup;
+pub mod exchange;
 pub mod fetch;
 pub mod group;
 mod id;

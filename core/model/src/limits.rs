@@ -61,9 +61,30 @@ pub const TOPICS_MAX: usize = 200_000;
 pub const PARTITIONS_PER_TOPIC_MAX: u32 = 10_000;
 /// Partitions of the whole catalogue.
 pub const PARTITIONS_MAX: usize = 200_000;
+/// Bytes of the name of an exchange.
+pub const EXCHANGE_NAME_BYTES_MAX: usize = 255;
+/// Bytes of the name of a queue.
+pub const QUEUE_NAME_BYTES_MAX: usize = 255;
+/// Exchanges of one namespace.
+pub const EXCHANGES_MAX: usize = 100_000;
+/// Bindings of one namespace, without those of the default exchange.
+pub const BINDINGS_MAX: usize = 1_000_000;
+/// Bytes that they take up, with what routes by them, about.
+pub const BINDINGS_BYTES_MAX: usize = 1024 * MIB;
+/// Bytes of the key of a binding.
+pub const BINDING_KEY_BYTES_MAX: usize = 4_096;
+/// Bytes that the arguments of one exchange or binding take up.
+pub const ARGUMENTS_BYTES_MAX: usize = 128 * 1024;
+/// How deep lists and tables may lie in each other in an argument.
+pub const ARGUMENT_DEPTH_MAX: usize = 16;
+/// The weight of a binding to a consistent hash exchange.
+pub const HASH_WEIGHT_MAX: u32 = 1_000_000;
+/// Routing keys of one message.
+pub const ROUTING_KEYS_PER_MESSAGE_MAX: usize = 4_096;
 
 const _: () = assert!(MESSAGE_BYTES_DEFAULT <= MESSAGE_BYTES_CEILING);
 const _: () = assert!(PART_BYTES_MAX <= TURN_BYTES_MAX);
+const _: () = assert!(ARGUMENTS_BYTES_MAX <= BINDINGS_BYTES_MAX);
 const _: () = assert!(CREDENTIAL_ITERATIONS_MIN <= CREDENTIAL_ITERATIONS_MAX);
 // Checkpoints are made when a segment is sealed, so replay is bounded by one segment.
 const _: () = assert!(SEGMENT_BYTES_MAX <= CHECKPOINT_LOG_BYTES_MAX);
