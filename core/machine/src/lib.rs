@@ -13,6 +13,7 @@ mod clean;
 pub mod codec;
 mod command;
 mod effects;
+mod exchanges;
 pub mod fuzz;
 mod groups;
 mod guests;
@@ -46,6 +47,7 @@ pub use command::{
     encode_commands,
 };
 pub use effects::{AppendedTo, DeadSlot, Effects, IndexEntry, Outcome};
+pub use exchanges::{Declared, Exchanges, RoutingChange};
 pub use groups::{CommittedOffset, Group, Groups, OffsetKey};
 pub use guests::{Guest, Guests};
 pub use machine::{
