@@ -27,6 +27,7 @@ mod publish;
 mod quotas;
 mod receive;
 mod refuse;
+pub mod routing;
 mod shards;
 mod states;
 mod subscriptions;
