@@ -66,8 +66,10 @@ pub fn fix(root: &Path) -> Result<Tally, String> {
         ),
     );
     step(&mut tally, "format", cargo(root, &["fmt", "--all"]));
-    let mut wire = cargo(root, &["test", "--quiet", "--package", "forebay-kafka", "--test", "wire"]);
-    wire.env("UPDATE_WIRE", "1");
-    step(&mut tally, "recorded frames", wire);
+    for protocol in ["forebay-kafka", "forebay-amqp091"] {
+        let mut wire = cargo(root, &["test", "--quiet", "--package", protocol, "--test", "wire"]);
+        wire.env("UPDATE_WIRE", "1");
+        step(&mut tally, &format!("recorded frames: {protocol}"), wire);
+    }
     Ok(tally)
 }
