@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use forebay_kafka::wire::{AnyRequest, AnyResponse, Cursor, RequestHead, RequestHeader};
 
+use crate::amqp;
 use crate::exchange::Exchange;
 use crate::targets::{Frames, Target};
 
@@ -80,6 +81,9 @@ pub fn from_frames(frames: Frames, exchanges: &[Exchange]) -> Vec<Vec<u8>> {
         Frames::Batches => exchanges.iter().flat_map(|e| parts(e).batches).collect(),
         Frames::Stream => exchanges.iter().map(|e| with_length(&e.request)).collect(),
         Frames::Connection => connections(exchanges),
+        Frames::AmqpStream => amqp::streams(),
+        Frames::AmqpProperties => amqp::properties(),
+        Frames::AmqpTables => amqp::tables(),
     };
     found.sort();
     found.dedup();

@@ -3,13 +3,14 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | `targets` | the table of decoders |
-//! | `corpus`, `exchange` | what inputs begin with |
+//! | `corpus`, `exchange`, `amqp` | what inputs begin with |
 //! | `mutate`, `random` | how they are broken |
 //! | `execute`, `watchdog`, `coverage` | running one, and what it did |
 //! | `campaign`, `findings` | the loop, and what it found |
 //! | `record`, `harvest`, `encoders`, `distill` | where seeds come from |
 #![forbid(unsafe_code)]
 
+mod amqp;
 mod campaign;
 mod corpus;
 mod coverage;

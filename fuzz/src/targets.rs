@@ -1,5 +1,6 @@
 //! Every decoder of the workspace, in one table.
 
+use forebay_amqp091 as amqp091;
 use forebay_commitlog as commitlog;
 use forebay_kafka as kafka;
 use forebay_machine as machine;
@@ -39,6 +40,12 @@ pub enum Frames {
     Stream,
     /// A connection: a seed of 8 bytes, then the requests of one client with their lengths.
     Connection,
+    /// All that one side of an AMQP connection said on one channel, behind the protocol header.
+    AmqpStream,
+    /// The properties of AMQP messages.
+    AmqpProperties,
+    /// The headers among them.
+    AmqpTables,
 }
 
 /// An allowance of memory: bytes for any input, and bytes for each byte of it.
@@ -64,6 +71,8 @@ const MIB: u64 = 1024 * KIB;
 const WIRE: Memory = Memory { floor: 130 * KIB, per_byte: 2 * 16 + 8 };
 /// Compressed records come to 1 MiB at most in these targets; a handful of copies and decoders' windows are alive at once.
 const INFLATED: Memory = Memory { floor: 16 * MIB, per_byte: 16 };
+/// Methods, which take more room in memory than on the wire, in lists that double, read twice; and the beginning of a body.
+const AMQP: Memory = Memory { floor: 128 * KIB, per_byte: 256 };
 /// Copies of the input and what was read from it.
 const PLAIN: Memory = Memory { floor: 64 * KIB, per_byte: 64 };
 
@@ -85,6 +94,12 @@ pub const TARGETS: &[Target] = &[
         memory: INFLATED,
         ..wire("kafka-session", kafka::session::fuzz::fuzz_session, Frames::Connection)
     },
+    Target { memory: AMQP, ..wire("amqp091-stream", amqp091::wire::fuzz::fuzz_stream, Frames::AmqpStream) },
+    Target {
+        frames: Frames::AmqpProperties,
+        ..target("amqp091-properties", amqp091::wire::fuzz::fuzz_properties, PLAIN)
+    },
+    Target { frames: Frames::AmqpTables, ..target("amqp091-table", amqp091::wire::fuzz::fuzz_table, PLAIN) },
     Target { frames: Frames::Batches, ..target("record-check", record::fuzz::fuzz_check, INFLATED) },
     Target { frames: Frames::Batches, ..target("record-read", record::fuzz::fuzz_records, INFLATED) },
     target("message-batch", record::fuzz::fuzz_message_batch, PLAIN),
