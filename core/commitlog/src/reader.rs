@@ -215,6 +215,10 @@ fn read_run(
             Step::End => return Ok(true),
             Step::Bad(what) => return Err(Fault::corrupt(&segment.path, scanner.position(), what).into()),
         };
+        // What was appended since the end was looked up may lie before it.
+        if found.header.index >= high {
+            return Ok(false);
+        }
         let len = found.header.stored_len();
         if len > *left && !out.is_empty() {
             return Ok(false);

@@ -9,6 +9,9 @@ use forebay_commitlog::{Fate, Generation, IndexEntry, Judge, Log, ReadError, Slo
 use forebay_model::{LogIndex, SlotNumber};
 use support::*;
 
+/// So many entries that one of them comes while a reader has looked up where its own end.
+const APPENDED: u64 = 20_000;
+
 /// Keeps entries with an even index.
 struct Even;
 
@@ -108,4 +111,28 @@ fn readers_meet_no_fault_while_everything_changes_under_them() {
     let (log, recovered) = Log::open(forebay_env::real::env().disk, &path, config()).unwrap();
     assert_eq!(recovered.cut, None);
     assert_eq!(contents(&log, 1), before);
+}
+
+#[test]
+fn a_reader_gets_nothing_behind_what_it_asks_for_while_more_comes() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("shard-0000");
+    let (mut log, _) = Log::open(forebay_env::real::env().disk, &path, config()).unwrap();
+    log.append(&[entry(1, 1, 1)]).unwrap();
+    let end = Arc::new(AtomicU64::new(1));
+    let (reader, seen) = (log.reader(), end.clone());
+    let reads = std::thread::spawn(move || {
+        let mut last = 0;
+        while last < APPENDED {
+            last = seen.load(Ordering::Acquire);
+            let entries = reader.read_entries(LogIndex(last), LogIndex(last + 1), u64::MAX).unwrap();
+            let indexes: Vec<u64> = entries.iter().map(|entry| entry.index.0).collect();
+            assert_eq!(indexes, [last]);
+        }
+    });
+    for index in 2..=APPENDED {
+        log.append(&[entry(1, index, 1)]).unwrap();
+        end.store(index, Ordering::Release);
+    }
+    reads.join().unwrap();
 }
