@@ -57,7 +57,7 @@ enum Next {
 /// What a pass was told when it began.
 #[derive(Clone, Copy)]
 pub(super) struct Begun {
-    /// Where the partition ended, and what no pass before had looked at.
+    /// Where what is stable ended, and what no pass before had looked at.
     pub(super) end: Offset,
     dirty_bytes: u64,
 }
@@ -72,7 +72,8 @@ impl Known {
         self.rewritten = true;
     }
 
-    /// A pass begins, over a partition that ends there.
+    /// A pass begins, over a partition of which what is stable ends there: it is not to wait for a transaction that is open at the moment, as
+    /// with producers that always have one it would for long.
     pub(super) fn begin_pass(&mut self, end: Offset) -> Begun {
         self.rewritten = false;
         Begun { end, dirty_bytes: self.dirty_bytes }
@@ -107,7 +108,7 @@ impl Known {
             self.dirty_since = Some(LogTime(since.0).min(now));
         }
         let next = match left.why {
-            // A transaction is open, or it has more index entries in memory than a pass looks at.
+            // It has more index entries in memory than a pass looks at.
             Why::End if is_behind => Next::From(LogTime(now.0.saturating_add(AGAIN_MS))),
             Why::End => Next::Dirty,
             Why::Young(until) => Next::From(until.max(after_part(now, compaction.lag_ms_min))),

@@ -260,10 +260,10 @@ impl<T: Clone + Send + 'static> Shard<T> {
                 continue;
             };
             let pass = self.pass_over(partition, compaction, time, salts);
-            let end = partition.end;
+            let stable = partition.last_stable_offset();
             let known = self.compactor.known.entry(id).or_default();
             known.is_queued = false;
-            let begun = known.begin_pass(end);
+            let begun = known.begin_pass(stable);
             return Some(Present { partition: id, begun, pass: Some(Box::new(pass)) });
         }
         None

@@ -65,9 +65,14 @@ fn left(bytes: u64, why: Why) -> Left {
 
 /// A partition over which a pass went at time 1,000, when it ended at 10 and had 100 bytes.
 fn passed_with(found: Found, compaction: &Compaction) -> Known {
+    passed_where_stable(10, found, compaction)
+}
+
+/// The same, of which what was stable ended there.
+fn passed_where_stable(end: u64, found: Found, compaction: &Compaction) -> Known {
     let mut known = Known::default();
     known.written(100, LogTime(500));
-    let begun = known.begin_pass(Offset(10));
+    let begun = known.begin_pass(Offset(end));
     known.passed_over(found, begun, compaction, 100, LogTime(1_000));
     known
 }
@@ -101,17 +106,29 @@ fn a_pass_comes_when_enough_was_written_or_it_waited_long_enough() {
 
 #[test]
 fn a_pass_that_did_not_see_the_end_is_not_repeated_at_once() {
-    let mut open = passed(Found { left: left(30, Why::End), ..found(7) });
-    assert!(!is_due(&open, &partition(10, 100), 2_000), "an open transaction, perhaps");
-    open.written(100, LogTime(2_000));
-    assert!(!is_due(&open, &partition(20, 200), 3_000));
-    assert!(is_due(&open, &partition(20, 200), 1_000 + AGAIN_MS));
+    let mut many = passed(Found { left: left(30, Why::End), ..found(7) });
+    assert!(!is_due(&many, &partition(10, 100), 2_000), "it has too many entries in memory");
+    many.written(100, LogTime(2_000));
+    assert!(!is_due(&many, &partition(20, 200), 3_000));
+    assert!(is_due(&many, &partition(20, 200), 1_000 + AGAIN_MS));
     let young = passed(Found { left: left(60, Why::Young(LogTime(5_000))), ..found(7) });
     assert!(!is_due(&young, &partition(10, 100), 4_999));
     assert!(is_due(&young, &partition(10, 100), 5_000), "most of it was not looked at");
     let few = passed(Found { left: left(40, Why::Young(LogTime(5_000))), ..found(7) });
     assert!(!is_due(&few, &partition(10, 100), 5_000));
     assert!(is_due(&few, &partition(10, 100), 8_900), "written at 900, it waited long enough");
+}
+
+/// A producer that writes in transactions nearly always has one open: what is behind its begin is not held against the next pass.
+#[test]
+fn a_pass_that_came_during_a_transaction_is_followed_by_others() {
+    let left = Left { bytes: 30, why: Why::End, since: None };
+    let mut open = passed_where_stable(7, Found { left, ..found(7) }, &compaction());
+    assert!(!is_due(&open, &partition(7, 100), 1_000_000), "it is still open");
+    assert!(!is_due(&open, &partition(10, 100), 2_000), "not enough was committed");
+    assert!(is_due(&open, &partition(10, 100), 9_000), "it waited for a time that is set");
+    open.written(100, LogTime(2_000));
+    assert!(is_due(&open, &partition(20, 200), 3_000), "more than half of it was not looked at");
 }
 
 #[test]
