@@ -262,7 +262,8 @@ mod tests {
             ("retention.ms", "1000", false),
             ("max.message.bytes", "1048588", true),
             ("segment.bytes", "1073741824", false),
-            ("segment.index.bytes", "10485760", false),
+            ("segment.index.bytes", "20971520", false),
+            ("index.interval.bytes", "4096", false),
             ("min.insync.replicas", "2", false),
             ("message.timestamp.after.max.ms", "3600000", true),
             ("compression.type", "producer", true),
@@ -282,7 +283,7 @@ mod tests {
         );
         let said: Vec<_> = findings.iter().map(|finding| (finding.kind, finding.text.as_str())).collect();
         assert_eq!(said[0].0, Kind::Note);
-        assert!(said[0].1.starts_with("segment.index.bytes=10485760 is about files"), "{said:?}");
+        assert!(said[0].1.starts_with("segment.index.bytes=20971520 is about files"), "{said:?}");
         assert_eq!(said[1].0, Kind::Differs);
         assert!(said[1].1.starts_with("min.insync.replicas=2: "), "{said:?}");
         assert_eq!(said.len(), 2);
