@@ -226,6 +226,26 @@ fn a_client_is_who_its_certificate_is_about() {
 }
 
 #[test]
+fn who_signs_clients_certificates_can_be_changed_while_clients_are_there() {
+    let vault = Vault::open(ClientCertificates::Required, config(|_| {}), None);
+    let (alice, successor) = (vault.authority.issue("alice"), Authority::new());
+    let mut before = vault.client(&[&TLS13], Some(&alice));
+    before.echo(b"it is me");
+    vault.client(&[&TLS13], Some(&successor.issue("alice"))).try_echo(b"too early").unwrap_err();
+    std::fs::write(vault.dir.path().join("ca.pem"), successor.certificate.pem()).unwrap();
+    vault.tls.reload().unwrap();
+    for version in [&TLS12, &TLS13] {
+        vault.client(&[version], Some(&alice)).try_echo(b"too late").unwrap_err();
+        vault.client(&[version], Some(&successor.issue("alice"))).echo(b"it is me");
+    }
+    before.echo(b"still there");
+    // What is no authority leaves the last one in force.
+    std::fs::write(vault.dir.path().join("ca.pem"), "nothing").unwrap();
+    vault.tls.reload().unwrap_err();
+    vault.client(&[&TLS13], Some(&successor.issue("alice"))).echo(b"it is me");
+}
+
+#[test]
 fn certificates_may_be_asked_for_and_not_insisted_on() {
     let vault = Vault::open(ClientCertificates::Requested, config(|_| {}), None);
     vault.client(&[&TLS13], None).echo(b"nobody");

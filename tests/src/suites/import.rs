@@ -27,6 +27,8 @@ pub fn suite() -> Suite {
             Case::new("everything-comes-over", 300, everything),
             Case::new("killed-in-the-middle", 300, killed),
             Case::new("followed-until-the-cut-over", 240, followed),
+            Case::new("followed-over-kills-of-all", 300, followed_over_kills),
+            Case::new("rules-of-access-come-over", 180, rules_of_kafka),
             Case::new("no-cut-over-under-a-producer", 180, written_to),
             Case::new("no-cut-over-in-a-transaction", 180, in_a_transaction),
             Case::new("what-would-differ", 120, checked),
@@ -197,6 +199,91 @@ fn followed(context: &mut Context) -> Outcome {
     Ok(())
 }
 
+/// What the group reads at the source, before anything is killed.
+const READ_AT_THE_SOURCE: usize = 700;
+
+/// The source, the target and the importer are killed while a producer writes and the importer follows; a group has read at the source.
+/// After the cut-over everything is there once and in order, and the group goes on at the very next record.
+fn followed_over_kills(context: &mut Context) -> Outcome {
+    let from = context.broker().address();
+    let mut target = target(context)?;
+    let mut writer = Conversation::start(context, from, java(context), &["write"])?;
+    let outcome = over_kills(context, &mut target, &mut writer);
+    let (written, first) = match outcome {
+        Ok(written) => written,
+        Err(why) => return writer.conclude(Err(why)).map(|_| ()),
+    };
+    writer.conclude(Ok(()))?;
+    tell(context, target.address(), &["count", &written.to_string()])?;
+    let rest = read_in_a_group(context, &target.address().to_string(), written - first.len())?;
+    let mut numbers = [first, rest].concat();
+    numbers.sort_unstable();
+    ensure!(numbers.iter().copied().eq(0..written), "the group has read {} of {written}", numbers.len());
+    context.remarks.push(format!("{written} records"));
+    Ok(())
+}
+
+/// How many records were written in the end, and what the group has read.
+fn over_kills(
+    context: &mut Context,
+    target: &mut Broker,
+    writer: &mut Conversation,
+) -> Result<(usize, Vec<usize>), crate::case::Failure> {
+    let from = context.broker().address().to_string();
+    wait_for_topic(context, &from, "live")?;
+    let mut follower = follow(context, &from, target)?;
+    wait_for_topic(context, &target.address().to_string(), "live")?;
+    let first = read_in_a_group(context, &from, READ_AT_THE_SOURCE)?;
+    grows(context, target)?;
+    follower.signal(Signal::KILL)?;
+    follower.wait(context)?;
+    follower = follow(context, &from, target)?;
+    grows(context, target)?;
+    target.crash_and_recover()?;
+    grows(context, target)?;
+    context.broker().crash_and_recover()?;
+    grows(context, target)?;
+    let written = writer.ask(context, "stop")?;
+    writer.serve_to_the_end(context)?;
+    follower.signal(Signal::USR1)?;
+    let status = follower.wait(context)?;
+    let said = follower.said().join("\n");
+    ensure!(
+        status.success() && said.contains("\"cut_over\": true"),
+        "the importer ended with {status}:\n{said}"
+    );
+    Ok((number(&written)?, first))
+}
+
+fn follow(context: &Context, from: &str, target: &Broker) -> Result<Background, crate::case::Failure> {
+    let mut command = import(context, from, target, &["live"], &["--follow", "--quiet", "1s"]);
+    Background::start("the importer", &mut command)
+}
+
+/// Waits until the target has more than it has now.
+fn grows(context: &Context, target: &Broker) -> Outcome {
+    let before = consumed(context, target)?;
+    while consumed(context, target)? == before {
+        ensure!(Instant::now() < context.deadline, "it stood still at {before} records");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
+}
+
+/// So many numbers of the followed topic, read in a group.
+fn read_in_a_group(context: &Context, at: &str, count: usize) -> Result<Vec<usize>, crate::case::Failure> {
+    let (topic, group) = (format!("{}live", context.prefix), format!("{}readers", context.prefix));
+    let count = count.to_string();
+    let words = ["consume", &topic, "--group", &group, "--count", &count, "--broker", at];
+    let said = driver::output(context, &mut forebay(context, &words), b"")?;
+    let text = String::from_utf8_lossy(&said.out).into_owned();
+    text.lines().map(number).collect()
+}
+
+fn number(text: &str) -> Result<usize, crate::case::Failure> {
+    text.parse().map_err(|_| crate::case::Failure::new(format!("'{text}' is no number")))
+}
+
 /// How many records of the followed topic the target hands out.
 fn consumed(context: &Context, target: &Broker) -> Result<usize, crate::case::Failure> {
     let topic = format!("{}live", context.prefix);
@@ -269,6 +356,47 @@ fn held_up(
     ensure!(said.err.contains("transactions of the source are open"), "it says\n{}", said.err);
     writer.ask(context, "commit")?;
     writer.serve_to_the_end(context)
+}
+
+/// A Kafka's rules of access are in force at the target afterwards.
+fn rules_of_kafka(context: &mut Context) -> Outcome {
+    let authorizer = "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer";
+    let kafka = Kind::Kafka { class_path: context.runtimes.class_path() };
+    let source = Broker::start_as(&kafka, &[], &[authorizer, "super.users=User:ANONYMOUS"])?;
+    let from = source.address().to_string();
+    let add = |words: &[&str]| {
+        let command = [&["acl", "add"], words, &["--broker", &from]].concat();
+        driver::output(context, &mut forebay(context, &command), b"").map(|_| ())
+    };
+    add(&["--principal", "User:alice", "--topic", "orders", "--operation", "read", "--operation", "write"])?;
+    add(&["--deny", "--principal", "User:bob", "--host", "10.0.0.1", "--group", "g", "--operation", "read"])?;
+    add(&["--principal", "User:*", "--topic", "public-", "--prefixed", "--operation", "all"])?;
+    add(&["--principal", "User:carol", "--transactional-id", "t", "--operation", "write"])?;
+    add(&["--principal", "User:carol", "--cluster", "--operation", "idempotent-write"])?;
+    let topic = ["topic", "create", "orders", "--broker", &from];
+    ends_with(context, &mut forebay(context, &topic), DONE)?;
+    let there = sorted_rules_of(context, &source)?;
+    ensure!(there.len() == 6, "the source has {there:?}");
+
+    let target = with_rules(context)?;
+    let to = target.address().to_string();
+    let words = ["import", "kafka", "--from", &from, "--to", &to, "--json", "--accept-differences"];
+    for _ in 0..2 {
+        ends_with(context, &mut forebay(context, &words), DONE)?;
+        let here = sorted_rules_of(context, &target)?;
+        ensure!(there == here, "there\n{there:#?}\nhere\n{here:#?}");
+    }
+    Ok(())
+}
+
+/// The rules of a broker, one a line; brokers tell them in orders of their own.
+fn sorted_rules_of(context: &Context, broker: &Broker) -> Result<Vec<String>, crate::case::Failure> {
+    let at = broker.address().to_string();
+    let said = driver::output(context, &mut forebay(context, &["acl", "list", "--broker", &at]), b"")?;
+    let mut rules: Vec<String> = String::from_utf8_lossy(&said.out).lines().map(str::to_owned).collect();
+    rules.retain(|rule| rule.contains("User:"));
+    rules.sort_unstable();
+    Ok(rules)
 }
 
 /// What Kafka has and Forebay does otherwise is told, by name.

@@ -1,4 +1,4 @@
-//! Share groups (KIP-932), with Kafka's Java client: the only library that has them.
+//! Share groups (KIP-932), with Kafka's Java client. franz-go's own tests of its share consumer run beside (`cargo xtask foreign`).
 
 use std::process::Command;
 

@@ -19,6 +19,7 @@ import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.header.Header;
 
 /** What tests/src/suites/import.rs moves from one cluster to another, and what it looks at afterwards. */
@@ -32,7 +33,10 @@ public final class Moving {
             switch (args[0]) {
                 case "fill" -> fill();
                 case "fill-much" -> fillMuch();
-                case "digest" -> digest(TOPICS);
+                case "digest" -> {
+                    digest(TOPICS);
+                    settings();
+                }
                 case "digest-much" -> digest(Map.of("much", 4));
                 case "continue" -> goOn();
                 case "write" -> write();
@@ -54,10 +58,18 @@ public final class Moving {
                     "segment.ms", "100",
                     "min.cleanable.dirty.ratio", "0.01",
                     "min.compaction.lag.ms", "0"));
-            admin.createTopics(List.of(compacted)).all().get();
+            NewTopic plain = new NewTopic(Harness.name("plain"), 3, (short) 1).configs(Map.of(
+                    "cleanup.policy", "delete",
+                    "retention.bytes", "1000000000",
+                    "retention.ms", "-1",
+                    "min.compaction.lag.ms", "86400000",
+                    "delete.retention.ms", "123456",
+                    "max.message.bytes", "2000000",
+                    "message.timestamp.type", "CreateTime",
+                    "compression.type", "producer"));
+            admin.createTopics(List.of(compacted, plain)).all().get();
         }
         Lib.topic("tx", 2);
-        Lib.topic("plain", 3);
         Lib.topic("empty", 1);
         plain();
         transactions();
@@ -247,6 +259,23 @@ public final class Moving {
                                 + isolation + " " + records.size() + " " + hash(records));
                     }
                 }
+            }
+        }
+    }
+
+    private static final List<String> SETTINGS = List.of(
+            "cleanup.policy", "compression.type", "delete.retention.ms", "max.compaction.lag.ms", "max.message.bytes",
+            "message.timestamp.type", "min.cleanable.dirty.ratio", "min.compaction.lag.ms", "retention.bytes",
+            "retention.ms", "segment.bytes", "segment.ms");
+
+    /** A line for what is in force of each topic, whether it was set there or is the broker's default. */
+    private static void settings() throws Exception {
+        try (Admin admin = Lib.admin()) {
+            for (String topic : TOPICS.keySet()) {
+                ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, Harness.name(topic));
+                var all = admin.describeConfigs(List.of(resource)).all().get().get(resource);
+                var values = SETTINGS.stream().map(name -> name + "=" + all.get(name).value()).toList();
+                System.out.println("digest settings " + topic + " " + values);
             }
         }
     }
