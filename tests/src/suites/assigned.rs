@@ -40,6 +40,10 @@ const STORIES: &[(&str, u64, Told)] = &[
     ("pattern", 90, NONE),
     // A member dies without a word; the others have its partitions when its session is over.
     ("dies", 150, MOST),
+    // A process stops in the middle of its work and its sockets stay open: others have its partitions when its session is over, its
+    // transaction is aborted when its time is up, and its record of a share group comes to somebody else when its lock ends. When it
+    // goes on it is too late for it to commit.
+    ("vanishes", 150, NONE),
     // kill -9 of the broker, twice, in the middle: members go on with what they have, and every record is seen.
     ("over-crashes", 240, ALL),
     // Members and states as administrators see them; a group is not deleted while it has members.

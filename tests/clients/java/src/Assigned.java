@@ -38,6 +38,7 @@ public final class Assigned {
             case "static-bounce" -> Assigned::staticBounce;
             case "pattern" -> Assigned::pattern;
             case "dies" -> Assigned::dies;
+            case "vanishes" -> Assigned::vanishes;
             case "over-crashes" -> Assigned::overCrashes;
             case "administration" -> Assigned::administration;
             case "migrates-eager" -> () -> migrates(RANGE, false);
@@ -252,6 +253,67 @@ public final class Assigned {
         Harness.waitUntil("all partitions are those of who is left", () -> a.assigned.size() == 4);
         a.stop();
         owners.check();
+    }
+
+    private static void vanishes() throws Exception {
+        String topic = Lib.topic("t", 4);
+        String inTransaction = Lib.topic("tx", 1);
+        String shared = Lib.topic("shared", 1);
+        String shareGroup = Shares.group("shares", "share.record.lock.duration.ms", "15000");
+        try (var producer = Lib.producer()) {
+            producer.send(Lib.record(shared, 0, "for one of them")).get();
+        }
+        Attendant.Owners owners = new Attendant.Owners();
+        Attendant a = new Attendant("a", GROUP, owners, Attendant.topics(topic));
+        Process vanished = new ProcessBuilder(
+                        ProcessHandle.current().info().command().orElse("java"),
+                        "-cp", System.getProperty("java.class.path"), "Vanished",
+                        GROUP, topic, inTransaction, shareGroup, shared)
+                .start();
+        try (var said = new java.io.BufferedReader(new java.io.InputStreamReader(vanished.getInputStream()))) {
+            Harness.waitUntil("the other has its half", () -> a.assigned.size() == 2);
+            Harness.equal(said.readLine(), "at work", "what it says");
+            // Its sockets stay open, and nothing comes over them any more.
+            signal(vanished, "STOP");
+            try (var producer = Lib.producer();
+                    var reader = Lib.consumer("isolation.level", "read_committed")) {
+                TopicPartition at = new TopicPartition(inTransaction, 0);
+                producer.send(Lib.record(inTransaction, 0, "behind")).get();
+                reader.assign(List.of(at));
+                reader.seekToBeginning(List.of(at));
+                List<String> values = new ArrayList<>();
+                Harness.waitUntil("its transaction is aborted", () -> {
+                    Lib.poll(reader).forEach(r -> values.add(Harness.text(r.value())));
+                    return !values.isEmpty();
+                });
+                Harness.equal(values, List.of("behind"), "committed values");
+            }
+            try (var sharer = Shares.consumer(shareGroup, "share.acknowledgement.mode", "implicit")) {
+                sharer.subscribe(List.of(shared));
+                List<Integer> counts = new ArrayList<>();
+                Harness.waitUntil("its record comes to somebody else", () -> {
+                    sharer.poll(java.time.Duration.ofMillis(300))
+                            .forEach(r -> counts.add((int) r.deliveryCount().get()));
+                    return !counts.isEmpty();
+                });
+                Harness.equal(counts, List.of(2), "delivery counts");
+            }
+            Harness.waitUntil("its partitions are those of who is left", () -> a.assigned.size() == 4);
+            signal(vanished, "CONT");
+            vanished.getOutputStream().write('\n');
+            vanished.getOutputStream().flush();
+            String last = said.readLine();
+            Harness.check(last != null && last.startsWith("refused "), "its transaction ended with: " + last);
+            System.out.println(last);
+        } finally {
+            vanished.destroyForcibly();
+        }
+        a.stop();
+        owners.check();
+    }
+
+    private static void signal(Process process, String signal) throws Exception {
+        Harness.equal(new ProcessBuilder("kill", "-" + signal, String.valueOf(process.pid())).start().waitFor(), 0, "kill");
     }
 
     private static void overCrashes() throws Exception {
