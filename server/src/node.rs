@@ -323,6 +323,8 @@ fn shard_config(config: &NodeConfig, id: ShardId, class: FlushClass) -> Result<S
         retention_interval: config.retention_interval,
         groups: config.groups,
         machine: config.machine,
+        // Nobody's are read yet: they go to readers of record batches as they are.
+        properties: forebay_shard::PropertyReaders::default(),
         scrub_bytes_per_second: config.scrub_bytes_per_second,
     })
 }

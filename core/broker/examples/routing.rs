@@ -122,14 +122,16 @@ struct Message {
 }
 
 fn measure(shape: Shape, bindings: usize, publishes: usize) -> Result<(), Box<dyn Error>> {
-    let (mut exchanges, mut changes) = namespace(bindings)?;
-    let mut router = Router::new(changes.drain(..));
+    let mut exchanges = namespace(bindings)?;
+    let mut router = Router::new(exchanges.all());
+    let before = exchanges.clone();
     if shape != Shape::Default {
         for n in 0..bindings {
-            exchanges.bind(shape.binding(n), &mut changes)?;
+            exchanges.bind(shape.binding(n))?;
         }
     }
     let mut bind_ns = 0.0;
+    let changes = exchanges.changes_since(&before);
     let heap = allocation_counter::measure(|| bind_ns = follow(&mut router, &changes));
 
     let mut random = 7u64;
@@ -144,10 +146,11 @@ fn measure(shape: Shape, bindings: usize, publishes: usize) -> Result<(), Box<dy
     let queues = publish(&router, shape, &messages, publishes, &mut scratch);
     let publish_ns = start.elapsed().as_nanos() as f64 / publishes as f64;
 
-    changes.clear();
+    let before = exchanges.clone();
     for n in 0..if shape == Shape::Default { 0 } else { bindings } {
-        exchanges.unbind(&shape.binding(n), &mut changes)?;
+        exchanges.unbind(&shape.binding(n))?;
     }
+    let changes = exchanges.changes_since(&before);
     let unbind_ns = follow(&mut router, &changes);
     println!(
         "{{\"measure\":\"routing\",\"exchange\":\"{shape:?}\",\"bindings\":{bindings},\"publishes\":{publishes},\
@@ -160,9 +163,8 @@ fn measure(shape: Shape, bindings: usize, publishes: usize) -> Result<(), Box<dy
 }
 
 /// So many queues, and an exchange of the one kind that is not there from the beginning.
-fn namespace(queues: usize) -> Result<(Exchanges, Vec<RoutingChange>), Box<dyn Error>> {
+fn namespace(queues: usize) -> Result<Exchanges, Box<dyn Error>> {
     let mut exchanges = Exchanges::new();
-    let mut changes: Vec<_> = exchanges.all().collect();
     let hash = Declaration {
         name: ExchangeName::parse("hash")?,
         kind: ExchangeKind::ConsistentHash,
@@ -171,11 +173,11 @@ fn namespace(queues: usize) -> Result<(Exchanges, Vec<RoutingChange>), Box<dyn E
         internal: false,
         arguments: Arguments::default(),
     };
-    exchanges.declare(hash, &mut changes)?;
+    exchanges.declare(hash)?;
     for n in 0..queues.max(FANOUT) {
-        exchanges.add_queue(queue_name(n), QueueId(n as u64), &mut changes);
+        exchanges.add_queue(queue_name(n), QueueId(n as u64));
     }
-    Ok((exchanges, changes))
+    Ok(exchanges)
 }
 
 /// Nanoseconds for each change.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use forebay_env::{Env, IoClass, Monotonic};
 use forebay_machine::Catalog;
-use forebay_model::subscription::SubscriptionReply;
+use forebay_model::subscription::{ConsumerNumber, SubscriptionReply};
 use forebay_model::{
     ClusterView, NodeId, NodeView, Principal, Refusal, Reply, Request, ShardId, TopicDefaults,
 };
@@ -20,12 +20,14 @@ use forebay_shard::{Answer, Done, Passed, Read, Source, Work};
 
 use crate::authorize::{Admitted, Audit, Authorization, Host};
 use crate::call::{Asker, Call, Gather, Next, Step, Ticket};
+use crate::desk::Desks;
 use crate::line::PublishLine;
 use crate::login::{LoginState, Logins};
 use crate::memory::Memory;
 use crate::meters::{ConnectionMeter, Meters};
 use crate::metrics::BrokerMetrics;
 use crate::outbox::{ClientInfo, ConnectionId, Delivered, FrontDesk, Outbox};
+use crate::post::PostLine;
 use crate::producers::ProducerBlock;
 use crate::provision::Provisioning;
 use crate::shards::{ShardHandle, Shards, leader_of};
@@ -66,6 +68,8 @@ pub(crate) struct Inner {
     pub(crate) env: Env,
     pub(crate) shards: Shards,
     pub(crate) catalogue: RwLock<Arc<Catalog>>,
+    /// How its exchanges route.
+    pub(crate) desks: RwLock<Desks>,
     pub(crate) provisioning: Mutex<Provisioning>,
     pub(crate) producers: Mutex<ProducerBlock>,
     pub(crate) guard: Arc<DiskGuard>,
@@ -96,9 +100,12 @@ pub(crate) struct Connection {
     host: Arc<Host>,
     /// Requests that may wait long and must end with the connection, by token.
     waiting: Mutex<BTreeMap<u64, Arc<Call>>>,
+    /// Receives that wait for the catalogue, by token: for whom, and whether that consumer has ended its receive meanwhile.
+    unplaced: Mutex<BTreeMap<u64, (ConsumerNumber, bool)>>,
     /// It has received from shared subscriptions: what it has goes back when it ends.
     receives: AtomicBool,
     publishes: Arc<PublishLine>,
+    posts: Arc<PostLine>,
 }
 
 /// How current the local catalogue is known to be when a name is not in it.
@@ -125,6 +132,7 @@ impl Broker {
             env,
             shards: Shards::new(shards),
             catalogue: RwLock::default(),
+            desks: RwLock::default(),
             provisioning: Mutex::default(),
             producers: Mutex::default(),
             guard,
@@ -164,6 +172,7 @@ impl Broker {
     pub fn catalogue_changed(&self, catalogue: Arc<Catalog>) {
         // Before the copy: whoever finds a change there finds it enforced.
         self.inner.meters.set(catalogue.quotas());
+        self.inner.desks.write().unwrap_or_else(PoisonError::into_inner).follow(&catalogue);
         *self.inner.catalogue.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&catalogue);
         for shard in self.inner.shards.all() {
             shard.board.wish(Arc::clone(&catalogue));
@@ -240,8 +249,10 @@ impl FrontDesk for Broker {
             meter,
             host: Arc::new(Host::of(client.peer)),
             waiting: Mutex::default(),
+            unplaced: Mutex::default(),
             receives: AtomicBool::new(false),
             publishes: Arc::default(),
+            posts: Arc::default(),
         });
         self.inner.connections_mut().insert(connection, opened);
     }
@@ -264,6 +275,7 @@ impl FrontDesk for Broker {
             host: Arc::clone(&known.host),
             withheld: None,
             publishes: Arc::clone(&known.publishes),
+            posts: Arc::clone(&known.posts),
         };
         let mut replies = Replies::default();
         match self.inner.authorize(asker, request) {
@@ -337,6 +349,8 @@ impl Inner {
             Request::DescribeAcls(filter) => self.describe_acls(&asker, &filter, replies),
             Request::AddAcls(add) => self.add_acls(asker, add, replies),
             Request::RemoveAcls(remove) => self.remove_acls(asker, remove, currency, replies),
+            Request::Route(route) => self.route(asker, route, currency, replies),
+            Request::Post(post) => self.post(asker, post, replies),
         }
     }
 
@@ -394,6 +408,9 @@ impl Inner {
                 Some(refusal) => self.refuse(&asker, &request, &refusal, replies),
             },
             Step::Publishes(line) => self.publishes_go_on(&line, barrier_refusal(&answer), replies),
+            Step::Posts(line) => self.posts_go_on(&line, barrier_refusal(&answer), replies),
+            Step::Route(request) => self.routed_by(asker, *request, answer, replies),
+            Step::Counted(id, request) => self.counted(asker, id, *request, answer, replies),
             Step::Create(create) => self.created(asker, create, answer, replies),
             Step::Delete(delete, names, refused) => {
                 self.deleted(asker, delete, names, refused, answer, replies);
@@ -428,6 +445,7 @@ impl Inner {
             && let Some(connection) = self.connection(asker.connection)
         {
             lock(&connection.waiting).remove(&asker.token);
+            lock(&connection.unplaced).remove(&asker.token);
         }
         replies.push(asker, reply);
     }
@@ -446,12 +464,39 @@ impl Inner {
         }
     }
 
+    /// Those of a connection.
+    pub(crate) fn waiting_calls(&self, connection: ConnectionId) -> Vec<Arc<Call>> {
+        let calls = |known: Arc<Connection>| lock(&known.waiting).values().cloned().collect();
+        self.connection(connection).map(calls).unwrap_or_default()
+    }
+
     /// Remembers a receive as well, and that the connection has something that goes back with it.
     pub(crate) fn remember_receiver(&self, call: &Arc<Call>) {
         if let Some(connection) = self.connection(call.asker.connection) {
             connection.receives.store(true, Ordering::Release);
             lock(&connection.waiting).insert(call.asker.token, Arc::clone(call));
         }
+    }
+
+    /// A receive goes to shards when the catalogue is current, and may be ended before.
+    pub(crate) fn remember_unplaced(&self, asker: &Asker, consumer: ConsumerNumber) {
+        if let Some(connection) = self.connection(asker.connection) {
+            lock(&connection.unplaced).insert(asker.token, (consumer, false));
+        }
+    }
+
+    /// Whatever of a consumer waits for the catalogue is ended as soon as it is with the shards.
+    pub(crate) fn end_unplaced(&self, asker: &Asker, consumer: ConsumerNumber) {
+        if let Some(connection) = self.connection(asker.connection) {
+            let mut unplaced = lock(&connection.unplaced);
+            unplaced.values_mut().filter(|(of, _)| *of == consumer).for_each(|(_, ended)| *ended = true);
+        }
+    }
+
+    /// Whether a receive was ended while it waited for the catalogue.
+    pub(crate) fn was_ended(&self, connection: ConnectionId, token: u64) -> bool {
+        let connection = self.connection(connection);
+        connection.is_some_and(|known| lock(&known.unplaced).get(&token).is_some_and(|(_, ended)| *ended))
     }
 
     pub(crate) fn post_read(&self, shard: &ShardHandle, read: Read<Ticket>, replies: &mut Replies) {
@@ -539,7 +584,9 @@ fn changes_something(request: &Request) -> bool {
         | Request::Transaction(_)
         | Request::AlterUsers(_)
         | Request::AddAcls(_)
-        | Request::RemoveAcls(_) => true,
+        | Request::RemoveAcls(_)
+        | Request::Post(_) => true,
+        Request::Route(route) => crate::routes::changes_something(route),
         Request::Subscription(request) => crate::subscriptions::changes_something(request),
         Request::Fetch(_)
         | Request::FindOffsets(_)

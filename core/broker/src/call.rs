@@ -9,7 +9,10 @@ use forebay_model::fetch::{FetchRefusal, Fetched, FoundEpochEnd, FoundOffset};
 use forebay_model::group::{FetchedOffset, GroupListing, GroupReply};
 use forebay_model::partition::Trimmed;
 use forebay_model::publish::Published;
-use forebay_model::subscription::{SubscriptionReply, SubscriptionRequest, SubscriptionStates};
+use forebay_model::queue::RouteRequest;
+use forebay_model::subscription::{
+    ConsumerNumber, SubscriptionReply, SubscriptionRequest, SubscriptionStates,
+};
 use forebay_model::transaction::{TransactionListing, TransactionRequest, TransactionView};
 use forebay_model::{GroupId, PartitionRef, Principal, Refusal, Reply, TopicId, TopicName};
 use forebay_shard::{Answer, SharingAnswer};
@@ -22,7 +25,9 @@ use crate::line::PublishLine;
 use crate::memory::Charge;
 use crate::outbox::{ConnectionId, Outbox};
 use crate::partitions::DescribeGather;
+use crate::post::{PostGather, PostLine};
 use crate::receive::{ReceiveGather, SettleGather};
+use crate::routes::RouteStep;
 use crate::states::StatesGather;
 use crate::transactions;
 use crate::users::AlterUsersStep;
@@ -43,6 +48,8 @@ pub(crate) struct Asker {
     pub(crate) withheld: Option<Arc<Withheld>>,
     /// Where its connection's publishes wait for the catalogue.
     pub(crate) publishes: Arc<PublishLine>,
+    /// Where its posts do.
+    pub(crate) posts: Arc<PostLine>,
 }
 
 /// One part of an open request: what a shard gives back with its answer.
@@ -68,6 +75,8 @@ pub(crate) struct Call {
 pub(crate) enum Gather {
     /// One slot per item, and when the front desk took it.
     Publish(PublishGather),
+    /// One fate per message; a part covers the messages of one batch.
+    Post(PostGather),
     /// One slot per item; a part covers the items of one shard.
     Fetch(FetchGather),
     /// One slot per item; a part covers the items of one shard.
@@ -148,6 +157,12 @@ pub(crate) enum Step {
     Describe(DescribeTopics),
     /// The publishes of a connection wait for the barrier, before one of them hears that its topic does not exist.
     Publishes(Arc<PublishLine>),
+    /// The posts of a connection wait for the barrier, before one of them hears that it goes nowhere.
+    Posts(Arc<PostLine>),
+    /// Waits for shard 0 to change exchanges or bindings, or to create or delete a queue.
+    Route(Box<RouteStep>),
+    /// Waits to hear how many messages a queue has.
+    Counted(TopicId, Box<RouteRequest>),
     /// Waits for the barrier before saying that a topic does not exist.
     Unresolved(Box<forebay_model::Request>),
     /// Waits for shard 0 to create.
@@ -268,6 +283,14 @@ impl Call {
         }
     }
 
+    /// Whether it is a receive of this consumer of its connection.
+    pub(crate) fn receives_for(&self, consumer: ConsumerNumber) -> bool {
+        match &*self.gather.lock().unwrap_or_else(PoisonError::into_inner) {
+            Gather::Receive(receive) => receive.consumer() == consumer,
+            _ => false,
+        }
+    }
+
     /// The fetches (shard, number) that still wait.
     pub(crate) fn open_fetches(&self) -> Vec<(usize, u64)> {
         match &*self.gather.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -285,6 +308,7 @@ impl Gather {
                 slots.set(part, published);
                 if slots.is_complete() { Next::Published(slots.take(), *since) } else { Next::Wait }
             }
+            (Gather::Post(post), Answer::Published(published)) => post.answer(part, published),
             (Gather::Fetch(fetch), Answer::Fetched(items)) => fetch.answer(part, items),
             (Gather::Receive(receive), Answer::Received(items)) => receive.answer(part, items),
             (Gather::Settle(settle), Answer::Settled(items)) => settle.answer(part, items),

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use forebay_env::metrics::{Counter, Histogram, Kind, MetricsText};
 use forebay_model::group::GroupReply;
+use forebay_model::post::{PostRefusal, Posted};
 use forebay_model::publish::Published;
+use forebay_model::queue::RouteRefusal;
 use forebay_model::subscription::SubscriptionReply;
 use forebay_model::transaction::{JoinRefused, TransactionReply};
 use forebay_model::{Refusal, Reply};
@@ -86,6 +88,16 @@ impl BrokerMetrics {
                         Err(refused) => self.count(&refused.refusal),
                     }
                 }
+            }
+            Reply::Route(Err(RouteRefusal::Broker(refusal))) => self.count(refusal),
+            // What else is refused there is an answer about names and rules.
+            Reply::Route(_) => {}
+            Reply::Post(fates) => {
+                let not_taken = |fate: &Posted| match fate {
+                    Err(PostRefusal::NotTaken(refusal)) => Some(refusal.clone()),
+                    _ => None,
+                };
+                fates.iter().filter_map(not_taken).for_each(|refusal| self.count(&refusal));
             }
             Reply::FindOffsets(items) => {
                 items.iter().filter_map(|i| i.as_ref().err()).for_each(|r| self.count(r))
@@ -183,6 +195,7 @@ impl BrokerMetrics {
                 altered.iter().filter_map(|one| one.as_ref().err()).for_each(|r| self.count(r));
             }
             SubscriptionReply::EndConsumer
+            | SubscriptionReply::EndReceive
             | SubscriptionReply::Attend(Ok(_))
             | SubscriptionReply::Members(Ok(_))
             | SubscriptionReply::Settings(_) => {}

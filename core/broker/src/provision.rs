@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use forebay_env::Monotonic;
 use forebay_model::admin::{AlterTopics, CreatePartitions, DeleteTopics};
+use forebay_model::queue::RouteRefusal;
 use forebay_model::{Refusal, TopicId, TopicName};
 
 use crate::acls::{AddAclsStep, RemoveAclsStep};
 use crate::broker::{Inner, Replies, lock};
 use crate::call::{Asker, CreateStep};
+use crate::routes::RouteStep;
 use crate::users::AlterUsersStep;
 
 /// Changes that wait at once; above it the newest is answered as late.
@@ -25,6 +27,7 @@ pub(crate) enum Change {
     UsersAltered(AlterUsersStep),
     AclsAdded(AddAclsStep),
     AclsRemoved(RemoveAclsStep),
+    Routed(Box<RouteStep>, Option<RouteRefusal>),
 }
 
 /// Somebody who waits for a version of the catalogue.

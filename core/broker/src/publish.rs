@@ -161,6 +161,7 @@ impl Inner {
                         import: item.import,
                         ticket,
                         partition: placed.id,
+                        also: Vec::new(),
                         kind: item.kind,
                         payload: item.payload,
                         confirm,

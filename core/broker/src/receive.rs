@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use forebay_model::queue::QUEUE_SUBSCRIPTION;
 use forebay_model::subscription::{
-    Receive, Received, ReceivedAll, SettleDeliveries, SettleItem, SettledAll, SettledItem, SubscriptionReply,
-    SubscriptionRequest, SubscriptionSettings, Verdict,
+    ConsumerNumber, DeliveryRules, Receive, Received, ReceivedAll, SettleDeliveries, SettleItem, SettledAll,
+    SettledItem, SubscriptionReply, SubscriptionRequest, SubscriptionSettings, Verdict,
 };
 use forebay_model::{GroupId, Refusal, Reply, Request};
 use forebay_shard::{Consumer, Read, ReceiveItemWork, ReceiveWork, SettleItemWork, SettleWork, Source, Work};
@@ -12,7 +13,7 @@ use forebay_shard::{Consumer, Read, ReceiveItemWork, ReceiveWork, SettleItemWork
 use crate::broker::{Currency, Inner, Replies};
 use crate::call::{Asker, Call, Gather, Next, Parts, Slots, Step, Ticket, spread};
 use crate::fetch::{any_stale, group, places, refuse_unplaced};
-use crate::place::Placed;
+use crate::place::{self, Placed};
 
 /// What one receive hands out at most, whatever it asks for, beyond a first batch that is larger by itself: as much as a fetch does.
 const RECEIVE_BYTES_MAX: u64 = crate::fetch::FETCH_BYTES_MAX;
@@ -22,6 +23,7 @@ const VERDICT_BYTES: usize = 32;
 
 /// The partitions of a receive and the parts that are still open.
 pub(crate) struct ReceiveGather {
+    consumer: ConsumerNumber,
     slots: Slots<Received>,
     parts: Parts,
     /// Per part: its shard and the receive's number there, until it has answered.
@@ -44,13 +46,25 @@ impl Inner {
         self.catalogue().subscription(name)
     }
 
+    /// By which rules a receive is served: those that were set on its subscription, or those of the queue that it is of.
+    fn rules_of(&self, receive: &Receive) -> DeliveryRules {
+        let catalogue = self.catalogue();
+        if &*receive.subscription.0 != QUEUE_SUBSCRIPTION {
+            return catalogue.subscription(&receive.subscription).rules();
+        }
+        let topic = receive.partitions.first().and_then(|first| place::topic(&catalogue, &first.topic).ok());
+        let queue = topic.and_then(|topic| topic.queue.as_ref());
+        queue.map(|queue| queue.declaration.settings).unwrap_or_default().rules()
+    }
+
     pub(crate) fn receive(&self, asker: Asker, receive: Receive, currency: Currency, replies: &mut Replies) {
         let placed = self.place(receive.partitions.iter());
         if currency == Currency::Unknown && any_stale(&placed) {
+            self.remember_unplaced(&asker, receive.consumer);
             let request = Request::Subscription(SubscriptionRequest::Receive(receive));
             return self.after_barrier(asker, Step::Unresolved(Box::new(request)), replies);
         }
-        let rules = self.subscription_settings(&receive.subscription).rules();
+        let rules = self.rules_of(&receive);
         let mut slots = Slots::new(receive.partitions.len());
         let refused = refuse_unplaced(&placed, |at, refusal| slots.set(at, Err(refusal)));
         let mut groups =
@@ -68,13 +82,14 @@ impl Inner {
         let open =
             groups.iter().zip(&numbered).map(|((shard, ..), number)| Some((shard.0 as usize, *number)));
         let gather = ReceiveGather {
+            consumer: receive.consumer,
             slots,
             parts: places(&groups),
             open: open.collect(),
             lease_ms: rules.lease_ms,
             enough: false,
         };
-        let (connection, shards) = (asker.connection, groups.len() as u64);
+        let (connection, token, shards) = (asker.connection, asker.token, groups.len() as u64);
         let consumer = Consumer { source: Source(connection.0), number: receive.consumer };
         let bytes_max = u64::from(receive.bytes_max).min(RECEIVE_BYTES_MAX);
         let shares = Shares::of(u64::from(receive.records_max), shards, receive.whole_batches);
@@ -89,6 +104,7 @@ impl Inner {
                 items,
                 records_max: shares.of_part(part as u64),
                 whole_batches: receive.whole_batches,
+                form: receive.form,
                 bytes_min: u64::from(receive.bytes_min).min(bytes_max),
                 bytes_max,
                 deadline,
@@ -96,9 +112,9 @@ impl Inner {
             };
             self.post_read(self.shards.at(shard.0 as usize), Read::Receive(work), replies);
         }
-        // As for fetches: one shard may have answered, or the connection may have gone, before all were asked.
+        // As for fetches: one shard may have answered, or the connection may have gone, before all were asked. Or the consumer has ended it.
         let is_open = self.is_open(connection);
-        if call.has_enough() || !is_open {
+        if call.has_enough() || !is_open || self.was_ended(connection, token) {
             self.end_fetches(call.open_fetches());
         }
         if !is_open {
@@ -199,6 +215,11 @@ impl ReceiveGather {
     /// Whether those that still wait need not.
     pub(crate) fn has_enough(&self) -> bool {
         self.enough
+    }
+
+    /// Whose it is.
+    pub(crate) fn consumer(&self) -> ConsumerNumber {
+        self.consumer
     }
 
     /// The receives (shard, number) that still wait.

@@ -6,6 +6,8 @@ use forebay_model::admin::{
 };
 use forebay_model::group::{GroupReply, GroupRequest};
 use forebay_model::partition::{DescribedPartition, PartitionSelection};
+use forebay_model::post::PostRefusal;
+use forebay_model::queue::RouteRefusal;
 use forebay_model::user::AlteredUser;
 use forebay_model::{Refusal, Reply, Request};
 
@@ -79,6 +81,8 @@ pub(crate) fn reply(request: &Request, refusal: &Refusal, desk: &Inner, asker: &
         Request::FindProducer(_) => Reply::FindProducer(Err(no()), desk.cluster(asker)),
         Request::Rights(r) => Reply::Rights(r.iter().map(|_| Operations::NONE).collect()),
         Request::DescribeAcls(_) => Reply::DescribeAcls(Err(no())),
+        Request::Route(_) => Reply::Route(Err(RouteRefusal::Broker(no()))),
+        Request::Post(r) => Reply::Post(r.items.iter().map(|_| Err(PostRefusal::NotTaken(no()))).collect()),
         Request::AddAcls(_) => Reply::AddAcls(Err(no())),
         Request::RemoveAcls(_) => Reply::RemoveAcls(Err(no())),
         Request::Transaction(r) => Reply::Transaction(crate::transactions::refused(r, refusal)),

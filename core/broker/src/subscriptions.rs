@@ -43,6 +43,7 @@ impl Inner {
                     replies,
                 );
             }
+            SubscriptionRequest::EndReceive(number) => self.end_receive(&asker, number, replies),
             SubscriptionRequest::EndConsumer(number) => self.end_consumer(asker, number, replies),
             SubscriptionRequest::Settings(names) => {
                 let reply = SubscriptionReply::Settings(self.settings_of(names));
@@ -171,6 +172,18 @@ impl Inner {
             }
             request => self.ask_some(asker, request, currency, replies),
         }
+    }
+
+    /// Whatever shards hold back for a consumer comes now. Where its receive is answered already there is nothing to do.
+    fn end_receive(&self, asker: &Asker, number: ConsumerNumber, replies: &mut Replies) {
+        // First what is on its way to the shards: it may be with them before the others are looked through.
+        self.end_unplaced(asker, number);
+        for call in self.waiting_calls(asker.connection) {
+            if call.receives_for(number) {
+                self.end_fetches(call.open_fetches());
+            }
+        }
+        self.finish(asker, Reply::Subscription(SubscriptionReply::EndReceive), replies);
     }
 
     fn end_consumer(&self, asker: Asker, number: ConsumerNumber, replies: &mut Replies) {
@@ -385,6 +398,7 @@ pub(crate) fn refused(request: &SubscriptionRequest, refusal: &Refusal) -> Subsc
             items: settle.items.iter().map(|_| Err(no())).collect(),
         }),
         SubscriptionRequest::EndConsumer(_) => SubscriptionReply::EndConsumer,
+        SubscriptionRequest::EndReceive(_) => SubscriptionReply::EndReceive,
         SubscriptionRequest::Attend(_) => SubscriptionReply::Attend(Err(no())),
         SubscriptionRequest::Members(_) => SubscriptionReply::Members(Err(no())),
         SubscriptionRequest::Describe { .. }
@@ -406,6 +420,7 @@ pub(crate) fn changes_something(request: &SubscriptionRequest) -> bool {
         | SubscriptionRequest::Alter { .. } => true,
         SubscriptionRequest::Receive(_)
         | SubscriptionRequest::EndConsumer(_)
+        | SubscriptionRequest::EndReceive(_)
         | SubscriptionRequest::Attend(_)
         | SubscriptionRequest::Members(_)
         | SubscriptionRequest::Describe { .. }

@@ -15,6 +15,7 @@ use forebay_model::admin::{
     DescribeTopics, DescribedTopic, GrownTopic, MorePartitions, NewTopic, TopicChange, TopicSelection,
 };
 use forebay_model::limits::{PARTITIONS_MAX, PARTITIONS_PER_TOPIC_MAX};
+use forebay_model::queue::RouteRefusal;
 use forebay_model::{
     FlushClass, LeaderEpoch, NodeId, PartitionId, PartitionView, Refusal, Reply, Request, SettingsChange,
     ShardId, TopicId, TopicName, TopicRef, TopicSettings, TopicView,
@@ -240,7 +241,11 @@ impl Inner {
     }
 
     /// Spreads new partitions over the shards of their class, one after the other.
-    fn place_new(&self, settings: &TopicSettings, partitions: u32) -> Result<Vec<ShardId>, Refusal> {
+    pub(crate) fn place_new(
+        &self,
+        settings: &TopicSettings,
+        partitions: u32,
+    ) -> Result<Vec<ShardId>, Refusal> {
         let class = place::class(settings, &self.config.defaults);
         let shards = self.shards.of_class(class);
         if shards.is_empty() {
@@ -252,7 +257,7 @@ impl Inner {
         Ok((0..u64::from(partitions)).map(at).collect())
     }
 
-    fn topic_id(&self) -> TopicId {
+    pub(crate) fn topic_id(&self) -> TopicId {
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&self.env.random.next_u64().to_le_bytes());
         bytes[8..].copy_from_slice(&self.env.random.next_u64().to_le_bytes());
@@ -514,6 +519,10 @@ impl Inner {
             Change::Altered(alter, refused) => Reply::AlterTopics(altered_topics(&alter, merge(refused))),
             Change::UsersAltered(step) => Reply::AlterUsers(step.altered(late.clone())),
             Change::AclsAdded(step) => Reply::AddAcls(Ok(step.added(late.clone()))),
+            Change::Routed(step, refused) => {
+                let refused = refused.or_else(|| late.clone().map(RouteRefusal::Broker));
+                return self.report_route(asker, *step, refused, replies);
+            }
             Change::AclsRemoved(step) => Reply::RemoveAcls(Ok(step.removed(late.clone()))),
         };
         self.finish(&asker, reply, replies);

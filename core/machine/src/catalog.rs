@@ -4,19 +4,23 @@
 use std::sync::Arc;
 
 use forebay_model::acl::Acl;
-use forebay_model::limits::{PARTITIONS_MAX, PARTITIONS_PER_TOPIC_MAX, TOPICS_MAX};
+use forebay_model::exchange::{QueueId, QueueName};
+use forebay_model::limits::{PARTITIONS_MAX, PARTITIONS_PER_TOPIC_MAX, QUEUE_BATCH_BYTES_MAX, TOPICS_MAX};
+use forebay_model::queue::NamespaceName;
 use forebay_model::quota::{QuotaChange, QuotaTable};
 use forebay_model::subscription::{StartAt, SubscriptionChange, SubscriptionSettings};
 use forebay_model::{
-    GroupId, LogTime, PartitionId, PolicyChange, Refusal, SettingChange, SettingsChange, ShardId, TopicId,
-    TopicName, TopicSettings,
+    CleanupChange, GroupId, LogTime, PartitionId, PolicyChange, Refusal, SettingChange, SettingsChange,
+    ShardId, TimestampType, TopicId, TopicName, TopicSettings,
 };
 
 use crate::acls::Acls;
 use crate::limits::{ATTEMPTS_MAX, GROUP_ID_BYTES_MAX, SUBSCRIPTION_SETTINGS_MAX};
+use crate::namespaces::{Namespaces, StoredNamespace};
+use crate::routes::{CreateQueue, Queue, QueueOf, Route, RouteChange};
 use crate::shared_map::SharedMap;
 use crate::users::{CredentialKey, SetCredential, Users};
-use crate::{AddPartitions, CreateTopic, quotas};
+use crate::{AddPartitions, CreateTopic, Outcome, quotas};
 
 /// All topics, users and rules at one version. A clone is a snapshot and costs some reference counts; see [`SharedMap`] for what a
 /// change behind a snapshot costs.
@@ -36,6 +40,7 @@ pub struct Catalog {
     acls: Acls,
     /// Of the subscriptions for which something was set.
     subscriptions: SharedMap<GroupId, SubscriptionSettings>,
+    namespaces: Namespaces,
 }
 
 /// A topic of the catalogue.
@@ -53,6 +58,8 @@ pub struct Topic {
     pub version: u64,
     /// When it was created.
     pub created_at: LogTime,
+    /// The queue that it is, if it is one.
+    pub queue: QueueOf,
 }
 
 /// A partition of a topic of the catalogue.
@@ -224,6 +231,80 @@ impl Catalog {
         self.next_partition
     }
 
+    /// The exchanges and queues of all namespaces.
+    pub fn namespaces(&self) -> &Namespaces {
+        &self.namespaces
+    }
+
+    /// The topic of a queue.
+    pub fn queue(&self, namespace: &NamespaceName, name: &QueueName) -> Option<&Arc<Topic>> {
+        self.topic(&TopicName::of_queue(namespace, name)).filter(|topic| topic.queue.is_some())
+    }
+
+    pub(crate) fn route(&mut self, route: Route, now: LogTime) -> Result<Outcome, Refusal> {
+        let Route { namespace, change } = route;
+        if let RouteChange::CreateQueue(create) = change {
+            return self.create_queue(namespace, create, now).map(Outcome::TopicCreated);
+        }
+        let changed = self.namespaces.change(&namespace, change);
+        self.version += u64::from(changed == Ok(true));
+        Ok(Outcome::Routed(changed.map(drop)))
+    }
+
+    fn create_queue(
+        &mut self,
+        namespace: NamespaceName,
+        create: CreateQueue,
+        now: LogTime,
+    ) -> Result<Arc<Topic>, Refusal> {
+        let CreateQueue { declaration, id, shard } = create;
+        if self.namespaces.get(&namespace).is_none() {
+            return Err(Refusal::InvalidRequest(format!("there is no namespace '{namespace}'")));
+        }
+        let name = TopicName::of_queue(&namespace, &declaration.name);
+        // What consumers have settled goes, nothing else does.
+        let settings = TopicSettings {
+            retention_ms: Some(None),
+            retention_bytes: Some(None),
+            message_bytes_max: Some(QUEUE_BATCH_BYTES_MAX),
+            timestamp_type: Some(TimestampType::Create),
+            ..TopicSettings::default()
+        };
+        let topic = self.create(CreateTopic { name, id, settings, shards: vec![shard] }, now)?;
+        Ok(self.set_queue(&topic, Queue { namespace, declaration }))
+    }
+
+    /// A topic is a queue from now on.
+    fn set_queue(&mut self, topic: &Topic, queue: Queue) -> Arc<Topic> {
+        let id = QueueId(topic.partitions[0].id.0);
+        self.namespaces.add_queue(&queue.namespace, queue.declaration.name.clone(), id);
+        self.put(Topic { queue: Some(Arc::new(queue)), ..topic.clone() })
+    }
+
+    /// Puts the exchanges and queues of a checkpoint back; whether that makes sense.
+    pub(crate) fn restore_namespaces(&mut self, namespaces: Vec<StoredNamespace>) -> bool {
+        let in_order = namespaces.is_sorted_by(|a, b| a.name < b.name);
+        in_order && namespaces.into_iter().all(|stored| self.restore_namespace(stored).is_some())
+    }
+
+    fn restore_namespace(&mut self, stored: StoredNamespace) -> Option<()> {
+        self.namespaces.get(&stored.name)?;
+        for (id, declaration) in stored.queues {
+            let topic =
+                self.by_id.get(&id).filter(|topic| topic.queue.is_none() && !topic.partitions.is_empty())?;
+            if topic.name != TopicName::of_queue(&stored.name, &declaration.name) {
+                return None;
+            }
+            let topic = Arc::clone(topic);
+            self.set_queue(&topic, Queue { namespace: stored.name.clone(), declaration });
+        }
+        let exchanges = stored.exchanges.into_iter().map(RouteChange::DeclareExchange);
+        let changes = exchanges.chain(stored.bindings.into_iter().map(RouteChange::Bind));
+        // Each of them made something when it was said first.
+        let mut changes = changes.map(|change| self.namespaces.change(&stored.name, change));
+        changes.all(|changed| changed == Ok(true)).then_some(())
+    }
+
     pub(crate) fn create(&mut self, create: CreateTopic, now: LogTime) -> Result<Arc<Topic>, Refusal> {
         if self.by_name.get(&create.name).is_some() {
             return Err(Refusal::TopicExists);
@@ -247,6 +328,7 @@ impl Catalog {
             partitions,
             version: self.version,
             created_at: now,
+            queue: None,
         };
         Ok(self.put(topic))
     }
@@ -255,6 +337,9 @@ impl Catalog {
         let topic = self.by_id.remove(&id).ok_or(Refusal::UnknownTopicId)?;
         self.by_name.remove(&topic.name);
         self.partitions -= topic.partitions.len();
+        if let Some(queue) = &topic.queue {
+            self.namespaces.remove_queue(&queue.namespace, &queue.declaration.name);
+        }
         self.version += 1;
         Ok(topic)
     }
@@ -262,6 +347,9 @@ impl Catalog {
     /// Returns the topic and the number of its first new partition.
     pub(crate) fn grow(&mut self, grow: &AddPartitions) -> Result<(Arc<Topic>, u32), Refusal> {
         let topic = self.by_id.get(&grow.id).ok_or(Refusal::UnknownTopicId)?;
+        if topic.queue.is_some() {
+            return Err(Refusal::InvalidPartitionCount("a queue has one partition".into()));
+        }
         let present = topic.partitions.len();
         if present + grow.shards.len() != grow.total as usize {
             return Err(Refusal::InvalidPartitionCount(format!(
@@ -282,6 +370,14 @@ impl Catalog {
     pub(crate) fn alter(&mut self, id: TopicId, change: &SettingsChange) -> Result<Arc<Topic>, Refusal> {
         let topic = self.by_id.get(&id).ok_or(Refusal::UnknownTopicId)?;
         let settings = change.of(&topic.settings);
+        let is_queue = topic.queue.is_some();
+        if is_queue
+            && (change.cleanup != CleanupChange::default()
+                || (settings.retention_ms, settings.retention_bytes)
+                    != (topic.settings.retention_ms, topic.settings.retention_bytes))
+        {
+            return Err(Refusal::InvalidSetting("a queue keeps what is not settled".into()));
+        }
         if settings == topic.settings {
             return Ok(Arc::clone(topic));
         }

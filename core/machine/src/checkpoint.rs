@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use forebay_model::exchange::QueueName;
+use forebay_model::queue::NamespaceName;
 use forebay_model::subscription::{AttendanceSettings, SubscriptionSettings};
 use forebay_model::{
     CleanupSettings, IntakeSettings, LeaderEpoch, LogIndex, LogTime, Offset, PartitionId, ShardId, Term,
@@ -18,9 +20,10 @@ use crate::limits::{DROPPED_PARTITIONS_MAX, EPOCHS_PER_PARTITION_MAX};
 use crate::machine::{
     Dropped, MACHINE_VERSION_ACLS, MACHINE_VERSION_COMPACTION, MACHINE_VERSION_DEFAULTS,
     MACHINE_VERSION_FIRST, MACHINE_VERSION_IMPORTS, MACHINE_VERSION_INTAKE, MACHINE_VERSION_LATEST,
-    MACHINE_VERSION_QUOTAS, MACHINE_VERSION_RELAYS, MACHINE_VERSION_SUBSCRIPTIONS,
+    MACHINE_VERSION_QUEUES, MACHINE_VERSION_QUOTAS, MACHINE_VERSION_RELAYS, MACHINE_VERSION_SUBSCRIPTIONS,
     MACHINE_VERSION_TRANSACTIONS, MACHINE_VERSION_USERS,
 };
+use crate::namespaces;
 use crate::quotas;
 use crate::relays::Relays;
 use crate::users::Users;
@@ -74,6 +77,8 @@ impl SectionKind {
     pub const IMPORTS: SectionKind = SectionKind(59);
     /// What topics take in, from machine version 3 on.
     pub const INTAKE: SectionKind = SectionKind(60);
+    /// Exchanges, bindings and queues, from machine version 4 on.
+    pub const NAMESPACES: SectionKind = SectionKind(62);
     /// What applies to topics that set nothing, from machine version 3 on.
     pub const DEFAULTS: SectionKind = SectionKind(61);
 }
@@ -136,6 +141,13 @@ impl Machine {
         }
         if self.version >= MACHINE_VERSION_DEFAULTS {
             sections.push(section(SectionKind::DEFAULTS, |out| encode_defaults(&self.catalog, out)));
+        }
+        if self.version >= MACHINE_VERSION_QUEUES {
+            sections.push(section(SectionKind::NAMESPACES, |out| {
+                encode_namespaces(&self.catalog, out);
+                let queues: Vec<_> = self.partitions.values().filter(|one| one.settings.is_queue).collect();
+                out.list(queues.into_iter(), |out, partition| out.uint(partition.id.0));
+            }));
         }
         sections
     }
@@ -219,6 +231,15 @@ impl Machine {
             let mut input = left.take(SectionKind::DEFAULTS, "defaults")?;
             decode_defaults(&mut machine.catalog, &mut input)?;
             input.end("the defaults")?;
+        }
+        if machine.version >= MACHINE_VERSION_QUEUES {
+            let mut input = left.take(SectionKind::NAMESPACES, "namespaces")?;
+            let stored = namespaces::decode(&mut input)?;
+            machine.decode_queues(&mut input)?;
+            input.end("the namespaces")?;
+            if !machine.catalog.restore_namespaces(stored) {
+                return Err(DecodeError::Invalid("the namespaces"));
+            }
         }
         left.end()?;
         Ok(machine)
@@ -307,6 +328,20 @@ impl Machine {
         for (id, import) in imports {
             let partition = self.partitions.get_mut(&id).ok_or(DecodeError::Invalid("an import"))?;
             partition.import = Some(import);
+        }
+        Ok(())
+    }
+
+    fn decode_queues(&mut self, input: &mut Reader<'_>) -> Read<()> {
+        let queues =
+            input.list("partitions of queues", |input| Ok(PartitionId(input.uint("a partition")?)))?;
+        if !queues.is_sorted_by(|a, b| a < b) {
+            return Err(DecodeError::Invalid("the order of queues"));
+        }
+        for id in queues {
+            let partition =
+                self.partitions.get_mut(&id).ok_or(DecodeError::Invalid("a queue's partition"))?;
+            partition.settings.is_queue = true;
         }
         Ok(())
     }
@@ -424,6 +459,13 @@ fn encode_catalog(catalog: &Catalog, out: &mut Writer) {
     }
 }
 
+fn encode_namespaces(catalog: &Catalog, out: &mut Writer) {
+    let topic = |namespace: &NamespaceName, queue: &QueueName| {
+        catalog.queue(namespace, queue).expect("a queue of a namespace has a topic")
+    };
+    namespaces::encode(catalog.namespaces(), topic, out);
+}
+
 fn encode_subscription_settings(catalog: &Catalog, out: &mut Writer) {
     out.len(catalog.subscriptions_len());
     for (name, settings) in catalog.subscriptions() {
@@ -523,6 +565,7 @@ fn decode_catalog(
                     shard: ShardId(input.narrow("a shard")?),
                 })
             })?,
+            queue: None,
         })
     })?;
     for topic in &mut topics {

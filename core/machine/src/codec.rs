@@ -213,8 +213,12 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn topic_id(&mut self, what: &'static str) -> Read<TopicId> {
-        let bytes = self.take(16, what)?;
-        Ok(TopicId(bytes.try_into().expect("take returns as many bytes as asked")))
+        Ok(TopicId(self.array(what)?))
+    }
+
+    /// So many bytes, without a length before them.
+    pub(crate) fn array<const N: usize>(&mut self, what: &'static str) -> Read<[u8; N]> {
+        Ok(self.take(N, what)?.try_into().expect("take returns as many bytes as asked"))
     }
 
     pub(crate) fn option<T>(

@@ -17,6 +17,7 @@ use forebay_model::{LogTime, Term, Timestamp};
 use smallvec::SmallVec;
 
 use crate::relays::RelayedEnd;
+use crate::routes::Route;
 use crate::span::Span;
 use crate::subscriptions::SubscriptionKey;
 use crate::transactions::{Instance, Next};
@@ -173,6 +174,8 @@ pub enum Command {
         /// What becomes of each setting.
         change: SubscriptionChange,
     },
+    /// Changes exchanges, bindings and queues of a namespace (shard 0). From machine version 4 on.
+    Route(Route),
     /// Puts a partition under import, or goes on with the import from the same source. From machine version 3 on.
     BeginImport(BeginImport),
     /// Ends the import of a partition: from here on it takes what producers publish. From machine version 3 on.
@@ -383,6 +386,8 @@ pub struct PartitionSettings {
     pub timestamp_type: TimestampType,
     /// How it is compacted, if it is; then bounds by retention apply only where the topic deletes too.
     pub compaction: Option<Compaction>,
+    /// It is a queue's: what its consumers have settled may be dropped. From machine version 4 on.
+    pub is_queue: bool,
 }
 
 /// How a partition is compacted: see [`Cleanup`](forebay_model::Cleanup).
@@ -560,6 +565,7 @@ pub(crate) mod number {
     pub(crate) const TRIM: u64 = 19;
     pub(crate) const ADVANCE_CLOCK: u64 = 20;
     // 21 and 22: closing and opening extents.
+    pub(crate) const OPEN_QUEUE: u64 = 23;
     pub(crate) const SAVE_GENERATION: u64 = 32;
     pub(crate) const COMMIT_OFFSETS: u64 = 33;
     pub(crate) const DELETE_GROUP: u64 = 34;
@@ -576,6 +582,7 @@ pub(crate) mod number {
     pub(crate) const DROP_SUBSCRIPTION: u64 = 57;
     pub(crate) const ALTER_SUBSCRIPTION: u64 = 58;
     pub(crate) const IMPORT: u64 = 59;
+    pub(crate) const ROUTE: u64 = 60;
     pub(crate) const RELAY: u64 = 64;
     pub(crate) const RELAYED: u64 = 65;
     // From 96: the schedule. From 112: settling.

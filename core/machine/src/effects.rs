@@ -1,5 +1,6 @@
 //! What applying a command means for the world around the machine.
 
+use forebay_model::exchange::ExchangeRefusal;
 use forebay_model::transaction::TransactionalId;
 use forebay_model::{
     Count, GroupId, LogIndex, LogTime, Offset, PartitionId, ProducerId, Refusal, SlotNumber, Timestamp,
@@ -112,6 +113,8 @@ pub enum Outcome {
     },
     /// To [`AlterTopic`](crate::Command::AlterTopic): the topic as it is now.
     TopicAltered(Arc<Topic>),
+    /// To [`Route`](crate::Command::Route), but for queues, which are answered as topics are.
+    Routed(Result<(), ExchangeRefusal>),
     /// To [`AllocateProducers`](crate::Command::AllocateProducers).
     ProducersAllocated {
         /// The first id of the block.

@@ -19,12 +19,14 @@ mod groups;
 mod guests;
 pub mod limits;
 mod machine;
+mod namespaces;
 mod partition;
 mod pending_cursors;
 mod producers;
 mod quotas;
 mod relays;
 mod retention;
+mod routes;
 mod shared_map;
 mod span;
 mod subscriptions;
@@ -52,14 +54,17 @@ pub use groups::{CommittedOffset, Group, Groups, OffsetKey};
 pub use guests::{Guest, Guests};
 pub use machine::{
     CATALOGUE_SHARD, Halt, MACHINE_VERSION_ACLS, MACHINE_VERSION_COMPACTION, MACHINE_VERSION_FIRST,
-    MACHINE_VERSION_IMPORTS, MACHINE_VERSION_LATEST, MACHINE_VERSION_QUOTAS, MACHINE_VERSION_RELAYS,
-    MACHINE_VERSION_SUBSCRIPTIONS, MACHINE_VERSION_TRANSACTIONS, MACHINE_VERSION_USERS, Machine,
+    MACHINE_VERSION_IMPORTS, MACHINE_VERSION_LATEST, MACHINE_VERSION_QUEUES, MACHINE_VERSION_QUOTAS,
+    MACHINE_VERSION_RELAYS, MACHINE_VERSION_SUBSCRIPTIONS, MACHINE_VERSION_TRANSACTIONS,
+    MACHINE_VERSION_USERS, Machine,
 };
+pub use namespaces::Namespaces;
 pub use partition::{EpochStart, Extent, Import, Partition};
 pub use producers::{Producer, ProducerKey, Producers, StoredBatch};
 pub use quotas::check as check_quota;
 pub use relays::{RelayedEnd, Relays};
 pub use retention::{RunSummary, TrimDue, retention_due};
+pub use routes::{CreateQueue, Queue, QueueOf, Route, RouteChange};
 pub use shared_map::SharedMap;
 pub use span::{Participant, Span};
 pub use subscriptions::{Progress, RecordState, Run, SubscriptionKey, Subscriptions};

@@ -22,14 +22,14 @@ use crate::limits::{
 use crate::producers::{Judgement, StoredBatch};
 use crate::{
     Append, AppendedTo, Catalog, Command, CompactedPartition, DeadSlot, Effects, Groups, Guests, IndexEntry,
-    MachineSettings, Meta, OpenPartition, Outcome, Partition, Producers, Relays, Subscriptions, Transactions,
-    Unstable, Which,
+    MachineSettings, Meta, OpenPartition, Outcome, Partition, Producers, Relays, Route, Subscriptions,
+    Transactions, Unstable, Which,
 };
 
 /// The machine version that a new log begins with.
 pub const MACHINE_VERSION_FIRST: u32 = 1;
 /// The newest machine version that this binary can apply.
-pub const MACHINE_VERSION_LATEST: u32 = 3;
+pub const MACHINE_VERSION_LATEST: u32 = 4;
 /// The machine version that can change the settings of a topic.
 const MACHINE_VERSION_SETTINGS: u32 = 2;
 /// The machine version that has transactions.
@@ -52,6 +52,8 @@ pub const MACHINE_VERSION_IMPORTS: u32 = 3;
 pub const MACHINE_VERSION_INTAKE: u32 = 3;
 /// The first one in which the defaults for topics can be changed.
 pub const MACHINE_VERSION_DEFAULTS: u32 = 3;
+/// The first one that has exchanges and queues.
+pub const MACHINE_VERSION_QUEUES: u32 = 4;
 /// Why a partition under import takes nothing else.
 const UNDER_IMPORT: &str = "the partition is being imported and takes no other records";
 /// The shard whose log holds the catalogue.
@@ -176,7 +178,8 @@ impl Machine {
         }
         let is_unknown = command.is_about_compaction() && self.version < MACHINE_VERSION_COMPACTION
             || command.is_about_intake() && self.version < MACHINE_VERSION_INTAKE
-            || matches!(command, Command::AlterDefaults(_)) && self.version < MACHINE_VERSION_DEFAULTS;
+            || matches!(command, Command::AlterDefaults(_)) && self.version < MACHINE_VERSION_DEFAULTS
+            || command.opens_a_queue() && self.version < MACHINE_VERSION_QUEUES;
         if is_unknown {
             // A checkpoint could not hold what it says.
             return Err(Refusal::Unsupported("the machine version in force does not know this yet"));
@@ -242,6 +245,7 @@ impl Machine {
             Command::DeliveredUpTo(deliver) => self.deliver(meta, &deliver),
             Command::DropSubscription { subscription } => self.drop_subscription(&subscription),
             Command::AlterSubscription { name, change } => self.alter_subscription(name, &change),
+            Command::Route(route) => self.route(route, meta),
             Command::BeginImport(begin) => self.begin_import(begin, effects),
             Command::EndImport { partition, end } => self.end_import(partition, end),
         };
@@ -266,6 +270,13 @@ impl Machine {
             return Err(Refusal::Unsupported("the machine version in force has no quotas"));
         }
         self.catalog.alter_quotas(change).map(|()| Outcome::Done)
+    }
+
+    fn route(&mut self, route: Route, meta: &Meta) -> Result<Outcome, Refusal> {
+        if self.version < MACHINE_VERSION_QUEUES {
+            return Err(Refusal::Unsupported("the machine version in force has no exchanges and queues"));
+        }
+        self.catalog.route(route, meta.time)
     }
 
     fn has_users(&self) -> Result<(), Refusal> {
@@ -493,6 +504,10 @@ impl Command {
         }
     }
 
+    fn opens_a_queue(&self) -> bool {
+        matches!(self, Command::OpenPartition(open) if open.settings.is_queue)
+    }
+
     /// Whether it says how records go, or what compaction did.
     fn is_about_compaction(&self) -> bool {
         match self {
@@ -507,6 +522,7 @@ impl Command {
     /// The first machine version that knows it: it may be proposed when that one is in force.
     pub fn since(&self) -> u32 {
         match self {
+            command if command.opens_a_queue() => MACHINE_VERSION_QUEUES,
             command if command.is_about_compaction() => MACHINE_VERSION_COMPACTION,
             command if command.is_about_intake() => MACHINE_VERSION_INTAKE,
             Command::AlterTopic { .. } => MACHINE_VERSION_SETTINGS,
@@ -525,6 +541,7 @@ impl Command {
             | Command::DeliveredUpTo(_)
             | Command::DropSubscription { .. }
             | Command::AlterSubscription { .. } => MACHINE_VERSION_SUBSCRIPTIONS,
+            Command::Route(_) => MACHINE_VERSION_QUEUES,
             Command::BeginImport(_) | Command::EndImport { .. } => MACHINE_VERSION_IMPORTS,
             Command::Append(append) => append.since(),
             _ => MACHINE_VERSION_FIRST,
@@ -547,6 +564,7 @@ impl Command {
                 | Command::AddAcls { .. }
                 | Command::RemoveAcls { .. }
                 | Command::AlterSubscription { .. }
+                | Command::Route(_)
         )
     }
 }

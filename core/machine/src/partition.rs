@@ -36,7 +36,7 @@ pub struct Partition {
     pub first_open: Option<Offset>,
     /// Where it is compacted, since when its tombstones have nothing left to hide.
     pub clean: CleanMarks,
-    /// It is compacted or has been: payloads may be shorter than an index entry read before says, or gone.
+    /// It is a queue's, or is compacted or has been: payloads may be shorter than an index entry read before says, or gone.
     pub has_gaps: bool,
     /// The import that alone may append while it is under way, if there ever was one.
     pub import: Option<Import>,
@@ -98,7 +98,7 @@ impl Partition {
             newest: None,
             first_open: None,
             clean: CleanMarks::default(),
-            has_gaps: open.settings.compaction.is_some(),
+            has_gaps: may_lose_some(&open.settings),
             import: None,
         }
     }
@@ -186,9 +186,9 @@ impl Partition {
     /// Takes over settings of the catalogue.
     pub(crate) fn set(&mut self, settings: PartitionSettings) {
         self.settings = settings;
-        match settings.compaction {
-            Some(_) => self.has_gaps = true,
-            None => self.clean.clear(),
+        self.has_gaps |= may_lose_some(&settings);
+        if settings.compaction.is_none() {
+            self.clean.clear();
         }
     }
 
@@ -200,7 +200,7 @@ impl Partition {
         }
     }
 
-    /// Whether offsets between its records may be missing: compaction took them, or the source of its import never had them.
+    /// Whether offsets between its records may be missing: compaction took them, consumers of a queue need them no more, or the source of its import never had them.
     pub fn has_holes(&self) -> bool {
         self.has_gaps || self.import.is_some()
     }
@@ -255,6 +255,11 @@ impl Partition {
     }
 }
 
+/// Whether records may go from between others: compaction takes them, or consumers of a queue have settled them.
+fn may_lose_some(settings: &PartitionSettings) -> bool {
+    settings.compaction.is_some() || settings.is_queue
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,6 +274,7 @@ mod tests {
             message_bytes_max: 1,
             timestamp_type: TimestampType::Create,
             compaction: None,
+            is_queue: false,
         };
         let open = OpenPartition {
             catalogue_version: 1,

@@ -29,11 +29,12 @@ pub struct TrimDue {
 
 /// How far a partition may be trimmed at log time `now`. `runs` are its runs from its start on, in offset order, without
 /// those that the caller does not want to give up yet. Whole runs only: a run goes when its newest record is older than
-/// the time kept, or when the partition would still hold at least the bytes kept without it. A record from the future is
-/// not old, and never makes another partition's records old.
+/// the time kept, or when the partition would still hold at least the bytes kept without it, or when the consumers of the queue that it
+/// is have settled everything before `settled`. A record from the future is not old, and never makes another partition's records old.
 pub fn retention_due(
     partition: &Partition,
     now: LogTime,
+    settled: Offset,
     runs: impl IntoIterator<Item = RunSummary>,
 ) -> Option<TrimDue> {
     let settings = &partition.settings;
@@ -42,7 +43,8 @@ pub fn retention_due(
     for run in runs {
         let old = settings.retention_ms.is_some_and(|ms| is_old(&run, now, ms));
         let too_many = settings.retention_bytes.is_some_and(|kept| live.saturating_sub(run.bytes) >= kept);
-        if !old && !too_many {
+        let is_settled = settings.is_queue && run.end <= settled;
+        if !old && !too_many && !is_settled {
             break;
         }
         live = live.saturating_sub(run.bytes);

@@ -4,8 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use forebay_machine::*;
+use forebay_model::exchange::{
+    Argument, Arguments, Binding, Declaration, Destination, ExchangeKind, ExchangeName, HeaderValue,
+    QueueName, RoutingKey,
+};
 use forebay_model::fetch::Isolation;
 use forebay_model::publish::PayloadKind;
+use forebay_model::queue::{NamespaceName, QueueDeclaration, QueueSettings};
 use forebay_model::quota::{QuotaChange, QuotaEntity, QuotaName};
 use forebay_model::subscription::{AttendanceChange, OffsetRange, Settlement, StartAt, SubscriptionChange};
 use forebay_model::transaction::{Decision, Joining, TransactionalId};
@@ -45,6 +50,53 @@ fn topic_settings() -> impl Strategy<Value = TopicSettings> {
             intake: IntakeSettings::default(),
         },
     )
+}
+
+/// Exchanges, queues and bindings of a small world, and a namespace that is not there.
+fn route() -> impl Strategy<Value = Route> {
+    let namespace = prop_oneof![9 => Just("/"), 1 => Just("elsewhere")];
+    let exchange = || prop::sample::select(vec!["", "x", "y", "amq.topic"]);
+    let queue =
+        || prop::sample::select(vec!["q", "a queue"]).prop_map(|name| QueueName::parse(name).unwrap());
+    let destination = prop_oneof![
+        queue().prop_map(Destination::Queue),
+        exchange().prop_map(|name| Destination::Exchange(ExchangeName::parse(name).unwrap())),
+    ];
+    let binding = (exchange(), destination, 0..2u8).prop_map(|(source, destination, key)| Binding {
+        source: ExchangeName::parse(source).unwrap(),
+        destination,
+        key: RoutingKey::from(&[key][..]),
+        arguments: Arguments::new(&[Argument::new("n", HeaderValue::Integer(key.into()))]).unwrap(),
+    });
+    let kind = prop::sample::select(vec![ExchangeKind::Fanout, ExchangeKind::Topic]);
+    let declare = (exchange(), kind, any::<bool>()).prop_map(|(name, kind, auto_delete)| Declaration {
+        name: ExchangeName::parse(name).unwrap(),
+        kind,
+        durable: true,
+        auto_delete,
+        internal: false,
+        arguments: Arguments::default(),
+    });
+    let create =
+        (queue(), topic(), 0..3u32, prop::option::of(0..30u16)).prop_map(|(name, id, shard, tries)| {
+            let settings =
+                QueueSettings { attempts_max: tries.map(Attempts), lease_ms: tries.map(u32::from) };
+            let declaration =
+                QueueDeclaration { name, durable: true, arguments: Arguments::default(), settings };
+            RouteChange::CreateQueue(CreateQueue { declaration, id, shard: ShardId(shard) })
+        });
+    let change = prop_oneof![
+        3 => declare.prop_map(RouteChange::DeclareExchange),
+        1 => (exchange(), any::<bool>()).prop_map(|(name, if_unused)| RouteChange::DeleteExchange {
+            name: ExchangeName::parse(name).unwrap(),
+            if_unused
+        }),
+        4 => binding.clone().prop_map(RouteChange::Bind),
+        2 => binding.prop_map(RouteChange::Unbind),
+        3 => create,
+    ];
+    (namespace, change)
+        .prop_map(|(namespace, change)| Route { namespace: NamespaceName::parse(namespace).unwrap(), change })
 }
 
 fn policy() -> impl Strategy<Value = CleanupPolicy> {
@@ -217,7 +269,14 @@ fn open() -> impl Strategy<Value = OpenPartition> {
     let settings = (settings, prop::option::weighted(0.2, compaction()));
     let settings = settings.prop_map(
         |((retention_ms, retention_bytes, message_bytes_max, timestamp_type), compaction)| {
-            PartitionSettings { retention_ms, retention_bytes, message_bytes_max, timestamp_type, compaction }
+            PartitionSettings {
+                retention_ms,
+                retention_bytes,
+                message_bytes_max,
+                timestamp_type,
+                compaction,
+                is_queue: false,
+            }
         },
     );
     (0..5u64, partition(), topic(), settings, 0..3u32).prop_map(
@@ -567,7 +626,8 @@ fn ordinary() -> impl Strategy<Value = Command> {
         2 => settings_change().prop_map(Command::AlterDefaults),
         3 => quota_change().prop_map(Command::AlterQuotas),
         1 => (0..9u32).prop_map(|count| Command::AllocateProducers { count }),
-        2 => (0..4u32).prop_map(|version| Command::SetMachineVersion { version }),
+        2 => (0..=MACHINE_VERSION_LATEST).prop_map(|version| Command::SetMachineVersion { version }),
+        6 => route().prop_map(Command::Route),
         2 => (credential_key(), 4_090..4_100u32).prop_map(|(key, iterations)| {
             let stored_key = vec![7; key.hash.bytes()].into();
             let server_key = vec![8; key.hash.bytes()].into();
@@ -781,8 +841,7 @@ proptest! {
                 retention_bytes: None,
                 message_bytes_max: 100,
                 timestamp_type: TimestampType::Create,
-                compaction: None,
-            };
+                compaction: None, is_queue: false };
             let open = OpenPartition {
                 catalogue_version: 1,
                 partition: PartitionId(id),

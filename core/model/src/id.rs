@@ -3,6 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::exchange::QueueName;
+use crate::queue::NamespaceName;
+
 /// A machine of the cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub u64);
@@ -98,11 +101,37 @@ impl TopicName {
         }
     }
 
+    /// The name of a queue's topic. In the default namespace it is the queue's own, where a topic can have that name; others have one
+    /// that no client can say.
+    #[must_use]
+    pub fn of_queue(namespace: &NamespaceName, queue: &QueueName) -> TopicName {
+        let public = namespace.is_default().then(|| TopicName::parse(queue.as_str()).ok()).flatten();
+        public.unwrap_or_else(|| {
+            // The length tells where one name ends and the other begins.
+            let name = format!("{HIDDEN}{}:{namespace}{queue}", namespace.as_str().len());
+            TopicName(name.into())
+        })
+    }
+
+    /// A name that stands in the log: what was checked at the border, or is of our own making.
+    pub fn stored(text: &str) -> Result<TopicName, TopicNameError> {
+        if text.starts_with(HIDDEN) { Ok(TopicName(text.into())) } else { TopicName::parse(text) }
+    }
+
+    /// Whether clients can say it.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        !self.0.starts_with(HIDDEN)
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
+
+/// Begins the names that no client can say.
+const HIDDEN: char = '\u{1}';
 
 impl fmt::Display for TopicName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -151,5 +180,22 @@ mod tests {
     #[test]
     fn topic_ids_print_as_uuids() {
         assert_eq!(TopicId([0xab; 16]).to_string(), "abababab-abab-abab-abab-abababababab");
+    }
+
+    #[test]
+    fn a_queue_has_a_topic_of_its_name_where_clients_could_say_it() {
+        let queue = |name: &str| QueueName::parse(name).unwrap();
+        let namespace = |name: &str| NamespaceName::parse(name).unwrap();
+        let of = |space: &str, name: &str| TopicName::of_queue(&namespace(space), &queue(name));
+        assert_eq!(of("/", "orders"), TopicName::parse("orders").unwrap());
+        let hidden =
+            [of("/", "a queue"), of("/", "a/b"), of("shop", "orders"), of("shopo", "rders"), of("/", "..")];
+        for (at, name) in hidden.iter().enumerate() {
+            assert!(!name.is_public() && !hidden[..at].contains(name), "{name:?}");
+            assert!(TopicName::parse(name.as_str()).is_err());
+            assert_eq!(TopicName::stored(name.as_str()).as_ref(), Ok(name));
+        }
+        assert!(of("/", "orders").is_public());
+        assert_eq!(TopicName::stored(""), Err(TopicNameError::Empty));
     }
 }

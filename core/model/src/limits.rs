@@ -61,6 +61,14 @@ pub const TOPICS_MAX: usize = 200_000;
 pub const PARTITIONS_PER_TOPIC_MAX: u32 = 10_000;
 /// Partitions of the whole catalogue.
 pub const PARTITIONS_MAX: usize = 200_000;
+/// Largest batch of messages that a queue takes, in bytes: a message of 16 MiB with its properties, or many small ones.
+pub const QUEUE_BATCH_BYTES_MAX: u32 = 17 * 1024 * 1024;
+/// For how long a consumer of a queue may have a message without settling it, in milliseconds, where nothing else was said.
+pub const QUEUE_LEASE_MS: u32 = 30 * 60 * 1000;
+/// Messages of a queue that may lie between the oldest that is not settled and the newest that a consumer has.
+pub const QUEUE_SPAN_MAX: u32 = 65_536;
+/// Longest name of a namespace in bytes.
+pub const NAMESPACE_NAME_BYTES_MAX: usize = 255;
 /// Bytes of the name of an exchange.
 pub const EXCHANGE_NAME_BYTES_MAX: usize = 255;
 /// Bytes of the name of a queue.

@@ -12,7 +12,9 @@ use crate::fetch::{Fetch, Fetched, FindEpochEnds, FindOffsets, FoundEpochEnd, Fo
 use crate::group::{GroupListing, GroupReply, GroupRequest};
 use crate::login::{Login, LoginStep};
 use crate::partition::{DescribePartitions, DescribedPartition, StorageView, TrimPartitions, Trimmed};
+use crate::post::{Post, Posted};
 use crate::publish::{Publish, Published};
+use crate::queue::{RouteReply, RouteRequest};
 use crate::quorum::DescribedQuorum;
 use crate::quota::{AlterQuotas, AlteredQuota, QuotaTable};
 use crate::subscription::{SubscriptionReply, SubscriptionRequest};
@@ -85,6 +87,10 @@ pub enum Request {
     AddAcls(AddAcls),
     /// Remove rules of access.
     RemoveAcls(RemoveAcls),
+    /// Something of the exchanges and queues of a namespace.
+    Route(RouteRequest),
+    /// Send messages through exchanges.
+    Post(Post),
 }
 
 /// Asks for a producer id.
@@ -159,4 +165,8 @@ pub enum Reply {
     AddAcls(Result<Vec<Result<(), Refusal>>, Refusal>),
     /// Per filter, in order: those that it meant. Or why none was looked at.
     RemoveAcls(Result<Vec<Result<Vec<Acl>, Refusal>>, Refusal>),
+    /// From the namespace.
+    Route(RouteReply),
+    /// One per message, in order.
+    Post(Vec<Posted>),
 }

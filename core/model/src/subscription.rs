@@ -9,6 +9,7 @@ pub use self::settings::{
     AttendanceChange, AttendanceSettings, DeliveryRules, SubscriptionChange, SubscriptionSettings,
 };
 pub use self::sharers::{Attend, AttendStep, Attending, SharedTopic, SharerView, SharersView};
+use crate::publish::PayloadKind;
 use crate::{Attempts, GroupId, LeaderEpoch, Offset, PartitionRef, Refusal, TopicId, TopicRef};
 
 /// The kind of a group whose members share a subscription, among all groups. Who is a member is volatile; that there is such a group
@@ -88,12 +89,35 @@ pub struct Receive {
     pub records_max: u32,
     /// ...or all of the batch in which that many are reached.
     pub whole_batches: bool,
+    /// In which form.
+    pub form: ReceiveForm,
     /// Answer as soon as this many bytes are there...
     pub bytes_min: u32,
     /// ...never with more than this (but always with one whole batch if there is any)...
     pub bytes_max: u32,
     /// ...or after this many milliseconds with what there is.
     pub wait_ms_max: u32,
+}
+
+/// In which form a receiver wants records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReceiveForm {
+    /// Record batches, stamped: see [`ReceivedRecords::records`].
+    #[default]
+    Records,
+    /// Payloads as they are stored: see [`ReceivedRecords::payloads`].
+    Payloads,
+}
+
+/// A payload as it is stored.
+#[derive(Clone, Debug)]
+pub struct ReceivedPayload {
+    /// What it is.
+    pub kind: PayloadKind,
+    /// The offset of its first message.
+    pub first: Offset,
+    /// All of it. It may hold messages that the receiver did not receive.
+    pub bytes: Bytes,
 }
 
 /// The records received, and for how long.
@@ -116,6 +140,8 @@ pub struct ReceivedRecords {
     /// Whole batches in offset order, stamped with base offset and leader epoch; pieces of one byte string. They may hold records
     /// that the consumer did not receive.
     pub records: Vec<Bytes>,
+    /// The same as it is stored, for receivers that want it so; then `records` is empty.
+    pub payloads: Vec<ReceivedPayload>,
     /// Which of them it did receive, by rising offset.
     pub deliveries: Vec<Delivery>,
 }
@@ -124,7 +150,8 @@ impl ReceivedRecords {
     /// Length of all pieces in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.records.iter().map(Bytes::len).sum()
+        let records: usize = self.records.iter().map(Bytes::len).sum();
+        records + self.payloads.iter().map(|payload| payload.bytes.len()).sum::<usize>()
     }
 }
 
@@ -178,6 +205,8 @@ pub enum SubscriptionRequest {
     Settle(SettleDeliveries),
     /// This consumer is no more: what it has goes back.
     EndConsumer(ConsumerNumber),
+    /// This consumer waits for no more records: its receive, if one is open, is answered with what there is. What it has stays its own.
+    EndReceive(ConsumerNumber),
     /// Where a subscription stands.
     Describe {
         /// Which.
@@ -223,6 +252,8 @@ pub enum SubscriptionReply {
     Settle(SettledAll),
     /// To [`SubscriptionRequest::EndConsumer`].
     EndConsumer,
+    /// To [`SubscriptionRequest::EndReceive`]: the receive is being answered; that answer may come later than this.
+    EndReceive,
     /// To [`SubscriptionRequest::Describe`], [`SubscriptionRequest::Reset`] and [`SubscriptionRequest::Drop`].
     States(Result<SubscriptionStates, Refusal>),
     /// To [`SubscriptionRequest::Attend`].

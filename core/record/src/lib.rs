@@ -6,12 +6,14 @@
 //! protocol than the writer reads a [`message`].
 #![forbid(unsafe_code)]
 
+mod as_records;
 pub mod batch;
 pub mod fuzz;
 pub mod limits;
 pub mod message;
 pub mod message_batch;
 
+pub use as_records::{PropertyReaders, ReadProperties, as_record_batch, kind_of};
 pub use forebay_model::publish::PayloadKind;
 
 /// The kind a stored number stands for; `None` where this version knows no such kind.

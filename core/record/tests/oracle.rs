@@ -2,10 +2,14 @@
 
 mod common;
 
+use std::num::NonZeroU8;
+
 use bytes::{Bytes, BytesMut};
 use common::*;
 use forebay_model::{BatchSequence, ProducerEpoch, ProducerId, Timestamp};
 use forebay_record::batch::{self, BatchBuilder, Codec, Header, NewRecord, Producer};
+use forebay_record::message_batch::{Envelope, MessageBatchBuilder, Origin};
+use forebay_record::{PropertyReaders, as_record_batch};
 use kafka_protocol::indexmap::IndexMap;
 use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::records::{
@@ -78,8 +82,34 @@ fn encode(codec: Codec, records: &[NewRecord]) -> Bytes {
     out.freeze()
 }
 
+/// Messages as they are stored, and what a record of each says.
+fn stored_messages() -> impl Strategy<Value = Vec<(i64, Option<Vec<u8>>)>> {
+    let body = prop::option::of(prop::collection::vec(any::<u8>(), 0..200));
+    prop::collection::vec((-1..1_i64 << 50, body), 1..40)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+    #[test]
+    fn message_batches_become_batches_that_another_implementation_reads(messages in stored_messages()) {
+        let mut builder = MessageBatchBuilder::new(1 << 20);
+        for (timestamp, body) in &messages {
+            let envelope = Envelope::new(Origin(NonZeroU8::new(2).unwrap()), Timestamp(*timestamp));
+            builder.push(&envelope, b"raw", body.as_deref()).unwrap();
+        }
+        let mut converted = as_record_batch(&builder.build().unwrap(), PropertyReaders::default()).unwrap();
+        let decoded = RecordBatchDecoder::decode(&mut converted).unwrap().records;
+        let said: Vec<_> = decoded.iter().map(|record| (record.timestamp, record.value.clone())).collect();
+        let sent = messages.into_iter().map(|(timestamp, body)| (timestamp, body.map(Bytes::from)));
+        prop_assert_eq!(said, sent.collect::<Vec<_>>());
+        for (at, record) in decoded.into_iter().enumerate() {
+            prop_assert_eq!((record.offset, &record.key), (at as i64, &None));
+            let headers = ours(record).headers;
+            let raw = Header { key: "properties-2".into(), value: Some(Bytes::from_static(b"raw")) };
+            prop_assert_eq!(headers, [raw]);
+        }
+    }
 
     #[test]
     fn what_they_write_we_admit_and_read(codec in codec(), records in records()) {

@@ -267,8 +267,11 @@ fn unpinned(payload: Bytes, hot: usize, body_bytes: usize) -> Bytes {
 fn published(outcome: Outcome) -> Result<Appended, Refusal> {
     match outcome {
         Outcome::Appended(targets) => {
-            let target = targets.into_iter().next().expect("an append names a target");
-            target.map(|to| Appended {
+            let mut targets = targets.into_iter();
+            let first = targets.next().expect("an append names a target");
+            // One that did not take it is what there is to tell.
+            let first = targets.fold(first, |told, target| told.and_then(|to| target.map(|_| to)));
+            first.map(|to| Appended {
                 base_offset: to.base_offset,
                 start_offset: to.start_offset,
                 append_time: to.append_time,

@@ -4,20 +4,22 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use forebay_commitlog::{ReadError, Reader, SlotPlace, SlotReader};
 use forebay_machine::{AbortedRange, IndexEntry};
 use forebay_model::fetch::{FetchedRecords, OffsetAt};
 use forebay_model::limits::PART_BYTES_MAX;
+use forebay_model::subscription::ReceiveForm;
 use forebay_model::{LeaderEpoch, Offset, PartitionId, Timestamp, TopicId};
 use forebay_record::batch::{self, BatchError, HEADER_BYTES};
+use forebay_record::{PropertyReaders, as_record_batch};
 
 use crate::ahead::Ahead;
 use crate::entry::decode_parts;
 use crate::metrics::ShardMetrics;
 use crate::reach::reach;
 use crate::sealed::{self, Indexed};
-use crate::stamp::Pieces;
+use crate::stamp::{Pieces, ReadPieces, joined};
 
 /// Why records could not be read.
 #[derive(Debug)]
@@ -54,6 +56,8 @@ impl From<ReadError> for ArchiveError {
 pub(crate) struct Archive {
     pub(crate) reader: Reader,
     pub(crate) metrics: Arc<ShardMetrics>,
+    /// Who reads the properties of messages, for readers of record batches.
+    pub(crate) properties: PropertyReaders,
 }
 
 /// One partition to read, as it was when the job was made.
@@ -184,8 +188,10 @@ impl Archive {
         bytes_max: u64,
         first_always: bool,
     ) -> Result<FetchedRecords, ArchiveError> {
-        self.read_until(plan, bytes_max, first_always, |_| false, |_, _| Ok(false))
-            .map(|(records, _)| records)
+        let form = ReceiveForm::Records;
+        let (read, end) =
+            self.read_until(plan, form, bytes_max, first_always, |_| false, |_, _| Ok(false))?;
+        Ok(plan.records(read.records, end))
     }
 
     /// The same, until `leaves` says so of a batch that is not the first, before it is read; or until `enough` says so of one, of which it
@@ -193,12 +199,13 @@ impl Archive {
     pub(crate) fn read_until(
         &self,
         plan: &ReadPlan,
+        form: ReceiveForm,
         bytes_max: u64,
         first_always: bool,
         leaves: impl Fn(&IndexEntry) -> bool,
         mut enough: impl FnMut(&IndexEntry, Option<&Bytes>) -> Result<bool, ArchiveError>,
-    ) -> Result<(FetchedRecords, Offset), ArchiveError> {
-        let mut pieces = Pieces::new();
+    ) -> Result<(ReadPieces, Offset), ArchiveError> {
+        let mut pieces = Pieces::new(form, self.properties);
         let mut walk = Walk::new(self, plan, plan.offset);
         let mut slots = self.reader.slots();
         let mut ahead = Ahead::default();
@@ -248,7 +255,7 @@ impl Archive {
                 });
             }
         }
-        Ok((plan.records(pieces.finish(), end), end))
+        Ok((pieces.finish(), end))
     }
 
     /// Shows the payloads of a partition from `plan.offset` on, in order, until `see` has seen enough.
@@ -269,9 +276,11 @@ impl Archive {
         Ok(())
     }
 
-    /// The payload of an entry in one piece; `None` when it is gone.
-    fn whole_payload(&self, plan: &ReadPlan, indexed: &Indexed) -> Result<Option<Bytes>, ArchiveError> {
-        Ok(payload(plan, &mut self.reader.slots(), indexed, SlotPlace::end)?.map(joined))
+    /// The payload of an entry in one piece, as a record batch; `None` when it is gone.
+    fn whole_records(&self, plan: &ReadPlan, indexed: &Indexed) -> Result<Option<Bytes>, ArchiveError> {
+        let payload = payload(plan, &mut self.reader.slots(), indexed, SlotPlace::end)?.map(joined);
+        let records = payload.map(|payload| as_record_batch(&payload, self.properties)).transpose();
+        records.map_err(|error| damaged(&indexed.entry, &error))
     }
 
     /// The first record at or after `target`.
@@ -286,7 +295,7 @@ impl Archive {
             if entry.max_timestamp < target {
                 continue;
             }
-            let Some(payload) = self.whole_payload(plan, &indexed)? else { continue };
+            let Some(payload) = self.whole_records(plan, &indexed)? else { continue };
             let trimmed = trimmed_in(plan, entry);
             let found = batch::first_at_or_after(&payload, target, trimmed, INFLATED_BYTES_MAX);
             let found = found.or_else(|error| by_its_header(entry, &payload, trimmed, &error))?;
@@ -329,7 +338,7 @@ impl Archive {
 
     /// The first record with the greatest timestamp of one payload, without those that are trimmed.
     fn newest_of(&self, plan: &ReadPlan, indexed: &Indexed) -> Result<Option<OffsetAt>, ArchiveError> {
-        let Some(payload) = self.whole_payload(plan, indexed)? else { return Ok(None) };
+        let Some(payload) = self.whole_records(plan, indexed)? else { return Ok(None) };
         let entry = &indexed.entry;
         let trimmed = trimmed_in(plan, entry);
         let found = batch::first_at_max_timestamp(&payload, trimmed, INFLATED_BYTES_MAX);
@@ -378,16 +387,6 @@ fn pieces(
     let parts = decode_parts(&slot).map_err(|malformed| ArchiveError::Damaged(malformed.0.into()))?;
     let read = |part: &crate::entry::PartRef| slots.read(part.index, part.slot);
     Ok(parts.iter().map(read).collect::<Result<_, _>>()?)
-}
-
-/// Pieces as one.
-fn joined(mut pieces: Vec<Bytes>) -> Bytes {
-    if pieces.len() == 1 {
-        return pieces.remove(0);
-    }
-    let mut whole = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
-    pieces.iter().for_each(|piece| whole.extend_from_slice(piece));
-    whole.freeze()
 }
 
 /// What there is to say of a payload whose records cannot be taken apart: its first record and its newest time, if it is what was stored.

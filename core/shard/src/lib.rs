@@ -62,6 +62,7 @@ pub use checkpoint::RestoreError;
 pub use cold::ColdDone;
 pub use compaction::CompactionDone;
 pub use delivery::{BeginDone, Consumer, ReceiveDone};
+pub use forebay_record::{PropertyReaders, ReadProperties, message_batch};
 pub use guard::{DiskGuard, GuardState};
 pub use intake::{check_timestamps, compressed, takes_long};
 pub use keys::check_keys;
@@ -85,7 +86,7 @@ pub use summary::{
 };
 pub use trim::TrimDone;
 pub use work::{
-    Answer, Append, FetchItemWork, FetchWork, FindEpochEndWork, FindOffsetWork, Proposed, Read,
+    Answer, Append, Counted, FetchItemWork, FetchWork, FindEpochEndWork, FindOffsetWork, Proposed, Read,
     ReceiveItemWork, ReceiveWork, SettleItemWork, SettleWork, SharingAnswer, SharingWork, SubscriptionWork,
     TransactionAnswer, TransactionWork, Trim, Work,
 };

@@ -10,7 +10,10 @@ use forebay_model::fetch::{
     EpochEnd, FetchRefusal, Fetched, FetchedRecords, FoundEpochEnd, Isolation, OffsetAt, OffsetTarget,
 };
 use forebay_model::partition::{PartitionState, ProducerView};
+use forebay_model::publish::PayloadKind;
+use forebay_model::subscription::ReceiveForm;
 use forebay_model::{LeaderEpoch, Offset, PartitionId, ProducerId, Refusal, Timestamp};
+use forebay_record::kind_of;
 
 use crate::archive::ReadPlan;
 use crate::barrier::Behind;
@@ -49,6 +52,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             } else if let Some(receive) = self.receiving.take(number) {
                 self.receive(now, receive, Patience::Now);
             } else {
+                self.deliveries.hurry(number);
                 self.hurry_behind_barrier(now, number);
             }
             return;
@@ -183,7 +187,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         bytes_left: u64,
         first_always: bool,
     ) -> Option<(FetchedRecords, u64)> {
-        let mut pieces = Pieces::new();
+        let mut pieces = Pieces::new(ReceiveForm::Records, self.archive.properties);
         let mut count = 0;
         if plan.offset >= plan.bound {
             return Some((plan.records(Vec::new(), plan.offset), 0));
@@ -202,13 +206,17 @@ impl<T: Clone + Send + 'static> Shard<T> {
             if !fits && !first {
                 break;
             }
+            if kind_of(&hot.payload) == PayloadKind::MessageBatch {
+                // What becomes of it takes longer than this thread has: it is done where files are read.
+                return None;
+            }
             pieces.push_raw(hot.payload.clone());
             let epoch = plan.epoch_at(hot.first_offset);
             pieces.stamp_last(hot.payload.len(), hot.first_offset, epoch).ok()?;
             count += u64::from(hot.count);
             next = hot.end();
         }
-        Some((plan.records(pieces.finish(), next), count))
+        Some((plan.records(pieces.finish().records, next), count))
     }
 
     fn fetch_cold(&mut self, now: Monotonic, fetch: FetchWork<T>, plans: Vec<Result<ReadPlan, Refusal>>) {

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_env::{IoClass, Monotonic};
-use forebay_machine::{Command, IndexEntry, Partition, RunSummary, TrimDue, retention_due};
+use forebay_machine::{Command, IndexEntry, Partition, RunSummary, SubscriptionKey, TrimDue, retention_due};
 use forebay_model::fetch::Isolation;
-use forebay_model::{LogTime, Offset, PartitionId, Timestamp};
+use forebay_model::queue::QUEUE_SUBSCRIPTION;
+use forebay_model::{GroupId, LogTime, Offset, PartitionId, Timestamp};
 use forebay_record::batch::MARK_BYTES;
 
 use crate::archive::{Archive, ArchiveError, ReadPlan};
@@ -25,6 +26,9 @@ const PARTITIONS_PER_JOB_MAX: usize = 512;
 const ENTRIES_PER_PARTITION_MAX: usize = 50_000;
 /// ...which then begins so much later: partitions that small batches are written to fill faster than one job per interval empties them.
 const NEXT_ROUND_OF_MORE: Duration = Duration::from_millis(500);
+
+/// A queue whose consumers have settled so many records that are still there does not wait for the next round.
+const SETTLED_MUCH: u64 = 100_000;
 
 /// What retention remembers between two looks.
 #[derive(Default)]
@@ -67,6 +71,8 @@ pub struct RetentionDone(Vec<Found>, Option<String>);
 
 struct Look {
     partition: Partition,
+    /// Everything before it is settled, if it is a queue's.
+    settled: Offset,
     plan: ReadPlan,
 }
 
@@ -113,7 +119,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             let mut plan = self.plan_from(partition, partition.start, Isolation::Uncommitted, u64::MAX);
             let in_memory = self.index.from(partition.id, partition.start);
             plan.in_memory = in_memory.take(ENTRIES_PER_PARTITION_MAX).collect();
-            looks.push(Look { partition: partition.clone(), plan });
+            looks.push(Look { partition: partition.clone(), settled: self.settled(partition), plan });
         }
         (looks, None)
     }
@@ -130,7 +136,30 @@ impl<T: Clone + Send + 'static> Shard<T> {
                 _ => true,
             }
         });
-        too_many || too_old
+        too_many || too_old || self.settled(partition) > partition.start
+    }
+
+    /// Before where the consumers of a queue have settled everything.
+    fn settled(&self, partition: &Partition) -> Offset {
+        if !partition.settings.is_queue {
+            return partition.start;
+        }
+        let progress = self.machine.subscriptions().get(&queue_key(partition));
+        progress.map_or(partition.start, |progress| progress.cursor().max(partition.start))
+    }
+
+    /// Consumers of a queue have settled something: a round begins soon if that is much.
+    pub(crate) fn queue_settled(&mut self, now: Monotonic, partition: PartitionId) {
+        let Some(partition) = self.machine.partition(partition).filter(|one| one.settings.is_queue) else {
+            return;
+        };
+        // What lies behind something that is not settled cannot be trimmed, and goes all the same.
+        self.reclaim.mark_dirty();
+        let is_much = self.settled(partition).0.saturating_sub(partition.start.0) >= SETTLED_MUCH;
+        if is_much && !self.trimming.has(partition.id) {
+            let soon = now + NEXT_ROUND_OF_MORE;
+            self.retention.next = Some(self.retention.next.map_or(soon, |next| next.min(soon)));
+        }
     }
 
     pub(crate) fn retention_done(&mut self, done: RetentionDone) {
@@ -179,6 +208,11 @@ impl<T: Clone + Send + 'static> Shard<T> {
     }
 }
 
+/// Under which name the consumers of a queue take its records.
+pub(crate) fn queue_key(partition: &Partition) -> SubscriptionKey {
+    SubscriptionKey { partition: partition.id, name: GroupId(QUEUE_SUBSCRIPTION.into()) }
+}
+
 fn look_at(archive: &Archive, looks: Vec<Look>, time: LogTime) -> RetentionDone {
     let mut found = Vec::new();
     let mut error = None;
@@ -196,8 +230,8 @@ fn look_at(archive: &Archive, looks: Vec<Look>, time: LogTime) -> RetentionDone 
 fn look_at_one(archive: &Archive, look: &Look, time: LogTime) -> Result<Found, ArchiveError> {
     let mut failed = None;
     let mut walk = archive.entries(&look.plan);
-    // Of each payload the end and the newest timestamp.
-    let mut seen: Vec<(Offset, Timestamp)> = Vec::new();
+    // Of each payload the beginning, the end and the newest timestamp.
+    let mut seen: Vec<(Offset, Offset, Timestamp)> = Vec::new();
     let runs = std::iter::from_fn(|| match walk.next() {
         Ok(entry) => entry,
         Err(error) => {
@@ -212,17 +246,30 @@ fn look_at_one(archive: &Archive, look: &Look, time: LogTime) -> Result<Found, A
             true => (Timestamp(0), Some(LogTime(i64::MIN))),
             false => (entry.max_timestamp, None),
         };
-        seen.push((end, oldest));
+        seen.push((entry.first_offset, end, oldest));
         RunSummary { end, max_timestamp: entry.max_timestamp, appended_by, bytes: u64::from(entry.bytes) }
     });
-    let due = retention_due(&look.partition, time, runs);
+    let due = retention_due(&look.partition, time, look.settled, runs);
     if let Some(error) = failed {
         return Err(error);
     }
+    let due = over_gaps(look, due, &seen);
     let start = due.map_or(look.partition.start, |due| due.start);
-    let oldest = seen.iter().find(|(end, _)| *end > start).map(|(_, timestamp)| *timestamp);
+    let oldest = seen.iter().find(|(_, end, _)| *end > start).map(|(.., timestamp)| *timestamp);
     let more = due.is_some() && oldest.is_none() && seen.len() >= ENTRIES_PER_PARTITION_MAX;
     Ok(Found { partition: look.partition.id, start: look.partition.start, due, oldest, more })
+}
+
+/// What was settled behind something else may be gone before that: a queue begins with what is left, or where it is settled to.
+fn over_gaps(look: &Look, due: Option<TrimDue>, seen: &[(Offset, Offset, Timestamp)]) -> Option<TrimDue> {
+    let (start, bytes) = due.map_or((look.partition.start, 0), |due| (due.start, due.bytes));
+    let left = seen.iter().find(|(_, end, _)| *end > start).map(|(first, ..)| *first);
+    let next = match left {
+        Some(first) => first.min(look.settled),
+        None if seen.len() < ENTRIES_PER_PARTITION_MAX => look.settled,
+        None => return due,
+    };
+    if look.partition.settings.is_queue && next > start { Some(TrimDue { start: next, bytes }) } else { due }
 }
 
 /// Whether it is the mark that ends a transaction. A payload of one record without a time and of just that length is taken for one

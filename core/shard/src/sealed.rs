@@ -29,7 +29,7 @@ pub(crate) fn entries(
     Ok(lines.iter().map(indexed).collect())
 }
 
-fn entry(line: &Line) -> IndexEntry {
+pub(crate) fn entry(line: &Line) -> IndexEntry {
     IndexEntry {
         partition: line.partition,
         first_offset: line.first_offset,

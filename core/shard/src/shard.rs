@@ -18,6 +18,7 @@ use forebay_machine::{Catalog, Effects, Machine, MachineSettings};
 use forebay_model::limits::TURN_BYTES_MAX;
 use forebay_model::transaction::TransactionalId;
 use forebay_model::{LogIndex, LogTime, NodeId, PartitionId, Refusal, ShardId, Term, TopicDefaults};
+use forebay_record::PropertyReaders;
 use forebay_replication::{
     LeaderReady, OpenError, Output, ReadToken, Recovered, Replica, ReplicaConfig, Role,
 };
@@ -119,6 +120,8 @@ pub struct ShardConfig {
     pub groups: CoordinatorSettings,
     /// Durations that the replicated state depends on.
     pub machine: MachineSettings,
+    /// Who reads the properties of messages that readers of record batches ask for.
+    pub properties: PropertyReaders,
     /// Bytes of sealed segments that are read again each second; 0 turns the scrubber off.
     pub scrub_bytes_per_second: u64,
 }
@@ -289,7 +292,11 @@ impl<T: Clone + Send + 'static> Shard<T> {
             }
             None => (Machine::new(config.id), Segments::behind(replica.applied_index())),
         };
-        let archive = Archive { reader: replica.reader(), metrics: Arc::clone(&metrics) };
+        let archive = Archive {
+            reader: replica.reader(),
+            metrics: Arc::clone(&metrics),
+            properties: config.properties,
+        };
         let proposer = env.random.next_u64();
         let mut shard = Shard {
             hot: HotCache::new(config.hot_bytes_max),

@@ -2,14 +2,27 @@
 //! checksum), the rest of a batch is passed on as it lies in memory.
 
 use bytes::{Bytes, BytesMut};
+use forebay_model::publish::PayloadKind;
+use forebay_model::subscription::{ReceiveForm, ReceivedPayload};
 use forebay_model::{LeaderEpoch, Offset};
 use forebay_record::batch::{HEADER_BYTES, stamp};
+use forebay_record::{PropertyReaders, as_record_batch, kind_of};
 
 /// Up to this size a batch is copied whole into the buffer before it: one piece costs less than two.
 pub(crate) const COPY_BYTES_MAX: usize = 4096;
 
-/// Stamped batches as pieces of one byte string.
+/// What was read: stamped record batches as pieces of one byte string, or payloads as they are stored.
+#[derive(Default)]
+pub(crate) struct ReadPieces {
+    pub(crate) records: Vec<Bytes>,
+    pub(crate) payloads: Vec<ReceivedPayload>,
+}
+
+/// Gathers what is read, batch by batch.
 pub(crate) struct Pieces {
+    form: ReceiveForm,
+    properties: PropertyReaders,
+    payloads: Vec<ReceivedPayload>,
     done: Vec<Bytes>,
     /// Copied bytes that are not a piece yet.
     copied: BytesMut,
@@ -19,11 +32,20 @@ pub(crate) struct Pieces {
 }
 
 impl Pieces {
-    pub(crate) fn new() -> Pieces {
-        Pieces { done: Vec::new(), copied: BytesMut::new(), raw: Vec::new(), len: 0 }
+    pub(crate) fn new(form: ReceiveForm, properties: PropertyReaders) -> Pieces {
+        let payloads = Vec::new();
+        Pieces {
+            form,
+            properties,
+            payloads,
+            done: Vec::new(),
+            copied: BytesMut::new(),
+            raw: Vec::new(),
+            len: 0,
+        }
     }
 
-    /// Bytes of all stamped batches.
+    /// Bytes of all batches.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
@@ -37,18 +59,31 @@ impl Pieces {
         self.raw.push(piece);
     }
 
-    /// Ends the batch, which has `bytes` bytes, and stamps it.
+    /// Ends the batch, which has `bytes` bytes, and stamps it. A message batch becomes a record batch where those are wanted.
     pub(crate) fn stamp_last(
         &mut self,
         bytes: usize,
         base: Offset,
         epoch: LeaderEpoch,
     ) -> Result<(), String> {
-        let raw = std::mem::take(&mut self.raw);
+        let mut raw = std::mem::take(&mut self.raw);
         let have: usize = raw.iter().map(Bytes::len).sum();
-        if have != bytes || raw.first().is_none_or(|first| first.len() < HEADER_BYTES) {
+        if have != bytes || raw.is_empty() {
             return Err(format!("a batch has {have} bytes where the index says {bytes}"));
         }
+        let kind = kind_of(&raw[0]);
+        if self.form == ReceiveForm::Payloads {
+            self.len += bytes;
+            self.payloads.push(ReceivedPayload { kind, first: base, bytes: joined(raw) });
+            return Ok(());
+        }
+        if kind == PayloadKind::MessageBatch {
+            raw = vec![as_record_batch(&joined(raw), self.properties).map_err(|error| error.to_string())?];
+        }
+        if raw[0].len() < HEADER_BYTES {
+            return Err(format!("a batch of {} bytes has no header", raw[0].len()));
+        }
+        let bytes: usize = raw.iter().map(Bytes::len).sum();
         self.len += bytes;
         if bytes <= COPY_BYTES_MAX {
             let at = self.copied.len();
@@ -70,8 +105,18 @@ impl Pieces {
         }
     }
 
-    pub(crate) fn finish(mut self) -> Vec<Bytes> {
+    pub(crate) fn finish(mut self) -> ReadPieces {
         self.flush_copied();
-        self.done
+        ReadPieces { records: self.done, payloads: self.payloads }
     }
+}
+
+/// Pieces as one.
+pub(crate) fn joined(mut pieces: Vec<Bytes>) -> Bytes {
+    if pieces.len() == 1 {
+        return pieces.remove(0);
+    }
+    let mut whole = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
+    pieces.iter().for_each(|piece| whole.extend_from_slice(piece));
+    whole.freeze()
 }

@@ -12,7 +12,7 @@ use forebay_model::partition::{PartitionState, TrimTo, Trimmed};
 use forebay_model::publish::{Confirm, Import, PayloadKind, Published};
 use forebay_model::quorum::DescribedQuorum;
 use forebay_model::subscription::{
-    Attend, Attending, DeliveryRules, OffsetRange, Received, SettledItem, SharersView, StartAt,
+    Attend, Attending, DeliveryRules, OffsetRange, ReceiveForm, Received, SettledItem, SharersView, StartAt,
     SubscriptionStates, Verdict,
 };
 use forebay_model::transaction::{Decision, Joining, TransactionListing, TransactionView, TransactionalId};
@@ -124,10 +124,23 @@ pub struct SettleItemWork {
 pub enum SubscriptionWork {
     /// Where one stands, in these partitions or in all that it reads here.
     Describe(GroupId, Option<Vec<PartitionId>>),
+    /// What waits for one in a partition, and who takes it.
+    Count(SubscriptionKey),
     /// Begin again elsewhere.
     Reset(Vec<(SubscriptionKey, StartAt)>),
     /// Forget where one stands, in these partitions or in all that it reads here.
     Drop(GroupId, Option<Vec<PartitionId>>),
+}
+
+/// What a subscription has of a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// Records that nobody has.
+    pub ready: u64,
+    /// Records that consumers have.
+    pub held: u64,
+    /// Consumers that wait for records or have some.
+    pub consumers: u32,
 }
 
 /// What is asked of a transactional producer.
@@ -173,6 +186,8 @@ pub struct Append<T> {
     pub ticket: T,
     /// Where to.
     pub partition: PartitionId,
+    /// Where else: it is stored once. Only for messages; the answer says whether all of them took it, and where the first did.
+    pub also: Vec<PartitionId>,
     /// What it is.
     pub kind: PayloadKind,
     /// The batch, verbatim, already checked.
@@ -261,6 +276,8 @@ pub struct ReceiveWork<T> {
     pub records_max: u64,
     /// ...or all of the batch in which that many are reached.
     pub whole_batches: bool,
+    /// See [`Receive::form`](forebay_model::subscription::Receive::form).
+    pub form: ReceiveForm,
     /// Answer as soon as this much is there...
     pub bytes_min: u64,
     /// ...never with more (one whole batch is always allowed)...
@@ -342,6 +359,8 @@ pub enum Answer {
     ConsumerEnded,
     /// To [`Work::Sharing`].
     Sharing(SharingAnswer),
+    /// To [`SubscriptionWork::Count`].
+    Counted(Counted),
     /// To [`Work::Subscriptions`]: one per partition that was named, in order, or that was found; by topic id.
     Subscriptions(Result<SubscriptionStates, Refusal>),
     /// To [`Read::FindOffsets`]: one per item.

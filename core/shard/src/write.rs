@@ -9,12 +9,15 @@ use forebay_machine::{
 use forebay_model::group::GroupRequest;
 use forebay_model::limits::PART_BYTES_MAX;
 use forebay_model::publish::{Import, PayloadKind};
-use forebay_model::{LogTime, Offset, Refusal, SlotNumber, Timestamp, TimestampType};
+use forebay_model::{LogTime, Offset, PartitionId, Refusal, SlotNumber, Timestamp, TimestampType};
 use forebay_record::batch::{BatchHeader, decision_of, with_append_time};
+use forebay_record::kind_of;
+use forebay_record::message_batch::MessageBatchHeader;
 
 use crate::barrier::Behind;
 use crate::big::{BigAppend, BigNumber};
 use crate::entry::{PartRef, SLOT_PART, SLOT_PART_LIST, SLOT_PAYLOAD, encode_parts};
+use crate::keys::check_keys;
 use crate::mailbox::{Parcel, Source};
 use crate::pending::Asking;
 use crate::shard::Shard;
@@ -131,8 +134,8 @@ impl<T: Clone + Send + 'static> Shard<T> {
         let partition =
             self.machine.partition(append.partition).ok_or_else(|| self.no_partition(append.partition))?;
         let timestamps = partition.settings.timestamp_type;
-        if append.kind != PayloadKind::RecordBatch {
-            return Err(Refusal::Unsupported("only record batches can be published"));
+        if append.kind == PayloadKind::MessageBatch {
+            return self.prepare_messages(append);
         }
         let payload = match timestamps {
             TimestampType::Create => append.payload.clone(),
@@ -142,6 +145,9 @@ impl<T: Clone + Send + 'static> Shard<T> {
             }
         };
         let header = BatchHeader::peek(&payload).map_err(corrupt)?;
+        if kind_of(&payload) != PayloadKind::RecordBatch {
+            return Err(Refusal::InvalidPayload("no record batch begins at such an offset".into()));
+        }
         let producer = (header.producer_id.0 >= 0).then_some(ProducerStamp {
             id: header.producer_id,
             epoch: header.producer_epoch,
@@ -164,6 +170,38 @@ impl<T: Clone + Send + 'static> Shard<T> {
         Ok((payload, command))
     }
 
+    /// Messages that the front desk has put together: stored as they are, whatever timestamps the topic shows.
+    fn prepare_messages(&self, append: &Append<T>) -> Result<(Bytes, AppendCommand), Refusal> {
+        if let Some(missing) = append.also.iter().find(|id| self.machine.partition(**id).is_none()) {
+            return Err(self.no_partition(*missing));
+        }
+        let header = MessageBatchHeader::peek(&append.payload)
+            .map_err(|error| Refusal::CorruptPayload(error.to_string()))?;
+        let targets = [append.partition].into_iter().chain(append.also.iter().copied());
+        let is_compacted = |id: PartitionId| {
+            self.machine.partition(id).is_some_and(|partition| partition.settings.compaction.is_some())
+        };
+        if targets.clone().any(is_compacted) {
+            // That takes a look at the header only.
+            check_keys(append.kind, &append.payload)?;
+        }
+        let command = AppendCommand {
+            targets: targets.map(|id| (id, Which::All)).collect(),
+            slot: SlotNumber(0),
+            kind: append.kind,
+            count: header.count,
+            bytes: u32::try_from(append.payload.len())
+                .map_err(|_| Refusal::TooLarge { limit: u64::from(u32::MAX) })?,
+            max_timestamp: header.max_timestamp,
+            append_time: None,
+            producer: None,
+            transaction: None,
+            import: None,
+            parts: Vec::new(),
+        };
+        Ok((append.payload.clone(), command))
+    }
+
     /// The payload of another log, which stays as it is, and its append without a slot.
     fn prepare_imported(&self, append: &Append<T>, after: Offset) -> Result<(Bytes, AppendCommand), Refusal> {
         if self.machine.partition(append.partition).is_none() {
@@ -171,6 +209,9 @@ impl<T: Clone + Send + 'static> Shard<T> {
         }
         let payload = append.payload.clone();
         let header = BatchHeader::peek(&payload).map_err(corrupt)?;
+        if kind_of(&payload) != PayloadKind::RecordBatch {
+            return Err(Refusal::InvalidPayload("no record batch begins at such an offset".into()));
+        }
         let at = u64::try_from(header.base_offset)
             .map_err(|_| Refusal::InvalidPayload("an imported batch has an offset".into()))?;
         let transaction = imported_transaction(&header, &payload)?;

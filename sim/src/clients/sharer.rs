@@ -1,8 +1,8 @@
 //! Consumers that share a subscription: each takes some records, and accepts, releases, rejects, renews or forgets them.
 
 use forebay_model::subscription::{
-    ConsumerNumber, Delivery, Receive, Received, SettleDeliveries, SettleItem, SettledItem, Settlement,
-    SubscriptionChange, SubscriptionReply, SubscriptionRequest, SubscriptionStates, Verdict,
+    ConsumerNumber, Delivery, Receive, ReceiveForm, Received, SettleDeliveries, SettleItem, SettledItem,
+    Settlement, SubscriptionChange, SubscriptionReply, SubscriptionRequest, SubscriptionStates, Verdict,
 };
 use forebay_model::{GroupId, PartitionRef, Refusal, Reply, Request, SettingChange, TopicRef};
 
@@ -126,6 +126,7 @@ impl Sharer {
                 partitions: vec![self.partition()],
                 records_max: desk.rng.pick(&[1, 5, 50]),
                 whole_batches: desk.rng.chance(500),
+                form: ReceiveForm::Records,
                 bytes_min: 1,
                 bytes_max: desk.rng.pick(&[200, 2_000, 50_000]),
                 wait_ms_max: desk.rng.pick(&[0, 50, 500]),

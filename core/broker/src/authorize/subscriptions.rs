@@ -34,6 +34,7 @@ impl Inner {
             }
             // What it has it may give back, whatever it may do now. Of the others each is looked at.
             SubscriptionRequest::EndConsumer(_)
+            | SubscriptionRequest::EndReceive(_)
             | SubscriptionRequest::Settings(Some(_))
             | SubscriptionRequest::Alter { .. } => None,
         };

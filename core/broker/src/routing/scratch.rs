@@ -24,6 +24,11 @@ impl Scratch {
         &self.found.queues
     }
 
+    /// The same, to be taken out for a while.
+    pub(crate) fn queues_mut(&mut self) -> &mut Vec<QueueId> {
+        &mut self.found.queues
+    }
+
     /// Orders the keys of a message.
     pub(super) fn order(&mut self, keys: &[&[u8]]) {
         self.keys.clear();

@@ -10,7 +10,7 @@ mod topics;
 
 use std::collections::BTreeMap;
 
-use forebay_machine::{Exchanges, RoutingChange};
+use forebay_machine::Exchanges;
 use forebay_model::exchange::{
     Argument, Arguments, Binding, Declaration, Destination, ExchangeKind, ExchangeName, ExchangeRefusal,
     HeaderValue, QueueId, QueueName, RoutingKey,
@@ -35,10 +35,10 @@ impl World {
     }
 
     /// Changes the namespace; the router hears of it.
-    fn change<R>(&mut self, f: impl FnOnce(&mut Exchanges, &mut Vec<RoutingChange>) -> R) -> R {
-        let mut changes = Vec::new();
-        let result = f(&mut self.exchanges, &mut changes);
-        changes.iter().for_each(|change| self.router.apply(change));
+    fn change<R>(&mut self, f: impl FnOnce(&mut Exchanges) -> R) -> R {
+        let before = self.exchanges.clone();
+        let result = f(&mut self.exchanges);
+        self.exchanges.changes_since(&before).iter().for_each(|change| self.router.apply(change));
         result
     }
 
@@ -51,27 +51,27 @@ impl World {
         let id = QueueId(self.next);
         self.next += 1;
         self.queues.insert(id, name.clone());
-        self.change(|exchanges, changes| exchanges.add_queue(name, id, changes));
+        self.change(|exchanges| exchanges.add_queue(name, id));
     }
 
     fn remove_queue(&mut self, name: &str) {
         let name = queue(name);
         self.queues.retain(|_, there| *there != name);
-        self.change(|exchanges, changes| exchanges.remove_queue(&name, changes));
+        self.change(|exchanges| exchanges.remove_queue(&name));
     }
 
     fn declare(&mut self, name: &str, kind: ExchangeKind, arguments: &[Argument]) {
         let declaration = declaration(name, kind, arguments);
-        self.change(|exchanges, changes| exchanges.declare(declaration, changes)).unwrap();
+        self.change(|exchanges| exchanges.declare(declaration)).unwrap();
     }
 
     fn delete(&mut self, name: &str) {
         let name = exchange(name);
-        self.change(|exchanges, changes| exchanges.delete(&name, false, changes)).unwrap();
+        self.change(|exchanges| exchanges.delete(&name, false)).unwrap();
     }
 
     fn try_bind(&mut self, binding: Binding) -> Result<(), ExchangeRefusal> {
-        self.change(|exchanges, changes| exchanges.bind(binding, changes))
+        self.change(|exchanges| exchanges.bind(binding))
     }
 
     /// Binds a queue, which is made if it is not there.
@@ -89,7 +89,7 @@ impl World {
     }
 
     fn unbind(&mut self, binding: &Binding) {
-        self.change(|exchanges, changes| exchanges.unbind(binding, changes)).unwrap();
+        self.change(|exchanges| exchanges.unbind(binding)).unwrap();
     }
 
     fn publish(&mut self, exchange: &str, message: &Routed<'_>) -> Result<Vec<&str>, NotRouted> {

@@ -28,6 +28,7 @@ use crate::acls;
 use crate::codec::{DecodeError, Reader};
 use crate::quotas;
 use crate::relays::RelayedEnd;
+use crate::routes;
 use crate::span::Span;
 use crate::subscriptions::SubscriptionKey;
 use crate::table::Stored;
@@ -98,6 +99,11 @@ fn decode_body(number: u64, input: &mut Reader<'_>) -> Read<Command> {
             offset_expiry_ms: input.uint("the offsets' expiry")?,
         }),
         number::OPEN_PARTITION => Command::OpenPartition(open_partition(input)?),
+        number::OPEN_QUEUE => {
+            let mut open = open_partition(input)?;
+            open.settings.is_queue = true;
+            Command::OpenPartition(open)
+        }
         number::DROP_PARTITION => Command::DropPartition {
             catalogue_version: input.uint("a catalogue version")?,
             partition: PartitionId(input.uint("a partition")?),
@@ -187,6 +193,7 @@ fn decode_body(number: u64, input: &mut Reader<'_>) -> Read<Command> {
         number::ALTER_SUBSCRIPTION => {
             Command::AlterSubscription { name: group_id(input)?, change: subscription_change(input)? }
         }
+        number::ROUTE => Command::Route(routes::decode_route(input)?),
         number::IMPORT => import(input)?,
         unknown => return Err(DecodeError::UnknownCommand(unknown)),
     })
@@ -221,7 +228,7 @@ fn create_topic(input: &mut Reader<'_>) -> Read<CreateTopic> {
 /// Shared with the checkpoint.
 pub(crate) fn topic_name(input: &mut Reader<'_>) -> Read<TopicName> {
     let text = input.text("a topic's name")?;
-    TopicName::parse(text).map_err(|_| DecodeError::Invalid("a topic's name"))
+    TopicName::stored(text).map_err(|_| DecodeError::Invalid("a topic's name"))
 }
 
 fn shards(input: &mut Reader<'_>) -> Read<Vec<ShardId>> {
@@ -416,6 +423,7 @@ pub(crate) fn partition_settings(input: &mut Reader<'_>) -> Read<PartitionSettin
         message_bytes_max: input.narrow("a size limit")?,
         timestamp_type: timestamp_type(input)?,
         compaction: None,
+        is_queue: false,
     })
 }
 

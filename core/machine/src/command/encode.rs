@@ -20,6 +20,7 @@ use super::{
 use crate::acls;
 use crate::codec::Writer;
 use crate::quotas;
+use crate::routes;
 use crate::table::Stored;
 use crate::transactions::{Instance, Next};
 use crate::users;
@@ -248,6 +249,10 @@ fn encode_body(command: &Command, out: &mut Writer) -> u64 {
             subscription_change(change, out);
             number::ALTER_SUBSCRIPTION
         }
+        Command::Route(c) => {
+            routes::encode_route(c, out);
+            number::ROUTE
+        }
         Command::BeginImport(c) => begin_import(c, out),
         Command::EndImport { partition, end } => {
             out.u8(import_kind::END);
@@ -453,7 +458,7 @@ fn open_partition(c: &OpenPartition, out: &mut Writer) -> u64 {
     if let Some(settings) = &c.settings.compaction {
         compaction(settings, out);
     }
-    number::OPEN_PARTITION
+    if c.settings.is_queue { number::OPEN_QUEUE } else { number::OPEN_PARTITION }
 }
 
 fn append(c: &Append, out: &mut Writer) -> u64 {

@@ -370,7 +370,7 @@ impl Interpreter {
                 bytes: numbers[2] as u64,
             }
         });
-        match retention_due(p, self.meta.time, runs) {
+        match retention_due(p, self.meta.time, Offset(words.or("settled", 0)), runs) {
             Some(due) => writeln!(out, "trim to {} frees {}", due.start, due.bytes).unwrap(),
             None => writeln!(out, "nothing").unwrap(),
         }
@@ -426,6 +426,8 @@ fn show_outcome(outcome: &Outcome, out: &mut String) {
         Outcome::TopicAltered(topic) => {
             format!("altered {}{}", topic_text(topic), settings_text(&topic.settings))
         }
+        Outcome::Routed(Ok(())) => "routed".to_owned(),
+        Outcome::Routed(Err(refusal)) => format!("refused: {refusal}"),
         Outcome::ProducersAllocated { first, count } => format!("producers {first}+{count}"),
         Outcome::Opened => "opened".to_owned(),
         Outcome::Appended(results) => results.iter().map(target_text).collect::<Vec<_>>().join("\n"),
@@ -562,6 +564,7 @@ fn parse_command(words: &Words<'_>) -> Command {
                     fresh_bytes: words.or("fresh-bytes", 0),
                     fresh_ms: words.or("fresh-ms", 0),
                 }),
+                is_queue: false,
             },
             base_epoch: LeaderEpoch(words.or("base-epoch", 0)),
         }),

@@ -10,7 +10,7 @@ use crate::limits::{EXCHANGE_NAME_BYTES_MAX, QUEUE_NAME_BYTES_MAX};
 
 /// The name of an exchange within its namespace: any text of at most [`EXCHANGE_NAME_BYTES_MAX`] bytes. The empty one is the default
 /// exchange, to which every queue is bound by its own name. Cheap to clone.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExchangeName(Arc<str>);
 
 impl ExchangeName {

@@ -11,7 +11,8 @@ pub const MESSAGE_BATCH_HEADER_BYTES: usize = 32;
 /// Bytes of one entry of the directory.
 pub(super) const END_BYTES: usize = 4;
 
-const VERSION: u8 = 1;
+/// The first byte of a message batch.
+pub const MESSAGE_BATCH_VERSION: u8 = 1;
 
 /// The header of a message batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +51,7 @@ impl MessageBatchHeader {
     /// Reads the header at the front of `bytes`, which may end anywhere behind it.
     pub fn peek(bytes: &[u8]) -> Result<MessageBatchHeader, MessageBatchError> {
         if let Some(&version) = bytes.first()
-            && version != VERSION
+            && version != MESSAGE_BATCH_VERSION
         {
             return Err(MessageBatchError::UnknownVersion { version });
         }
@@ -76,7 +77,7 @@ impl MessageBatchHeader {
 
     pub(super) fn encode(&self) -> [u8; MESSAGE_BATCH_HEADER_BYTES] {
         let mut h = [0; MESSAGE_BATCH_HEADER_BYTES];
-        h[0] = VERSION;
+        h[0] = MESSAGE_BATCH_VERSION;
         h[4..8].copy_from_slice(&self.count.to_le_bytes());
         h[8..16].copy_from_slice(&self.max_timestamp.0.to_le_bytes());
         h[16..24].copy_from_slice(&self.stored_expiry().to_le_bytes());

@@ -10,5 +10,5 @@ mod read;
 pub use build::MessageBatchBuilder;
 pub use envelope::{DeliveryMode, ENVELOPE_BYTES, Envelope, Origin, ordering_key_hash};
 pub use error::MessageBatchError;
-pub use header::{MESSAGE_BATCH_HEADER_BYTES, MessageBatchHeader};
+pub use header::{MESSAGE_BATCH_HEADER_BYTES, MESSAGE_BATCH_VERSION, MessageBatchHeader};
 pub use read::{MessageBatch, StoredMessage};

@@ -7,7 +7,7 @@ use forebay_model::{GroupId, PartitionId, PartitionRef, Refusal, TopicId, TopicR
 use crate::barrier::Behind;
 use crate::pending::{Asking, Subscribing};
 use crate::shard::Shard;
-use crate::work::{Answer, SubscriptionWork};
+use crate::work::{Answer, Counted, SubscriptionWork};
 
 /// The answer that refuses all of it.
 pub(crate) fn refuse_admin(refusal: &Refusal) -> Answer {
@@ -18,7 +18,9 @@ impl<T: Clone + Send + 'static> Shard<T> {
     pub(crate) fn subscriptions(&mut self, ticket: T, work: SubscriptionWork) {
         match work {
             // Nobody hears from an old leader how far a subscription is.
-            SubscriptionWork::Describe(..) => self.wait_behind_barrier(Behind::Subscriptions(ticket, work)),
+            SubscriptionWork::Describe(..) | SubscriptionWork::Count(_) => {
+                self.wait_behind_barrier(Behind::Subscriptions(ticket, work))
+            }
             SubscriptionWork::Reset(items) => {
                 self.raise_version_to(MACHINE_VERSION_SUBSCRIPTIONS);
                 let keys = items.iter().map(|(key, _)| key.clone()).collect();
@@ -47,12 +49,32 @@ impl<T: Clone + Send + 'static> Shard<T> {
 
     /// Whoever leads no more never comes here: it is behind a barrier.
     pub(crate) fn describe_subscriptions(&mut self, ticket: T, work: SubscriptionWork) {
-        let SubscriptionWork::Describe(name, partitions) = work else {
-            return self.subscriptions(ticket, work);
+        let (name, partitions) = match work {
+            SubscriptionWork::Describe(name, partitions) => (name, partitions),
+            SubscriptionWork::Count(key) => {
+                let answer = self.count(&key).map_or_else(|refusal| refuse_admin(&refusal), Answer::Counted);
+                return self.answers.push((ticket, answer));
+            }
+            work => return self.subscriptions(ticket, work),
         };
         let partitions = partitions.unwrap_or_else(|| self.machine.subscriptions().of_name(&name).collect());
         let described = partitions.iter().map(|id| self.state(&name, *id)).collect();
         self.answers.push((ticket, Answer::Subscriptions(Ok(described))));
+    }
+
+    fn count(&self, key: &SubscriptionKey) -> Result<Counted, Refusal> {
+        let partition =
+            self.machine.partition(key.partition).ok_or_else(|| self.no_partition(key.partition))?;
+        let (end, records) = (partition.high_watermark(), partition.high_watermark().0 - partition.start.0);
+        let progress = self.machine.subscriptions().get(key);
+        let held = progress.map_or(0, |progress| self.deliveries.held(key, progress));
+        // Without one nobody has received anything yet.
+        let unsettled = progress.map_or(records, |progress| progress.unsettled(end));
+        let mut consumers = self.deliveries.holders(key);
+        let waiting = self.receiving.of(key.partition).filter(|work| work.subscription == key.name);
+        consumers.extend(waiting.map(|work| work.consumer));
+        let consumers = u32::try_from(consumers.len()).unwrap_or(u32::MAX);
+        Ok(Counted { ready: unsettled.saturating_sub(held), held, consumers })
     }
 
     fn view(&self, name: &GroupId, id: PartitionId) -> Result<Option<SubscriptionView>, Refusal> {

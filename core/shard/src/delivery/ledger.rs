@@ -263,6 +263,17 @@ impl Ledger {
         }
     }
 
+    /// How many records are held.
+    pub(super) fn held(&self, cursor: Offset) -> u64 {
+        let held = self.holds.iter().map(|(first, hold)| OffsetRange { first: *first, last: hold.last });
+        held.filter_map(|range| range.within(cursor, Offset(u64::MAX))).map(OffsetRange::len).sum()
+    }
+
+    /// Who holds some.
+    pub(super) fn holders(&self) -> impl Iterator<Item = Consumer> + '_ {
+        self.holds.values().map(|hold| hold.consumer)
+    }
+
     /// What is held by a consumer.
     pub(super) fn of_consumer(&self, consumer: Consumer) -> Vec<OffsetRange> {
         self.held_if(|hold| hold.consumer == consumer)

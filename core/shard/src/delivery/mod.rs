@@ -31,6 +31,13 @@ pub struct Consumer {
     pub number: ConsumerNumber,
 }
 
+/// A receive for which files are read.
+struct Reading {
+    consumer: Consumer,
+    /// Its consumer waits for nothing more.
+    was_ended: bool,
+}
+
 /// All deliveries of a shard.
 #[derive(Default)]
 pub(crate) struct Deliveries {
@@ -43,7 +50,7 @@ pub(crate) struct Deliveries {
     /// Subscriptions that are being opened.
     opening: BTreeSet<SubscriptionKey>,
     /// Receives, by their numbers, for which files are read.
-    reading: BTreeMap<u64, Consumer>,
+    reading: BTreeMap<u64, Reading>,
     /// Subscriptions with records that have become free.
     freed: BTreeSet<SubscriptionKey>,
 }
@@ -66,6 +73,17 @@ impl Deliveries {
         let ledger = self.ledgers.get_mut(key).filter(|ledger| ledger.since == progress.since)?;
         ledger.forget_before(progress.cursor());
         Some(ledger)
+    }
+
+    /// Records that consumers have.
+    fn held(&self, key: &SubscriptionKey, progress: &Progress) -> u64 {
+        let ledger = self.ledgers.get(key).filter(|ledger| ledger.since == progress.since);
+        ledger.map_or(0, |ledger| ledger.held(progress.cursor()))
+    }
+
+    /// Who has some of them.
+    fn holders(&self, key: &SubscriptionKey) -> BTreeSet<Consumer> {
+        self.ledgers.get(key).map(|ledger| ledger.holders().collect()).unwrap_or_default()
     }
 
     /// A lease of this ledger ends then, or earlier ones do.
@@ -125,7 +143,12 @@ impl Deliveries {
         let least = (Consumer { source, number: ConsumerNumber(0) }, least_key(PartitionId(0)));
         let of_source = self.by_consumer.range(least..).map(|(consumer, _)| *consumer);
         let mut found: Vec<Consumer> = of_source.take_while(|consumer| consumer.source == source).collect();
-        found.extend(self.reading.values().filter(|consumer| consumer.source == source));
+        found.extend(
+            self.reading
+                .values()
+                .map(|reading| reading.consumer)
+                .filter(|consumer| consumer.source == source),
+        );
         found.sort_unstable();
         found.dedup();
         found

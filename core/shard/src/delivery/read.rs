@@ -6,19 +6,21 @@ use std::sync::Arc;
 use bytes::Bytes;
 use forebay_env::IoClass;
 use forebay_machine::{AbortedRange, IndexEntry};
-use forebay_model::subscription::{OffsetRange, Received};
+use forebay_model::publish::PayloadKind;
+use forebay_model::subscription::{OffsetRange, ReceiveForm, Received};
 use forebay_model::{Offset, ProducerId, Refusal};
 use forebay_record::batch::BatchHeader;
+use forebay_record::kind_of;
 
 use crate::archive::{Archive, ArchiveError, ReadPlan};
 use crate::cold::refusal_of;
 use crate::shard::{Done, Shard};
-use crate::stamp::Pieces;
+use crate::stamp::{Pieces, ReadPieces};
 use crate::work::ReceiveWork;
 
 /// Batches that were read.
 pub(crate) struct ReadBatches {
-    pub(super) pieces: Vec<Bytes>,
+    pub(super) pieces: ReadPieces,
     /// The offset behind the last of them.
     pub(super) end: Offset,
     pub(super) notes: Vec<BatchNote>,
@@ -76,6 +78,11 @@ impl BatchNote {
     /// What the header of a batch says.
     fn of(first: Offset, count: u32, payload: Option<&Bytes>) -> Result<BatchNote, String> {
         let payload = payload.map_or(&[][..], |payload| payload);
+        if kind_of(payload) == PayloadKind::MessageBatch {
+            let end = Offset(first.0 + u64::from(count));
+            let range = OffsetRange::until(first, end).ok_or("a batch without messages")?;
+            return Ok(BatchNote { range, transaction: None, is_mark: false });
+        }
         let header = BatchHeader::peek(payload).map_err(|error| error.to_string())?;
         let end = Offset(first.0 + u64::from(count));
         let range = OffsetRange::until(first, end).ok_or("a batch without records")?;
@@ -120,8 +127,13 @@ impl Fill {
 
 impl<T: Clone + Send + 'static> Shard<T> {
     /// Whole batches from memory; `None` when the first of them is not there.
-    pub(super) fn read_hot(&self, plan: &ReadPlan, appetite: Appetite) -> Option<ReadBatches> {
-        let mut pieces = Pieces::new();
+    pub(super) fn read_hot(
+        &self,
+        plan: &ReadPlan,
+        form: ReceiveForm,
+        appetite: Appetite,
+    ) -> Option<ReadBatches> {
+        let mut pieces = Pieces::new(form, self.archive.properties);
         let mut fill = Fill::new(plan, appetite);
         let mut end = plan.offset;
         for hot in self.hot.from(plan.partition, plan.offset) {
@@ -136,6 +148,10 @@ impl<T: Clone + Send + 'static> Shard<T> {
             let is_first = pieces.is_empty() && appetite.first_always;
             if !fits && !is_first {
                 break;
+            }
+            if form == ReceiveForm::Records && kind_of(&hot.payload) == PayloadKind::MessageBatch {
+                // What becomes of it takes longer than this thread has: it is done where files are read.
+                return None;
             }
             let enough = fill.take(hot.first_offset, hot.count, Some(&hot.payload)).ok()?;
             pieces.push_raw(hot.payload.clone());
@@ -163,9 +179,10 @@ impl<T: Clone + Send + 'static> Shard<T> {
         self.read_files_at = Some(self.env.clock.monotonic());
         self.metrics.cold_reads.increment();
         let (archive, mailbox) = (self.archive.clone(), Arc::clone(&self.mailbox));
+        let form = receive.work.form;
         let job = move || {
             let mut error = None;
-            let read = read_cold(&archive, &plan, appetite);
+            let read = read_cold(&archive, &plan, form, appetite);
             let read = read.map_err(|failed| refusal_of(&failed, &mut error));
             mailbox.post_completion(Done::Receive(ReceiveDone { receive, range, read, error }));
         };
@@ -173,13 +190,19 @@ impl<T: Clone + Send + 'static> Shard<T> {
     }
 }
 
-fn read_cold(archive: &Archive, plan: &ReadPlan, appetite: Appetite) -> Result<ReadBatches, ArchiveError> {
+fn read_cold(
+    archive: &Archive,
+    plan: &ReadPlan,
+    form: ReceiveForm,
+    appetite: Appetite,
+) -> Result<ReadBatches, ArchiveError> {
     let mut fill = Fill::new(plan, appetite);
     let Appetite { bytes_max, first_always, .. } = appetite;
     let end = |entry: &IndexEntry| Offset(entry.first_offset.0 + u64::from(entry.count));
     let leaves = |entry: &IndexEntry| appetite.leaves(entry.first_offset, end(entry), plan.bound);
-    let (records, end) = archive.read_until(plan, bytes_max, first_always, leaves, |entry, payload| {
-        fill.take(entry.first_offset, entry.count, payload).map_err(ArchiveError::Damaged)
-    })?;
-    Ok(ReadBatches { pieces: records.records, end, notes: fill.notes })
+    let (pieces, end) =
+        archive.read_until(plan, form, bytes_max, first_always, leaves, |entry, payload| {
+            fill.take(entry.first_offset, entry.count, payload).map_err(ArchiveError::Damaged)
+        })?;
+    Ok(ReadBatches { pieces, end, notes: fill.notes })
 }

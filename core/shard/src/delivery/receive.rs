@@ -11,7 +11,7 @@ use forebay_model::{Attempts, Offset, PartitionId, Refusal};
 
 use super::ledger::span_end;
 use super::read::{Appetite, BatchNote, ColdReceive, ReadBatches, ReceiveDone};
-use super::{Consumer, Deliveries, Lease};
+use super::{Consumer, Deliveries, Lease, Reading};
 use crate::archive::ReadPlan;
 use crate::barrier::Behind;
 use crate::pending::{Asking, Subscribing};
@@ -193,7 +193,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
                 Err(refusal) => Err(refusal),
                 // Files are read for one partition at a time, and for a receiver with empty hands only.
                 Ok(Some(free)) if records > 0 && cold.is_none() => {
-                    match self.read_hot(&free.plan, appetite) {
+                    match self.read_hot(&free.plan, work.form, appetite) {
                         Some(read) => {
                             let one = self.hand_out_of(now, &work, *item, free.range, read);
                             records = records.saturating_sub(count(&one));
@@ -268,7 +268,8 @@ impl<T: Clone + Send + 'static> Shard<T> {
         let Free { range, mut plan, whole_before } = free;
         let bytes_max = work.bytes_max;
         plan.in_memory = self.entries_in_memory(plan.partition, plan.offset, bytes_max);
-        self.deliveries.reading.insert(work.number, work.consumer);
+        let reading = Reading { consumer: work.consumer, was_ended: false };
+        self.deliveries.reading.insert(work.number, reading);
         self.set_reading(&receive, true);
         let appetite =
             Appetite { bytes_max, first_always: true, records_max: work.records_max, whole_before };
@@ -298,10 +299,11 @@ impl<T: Clone + Send + 'static> Shard<T> {
         }
         self.set_reading(&receive, false);
         let ColdReceive { work, mut received, at } = receive;
-        if self.deliveries.reading.remove(&work.number).is_none() {
-            // Its consumer is no more.
+        // Its consumer is no more.
+        let Some(reading) = self.deliveries.reading.remove(&work.number) else {
             return self.answers.push(work.refuse(&Refusal::Unknown));
-        }
+        };
+        let was_ended = reading.was_ended;
         let item = work.items[at];
         // To look again where there was nothing would be to read the same again.
         let found = read.as_ref().is_ok_and(|read| read.end > range.first);
@@ -312,7 +314,8 @@ impl<T: Clone + Send + 'static> Shard<T> {
         let nothing_came = received.iter().all(|one| one.as_ref().is_ok_and(|one| one.deliveries.is_empty()));
         if nothing_came && found {
             // Others were faster, or nobody may see it.
-            let patience = if work.deadline > now { Patience::Wait } else { Patience::Now };
+            let waits = !was_ended && work.deadline > now;
+            let patience = if waits { Patience::Wait } else { Patience::Now };
             return self.receive(now, work, patience);
         }
         self.tell_received(work.ticket, received);
@@ -347,7 +350,12 @@ impl<T: Clone + Send + 'static> Shard<T> {
             return nothing(item);
         }
         self.deliveries.note_lease(&key, lease);
-        ReceivedRecords { topic: item.topic, records: read.pieces, deliveries: out.deliveries }
+        ReceivedRecords {
+            topic: item.topic,
+            records: read.pieces.records,
+            payloads: read.pieces.payloads,
+            deliveries: out.deliveries,
+        }
     }
 
     /// How much of what was read is worth looking at, and what of it nobody may see: the marks of transactions, for those who read
@@ -401,8 +409,15 @@ fn count(received: &ReceivedRecords) -> u64 {
 }
 
 impl Deliveries {
+    /// The receive of this number, if files are read for it, does not wait when these have nothing for it.
+    pub(crate) fn hurry(&mut self, number: u64) {
+        if let Some(reading) = self.reading.get_mut(&number) {
+            reading.was_ended = true;
+        }
+    }
+
     /// Whatever is read from files for this consumer is not handed out any more.
     pub(super) fn stop_reading(&mut self, consumer: Consumer) {
-        self.reading.retain(|_, reader| *reader != consumer);
+        self.reading.retain(|_, reading| reading.consumer != consumer);
     }
 }

@@ -219,6 +219,9 @@ impl<T: Clone + Send + 'static> Shard<T> {
             let given_up = end.settled.iter().filter(is_given_up).map(|settled| settled.range.len()).sum();
             self.metrics.records_given_up.add(given_up);
         }
+        if is_settled {
+            self.queue_settled(again, end.key.partition);
+        }
         let ledger = self.deliveries.ledgers.get_mut(&end.key).filter(|ledger| ledger.since == end.since);
         let Some(ledger) = ledger else { return };
         for Settled { range, .. } in &end.settled {

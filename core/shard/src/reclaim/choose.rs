@@ -8,6 +8,7 @@ use forebay_model::{LogIndex, Offset, PartitionId};
 use crate::archive::ArchiveError;
 use crate::reclaim::dead::DeadSet;
 use crate::reclaim::decision::{DECISION_BYTES_MAX, Decision, Named, Rewrite, SEGMENT_BYTES};
+use crate::reclaim::settled::SettledHere;
 use crate::reclaim::sieve::{Sieved, sieve};
 use crate::reclaim::survey::{Candidate, LiveParts, Survey, Worth};
 
@@ -22,7 +23,7 @@ const ENTRIES_AT_ONCE: usize = 256;
 #[derive(Default)]
 pub(crate) struct Choice {
     pub(crate) decision: Decision,
-    /// What the decision takes from compacted partitions, in bytes of payloads.
+    /// What the decision takes from between what lives of compacted partitions and of queues, in bytes of payloads.
     pub(crate) freed: Vec<(PartitionId, u64)>,
     /// In these segments the dead records of these partitions give nothing back.
     pub(crate) vain: Vec<(LogIndex, PartitionId)>,
@@ -119,6 +120,16 @@ pub(crate) fn choose(survey: &Survey, candidates: &[Candidate], parts: &LivePart
 fn sift(survey: &Survey, candidate: &Candidate) -> Result<Sifted, ArchiveError> {
     let mut sifted = Sifted::default();
     for (partition, start) in &candidate.starts {
+        if let Some(settled) = settled_of(survey, candidate, *partition, *start)? {
+            match settled.lives {
+                false => sifted.gone.push((*partition, settled.bytes)),
+                true => {
+                    sifted.starts.push((*partition, *start));
+                    sifted.dead.push((*partition, settled.dead, settled.bytes));
+                }
+            }
+            continue;
+        }
         let found = survey.dead.of(candidate.id, *partition);
         let (Some((found, _)), Some(sidecar)) = (found, survey.archive.reader.sidecar(candidate.id)) else {
             sifted.starts.push((*partition, *start));
@@ -137,6 +148,17 @@ fn sift(survey: &Survey, candidate: &Candidate) -> Result<Sifted, ArchiveError> 
         }
     }
     Ok(sifted)
+}
+
+/// What consumers have settled of a queue in a segment.
+fn settled_of(
+    survey: &Survey,
+    candidate: &Candidate,
+    partition: PartitionId,
+    start: Offset,
+) -> Result<Option<SettledHere>, ArchiveError> {
+    let Some(sidecar) = survey.archive.reader.sidecar(candidate.id) else { return Ok(None) };
+    survey.settled.of(&sidecar, partition, start).map_err(ArchiveError::fault)
 }
 
 /// How many bytes a partition's payloads in a segment lose, and whether any lives on.

@@ -1,7 +1,7 @@
 //! Giving disk space back.
 //!
 //! ```text
-//!   leader: something was trimmed, or replaced in a compacted partition --> survey (job) --> Decision in the log
+//!   leader: something was trimmed, replaced in a compacted partition, or settled in a queue --> survey (job) --> Decision in the log
 //!   every replica: Decision applied --> the list of segments changes --> carried out (job): unlink, or copy forward
 //! ```
 //! What is alive of a segment is written into the decision itself, and a rewritten segment is named by the decision's place
@@ -13,6 +13,7 @@ mod choose;
 pub(crate) mod dead;
 pub(crate) mod decision;
 pub(crate) mod segments;
+mod settled;
 mod sieve;
 mod survey;
 mod survivors;
@@ -31,15 +32,21 @@ use self::carry_out::{carry_out, differ};
 use self::choose::Choice;
 use self::decision::Decision;
 use self::segments::Segments;
+use self::settled::SettledPicture;
 pub(crate) use self::survey::Urgency;
 use self::survey::{Survey, survey};
 use crate::big::BigAppend;
 use crate::entry::SLOT_RECLAIM;
 use crate::pending::{Asking, Own};
+use crate::retention::queue_key;
+use crate::sealed;
 use crate::shard::{Done, Shard};
 
 /// A segment below this is not worth ending early, in bytes.
 const SEAL_EARLY_BYTES_MIN: u64 = 1 << 20;
+
+/// Records of queues behind their cursors that one survey looks at: some milliseconds of the shard's thread.
+const SETTLED_LOOKED_AT_MAX: u64 = 1 << 20;
 
 /// Where reclaiming stands.
 pub(crate) struct Reclaim {
@@ -53,6 +60,8 @@ pub(crate) struct Reclaim {
     carrying_out: bool,
     /// What was left to be done waits for an install that counted on it.
     counted_on: bool,
+    /// The first queue that the next survey looks at, and those behind it.
+    queues_from: PartitionId,
 }
 
 /// How this replica's files stand to the list of segments.
@@ -85,6 +94,7 @@ impl Reclaim {
             surveying: false,
             carrying_out: false,
             counted_on: false,
+            queues_from: PartitionId(0),
         }
     }
 
@@ -118,13 +128,14 @@ impl<T: Clone + Send + 'static> Shard<T> {
         self.reclaim.next = Some(now + interval);
         self.reclaim.dirty = false;
         self.reclaim.surveying = true;
-        self.seal_wanted |= self.active_is_mostly_dead();
-        let job = self.survey_job(now);
+        let settled = self.settled_picture();
+        self.seal_wanted |= self.active_is_mostly_dead(&settled);
+        let job = self.survey_job(now, settled);
         self.env.spawn.spawn(IoClass::Background, job);
     }
 
     /// Whether the active segment should end early, because only sealed ones give their space back.
-    fn active_is_mostly_dead(&self) -> bool {
+    fn active_is_mostly_dead(&self, settled: &SettledPicture) -> bool {
         let Some(active) = self.replica.reader().segments().into_iter().next_back() else { return false };
         if active.sealed || active.bytes < SEAL_EARLY_BYTES_MIN {
             return false;
@@ -132,7 +143,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         let starts = |partition| self.machine.partition(partition).map(|partition| partition.start);
         let lives = |entry: &IndexEntry| {
             let end = Offset(entry.first_offset.0 + u64::from(entry.count));
-            starts(entry.partition).is_some_and(|start| start < end)
+            starts(entry.partition).is_some_and(|start| start < end) && !settled.takes(&sealed::line(entry))
         };
         let live: u64 = self.index.active_entries().filter(lives).map(|entry| u64::from(entry.bytes)).sum();
         let (compactable, share) = self.compactable(active.id.first);
@@ -141,7 +152,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
                 && share.is_reached(active.bytes.saturating_sub(live) + compactable, active.bytes))
     }
 
-    fn survey_job(&mut self, now: Monotonic) -> Box<dyn FnOnce() + Send> {
+    fn survey_job(&mut self, now: Monotonic, settled: SettledPicture) -> Box<dyn FnOnce() + Send> {
         let time = self.log_time(now);
         let job = Survey {
             archive: self.archive.clone(),
@@ -150,6 +161,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             big_in_memory: self.index.big_entries(),
             parts_from: self.first_part(),
             dead: self.dead_picture(time),
+            settled,
             may_rewrite: self.compactor.may_rewrite(now),
         };
         let mailbox = Arc::clone(&self.mailbox);
@@ -157,6 +169,29 @@ impl<T: Clone + Send + 'static> Shard<T> {
             let found = survey(&job).map(Surveyed);
             mailbox.post_completion(Done::Reclaim(ReclaimDone::Surveyed(found)));
         })
+    }
+
+    /// What consumers have settled behind what they have not, of as many queues as one survey looks at; the next one looks at others.
+    fn settled_picture(&mut self) -> SettledPicture {
+        let mut picture = SettledPicture::default();
+        let mut left = SETTLED_LOOKED_AT_MAX;
+        let from = std::mem::take(&mut self.reclaim.queues_from);
+        let mut later = None;
+        for partition in self.machine.partitions_from(from).filter(|one| one.settings.is_queue) {
+            let Some(progress) = self.machine.subscriptions().get(&queue_key(partition)) else { continue };
+            let span = progress.delivered().0.saturating_sub(progress.cursor().0);
+            if span > left {
+                later = Some(partition.id);
+                break;
+            }
+            left -= span;
+            picture.add(partition.id, progress);
+        }
+        if let Some(later) = later {
+            self.reclaim.queues_from = later;
+            self.reclaim.dirty = true;
+        }
+        picture
     }
 
     /// Where every partition begins.
@@ -205,7 +240,11 @@ impl<T: Clone + Send + 'static> Shard<T> {
             freed_bytes,
             clean_end: None,
         };
-        self.metrics.compacted_bytes.add(freed.iter().map(|(_, bytes)| bytes).sum());
+        let is_compacted = |id: PartitionId| {
+            self.machine.partition(id).is_some_and(|partition| partition.settings.compaction.is_some())
+        };
+        let by_compaction = freed.iter().filter(|(id, _)| is_compacted(*id)).map(|(_, bytes)| bytes).sum();
+        self.metrics.compacted_bytes.add(by_compaction);
         self.tell_compacted(freed.into_iter().map(compacted).collect());
         self.draft.push_slot(SLOT_RECLAIM, decision.encode(), |_| Asking::Shard(Own::Housekeeping));
     }

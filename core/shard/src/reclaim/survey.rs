@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use forebay_commitlog::{Fault, Generation, PartitionRun, SegmentId, Sidecar};
-use forebay_machine::IndexEntry;
+use forebay_commitlog::{Fault, Generation, IndexEntry, PartitionRun, SegmentId, Sidecar};
 use forebay_model::limits::PART_BYTES_MAX;
 use forebay_model::{LogIndex, Offset, PartitionId, Ratio, SlotNumber};
 
@@ -12,6 +11,8 @@ use crate::compaction::DeadPicture;
 use crate::entry::decode_parts;
 use crate::reclaim::choose::{Choice, choose};
 use crate::reclaim::segments::Segments;
+use crate::reclaim::settled::SettledPicture;
+use crate::sealed;
 
 /// A segment is copied forward when less than one in this many of its bytes is alive.
 const LIVE_FRACTION: u64 = 2;
@@ -27,11 +28,13 @@ pub(crate) struct Survey {
     /// Per partition that exists, the first offset that lives.
     pub(crate) starts: BTreeMap<PartitionId, Offset>,
     /// Entries with parts that no sidecar has yet.
-    pub(crate) big_in_memory: Vec<IndexEntry>,
+    pub(crate) big_in_memory: Vec<forebay_machine::IndexEntry>,
     /// Nothing from this entry on is judged.
     pub(crate) parts_from: LogIndex,
     /// What compaction found to be dead.
     pub(crate) dead: DeadPicture,
+    /// What the consumers of queues have settled behind where these begin.
+    pub(crate) settled: SettledPicture,
     /// Whether segments may be rewritten for compaction alone.
     pub(crate) may_rewrite: bool,
 }
@@ -64,7 +67,7 @@ pub(crate) struct Candidate {
     pub(crate) indexed_bytes: u64,
     /// What of that lies behind the starts of its partitions.
     pub(crate) live_bytes: u64,
-    /// Of how much of that compaction says that it is dead.
+    /// Of how much of that compaction says that it is dead, or consumers of a queue that they need it no more.
     pub(crate) compacted_bytes: u64,
     /// The partitions that live on, and where they begin.
     pub(crate) starts: Vec<(PartitionId, Offset)>,
@@ -172,6 +175,9 @@ impl Survey {
                 candidate.compacted_bytes += dead.bytes.min(live);
                 candidate.compaction = candidate.compaction.or(urgency);
             }
+            if let Some(settled) = self.settled.of(sidecar, run.partition, *start)? {
+                candidate.compacted_bytes += settled.bytes.min(live);
+            }
             Ok(())
         })?;
         Ok(candidate)
@@ -187,7 +193,7 @@ impl Survey {
         {
             let Some(sidecar) = self.archive.reader.sidecar(segment.id) else { continue };
             let found = sidecar.for_each_entry::<Fault>(|line| {
-                if line.bytes as usize > PART_BYTES_MAX && self.lives(line.partition, line.end_offset()) {
+                if line.bytes as usize > PART_BYTES_MAX && self.lives(&line) {
                     big.push((line.log_index, line.slot));
                 }
                 Ok(())
@@ -199,7 +205,7 @@ impl Survey {
             }
         }
         for entry in &self.big_in_memory {
-            if self.lives(entry.partition, Offset(entry.first_offset.0 + u64::from(entry.count))) {
+            if self.lives(&sealed::line(entry)) {
                 big.push((entry.log_index, entry.slot));
             }
         }
@@ -212,8 +218,9 @@ impl Survey {
         Ok(parts)
     }
 
-    fn lives(&self, partition: PartitionId, end: Offset) -> bool {
-        self.starts.get(&partition).is_some_and(|start| *start < end)
+    fn lives(&self, line: &IndexEntry) -> bool {
+        self.starts.get(&line.partition).is_some_and(|start| *start < line.end_offset())
+            && !self.settled.takes(line)
     }
 }
 

@@ -44,6 +44,7 @@ impl World {
         let append = Append {
             ticket,
             partition: PartitionId(partition),
+            also: Vec::new(),
             kind: PayloadKind::RecordBatch,
             payload,
             confirm: Confirm::Quorum,

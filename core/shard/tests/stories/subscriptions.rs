@@ -8,8 +8,8 @@ use forebay_model::fetch::Isolation;
 use forebay_model::group::{GroupRequest, JoinGroup, Strategy};
 use forebay_model::publish::{Confirm, PayloadKind};
 use forebay_model::subscription::{
-    ConsumerNumber, DeliveryRules, OffsetRange, ReceivedRecords, Settlement, StartAt, SubscriptionView,
-    Verdict,
+    ConsumerNumber, DeliveryRules, OffsetRange, ReceiveForm, ReceivedRecords, Settlement, StartAt,
+    SubscriptionView, Verdict,
 };
 use forebay_model::transaction::{Decision, Joining, TransactionalId};
 use forebay_model::{
@@ -113,6 +113,7 @@ impl World {
             items: wish.partitions.iter().map(item).collect(),
             records_max: wish.records_max,
             whole_batches: wish.whole_batches,
+            form: ReceiveForm::Records,
             bytes_min: 1,
             bytes_max: 1 << 20,
             deadline: self.now() + wish.wait,
@@ -636,6 +637,7 @@ fn marks_are_seen_by_nobody_and_aborted_records_by_those_who_ask_for_all() {
             Work::Append(Append {
                 ticket,
                 partition: PartitionId(1),
+                also: Vec::new(),
                 kind: PayloadKind::RecordBatch,
                 payload: transactional(instance, sequence),
                 confirm: Confirm::Quorum,

@@ -67,6 +67,7 @@ impl World {
         let append = Append {
             ticket,
             partition: PartitionId(partition),
+            also: Vec::new(),
             kind: forebay_model::publish::PayloadKind::RecordBatch,
             payload,
             confirm: forebay_model::publish::Confirm::Quorum,

@@ -140,6 +140,7 @@ pub fn config() -> ShardConfig {
         retention_interval: Duration::from_secs(30),
         groups: Default::default(),
         machine: MachineSettings::default(),
+        properties: Default::default(),
         scrub_bytes_per_second: 0,
     }
 }
@@ -152,6 +153,7 @@ pub fn settings() -> PartitionSettings {
         message_bytes_max: 64 << 20,
         timestamp_type: TimestampType::Create,
         compaction: None,
+        is_queue: false,
     }
 }
 
@@ -333,6 +335,7 @@ impl World {
         let append = Append {
             ticket,
             partition: PartitionId(partition),
+            also: Vec::new(),
             kind: PayloadKind::RecordBatch,
             payload,
             confirm: Confirm::Quorum,

@@ -16,7 +16,9 @@ use forebay_kit::model::login::LoginStep;
 use forebay_kit::model::partition::{
     DescribedPartition, PartitionSelection, PartitionState, ProducerView, StorageView,
 };
+use forebay_kit::model::post::PostedTo;
 use forebay_kit::model::publish::Appended;
+use forebay_kit::model::queue::{RouteAnswer, RouteRefusal};
 use forebay_kit::model::quorum::{QuorumView, ReplicaView};
 use forebay_kit::model::quota::{QuotaEntity, QuotaName, QuotaRates, QuotaTable};
 use forebay_kit::model::subscription::{
@@ -101,6 +103,9 @@ impl AnyBroker {
                 let described = described.collect();
                 Reply::DescribeTopics(self.cluster(), described)
             }
+            // Nothing of Kafka asks for exchanges.
+            Request::Route(_) => Reply::Route(self.well(RouteAnswer::Done).map_err(RouteRefusal::Broker)),
+            Request::Post(r) => Reply::Post(r.items.iter().map(|_| Ok(PostedTo::Nowhere)).collect()),
             Request::DescribeDefaults => Reply::DescribeDefaults(
                 Box::new(DescribedDefaults {
                     node: defaults(),
@@ -245,6 +250,7 @@ impl AnyBroker {
                 items: r.items.iter().map(|_| self.well(())).collect(),
             }),
             SubscriptionRequest::EndConsumer(_) => SubscriptionReply::EndConsumer,
+            SubscriptionRequest::EndReceive(_) => SubscriptionReply::EndReceive,
             SubscriptionRequest::Describe { partitions: Some(these), .. } => self.states(these.clone()),
             SubscriptionRequest::Reset { items, .. } => {
                 self.states(items.iter().map(|(partition, _)| partition.clone()).collect())
@@ -292,6 +298,7 @@ impl AnyBroker {
         let received = ReceivedRecords {
             topic: TopicId([3; 16]),
             records: vec![Bytes::from(vec![b'r'; self.below(1500) as usize])],
+            payloads: Vec::new(),
             deliveries: self.some(delivery).into_iter().collect(),
         };
         self.well(received)

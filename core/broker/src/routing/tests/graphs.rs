@@ -139,7 +139,7 @@ fn a_binding_that_leads_nowhere_is_one_that_matches() {
 fn clients_do_not_publish_to_internal_exchanges() {
     let mut world = World::new();
     let internal = Declaration { internal: true, ..declaration("inner", ExchangeKind::Fanout, &[]) };
-    world.change(|exchanges, changes| exchanges.declare(internal, changes)).unwrap();
+    world.change(|exchanges| exchanges.declare(internal)).unwrap();
     world.bind("inner", "q", "");
     world.bind_exchange("amq.fanout", "inner", "");
     assert_eq!(world.route("amq.fanout", ""), ["q"]);

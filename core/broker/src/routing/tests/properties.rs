@@ -132,7 +132,7 @@ fn take(world: &mut World, change: Change) {
     match change {
         Change::Declare(declaration) => {
             // It may be there as another one.
-            let _ = world.change(|exchanges, changes| exchanges.declare(declaration, changes));
+            let _ = world.change(|exchanges| exchanges.declare(declaration));
         }
         Change::Delete(n) => world.delete(&format!("x{n}")),
         Change::AddQueue(n) => world.queue(&format!("q{n}")),

@@ -172,7 +172,8 @@ impl World {
             is_cut: false,
             epochs: Arc::from([]),
         };
-        let archive = Archive { reader: self.log.reader(), metrics: Arc::default() };
+        let archive =
+            Archive { reader: self.log.reader(), metrics: Arc::default(), properties: Default::default() };
         Pass::new(archive, plan, order, self.ahead(), keys_max)
     }
 

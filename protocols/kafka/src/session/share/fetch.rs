@@ -6,7 +6,7 @@ use std::sync::Arc;
 use forebay_kit::SessionError;
 use forebay_kit::model::acl::{Operation, ResourceKind};
 use forebay_kit::model::subscription::{
-    Delivery, Receive, Received, ReceivedAll, ReceivedRecords, SettleDeliveries, SettledItem,
+    Delivery, Receive, ReceiveForm, Received, ReceivedAll, ReceivedRecords, SettleDeliveries, SettledItem,
     SubscriptionReply, SubscriptionRequest,
 };
 use forebay_kit::model::{GroupId, Refusal, Reply, Request};
@@ -120,6 +120,7 @@ fn serve(
             partitions: asked,
             records_max: number(request.max_records),
             whole_batches: request.share_acquire_mode != ACQUIRE_EXACTLY,
+            form: ReceiveForm::Records,
             bytes_min: number(request.min_bytes).min(bytes_max),
             bytes_max,
             wait_ms_max: if is_refused { 0 } else { milliseconds(request.max_wait_ms) },

@@ -78,6 +78,7 @@ fn records(first: u64, last: u64, attempt: u16) -> Received {
     Ok(ReceivedRecords {
         topic: TopicId(TOPIC.0),
         records: vec![Bytes::from_static(b"batch")],
+        payloads: Vec::new(),
         deliveries: vec![Delivery { range: range(first, last), attempt: Attempts(attempt) }],
     })
 }
