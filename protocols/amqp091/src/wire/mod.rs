@@ -36,7 +36,7 @@ pub mod text;
 pub mod writer;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use assembly::{Assembly, Progress};
 pub use content::{Command, Content, ContentHeader};
