@@ -426,8 +426,8 @@ fn start_gateway(
     tls: Option<&Arc<Tls>>,
 ) -> Result<Gateway, ServeError> {
     let mut protocols: Vec<(&'static dyn Protocol, Vec<Listener>)> = Vec::new();
-    for protocol in PROTOCOLS {
-        protocols.push((*protocol, listeners(config, ListenerKind::Kafka, tls)?));
+    for (kind, protocol) in PROTOCOLS {
+        protocols.push((*protocol, listeners(config, *kind, tls)?));
     }
     let mut gateway = forebay_gateway::Config::default();
     let frame_bytes_max = bytes(config.frame_bytes_max.0);

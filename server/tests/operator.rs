@@ -47,7 +47,7 @@ impl Watched {
         let (node, operator) =
             Running::open(env, &common::config(dir), |node| Arc::new(NodeOperator::new(node, clock, facts)));
         let budget = Arc::new(ByteBudget::new(32 << 20));
-        let protocols = PROTOCOLS.iter().map(|p| (*p, vec![(Ipv4Addr::LOCALHOST, 0).into()])).collect();
+        let protocols = PROTOCOLS.iter().map(|(_, p)| (*p, vec![(Ipv4Addr::LOCALHOST, 0).into()])).collect();
         let desk = Arc::new(node.desk.clone());
         let clock = Arc::clone(&env.clock);
         let gateway = Gateway::start(Default::default(), protocols, desk, clock, budget.clone()).unwrap();

@@ -11,18 +11,21 @@ use super::value::{Value, kind, quoted};
 pub enum ListenerKind {
     /// Kafka's protocol.
     Kafka,
+    /// AMQP 0-9-1.
+    Amqp,
     /// Metrics, health, live log levels.
     Http,
 }
 
 impl ListenerKind {
-    const ALL: &[ListenerKind] = &[ListenerKind::Kafka, ListenerKind::Http];
+    const ALL: &[ListenerKind] = &[ListenerKind::Kafka, ListenerKind::Amqp, ListenerKind::Http];
 
     /// Its word: `kafka`.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             ListenerKind::Kafka => "kafka",
+            ListenerKind::Amqp => "amqp",
             ListenerKind::Http => "http",
         }
     }
@@ -111,7 +114,7 @@ impl ListenerAddress {
         let (word, demands) = word.split_at(word.find('+').unwrap_or(word.len()));
         let kind = ListenerKind::ALL.iter().find(|kind| kind.word() == word);
         let kind = *kind.ok_or_else(|| {
-            format!("has {text:?}, but {word:?} is not a protocol; there are {}", words.join(" and "))
+            format!("has {text:?}, but {word:?} is not a protocol; there are {}", words.join(", "))
         })?;
         let (_, tls, sasl) = match (kind, DEMANDS.iter().find(|known| known.0 == demands)) {
             (ListenerKind::Http, _) if !demands.is_empty() => {
@@ -119,7 +122,7 @@ impl ListenerAddress {
             }
             (_, Some(demands)) => *demands,
             (_, None) => {
-                let all = DEMANDS.map(|(demands, ..)| format!("kafka{demands}"));
+                let all = DEMANDS.map(|(demands, ..)| format!("{}{demands}", kind.word()));
                 return Err(format!("has {text:?}; there are {}", all.join(", ")));
             }
         };
@@ -176,6 +179,7 @@ mod tests {
     fn addresses_are_read_and_printed_alike() {
         for text in [
             "kafka=127.0.0.1:9092",
+            "amqp=127.0.0.1:5672,amqp+tls=127.0.0.1:5671",
             "http=localhost:0",
             "kafka+sasl=[::1]:9092,kafka+tls+sasl=a:1,kafka+tls=b:2",
         ] {
@@ -186,8 +190,8 @@ mod tests {
     #[test]
     fn what_is_wrong_with_an_address_is_said() {
         for (text, part) in [
-            ("127.0.0.1:9092", "kafka= or http=HOST:PORT"),
-            ("kafak=127.0.0.1:9092", "there are kafka and http"),
+            ("127.0.0.1:9092", "kafka= or amqp= or http=HOST:PORT"),
+            ("kafak=127.0.0.1:9092", "there are kafka, amqp, http"),
             ("kafka+ssl=127.0.0.1:9093", "there are kafka, kafka+tls, kafka+sasl, kafka+tls+sasl"),
             ("kafka+=127.0.0.1:9093", "there are kafka, kafka+tls"),
             ("http+tls=127.0.0.1:80", "neither encrypted"),

@@ -144,8 +144,8 @@ fn listened_twice(listen: &[ListenerAddress]) -> Option<String> {
 }
 
 fn wrongly_advertised(config: &Config) -> Option<String> {
-    if let Some(http) = config.advertise.iter().find(|address| address.kind == ListenerKind::Http) {
-        return Some(format!("advertise has {http}, but only Kafka clients are told an address"));
+    if let Some(other) = config.advertise.iter().find(|address| address.kind != ListenerKind::Kafka) {
+        return Some(format!("advertise has {other}, but only Kafka clients are told an address"));
     }
     if let Some(nowhere) = config.advertise.iter().find(|address| address.address.is_unspecified()) {
         return Some(format!("advertise has {nowhere}, which no client can connect to"));

@@ -24,7 +24,7 @@ settings! {
     /// The folder that holds everything the broker must not lose. It is made if it does not exist.
     data_dir: PathBuf, "data_dir", default Fixed("./forebay-data"), AtStart;
 
-    /// Where clients are listened for: `kafka=HOST:PORT` or `http=HOST:PORT`. At `kafka+sasl=HOST:PORT` they have to log
+    /// Where clients are listened for: `kafka=HOST:PORT`, `amqp=HOST:PORT` (AMQP 0-9-1) or `http=HOST:PORT`. At `kafka+sasl=HOST:PORT` they have to log
     /// in before anything else, at `kafka+tls=HOST:PORT` connections are encrypted, at `kafka+tls+sasl=HOST:PORT` both. Port 0 takes any free port. While no Kafka address is given, Kafka keeps its default.
     listen: Vec<ListenerAddress>, "listen", default Fixed("kafka=127.0.0.1:9092"), AtStart;
 
