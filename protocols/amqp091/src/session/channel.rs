@@ -120,7 +120,7 @@ impl Channel {
     }
 
     fn take(&mut self, shared: &mut Shared, command: Command) -> Done {
-        if self.backlog.is_empty() && self.may_begin(&command) {
+        if self.backlog.is_empty() && self.may_begin(shared, &command) {
             return self.execute(shared, command);
         }
         let (commands, bytes) = &mut shared.backlog;
@@ -132,7 +132,7 @@ impl Channel {
     /// Does what has waited, as far as it may.
     pub(super) fn advance(&mut self, shared: &mut Shared) -> Done {
         while !self.is_over {
-            let next = self.backlog.front().filter(|command| self.may_begin(command)).is_some();
+            let next = self.backlog.front().filter(|command| self.may_begin(shared, command)).is_some();
             let Some(command) = next.then(|| self.backlog.pop_front()).flatten() else { break };
             let (commands, bytes) = &mut shared.backlog;
             (*commands, *bytes) = (*commands - 1, *bytes - weight(&command));
@@ -141,8 +141,10 @@ impl Channel {
         Ok(())
     }
 
-    fn may_begin(&self, command: &Command) -> bool {
-        self.waiting.is_none() && (self.publishes == 0 || !waits_for_publishes(command))
+    fn may_begin(&self, shared: &Shared, command: &Command) -> bool {
+        self.waiting.is_none()
+            && (self.publishes == 0 || !waits_for_publishes(command))
+            && (!looks_at_a_queue(command) || !shared.is_settling())
     }
 
     fn execute(&mut self, shared: &mut Shared, command: Command) -> Done {
@@ -312,6 +314,15 @@ fn check_size(size: u64, most: usize) -> Done {
         return Err(precondition(why));
     }
     Ok(())
+}
+
+/// What is told of a queue, or taken out of it, comes behind what its client said of deliveries before.
+fn looks_at_a_queue(command: &Command) -> bool {
+    let (Command::Plain(method) | Command::WithContent(method, _)) = command;
+    matches!(
+        method,
+        Method::BasicGet(_) | Method::QueueDeclare(_) | Method::QueuePurge(_) | Method::QueueDelete(_)
+    )
 }
 
 /// Publishes follow each other, and what settles or limits deliveries has nothing to do with them.

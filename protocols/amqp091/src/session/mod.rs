@@ -622,6 +622,19 @@ impl AmqpSession {
         if let Some(Err(refusal)) = settled.items.into_iter().next() {
             self.shared.unsettled(settle, tries, &refusal);
         }
+        if !self.shared.is_settling() {
+            self.advance_all();
+        }
+    }
+
+    /// Channels may go on with what waited for settlements.
+    fn advance_all(&mut self) {
+        let waits = |seat: &Seat| matches!(seat, Seat::Open(channel) if !channel.is_quiet());
+        let waiting = self.channels.iter().filter(|(_, seat)| waits(seat));
+        let waiting: Vec<ChannelId> = waiting.map(|(id, _)| ChannelId(*id)).collect();
+        for id in waiting {
+            self.on_channel(id, Channel::advance);
+        }
     }
 
     /// What one input has led to goes out together.

@@ -16,6 +16,10 @@ impl Settles {
         self.0.entry((consumer, topic)).or_default().push((offset, how));
     }
 
+    pub(super) fn are_none(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// One settlement for each consumer and queue.
     pub(super) fn take(&mut self, subscription: &GroupId) -> Vec<SettleDeliveries> {
         let all = std::mem::take(&mut self.0);

@@ -199,6 +199,12 @@ impl Shared {
         }
     }
 
+    /// Whether something that was said of deliveries is not carried out yet.
+    pub(super) fn is_settling(&self) -> bool {
+        let is_open = |call: &Call| matches!(call, Call::Settle(..));
+        !self.settles.are_none() || !self.waiting.is_empty() || self.calls.values().any(is_open)
+    }
+
     fn settle(&mut self, settle: SettleDeliveries, tries: u32) {
         let request = Request::Subscription(SubscriptionRequest::Settle(settle.clone()));
         self.call(Call::Settle(settle, tries), request);

@@ -475,3 +475,23 @@ fn a_channel_is_closed_when_the_last_of_its_consumers_has_ended() {
     }
     assert_eq!(pair.names(), ["channel.close-ok"]);
 }
+
+#[test]
+fn what_is_taken_out_of_a_queue_comes_behind_what_was_said_before() {
+    let mut pair = consuming(2, 1);
+    pair.all();
+    pair.open_channel(2);
+    pair.is_held = true;
+    pair.say(1, BasicNack { delivery_tag: DeliveryTag(1), requeue: true, multiple: false });
+    let get = BasicGet { queue: short("q"), no_ack: true, ..Default::default() };
+    pair.say(2, get);
+    // The consumer's end of its delivery, and nothing of the other channel.
+    let (token, settle) = pair.asked();
+    assert!(matches!(settle, Request::Subscription(SubscriptionRequest::Settle(_))), "{settle:?}");
+    let asks = |request: &Request| matches!(request, Request::Route(_));
+    assert!(!pair.calls.iter().any(|(_, request)| asks(request)), "the queue is not looked at yet");
+    for (token, reply) in pair.desk.ask(token, settle) {
+        pair.answer(token, reply);
+    }
+    assert!(pair.calls.iter().any(|(_, request)| asks(request)), "now it is");
+}
