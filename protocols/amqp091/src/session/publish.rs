@@ -82,7 +82,11 @@ impl Channel {
                 precondition("a message with too many keys in its headers CC and BCC")
             }
             PostRefusal::NotTaken(refusal) => {
-                let is_told = matches!(refusal, Refusal::NotAuthorized { .. } | Refusal::TooLarge { .. });
+                // To send these again would be in vain.
+                let is_told = matches!(
+                    refusal,
+                    Refusal::NotAuthorized { .. } | Refusal::TooLarge { .. } | Refusal::Unsupported(_)
+                );
                 if is_confirmed && !is_told {
                     return Ok(Verdict::Nack);
                 }
