@@ -7,6 +7,8 @@ use std::path::Path;
 
 use bytes::Bytes;
 use forebay_kit::record::message_batch::MessageBatch;
+use forebay_model::acl::Right;
+use forebay_model::admin::{DescribeTopics, TopicSelection};
 use forebay_model::exchange::{
     Arguments, Binding, Declaration, Destination, ExchangeKind, ExchangeName, ExchangeRefusal, QueueName,
     RoutingKey,
@@ -272,6 +274,20 @@ fn what_is_declared_is_found_and_what_differs_is_refused() {
     );
     let again = ask(&running, RouteAsk::DeleteQueue { name: queue("q"), if_unused: false, if_empty: false });
     assert!(matches!(again, Ok(RouteAnswer::Removed { messages: 0 })), "{again:?}");
+    running.close();
+}
+
+#[test]
+fn clients_of_topics_see_queues_that_could_be_topics() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = open(dir.path());
+    declare(&running, "orders");
+    declare(&running, "text messages");
+    let all = DescribeTopics { topics: TopicSelection::All, create: false, right: Right::Describe };
+    let Reply::DescribeTopics(_, described) = running.ask(Request::DescribeTopics(all)) else { panic!() };
+    let names: Vec<_> =
+        described.iter().map(|topic| topic.topic.as_ref().unwrap().name.to_string()).collect();
+    assert_eq!(names, ["orders"]);
     running.close();
 }
 

@@ -87,7 +87,7 @@ impl Inner {
 
     fn every_partition(&self) -> Vec<PartitionRef> {
         let catalogue = self.catalogue();
-        let partitions = catalogue.topics().flat_map(|topic| {
+        let partitions = catalogue.public_topics().flat_map(|topic| {
             (0u32..)
                 .zip(&topic.partitions)
                 .map(move |(number, _)| PartitionRef { topic: TopicRef::Name(topic.name.clone()), number })

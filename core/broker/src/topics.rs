@@ -43,8 +43,9 @@ impl Inner {
     ) {
         let catalogue = self.catalogue();
         let TopicSelection::These(asked) = &describe.topics else {
-            let described =
-                catalogue.topics().map(|topic| self.described(TopicRef::Name(topic.name.clone()), topic));
+            let described = catalogue
+                .public_topics()
+                .map(|topic| self.described(TopicRef::Name(topic.name.clone()), topic));
             let reply = Reply::DescribeTopics(self.cluster(&asker), described.collect());
             return self.finish(&asker, reply, replies);
         };

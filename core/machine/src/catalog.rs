@@ -92,6 +92,11 @@ impl Catalog {
         self.by_name.iter().map(|(_, topic)| topic)
     }
 
+    /// Those that clients of topics see, by rising name: queues whose names no topic could have are none of them.
+    pub fn public_topics(&self) -> impl Iterator<Item = &Arc<Topic>> {
+        self.topics().filter(|topic| topic.name.is_public())
+    }
+
     /// How many topics there are.
     pub fn topics_len(&self) -> usize {
         self.by_name.len()

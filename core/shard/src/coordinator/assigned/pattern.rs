@@ -45,7 +45,7 @@ impl Pattern {
         if self.looked_at != Some(topics.version()) {
             let sees = |name: &str| viewer.is_none_or(|viewer| topics.acls().shows(viewer, name));
             let matching = topics
-                .topics()
+                .public_topics()
                 .filter(|topic| self.regex.is_match(topic.name.as_str()) && sees(topic.name.as_str()));
             self.topics = matching.map(|topic| topic.id).collect();
             self.looked_at = Some(topics.version());
