@@ -89,6 +89,10 @@ pub const UNACKED_PER_CHANNEL_MAX: u32 = 65_536;
 /// Bytes that the messages of one delivered batch may decompress to.
 pub const INFLATED_BYTES_MAX: usize = 128 * 1024 * 1024;
 
+/// How long `basic.get` waits for a message that is there, in milliseconds: the first of a queue has to go through the log before it may be
+/// handed out, and others may be faster.
+pub const GET_WAIT_MS: u32 = 1_000;
+
 /// How long a session waits before it asks again for what could not be done just now.
 pub const RETRY_AFTER: Duration = Duration::from_millis(100);
 

@@ -18,7 +18,8 @@ use super::settles::partition;
 use super::shared::{Call, Shared};
 use super::stored::Seen;
 use crate::limits::{
-    RECEIVE_BYTES_MAX, RECEIVE_RECORDS_MAX, RECEIVE_WAIT_MS, UNACKED_BYTES, UNACKED_PER_CHANNEL_MAX,
+    GET_WAIT_MS, RECEIVE_BYTES_MAX, RECEIVE_RECORDS_MAX, RECEIVE_WAIT_MS, UNACKED_BYTES,
+    UNACKED_PER_CHANNEL_MAX,
 };
 use crate::wire::method::{
     BasicAck, BasicCancel, BasicCancelOk, BasicConsume, BasicConsumeOk, BasicGet, BasicGetEmpty, BasicGetOk,
@@ -355,12 +356,15 @@ impl Channel {
                 "the limit UNACKED_PER_CHANNEL_MAX is reached",
             ));
         }
+        if queue.ready == 0 {
+            return shared.say(self.place.channel, &BasicGetEmpty::default());
+        }
         let number = match self.getter {
             Some(number) => number,
             None => *self.getter.insert(shared.new_consumer()?),
         };
         let getting = Getting { from: Source::from(&queue), no_ack, ready: queue.ready };
-        let receive = receive(shared, number, getting.from.topic, 1, 0);
+        let receive = receive(shared, number, getting.from.topic, 1, GET_WAIT_MS);
         self.waiting = Some(Waiting::Get(getting));
         shared.receive(Call::Channel(self.place), receive);
         Ok(())

@@ -1,6 +1,6 @@
 //! What the channels of a connection share: the way out, the way to the broker, and the bounds.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use forebay_kit::model::exchange::QueueName;
 use forebay_kit::model::queue::{NamespaceName, QUEUE_SUBSCRIPTION, RouteAsk, RouteRequest};
@@ -72,7 +72,8 @@ pub(super) struct Shared {
     pub(super) retry_at: Option<Instant>,
     subscription: GroupId,
     last_consumer: u32,
-    consumers: usize,
+    /// Those that have not ended.
+    consumers: BTreeSet<ConsumerNumber>,
     /// Largest body.
     pub(super) message_bytes_max: usize,
     /// Bytes of the bodies of which something is missing, together.
@@ -102,7 +103,7 @@ impl Shared {
             retry_at: None,
             subscription: GroupId(QUEUE_SUBSCRIPTION.into()),
             last_consumer: 0,
-            consumers: 0,
+            consumers: BTreeSet::new(),
             message_bytes_max: info.frame_bytes_max.min(MESSAGE_BYTES_MAX),
             parts: 0,
             parts_max: info.frame_bytes_max,
@@ -167,22 +168,23 @@ impl Shared {
         self.send_settles();
         let request = SubscriptionRequest::EndConsumer(number);
         self.call(Call::EndConsumer(waits), Request::Subscription(request));
-        self.consumers -= 1;
+        self.consumers.remove(&number);
         self.budget.give(CONSUMER_BYTES);
         self.waiting.retain(|(settle, _)| settle.consumer != number);
     }
 
     /// The number of a new consumer.
     pub(super) fn new_consumer(&mut self) -> Result<ConsumerNumber, Exception> {
-        if self.consumers >= CONSUMERS_PER_CONNECTION_MAX {
+        if self.consumers.len() >= CONSUMERS_PER_CONNECTION_MAX {
             let why = "the limit CONSUMERS_PER_CONNECTION_MAX is reached";
             return Err(Exception::new(ReplyCode::ResourceError, why));
         }
         self.budget.demand(CONSUMER_BYTES)?;
-        self.consumers += 1;
         // A connection that had so many consumers begins anew; those of old are gone.
         self.last_consumer = self.last_consumer.wrapping_add(1);
-        Ok(ConsumerNumber(self.last_consumer))
+        let number = ConsumerNumber(self.last_consumer);
+        self.consumers.insert(number);
+        Ok(number)
     }
 
     /// Lets publishes go that have gathered.
@@ -210,8 +212,11 @@ impl Shared {
         self.call(Call::Settle(settle, tries), request);
     }
 
-    /// A settlement was refused.
+    /// A settlement was refused. What a consumer had that is no more has gone back.
     pub(super) fn unsettled(&mut self, settle: SettleDeliveries, tries: u32, refusal: &Refusal) {
+        if !self.consumers.contains(&settle.consumer) {
+            return;
+        }
         match settles::again(settle, refusal) {
             Again::Halves(halves) => halves.into_iter().for_each(|half| self.settle(half, tries)),
             Again::Later(settle) if tries < SETTLE_TRIES_MAX && self.waiting.len() < SETTLES_WAITING_MAX => {

@@ -460,9 +460,9 @@ fn a_closed_connection_settles_and_gives_back_before_it_says_so() {
 #[test]
 fn a_channel_is_closed_when_the_last_of_its_consumers_has_ended() {
     let mut pair = filled(1);
+    pair.say(1, BasicGet { queue: short("q"), ..Default::default() });
     pair.say(1, consume("a"));
     pair.say(1, consume("b"));
-    pair.say(1, BasicGet { queue: short("q"), ..Default::default() });
     pair.all();
     pair.is_held = true;
     pair.say(1, ChannelClose::default());
