@@ -10,7 +10,7 @@ use std::time::Duration;
 use forebay_broker::{
     Authorization, Broker, BrokerConfig, DiskGuard, Memory, ShardHandle, Ticket, Unlimited,
 };
-use forebay_env::Env;
+use forebay_env::{Disk, Env, Unsynced};
 use forebay_machine::MachineSettings;
 use forebay_model::{FlushClass, NodeId, ShardId, TopicDefaults};
 use forebay_replication::{
@@ -26,6 +26,9 @@ use forebay_shard::{
 use crate::identity::{self, IdentityError, Insist, Wanted, shard_dir};
 use crate::node_file::Identity;
 use crate::replicas::{Origin, ReplicaSettings};
+
+/// The directory of the temporary shard, which is emptied with every start.
+const TEMPORARY_DIR: &str = "temporary";
 
 /// What a node is told. Everything that differs between the binary and the simulator comes in the [`Env`].
 #[derive(Clone, Debug)]
@@ -44,6 +47,9 @@ pub struct NodeConfig {
     pub shards_sync: u32,
     /// Shards that confirm after write.
     pub shards_async: u32,
+    /// Whether there is a shard for what goes with the process: it keeps its log in files that are never synced, and begins anew with
+    /// every start. Without one that lies on the others.
+    pub temporary_shard: bool,
     /// Whether a directory with other numbers of shards is refused.
     pub insist_on_shards: Insist,
     /// Per protocol and port of a listener the address to tell clients; see [`BrokerConfig::advertised`].
@@ -190,7 +196,7 @@ impl Node {
         let (journal, replayed) = open_journal(env, config)?;
         let blocks = BlockCache::new(config.block_bytes_max);
         let read_buffers = ReadBuffers::new();
-        for (id, class) in shard_classes(config) {
+        for (id, kind) in shard_kinds(config) {
             let (mailbox, board) = (Arc::new(Mailbox::new(driver.wake(id))), Arc::default());
             let fittings = Fittings {
                 mailbox: Arc::clone(&mailbox),
@@ -203,16 +209,16 @@ impl Node {
                 env,
                 config,
                 id,
-                class,
+                kind,
                 Shared {
                     blocks: Arc::clone(&blocks),
                     read_buffers: Arc::clone(&read_buffers),
                     // It is for flushes that somebody waits for.
-                    journal: journal.clone().filter(|_| class == FlushClass::Sync),
+                    journal: journal.clone().filter(|_| kind == ShardKind::Lasting(FlushClass::Sync)),
                 },
                 fittings,
             )?);
-            handles.push(ShardHandle { id, class, mailbox, board });
+            handles.push(ShardHandle { id, class: kind.class(), mailbox, board });
         }
         identity::set_founded(env, &config.dir, &mut identity).map_err(NodeError::Identity)?;
         if let Some(cluster) = &config.cluster {
@@ -227,11 +233,31 @@ impl Node {
     }
 }
 
-/// Shard 0 and every sync shard first, then the async ones.
-fn shard_classes(config: &NodeConfig) -> Vec<(ShardId, FlushClass)> {
-    let classes = std::iter::repeat_n(FlushClass::Sync, config.shards_sync as usize)
-        .chain(std::iter::repeat_n(FlushClass::Async, config.shards_async as usize));
-    (0..).map(ShardId).zip(classes).collect()
+/// What a shard is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ShardKind {
+    /// What stays.
+    Lasting(FlushClass),
+    /// What goes with the process.
+    Temporary,
+}
+
+impl ShardKind {
+    fn class(self) -> Option<FlushClass> {
+        match self {
+            ShardKind::Lasting(class) => Some(class),
+            ShardKind::Temporary => None,
+        }
+    }
+}
+
+/// Shard 0 and every sync shard first, then the async ones, then the temporary one.
+fn shard_kinds(config: &NodeConfig) -> Vec<(ShardId, ShardKind)> {
+    let lasting = |class, count: u32| std::iter::repeat_n(ShardKind::Lasting(class), count as usize);
+    let kinds = lasting(FlushClass::Sync, config.shards_sync)
+        .chain(lasting(FlushClass::Async, config.shards_async))
+        .chain(config.temporary_shard.then_some(ShardKind::Temporary));
+    (0..).map(ShardId).zip(kinds).collect()
 }
 
 /// Brings the shards' files up to what the journal says. Only sync shards that have company use it from then on: one alone would
@@ -263,21 +289,30 @@ fn open_shard(
     env: &Env,
     config: &NodeConfig,
     id: ShardId,
-    class: FlushClass,
+    kind: ShardKind,
     shared: Shared,
     fittings: Fittings<Ticket>,
 ) -> Result<OpenedShard, NodeError> {
-    let dir = shard_dir(&config.dir, id);
+    let (dir, env) = match kind {
+        ShardKind::Lasting(_) => (shard_dir(&config.dir, id), env.clone()),
+        ShardKind::Temporary => {
+            let disk = Arc::new(Unsynced(Arc::clone(&env.disk)));
+            (config.dir.join(TEMPORARY_DIR), Env { disk, ..env.clone() })
+        }
+    };
     env.disk.create_dir_all(&dir).map_err(|error| NodeError::Io(dir.clone(), error))?;
     env.disk.sync_dir(&config.dir).map_err(|error| NodeError::Io(config.dir.clone(), error))?;
-    let mut shard_config = shard_config(config, id, class)?;
+    if kind == ShardKind::Temporary {
+        empty(&*env.disk, &dir).map_err(|error| NodeError::Io(dir.clone(), error))?;
+    }
+    let mut shard_config = shard_config(config, id, kind)?;
     shard_config.replica.block_cache = shared.blocks;
     shard_config.replica.read_buffers = shared.read_buffers;
     shard_config.replica.journal = shared.journal;
     let (mailbox, board, metrics) =
         (Arc::clone(&fittings.mailbox), Arc::clone(&fittings.board), Arc::clone(&fittings.metrics));
     let (shard, recovered) =
-        Shard::open(env.clone(), dir, shard_config, fittings).map_err(|error| NodeError::Shard(id, error))?;
+        Shard::open(env, dir, shard_config, fittings).map_err(|error| NodeError::Shard(id, error))?;
     if let Some(before) = recovered.rejoined {
         tracing::error!(
             shard = id.0,
@@ -288,22 +323,38 @@ fn open_shard(
     Ok(OpenedShard { id, shard, mailbox, board, metrics, recovered })
 }
 
-fn shard_config(config: &NodeConfig, id: ShardId, class: FlushClass) -> Result<ShardConfig, NodeError> {
+/// Removes what files are left in a directory and below it.
+fn empty(disk: &dyn Disk, dir: &Path) -> std::io::Result<()> {
+    for found in disk.list(dir)? {
+        let path = dir.join(&found.name);
+        if found.is_dir { empty(disk, &path)? } else { disk.remove_file(&path)? }
+    }
+    Ok(())
+}
+
+fn shard_config(config: &NodeConfig, id: ShardId, kind: ShardKind) -> Result<ShardConfig, NodeError> {
     let peer = |node: NodeId| PeerId::first(node).ok_or(NodeError::NodeId(node));
-    let voters = config.nodes.iter().map(|node| peer(*node)).collect::<Result<BTreeSet<_>, _>>()?;
-    let alone = voters.len() == 1;
-    let bootstrap = match config.replicas.origin {
-        Origin::Founds => Bootstrap::Found(voters),
-        Origin::Joins => Bootstrap::Join,
-    };
     let incarnation = config.replicas.incarnation;
     let first = peer(config.node)?;
     let me = PeerId::new(first.node(), incarnation).ok_or(NodeError::Incarnation(incarnation))?;
-    let class = match class {
-        FlushClass::Sync => ShardClass::Sync,
-        FlushClass::Async => ShardClass::Async,
+    // Nobody else has the temporary one, and nobody had it before.
+    let (voters, origin) = match kind {
+        ShardKind::Lasting(_) => {
+            let voters = config.nodes.iter().map(|node| peer(*node)).collect::<Result<BTreeSet<_>, _>>()?;
+            (voters, config.replicas.origin)
+        }
+        ShardKind::Temporary => ([me].into(), Origin::Founds),
     };
-    let shards = (config.shards_sync + config.shards_async).max(1) as usize;
+    let alone = voters.len() == 1;
+    let bootstrap = match origin {
+        Origin::Founds => Bootstrap::Found(voters),
+        Origin::Joins => Bootstrap::Join,
+    };
+    let class = match kind {
+        ShardKind::Lasting(FlushClass::Sync) => ShardClass::Sync,
+        ShardKind::Lasting(FlushClass::Async) | ShardKind::Temporary => ShardClass::Async,
+    };
+    let shards = shard_kinds(config).len().max(1);
     let mut replica = ReplicaConfig::new(id, me, class, bootstrap);
     replica.on_tail_loss = OnTailLoss::Rejoin;
     replica.follower_lag_bytes_max = config.replicas.follower_lag_bytes_max;
@@ -325,7 +376,8 @@ fn shard_config(config: &NodeConfig, id: ShardId, class: FlushClass) -> Result<S
         machine: config.machine,
         // Nobody's are read yet: they go to readers of record batches as they are.
         properties: forebay_shard::PropertyReaders::default(),
-        scrub_bytes_per_second: config.scrub_bytes_per_second,
+        // What goes with the process is read again by those who consume it, or by nobody.
+        scrub_bytes_per_second: if kind == ShardKind::Temporary { 0 } else { config.scrub_bytes_per_second },
     })
 }
 

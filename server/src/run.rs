@@ -507,6 +507,8 @@ fn node_config(config: &Config, shards_given: bool) -> NodeConfig {
         cluster: None,
         shards_sync: config.shards_sync,
         shards_async: config.shards_async,
+        // Only queues of AMQP go with the process.
+        temporary_shard: config.listeners(ListenerKind::Amqp).next().is_some(),
         insist_on_shards: if shards_given { Insist::Yes } else { Insist::No },
         advertised: advertised(config),
         defaults: config.topic_defaults(),

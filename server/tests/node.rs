@@ -63,6 +63,7 @@ fn config(dir: &Path) -> NodeConfig {
         cluster: None,
         shards_sync: 1,
         shards_async: 1,
+        temporary_shard: false,
         insist_on_shards: forebay_server::identity::Insist::Yes,
         advertised: BTreeMap::new(),
         defaults: TopicDefaults {

@@ -20,7 +20,7 @@ use forebay_model::queue::{
     RouteRefusal, RouteReply, RouteRequest,
 };
 use forebay_model::subscription::{
-    ConsumerNumber, Receive, ReceiveForm, ReceivedRecords, SettleDeliveries, SettleItem, Settlement,
+    ConsumerNumber, Join, Receive, ReceiveForm, ReceivedRecords, SettleDeliveries, SettleItem, Settlement,
     SubscriptionReply, SubscriptionRequest, Verdict,
 };
 use forebay_model::{Attempts, GroupId, PartitionRef, Refusal, Reply, Request, TopicRef};
@@ -65,8 +65,8 @@ fn queue(name: &str) -> QueueName {
 }
 
 fn declaration(name: &str) -> QueueDeclaration {
-    let settings = QueueSettings { attempts_max: Some(Attempts(3)), lease_ms: None };
-    QueueDeclaration { name: queue(name), durable: true, arguments: Arguments::default(), settings }
+    let settings = QueueSettings { attempts_max: Some(Attempts(3)), ..QueueSettings::default() };
+    QueueDeclaration { settings, ..QueueDeclaration::of(queue(name)) }
 }
 
 fn declare(running: &Running, name: &str) -> QueueView {
@@ -140,6 +140,43 @@ fn receive(running: &Running, view: &QueueView, consumer: u32, records_max: u32)
     }
 }
 
+/// A connection beside the one that all else is asked over.
+const OTHER: u64 = 77;
+
+fn join(
+    running: &Running,
+    connection: u64,
+    view: &QueueView,
+    consumer: u32,
+    exclusive: bool,
+) -> Result<(), Refusal> {
+    let join = Join {
+        subscription: GroupId(QUEUE_SUBSCRIPTION.into()),
+        consumer: ConsumerNumber(consumer),
+        partition: place(view),
+        exclusive,
+        priority: 0,
+    };
+    match running.ask_over(connection, Request::Subscription(SubscriptionRequest::Join(join))) {
+        Reply::Subscription(SubscriptionReply::Join(joined)) => joined,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn leave(running: &Running, connection: u64, consumer: u32) {
+    let leave = SubscriptionRequest::Leave(ConsumerNumber(consumer));
+    let left = running.ask_over(connection, Request::Subscription(leave));
+    assert!(matches!(left, Reply::Subscription(SubscriptionReply::Leave)));
+}
+
+fn is_there(running: &Running, name: &str) -> bool {
+    match ask(running, RouteAsk::FindQueue(queue(name))) {
+        Ok(_) | Err(RouteRefusal::LockedQueue(_)) => true,
+        Err(RouteRefusal::Exchange(ExchangeRefusal::UnknownQueue(_))) => false,
+        other => panic!("{other:?}"),
+    }
+}
+
 fn settle(running: &Running, view: &QueueView, consumer: u32, received: &ReceivedRecords, how: Settlement) {
     let verdicts = received.deliveries.iter().map(|delivery| (delivery.range, Verdict::End(how))).collect();
     let settle = SettleDeliveries {
@@ -209,7 +246,11 @@ fn messages_find_their_queues_and_survive_a_restart() {
 
     let first = receive(&running, &stock, 1, 2);
     assert_eq!(bodies(&first), some(&[("1", 1), ("2", 1)]));
-    assert_eq!((found(&running, "stock").ready, found(&running, "stock").consumers), (1, 1));
+    assert_eq!(
+        (found(&running, "stock").ready, found(&running, "stock").consumers),
+        (1, 0),
+        "it did not join"
+    );
     assert_eq!(bodies(&receive(&running, &texts, 1, 10)), some(&[("1", 1)]));
     settle(&running, &stock, 1, &first, Settlement::Release { counts: true });
     running.close();
@@ -300,8 +341,11 @@ fn a_queue_in_use_or_not_empty_is_deleted_only_if_that_does_not_matter() {
         |if_unused, if_empty| ask(&running, RouteAsk::DeleteQueue { name: queue("q"), if_unused, if_empty });
     post(&running, vec![item("", "q", "1"), item("", "q", "2")]);
     assert_eq!(delete(false, true).unwrap_err(), RouteRefusal::QueueNotEmpty);
+    running.connect(OTHER);
+    assert_eq!(join(&running, OTHER, &view, 1, false), Ok(()));
     let one = receive(&running, &view, 1, 1);
     assert_eq!(delete(true, false).unwrap_err(), RouteRefusal::QueueInUse);
+    leave(&running, OTHER, 1);
     let purge = || ask(&running, RouteAsk::PurgeQueue(queue("q")));
     assert!(matches!(purge(), Err(RouteRefusal::Broker(Refusal::Unsupported(_)))), "somebody has a message");
     settle(&running, &view, 1, &one, Settlement::Release { counts: false });
@@ -360,5 +404,139 @@ fn a_post_larger_than_a_batch_is_cut_and_keeps_its_order() {
     let refused = post(&running, vec![item("", "q", &large), item("", "q", "small")]);
     assert!(matches!(refused[0], Err(PostRefusal::NotTaken(_))), "larger than any batch");
     assert_eq!(refused[1], Ok(PostedTo::Queues(1)));
+    running.close();
+}
+
+/// Opens with a shard for what goes with the process.
+fn open_with_temporary(dir: &Path) -> Running {
+    let config = NodeConfig { temporary_shard: true, ..config(dir) };
+    let (running, ()) = Running::open(&forebay_env::real::env(), &config, |_| ());
+    running
+}
+
+#[test]
+fn queues_go_with_the_process_or_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = open_with_temporary(dir.path());
+    declare(&running, "stays");
+    let goes = QueueDeclaration { durable: false, ..declaration("goes") };
+    let Ok(RouteAnswer::Queue(goes)) = ask(&running, RouteAsk::DeclareQueue(goes)) else { panic!() };
+    bind(&running, "amq.fanout", "stays", "");
+    bind(&running, "amq.fanout", "goes", "");
+    let many: Vec<PostItem> = (0..100).map(|n| item("amq.fanout", "", &n.to_string())).collect();
+    assert!(post(&running, many).iter().all(|posted| *posted == Ok(PostedTo::Queues(2))));
+    assert_eq!(receive(&running, &goes, 1, 7).deliveries.len(), 1, "seven in a row");
+    assert_eq!(found(&running, "goes").ready, 93);
+    running.close();
+
+    for _ in 0..2 {
+        let running = open_with_temporary(dir.path());
+        assert!(!is_there(&running, "goes"));
+        assert_eq!(found(&running, "stays").ready, 100);
+        assert_eq!(post(&running, vec![item("", "goes", "late")]), [Ok(PostedTo::Nowhere)]);
+        // There may be another one of that name, in which nothing is.
+        let again = QueueDeclaration { durable: false, auto_delete: true, ..declaration("goes") };
+        let Ok(RouteAnswer::Queue(again)) = ask(&running, RouteAsk::DeclareQueue(again)) else { panic!() };
+        assert_eq!(again.ready, 0);
+        assert_eq!(post(&running, vec![item("", "goes", "new")]), [Ok(PostedTo::Queues(1))]);
+        assert_eq!(bodies(&receive(&running, &again, 1, 7)), some(&[("new", 1)]));
+        running.close();
+    }
+}
+
+#[test]
+fn only_its_connection_may_use_an_exclusive_queue_and_it_goes_with_that() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = open_with_temporary(dir.path());
+    running.connect(OTHER);
+    let over = |connection: u64, ask: RouteAsk| {
+        let namespace = NamespaceName::default();
+        match running
+            .ask_over(connection, Request::Route(RouteRequest { namespace, ask, timeout_ms: 10_000 }))
+        {
+            Reply::Route(reply) => reply,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(ask(&running, RouteAsk::FindNamespace).is_ok());
+    let mine = QueueDeclaration { exclusive: true, ..declaration("mine") };
+    let Ok(RouteAnswer::Queue(view)) = over(OTHER, RouteAsk::DeclareQueue(mine.clone())) else { panic!() };
+    assert!(over(OTHER, RouteAsk::DeclareQueue(mine.clone())).is_ok());
+    let locked = RouteRefusal::LockedQueue(queue("mine"));
+    let shared = RouteAsk::DeclareQueue(declaration("mine"));
+    assert_eq!(over(OTHER, shared).unwrap_err(), locked, "it was declared otherwise");
+    let binding = Binding {
+        source: exchange("amq.fanout"),
+        destination: Destination::Queue(queue("mine")),
+        key: RoutingKey::from(&b""[..]),
+        arguments: Arguments::default(),
+    };
+    let asks = [
+        RouteAsk::DeclareQueue(mine),
+        RouteAsk::FindQueue(queue("mine")),
+        RouteAsk::PurgeQueue(queue("mine")),
+        RouteAsk::DeleteQueue { name: queue("mine"), if_unused: false, if_empty: false },
+        RouteAsk::Bind(binding.clone()),
+        RouteAsk::Unbind(binding.clone()),
+    ];
+    for of_another in asks {
+        assert_eq!(ask(&running, of_another.clone()).unwrap_err(), locked, "{of_another:?}");
+    }
+    assert!(over(OTHER, RouteAsk::Bind(binding)).is_ok());
+    // Whoever knows where it is may send to it.
+    let posted = post(&running, vec![item("amq.fanout", "", "1"), item("", "mine", "2")]);
+    assert_eq!(posted, [Ok(PostedTo::Queues(1)), Ok(PostedTo::Queues(1))]);
+    assert_eq!(join(&running, OTHER, &view, 1, false), Ok(()));
+
+    running.disconnect(OTHER);
+    wait_for("the end of its queue", || (!is_there(&running, "mine")).then_some(()));
+    assert_eq!(post(&running, vec![item("amq.fanout", "", "3")]), [Ok(PostedTo::Nowhere)]);
+
+    // One that says so beforehand hears when they are gone.
+    running.connect(OTHER + 1);
+    let again = QueueDeclaration { exclusive: true, ..declaration("mine") };
+    assert!(over(OTHER + 1, RouteAsk::DeclareQueue(again)).is_ok());
+    assert!(over(OTHER + 1, RouteAsk::LeaveQueues).is_ok());
+    assert!(!is_there(&running, "mine"));
+    running.close();
+}
+
+#[test]
+fn queues_that_nobody_uses_go_if_they_are_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = open(dir.path());
+    let last = QueueDeclaration { auto_delete: true, ..declaration("with its last") };
+    let Ok(RouteAnswer::Queue(last)) = ask(&running, RouteAsk::DeclareQueue(last)) else { panic!() };
+    let settings = QueueSettings { expires_ms: Some(300), ..QueueSettings::default() };
+    let expires = |name: &str| QueueDeclaration { settings, ..declaration(name) };
+    for name in ["unused", "used"] {
+        assert!(ask(&running, RouteAsk::DeclareQueue(expires(name))).is_ok());
+    }
+    let used = found(&running, "used");
+    running.connect(OTHER);
+    assert_eq!(join(&running, OTHER, &used, 9, false), Ok(()));
+    wait_for("the end of the queue that nobody uses", || {
+        // To look would be to use it.
+        let topics = DescribeTopics { topics: TopicSelection::All, create: false, right: Right::Describe };
+        let Reply::DescribeTopics(_, all) = running.ask(Request::DescribeTopics(topics)) else { panic!() };
+        let mut names = all.iter().map(|topic| topic.topic.as_ref().unwrap().name.to_string());
+        (!names.any(|name| name == "unused")).then_some(())
+    });
+    assert!(is_there(&running, "used"));
+    assert!(is_there(&running, "with its last"), "nobody has consumed from it yet");
+    for consumer in [1, 2] {
+        assert_eq!(join(&running, OTHER, &last, consumer, false), Ok(()));
+    }
+    assert_eq!(found(&running, "with its last").consumers, 2);
+    leave(&running, OTHER, 1);
+    assert!(is_there(&running, "with its last"));
+    // The consumers of a connection leave with it.
+    running.disconnect(OTHER);
+    wait_for("the end of what had a consumer", || (!is_there(&running, "with its last")).then_some(()));
+    running.close();
+
+    // What had expired or gone does not come again, and what had not goes when its time is over.
+    let running = open(dir.path());
+    assert!(!is_there(&running, "unused") && !is_there(&running, "with its last"));
     running.close();
 }

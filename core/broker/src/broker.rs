@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use forebay_env::{Env, IoClass, Monotonic};
-use forebay_machine::Catalog;
+use forebay_machine::{Catalog, EndOfStay, Process};
 use forebay_model::subscription::{ConsumerNumber, SubscriptionReply};
 use forebay_model::{
     ClusterView, NodeId, NodeView, Principal, Refusal, Reply, Request, ShardId, TopicDefaults,
@@ -80,6 +80,10 @@ pub(crate) struct Inner {
     pub(crate) audit: Audit,
     /// Whether the copy of the catalogue has been current once.
     pub(crate) rules_known: AtomicBool,
+    /// This run of the node.
+    pub(crate) process: Process,
+    /// Whether the queues of earlier runs are gone.
+    pub(crate) is_settled_in: AtomicBool,
     /// Whose a connection is while nobody has logged in.
     anonymous: Arc<Principal>,
     /// Lines in which publishes may wait too long.
@@ -104,6 +108,8 @@ pub(crate) struct Connection {
     unplaced: Mutex<BTreeMap<u64, (ConsumerNumber, bool)>>,
     /// It has received from shared subscriptions: what it has goes back when it ends.
     receives: AtomicBool,
+    /// It has declared queues that nobody else may use.
+    has_queues: AtomicBool,
     publishes: Arc<PublishLine>,
     posts: Arc<PostLine>,
 }
@@ -126,6 +132,7 @@ impl Broker {
         guard: Arc<DiskGuard>,
         memory: Arc<dyn Memory>,
     ) -> Broker {
+        let process = Process { node: config.node, run: env.random.next_u64() };
         let inner = |me: &Weak<Inner>| Inner {
             me: Weak::clone(me),
             config,
@@ -142,6 +149,8 @@ impl Broker {
             logins: Arc::default(),
             audit: Audit::default(),
             rules_known: AtomicBool::new(false),
+            process,
+            is_settled_in: AtomicBool::new(false),
             anonymous: Arc::new(Principal::anonymous()),
             lines: Mutex::default(),
             connections: RwLock::default(),
@@ -251,6 +260,7 @@ impl FrontDesk for Broker {
             waiting: Mutex::default(),
             unplaced: Mutex::default(),
             receives: AtomicBool::new(false),
+            has_queues: AtomicBool::new(false),
             publishes: Arc::default(),
             posts: Arc::default(),
         });
@@ -299,6 +309,9 @@ impl FrontDesk for Broker {
         }
         if closed.receives.load(Ordering::Acquire) {
             self.inner.end_consumers(connection);
+        }
+        if closed.has_queues.load(Ordering::Acquire) {
+            self.inner.end_stays_of(connection);
         }
     }
 }
@@ -410,6 +423,7 @@ impl Inner {
             Step::Publishes(line) => self.publishes_go_on(&line, barrier_refusal(&answer), replies),
             Step::Posts(line) => self.posts_go_on(&line, barrier_refusal(&answer), replies),
             Step::Route(request) => self.routed_by(asker, *request, answer, replies),
+            Step::SettleIn(request) => self.settled_in(asker, *request, answer, replies),
             Step::Counted(id, request) => self.counted(asker, id, *request, answer, replies),
             Step::Create(create) => self.created(asker, create, answer, replies),
             Step::Delete(delete, names, refused) => {
@@ -468,6 +482,25 @@ impl Inner {
     pub(crate) fn waiting_calls(&self, connection: ConnectionId) -> Vec<Arc<Call>> {
         let calls = |known: Arc<Connection>| lock(&known.waiting).values().cloned().collect();
         self.connection(connection).map(calls).unwrap_or_default()
+    }
+
+    /// Remembers that the connection has something that goes back with it.
+    pub(crate) fn remember_receives(&self, connection: ConnectionId) {
+        if let Some(connection) = self.connection(connection) {
+            connection.receives.store(true, Ordering::Release);
+        }
+    }
+
+    /// Remembers that queues go with the connection; whether it is there to remember it.
+    pub(crate) fn remember_queues(&self, connection: ConnectionId) -> bool {
+        let found = self.connection(connection);
+        found.inspect(|known| known.has_queues.store(true, Ordering::Release)).is_some()
+    }
+
+    /// The queues that only this connection could use go.
+    pub(crate) fn end_stays_of(&self, connection: ConnectionId) {
+        let end = EndOfStay::Connection(self.process, connection.0);
+        self.shards.catalogue().mailbox.post_completion(Done::Passed(Passed::EndStays(end)));
     }
 
     /// Remembers a receive as well, and that the connection has something that goes back with it.

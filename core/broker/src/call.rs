@@ -105,6 +105,10 @@ pub(crate) enum Gather {
     Settle(SettleGather),
     /// One part per shard.
     EndConsumer(usize),
+    /// The one answer of a queue's shard.
+    Join,
+    /// One part per shard.
+    Leave(usize),
     /// Where a subscription stands.
     States(StatesGather),
     /// The one answer of a group that shares a subscription.
@@ -161,6 +165,8 @@ pub(crate) enum Step {
     Posts(Arc<PostLine>),
     /// Waits for shard 0 to change exchanges or bindings, or to create or delete a queue.
     Route(Box<RouteStep>),
+    /// Waits for shard 0 to delete what queues of an earlier process are left.
+    SettleIn(Box<RouteRequest>),
     /// Waits to hear how many messages a queue has.
     Counted(TopicId, Box<RouteRequest>),
     /// Waits for the barrier before saying that a topic does not exist.
@@ -321,6 +327,16 @@ impl Gather {
                 *open -= 1;
                 match *open {
                     0 => Next::Reply(Reply::Subscription(SubscriptionReply::EndConsumer)),
+                    _ => Next::Wait,
+                }
+            }
+            (Gather::Join, Answer::Joined(joined)) => {
+                Next::Reply(Reply::Subscription(SubscriptionReply::Join(joined)))
+            }
+            (Gather::Leave(open), Answer::Joined(_)) => {
+                *open -= 1;
+                match *open {
+                    0 => Next::Reply(Reply::Subscription(SubscriptionReply::Leave)),
                     _ => Next::Wait,
                 }
             }

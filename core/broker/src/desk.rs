@@ -92,11 +92,12 @@ impl Desk {
 mod tests {
     use forebay_machine::{
         Command, CreateQueue, Effects, MACHINE_VERSION_QUEUES, Machine, Meta, Outcome, Route, RouteChange,
+        Stay,
     };
     use forebay_model::exchange::{
         Arguments, Binding, Destination, ExchangeName, ExchangeRefusal, QueueName, RoutingKey,
     };
-    use forebay_model::queue::{QueueDeclaration, QueueSettings};
+    use forebay_model::queue::QueueDeclaration;
     use forebay_model::{LogIndex, LogTime, Term, TopicId};
 
     use super::*;
@@ -127,13 +128,9 @@ mod tests {
         }
 
         fn create(&mut self, name: &str, id: u8, shard: u32) -> PartitionId {
-            let declaration = QueueDeclaration {
-                name: QueueName::parse(name).unwrap(),
-                durable: true,
-                arguments: Arguments::default(),
-                settings: QueueSettings::default(),
-            };
-            let create = CreateQueue { declaration, id: TopicId([id; 16]), shard: ShardId(shard) };
+            let declaration = QueueDeclaration::of(QueueName::parse(name).unwrap());
+            let (id, shard) = (TopicId([id; 16]), ShardId(shard));
+            let create = CreateQueue { declaration, id, shard, stay: Stay::ForEver };
             let Outcome::TopicCreated(topic) = self.route(RouteChange::CreateQueue(create)) else {
                 panic!("not created")
             };

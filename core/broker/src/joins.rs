@@ -201,6 +201,6 @@ impl Inner {
     }
 
     pub(crate) fn is_sync(&self, shard: ShardId) -> bool {
-        self.shards.get(shard).is_some_and(|shard| shard.class == FlushClass::Sync)
+        self.shards.get(shard).is_some_and(|shard| shard.class == Some(FlushClass::Sync))
     }
 }

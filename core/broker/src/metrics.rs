@@ -194,7 +194,10 @@ impl BrokerMetrics {
             SubscriptionReply::Alter(altered) => {
                 altered.iter().filter_map(|one| one.as_ref().err()).for_each(|r| self.count(r));
             }
+            SubscriptionReply::Join(Err(refusal)) => self.count(refusal),
             SubscriptionReply::EndConsumer
+            | SubscriptionReply::Join(Ok(()))
+            | SubscriptionReply::Leave
             | SubscriptionReply::EndReceive
             | SubscriptionReply::Attend(Ok(_))
             | SubscriptionReply::Members(Ok(_))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use forebay_env::Monotonic;
 use forebay_model::admin::{AlterTopics, CreatePartitions, DeleteTopics};
-use forebay_model::queue::RouteRefusal;
+use forebay_model::queue::{RouteRefusal, RouteRequest};
 use forebay_model::{Refusal, TopicId, TopicName};
 
 use crate::acls::{AddAclsStep, RemoveAclsStep};
@@ -28,6 +28,7 @@ pub(crate) enum Change {
     AclsAdded(AddAclsStep),
     AclsRemoved(RemoveAclsStep),
     Routed(Box<RouteStep>, Option<RouteRefusal>),
+    SettledIn(Box<RouteRequest>),
 }
 
 /// Somebody who waits for a version of the catalogue.

@@ -1,7 +1,11 @@
 //! Exchanges, bindings and queues: found in the node's copy of the catalogue, changed by shard 0, counted by the shards of the queues.
 
-use forebay_machine::{Command, CreateQueue, Outcome, Route, RouteChange, SubscriptionKey, Topic};
-use forebay_model::exchange::ExchangeRefusal;
+use std::sync::atomic::Ordering;
+
+use forebay_machine::{
+    Command, CreateQueue, EndOfStay, Outcome, Route, RouteChange, Stay, SubscriptionKey, Topic,
+};
+use forebay_model::exchange::{Destination, ExchangeRefusal};
 use forebay_model::queue::{
     QUEUE_SUBSCRIPTION, QueueDeclaration, QueueView, RouteAnswer, RouteAsk, RouteRefusal, RouteRequest,
 };
@@ -31,6 +35,9 @@ impl Inner {
         currency: Currency,
         replies: &mut Replies,
     ) {
+        if !self.is_settled_in.load(Ordering::Acquire) {
+            return self.settle_in(asker, request, currency, replies);
+        }
         let catalogue = self.catalogue();
         let namespace = &request.namespace;
         let Some(exchanges) = catalogue.namespaces().get(namespace) else {
@@ -38,6 +45,9 @@ impl Inner {
         };
         let change = match &request.ask {
             RouteAsk::FindNamespace => return self.tell_route(&asker, Ok(RouteAnswer::Done), replies),
+            RouteAsk::LeaveQueues => {
+                RouteChange::EndStays(EndOfStay::Connection(self.process, asker.connection.0))
+            }
             RouteAsk::FindExchange(name) => {
                 let found = exchanges.exchange(name.as_str()).cloned();
                 if found.is_some() || name.is_default() {
@@ -48,26 +58,27 @@ impl Inner {
             }
             RouteAsk::FindQueue(name) | RouteAsk::PurgeQueue(name) => {
                 if let Some(topic) = catalogue.queue(namespace, name) {
-                    return self.count(asker, topic, request.clone(), replies);
+                    return self.count_own(asker, topic, request.clone(), replies);
                 }
                 let unknown = ExchangeRefusal::UnknownQueue(name.clone());
                 return self.missing(asker, request, currency, Err(unknown.into()), replies);
             }
             RouteAsk::DeleteQueue { name, .. } => {
                 if let Some(topic) = catalogue.queue(namespace, name) {
-                    return self.count(asker, topic, request.clone(), replies);
+                    return self.count_own(asker, topic, request.clone(), replies);
                 }
                 let nothing = Ok(RouteAnswer::Removed { messages: 0 });
                 return self.missing(asker, request, currency, nothing, replies);
             }
             RouteAsk::DeclareQueue(declaration) => {
                 if let Some(topic) = catalogue.topic(&TopicName::of_queue(namespace, &declaration.name)) {
-                    return match same_queue(topic, declaration) {
+                    let locked = self.locked(&asker, topic).map_or(Ok(()), Err);
+                    return match locked.and_then(|()| same_queue(topic, declaration)) {
                         Ok(()) => self.count(asker, topic, request.clone(), replies),
                         Err(refusal) => self.tell_route(&asker, Err(refusal), replies),
                     };
                 }
-                match self.new_queue(declaration) {
+                match self.new_queue(&asker, declaration) {
                     Ok(create) => RouteChange::CreateQueue(create),
                     Err(refusal) => return self.tell_route(&asker, Err(refusal.into()), replies),
                 }
@@ -76,8 +87,19 @@ impl Inner {
             RouteAsk::DeleteExchange { name, if_unused } => {
                 RouteChange::DeleteExchange { name: name.clone(), if_unused: *if_unused }
             }
-            RouteAsk::Bind(binding) => RouteChange::Bind(binding.clone()),
-            RouteAsk::Unbind(binding) => RouteChange::Unbind(binding.clone()),
+            RouteAsk::Bind(binding) | RouteAsk::Unbind(binding) => {
+                let queue = match &binding.destination {
+                    Destination::Queue(name) => catalogue.queue(namespace, name),
+                    Destination::Exchange(_) => None,
+                };
+                if let Some(locked) = queue.and_then(|topic| self.locked(&asker, topic)) {
+                    return self.tell_route(&asker, Err(locked), replies);
+                }
+                match &request.ask {
+                    RouteAsk::Bind(binding) => RouteChange::Bind(binding.clone()),
+                    _ => RouteChange::Unbind(binding.clone()),
+                }
+            }
         };
         let command = Command::Route(Route { namespace: namespace.clone(), change });
         self.ask_for_route(asker, RouteStep { request, messages: 0 }, command, replies);
@@ -109,9 +131,77 @@ impl Inner {
         self.finish(asker, Reply::Route(answer), replies);
     }
 
-    fn new_queue(&self, declaration: &QueueDeclaration) -> Result<CreateQueue, Refusal> {
-        let shards = self.place_new(&TopicSettings::default(), 1)?;
-        Ok(CreateQueue { declaration: declaration.clone(), id: self.topic_id(), shard: shards[0] })
+    fn new_queue(&self, asker: &Asker, declaration: &QueueDeclaration) -> Result<CreateQueue, Refusal> {
+        let stay = match declaration {
+            QueueDeclaration { exclusive: true, .. } => Stay::Connection(self.process, asker.connection.0),
+            QueueDeclaration { durable: false, .. } => Stay::Process(self.process),
+            _ => Stay::ForEver,
+        };
+        // Whoever goes before that is noted leaves nothing that could go with it.
+        if declaration.exclusive && !self.remember_queues(asker.connection) {
+            return Err(Refusal::ShuttingDown);
+        }
+        let shard = match self.shards.temporary() {
+            Some(shard) if stay != Stay::ForEver => shard,
+            _ => self.place_new(&TopicSettings::default(), 1)?[0],
+        };
+        Ok(CreateQueue { declaration: declaration.clone(), id: self.topic_id(), shard, stay })
+    }
+
+    /// Why this connection may not use a queue, if it may not.
+    fn locked(&self, asker: &Asker, topic: &Topic) -> Option<RouteRefusal> {
+        let queue = topic.queue.as_ref()?;
+        match queue.stay {
+            Stay::Connection(process, connection)
+                if (process, connection) != (self.process, asker.connection.0) =>
+            {
+                Some(RouteRefusal::LockedQueue(queue.declaration.name.clone()))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whatever queues are left of earlier runs of this node go before anybody finds them.
+    fn settle_in(&self, asker: Asker, request: RouteRequest, currency: Currency, replies: &mut Replies) {
+        let end = EndOfStay::Before(self.process);
+        if currency == Currency::Unknown {
+            let step = Step::Unresolved(Box::new(Request::Route(request)));
+            return self.after_barrier(asker, step, replies);
+        }
+        if !self.catalogue().has_over(end) {
+            self.is_settled_in.store(true, Ordering::Release);
+            return self.route(asker, request, currency, replies);
+        }
+        let change = RouteChange::EndStays(end);
+        let command = Command::Route(Route { namespace: request.namespace.clone(), change });
+        self.propose(asker, Step::SettleIn(Box::new(request)), vec![command], replies);
+    }
+
+    pub(crate) fn settled_in(
+        &self,
+        asker: Asker,
+        request: RouteRequest,
+        answer: Answer,
+        replies: &mut Replies,
+    ) {
+        match answer {
+            // It is looked at again whether they are gone: the copy of the catalogue may not have heard.
+            Answer::Outcomes(Ok(proposed)) => {
+                let timeout_ms = request.timeout_ms;
+                let change = Change::SettledIn(Box::new(request));
+                self.when_provisioned(asker, proposed.catalogue_version, timeout_ms, change, replies);
+            }
+            Answer::Outcomes(Err(refusal)) => self.tell_route(&asker, Err(refusal.into()), replies),
+            other => panic!("a change of routes was asked for, not {other:?}"),
+        }
+    }
+
+    /// Asks the shard of a queue what it has, if this connection may use it.
+    fn count_own(&self, asker: Asker, topic: &Topic, request: RouteRequest, replies: &mut Replies) {
+        match self.locked(&asker, topic) {
+            Some(locked) => self.tell_route(&asker, Err(locked), replies),
+            None => self.count(asker, topic, request, replies),
+        }
     }
 
     /// Asks the shard of a queue what it has.
@@ -255,6 +345,12 @@ impl Inner {
         replies: &mut Replies,
     ) {
         let RouteStep { request, messages } = step;
+        if matches!(&request.ask, RouteAsk::DeclareQueue(queue) if queue.exclusive)
+            && !self.is_open(asker.connection)
+        {
+            // It went before the queue was there to go with it.
+            self.end_stays_of(asker.connection);
+        }
         match (refused, &request.ask) {
             (Some(refusal), _) => self.tell_route(&asker, Err(refusal), replies),
             // It is told as one that was there before is.
@@ -289,6 +385,12 @@ fn same_queue(topic: &Topic, asked: &QueueDeclaration) -> Result<(), RouteRefusa
     if current.durable != asked.durable {
         return differs("durable", asked.durable.to_string(), current.durable.to_string());
     }
+    if current.auto_delete != asked.auto_delete {
+        return differs("auto_delete", asked.auto_delete.to_string(), current.auto_delete.to_string());
+    }
+    if current.exclusive != asked.exclusive {
+        return Err(RouteRefusal::LockedQueue(current.name.clone()));
+    }
     for argument in current.arguments.iter().chain(asked.arguments.iter()) {
         let name = String::from_utf8_lossy(&argument.name);
         let (was, is) = (current.arguments.get(&name), asked.arguments.get(&name));
@@ -321,6 +423,7 @@ pub(crate) fn changes_something(request: &RouteRequest) -> bool {
         | RouteAsk::Unbind(_)
         | RouteAsk::DeclareQueue(_)
         | RouteAsk::DeleteQueue { .. }
-        | RouteAsk::PurgeQueue(_) => true,
+        | RouteAsk::PurgeQueue(_)
+        | RouteAsk::LeaveQueues => true,
     }
 }

@@ -11,8 +11,8 @@ use crate::call::Ticket;
 pub struct ShardHandle {
     /// Its id; shard 0 holds the catalogue.
     pub id: ShardId,
-    /// When it confirms.
-    pub class: FlushClass,
+    /// When it confirms; `None` for the one whose log goes with the process.
+    pub class: Option<FlushClass>,
     /// Where its work goes.
     pub mailbox: Arc<ShardMailbox<Ticket>>,
     /// What it says of itself.
@@ -24,6 +24,7 @@ pub(crate) struct Shards {
     handles: Vec<ShardHandle>,
     sync: Vec<ShardId>,
     r#async: Vec<ShardId>,
+    temporary: Option<ShardId>,
 }
 
 impl Shards {
@@ -31,10 +32,13 @@ impl Shards {
         for (at, handle) in handles.iter().enumerate() {
             assert_eq!(handle.id.0 as usize, at, "shards come by id from zero");
         }
-        let of = |class| handles.iter().filter(|shard| shard.class == class).map(|shard| shard.id).collect();
-        let (sync, r#async): (Vec<_>, Vec<_>) = (of(FlushClass::Sync), of(FlushClass::Async));
+        let of = |class| -> Vec<ShardId> {
+            handles.iter().filter(|shard| shard.class == class).map(|shard| shard.id).collect()
+        };
+        let (sync, r#async) = (of(Some(FlushClass::Sync)), of(Some(FlushClass::Async)));
         assert!(!sync.is_empty(), "shard 0 is a sync shard");
-        Shards { handles, sync, r#async }
+        let temporary = of(None).first().copied();
+        Shards { handles, sync, r#async, temporary }
     }
 
     pub(crate) fn get(&self, id: ShardId) -> Option<&ShardHandle> {
@@ -60,6 +64,11 @@ impl Shards {
             FlushClass::Sync => &self.sync,
             FlushClass::Async => &self.r#async,
         }
+    }
+
+    /// The shard whose log goes with the process, where there is one.
+    pub(crate) fn temporary(&self) -> Option<ShardId> {
+        self.temporary
     }
 
     /// The shard of a group: groups live on sync shards, by hash of their id.

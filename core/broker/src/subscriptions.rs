@@ -3,11 +3,11 @@
 use forebay_machine::{Command, Outcome, SubscriptionKey};
 use forebay_model::group::{GroupReply, GroupRequest};
 use forebay_model::subscription::{
-    Attend, ConsumerNumber, ReceivedAll, SettledAll, StartAt, SubscriptionChange, SubscriptionReply,
+    Attend, ConsumerNumber, Join, ReceivedAll, SettledAll, StartAt, SubscriptionChange, SubscriptionReply,
     SubscriptionRequest, SubscriptionSettings, SubscriptionStates,
 };
 use forebay_model::{GroupId, PartitionId, PartitionRef, Refusal, Reply, Request, TopicId, TopicRef};
-use forebay_shard::{Answer, Consumer, SharingAnswer, SharingWork, Source, SubscriptionWork, Work};
+use forebay_shard::{Answer, Attendee, Consumer, SharingAnswer, SharingWork, Source, SubscriptionWork, Work};
 
 use crate::broker::{Currency, Inner, Replies};
 use crate::call::{Asker, Call, Gather, GroupGather, Slots, Step, Ticket};
@@ -45,6 +45,8 @@ impl Inner {
             }
             SubscriptionRequest::EndReceive(number) => self.end_receive(&asker, number, replies),
             SubscriptionRequest::EndConsumer(number) => self.end_consumer(asker, number, replies),
+            SubscriptionRequest::Join(join) => self.join_queue(asker, join, currency, replies),
+            SubscriptionRequest::Leave(number) => self.leave_queues(asker, number, replies),
             SubscriptionRequest::Settings(names) => {
                 let reply = SubscriptionReply::Settings(self.settings_of(names));
                 self.finish(&asker, Reply::Subscription(reply), replies);
@@ -193,6 +195,46 @@ impl Inner {
         let call = Call::new(asker, Gather::EndConsumer(shards.len()));
         for (part, shard) in shards.iter().enumerate() {
             let work = Work::EndConsumer(Ticket { call: call.clone(), part }, consumer);
+            self.post_work(shard, from, ASKED_BYTES, work, replies);
+        }
+    }
+
+    /// A consumer of a queue comes.
+    fn join_queue(&self, asker: Asker, join: Join, currency: Currency, replies: &mut Replies) {
+        let placed = match place::partition(&self.catalogue(), &self.config.defaults, &join.partition) {
+            Err(refusal) if currency == Currency::Unknown && place::may_be_stale(&refusal) => {
+                let request = Request::Subscription(SubscriptionRequest::Join(join));
+                return self.after_barrier(asker, Step::Unresolved(Box::new(request)), replies);
+            }
+            Err(refusal) => {
+                let refused = SubscriptionReply::Join(Err(refusal));
+                return self.finish(&asker, Reply::Subscription(refused), replies);
+            }
+            Ok(placed) => placed,
+        };
+        let from = asker.connection;
+        let consumer = Consumer { source: Source(from.0), number: join.consumer };
+        let key = SubscriptionKey { partition: placed.id, name: join.subscription };
+        let joining = Attendee { consumer, priority: join.priority, is_exclusive: join.exclusive };
+        let call = Call::new(asker, Gather::Join);
+        self.remember_receives(from);
+        let work = Work::Subscriptions(Ticket { call, part: 0 }, SubscriptionWork::Join(key, joining));
+        self.post_work(self.shards.at(placed.shard.0 as usize), from, ASKED_BYTES, work, replies);
+        if !self.is_open(from) {
+            // It went meanwhile: what it left is left now.
+            self.end_consumers(from);
+        }
+    }
+
+    /// A consumer of queues wants nothing more.
+    fn leave_queues(&self, asker: Asker, number: ConsumerNumber, replies: &mut Replies) {
+        let from = asker.connection;
+        let consumer = Consumer { source: Source(from.0), number };
+        let shards = self.shards.all();
+        let call = Call::new(asker, Gather::Leave(shards.len()));
+        for (part, shard) in shards.iter().enumerate() {
+            let work = SubscriptionWork::Leave(consumer);
+            let work = Work::Subscriptions(Ticket { call: call.clone(), part }, work);
             self.post_work(shard, from, ASKED_BYTES, work, replies);
         }
     }
@@ -398,6 +440,8 @@ pub(crate) fn refused(request: &SubscriptionRequest, refusal: &Refusal) -> Subsc
             items: settle.items.iter().map(|_| Err(no())).collect(),
         }),
         SubscriptionRequest::EndConsumer(_) => SubscriptionReply::EndConsumer,
+        SubscriptionRequest::Join(_) => SubscriptionReply::Join(Err(no())),
+        SubscriptionRequest::Leave(_) => SubscriptionReply::Leave,
         SubscriptionRequest::EndReceive(_) => SubscriptionReply::EndReceive,
         SubscriptionRequest::Attend(_) => SubscriptionReply::Attend(Err(no())),
         SubscriptionRequest::Members(_) => SubscriptionReply::Members(Err(no())),
@@ -419,6 +463,8 @@ pub(crate) fn changes_something(request: &SubscriptionRequest) -> bool {
         | SubscriptionRequest::Drop { .. }
         | SubscriptionRequest::Alter { .. } => true,
         SubscriptionRequest::Receive(_)
+        | SubscriptionRequest::Join(_)
+        | SubscriptionRequest::Leave(_)
         | SubscriptionRequest::EndConsumer(_)
         | SubscriptionRequest::EndReceive(_)
         | SubscriptionRequest::Attend(_)

@@ -524,6 +524,9 @@ impl Inner {
                 let refused = refused.or_else(|| late.clone().map(RouteRefusal::Broker));
                 return self.report_route(asker, *step, refused, replies);
             }
+            Change::SettledIn(request) => {
+                return self.route(asker, *request, Currency::Confirmed, replies);
+            }
             Change::AclsRemoved(step) => Reply::RemoveAcls(Ok(step.removed(late.clone()))),
         };
         self.finish(&asker, reply, replies);

@@ -14,6 +14,7 @@ mod network;
 mod random;
 pub mod real;
 mod spawn;
+mod unsynced;
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ pub use disk::{DirEntry, Disk, DiskSpace, File, Lock, OpenMode};
 pub use network::Network;
 pub use random::Random;
 pub use spawn::{IoClass, Job, Spawn};
+pub use unsynced::Unsynced;
 
 /// The world one node lives in. Cheap to clone.
 #[derive(Clone)]

@@ -10,14 +10,14 @@ use forebay_model::queue::NamespaceName;
 use forebay_model::quota::{QuotaChange, QuotaTable};
 use forebay_model::subscription::{StartAt, SubscriptionChange, SubscriptionSettings};
 use forebay_model::{
-    CleanupChange, GroupId, LogTime, PartitionId, PolicyChange, Refusal, SettingChange, SettingsChange,
-    ShardId, TimestampType, TopicId, TopicName, TopicSettings,
+    CleanupChange, GroupId, LogTime, NodeId, PartitionId, PolicyChange, Refusal, SettingChange,
+    SettingsChange, ShardId, TimestampType, TopicId, TopicName, TopicSettings,
 };
 
 use crate::acls::Acls;
 use crate::limits::{ATTEMPTS_MAX, GROUP_ID_BYTES_MAX, SUBSCRIPTION_SETTINGS_MAX};
-use crate::namespaces::{Namespaces, StoredNamespace};
-use crate::routes::{CreateQueue, Queue, QueueOf, Route, RouteChange};
+use crate::namespaces::{Namespaces, StoredNamespace, StoredQueue};
+use crate::routes::{CreateQueue, EndOfStay, Queue, QueueOf, Route, RouteChange, Stay};
 use crate::shared_map::SharedMap;
 use crate::users::{CredentialKey, SetCredential, Users};
 use crate::{AddPartitions, CreateTopic, Outcome, quotas};
@@ -41,6 +41,8 @@ pub struct Catalog {
     /// Of the subscriptions for which something was set.
     subscriptions: SharedMap<GroupId, SubscriptionSettings>,
     namespaces: Namespaces,
+    /// The queues that do not stay for ever, by the node that they depend on.
+    staying: SharedMap<(NodeId, TopicId), Stay>,
 }
 
 /// A topic of the catalogue.
@@ -246,10 +248,27 @@ impl Catalog {
         self.topic(&TopicName::of_queue(namespace, name)).filter(|topic| topic.queue.is_some())
     }
 
+    /// Whether queues are there that stay no longer.
+    pub fn has_over(&self, end: EndOfStay) -> bool {
+        self.over(end).next().is_some()
+    }
+
+    /// The queues that stay no longer.
+    fn over(&self, end: EndOfStay) -> impl Iterator<Item = TopicId> {
+        let node = end.node();
+        let of_node =
+            self.staying.iter_from(move |(of, _)| *of < node).take_while(move |((of, _), _)| *of == node);
+        of_node.filter(move |(_, stay)| end.ends(**stay)).map(|((_, topic), _)| *topic)
+    }
+
     pub(crate) fn route(&mut self, route: Route, now: LogTime) -> Result<Outcome, Refusal> {
         let Route { namespace, change } = route;
         if let RouteChange::CreateQueue(create) = change {
             return self.create_queue(namespace, create, now).map(Outcome::TopicCreated);
+        }
+        if let RouteChange::EndStays(end) = change {
+            self.end_stays(end);
+            return Ok(Outcome::Routed(Ok(())));
         }
         let changed = self.namespaces.change(&namespace, change);
         self.version += u64::from(changed == Ok(true));
@@ -262,7 +281,7 @@ impl Catalog {
         create: CreateQueue,
         now: LogTime,
     ) -> Result<Arc<Topic>, Refusal> {
-        let CreateQueue { declaration, id, shard } = create;
+        let CreateQueue { declaration, id, shard, stay } = create;
         if self.namespaces.get(&namespace).is_none() {
             return Err(Refusal::InvalidRequest(format!("there is no namespace '{namespace}'")));
         }
@@ -276,13 +295,24 @@ impl Catalog {
             ..TopicSettings::default()
         };
         let topic = self.create(CreateTopic { name, id, settings, shards: vec![shard] }, now)?;
-        Ok(self.set_queue(&topic, Queue { namespace, declaration }))
+        Ok(self.set_queue(&topic, Queue { namespace, declaration, stay }))
+    }
+
+    /// Queues that stayed for somebody who is no more go.
+    fn end_stays(&mut self, end: EndOfStay) {
+        let over: Vec<TopicId> = self.over(end).collect();
+        for topic in over {
+            self.delete(topic).expect("what stays is there");
+        }
     }
 
     /// A topic is a queue from now on.
     fn set_queue(&mut self, topic: &Topic, queue: Queue) -> Arc<Topic> {
         let id = QueueId(topic.partitions[0].id.0);
         self.namespaces.add_queue(&queue.namespace, queue.declaration.name.clone(), id);
+        if let Some(node) = queue.stay.node() {
+            self.staying.insert((node, topic.id), queue.stay);
+        }
         self.put(Topic { queue: Some(Arc::new(queue)), ..topic.clone() })
     }
 
@@ -294,14 +324,16 @@ impl Catalog {
 
     fn restore_namespace(&mut self, stored: StoredNamespace) -> Option<()> {
         self.namespaces.get(&stored.name)?;
-        for (id, declaration) in stored.queues {
-            let topic =
-                self.by_id.get(&id).filter(|topic| topic.queue.is_none() && !topic.partitions.is_empty())?;
+        for StoredQueue { topic, declaration, stay } in stored.queues {
+            let topic = self
+                .by_id
+                .get(&topic)
+                .filter(|topic| topic.queue.is_none() && !topic.partitions.is_empty())?;
             if topic.name != TopicName::of_queue(&stored.name, &declaration.name) {
                 return None;
             }
             let topic = Arc::clone(topic);
-            self.set_queue(&topic, Queue { namespace: stored.name.clone(), declaration });
+            self.set_queue(&topic, Queue { namespace: stored.name.clone(), declaration, stay });
         }
         let exchanges = stored.exchanges.into_iter().map(RouteChange::DeclareExchange);
         let changes = exchanges.chain(stored.bindings.into_iter().map(RouteChange::Bind));
@@ -344,6 +376,9 @@ impl Catalog {
         self.partitions -= topic.partitions.len();
         if let Some(queue) = &topic.queue {
             self.namespaces.remove_queue(&queue.namespace, &queue.declaration.name);
+            if let Some(node) = queue.stay.node() {
+                self.staying.remove(&(node, id));
+            }
         }
         self.version += 1;
         Ok(topic)
@@ -375,8 +410,7 @@ impl Catalog {
     pub(crate) fn alter(&mut self, id: TopicId, change: &SettingsChange) -> Result<Arc<Topic>, Refusal> {
         let topic = self.by_id.get(&id).ok_or(Refusal::UnknownTopicId)?;
         let settings = change.of(&topic.settings);
-        let is_queue = topic.queue.is_some();
-        if is_queue
+        if topic.queue.is_some()
             && (change.cleanup != CleanupChange::default()
                 || (settings.retention_ms, settings.retention_bytes)
                     != (topic.settings.retention_ms, topic.settings.retention_bytes))

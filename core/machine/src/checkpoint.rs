@@ -26,6 +26,7 @@ use crate::machine::{
 use crate::namespaces;
 use crate::quotas;
 use crate::relays::Relays;
+use crate::routes;
 use crate::users::Users;
 use crate::{
     Catalog, CleanMark, CleanMarks, Compaction, EpochStart, Extent, Groups, Import, Machine, MachineSettings,
@@ -145,8 +146,12 @@ impl Machine {
         if self.version >= MACHINE_VERSION_QUEUES {
             sections.push(section(SectionKind::NAMESPACES, |out| {
                 encode_namespaces(&self.catalog, out);
-                let queues: Vec<_> = self.partitions.values().filter(|one| one.settings.is_queue).collect();
-                out.list(queues.into_iter(), |out, partition| out.uint(partition.id.0));
+                let queues: Vec<_> =
+                    self.partitions.values().filter_map(|one| Some((one.id, one.settings.queue?))).collect();
+                out.list(queues.into_iter(), |out, (partition, rules)| {
+                    out.uint(partition.0);
+                    routes::queue_rules(&rules, out);
+                });
             }));
         }
         sections
@@ -333,15 +338,16 @@ impl Machine {
     }
 
     fn decode_queues(&mut self, input: &mut Reader<'_>) -> Read<()> {
-        let queues =
-            input.list("partitions of queues", |input| Ok(PartitionId(input.uint("a partition")?)))?;
-        if !queues.is_sorted_by(|a, b| a < b) {
+        let queues = input.list("partitions of queues", |input| {
+            Ok((PartitionId(input.uint("a partition")?), routes::read_queue_rules(input)?))
+        })?;
+        if !queues.is_sorted_by(|(a, _), (b, _)| a < b) {
             return Err(DecodeError::Invalid("the order of queues"));
         }
-        for id in queues {
+        for (id, rules) in queues {
             let partition =
                 self.partitions.get_mut(&id).ok_or(DecodeError::Invalid("a queue's partition"))?;
-            partition.settings.is_queue = true;
+            partition.settings.queue = Some(rules);
         }
         Ok(())
     }

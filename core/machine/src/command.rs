@@ -6,6 +6,7 @@ pub(crate) mod encode;
 use bytes::Bytes;
 use forebay_model::acl::Acl;
 use forebay_model::publish::PayloadKind;
+use forebay_model::queue::QueueRules;
 use forebay_model::quota::QuotaChange;
 use forebay_model::subscription::{OffsetRange, Settlement, StartAt, SubscriptionChange};
 use forebay_model::transaction::{Decision, Joining, TransactionalId};
@@ -386,8 +387,9 @@ pub struct PartitionSettings {
     pub timestamp_type: TimestampType,
     /// How it is compacted, if it is; then bounds by retention apply only where the topic deletes too.
     pub compaction: Option<Compaction>,
-    /// It is a queue's: what its consumers have settled may be dropped. From machine version 4 on.
-    pub is_queue: bool,
+    /// What has to be known of the queue that it is, if it is one: what its consumers have settled may be dropped. From machine
+    /// version 4 on.
+    pub queue: Option<QueueRules>,
 }
 
 /// How a partition is compacted: see [`Cleanup`](forebay_model::Cleanup).

@@ -64,7 +64,7 @@ pub use producers::{Producer, ProducerKey, Producers, StoredBatch};
 pub use quotas::check as check_quota;
 pub use relays::{RelayedEnd, Relays};
 pub use retention::{RunSummary, TrimDue, retention_due};
-pub use routes::{CreateQueue, Queue, QueueOf, Route, RouteChange};
+pub use routes::{CreateQueue, EndOfStay, Process, Queue, QueueOf, Route, RouteChange, Stay};
 pub use shared_map::SharedMap;
 pub use span::{Participant, Span};
 pub use subscriptions::{Progress, RecordState, Run, SubscriptionKey, Subscriptions};

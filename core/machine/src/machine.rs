@@ -505,7 +505,7 @@ impl Command {
     }
 
     fn opens_a_queue(&self) -> bool {
-        matches!(self, Command::OpenPartition(open) if open.settings.is_queue)
+        matches!(self, Command::OpenPartition(open) if open.settings.queue.is_some())
     }
 
     /// Whether it says how records go, or what compaction did.

@@ -9,7 +9,7 @@ use forebay_model::queue::{NamespaceName, QueueDeclaration};
 use crate::Topic;
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::exchanges::Exchanges;
-use crate::routes::{self, RouteChange};
+use crate::routes::{self, RouteChange, Stay};
 use crate::shared_map::SharedMap;
 
 /// Namespaces by name. The default one is always there. A clone is a snapshot and costs some reference counts.
@@ -56,7 +56,9 @@ impl Namespaces {
             RouteChange::DeleteExchange { name, if_unused } => exchanges.delete(&name, if_unused)?,
             RouteChange::Bind(binding) => exchanges.bind(binding)?,
             RouteChange::Unbind(binding) => exchanges.unbind(&binding)?,
-            RouteChange::CreateQueue(_) => unreachable!("a queue is created with its topic"),
+            RouteChange::CreateQueue(_) | RouteChange::EndStays(_) => {
+                unreachable!("queues come and go with their topics")
+            }
         }
         Ok(!exchanges.is_shared_with(&before))
     }
@@ -78,7 +80,7 @@ fn unknown(change: &RouteChange) -> ExchangeRefusal {
         RouteChange::DeclareExchange(declaration) => declaration.name.clone(),
         RouteChange::DeleteExchange { name, .. } => name.clone(),
         RouteChange::Bind(binding) | RouteChange::Unbind(binding) => binding.source.clone(),
-        RouteChange::CreateQueue(_) => ExchangeName::default(),
+        RouteChange::CreateQueue(_) | RouteChange::EndStays(_) => ExchangeName::default(),
     })
 }
 
@@ -88,8 +90,15 @@ pub(crate) struct StoredNamespace {
     /// But for those that every namespace has.
     pub(crate) exchanges: Vec<Declaration>,
     /// With their topics.
-    pub(crate) queues: Vec<(TopicId, QueueDeclaration)>,
+    pub(crate) queues: Vec<StoredQueue>,
     pub(crate) bindings: Vec<Binding>,
+}
+
+/// A queue as a checkpoint has it.
+pub(crate) struct StoredQueue {
+    pub(crate) topic: TopicId,
+    pub(crate) declaration: QueueDeclaration,
+    pub(crate) stay: Stay,
 }
 
 pub(crate) fn encode<'a>(
@@ -107,6 +116,7 @@ pub(crate) fn encode<'a>(
             out.topic_id(topic.id);
             if let Some(queue) = &topic.queue {
                 routes::queue(&queue.declaration, out);
+                routes::stay(queue.stay, out);
             }
         });
         out.len(exchanges.bindings_len());
@@ -120,7 +130,11 @@ pub(crate) fn decode(input: &mut Reader<'_>) -> Result<Vec<StoredNamespace>, Dec
             name: routes::read_namespace(input)?,
             exchanges: input.list("the exchanges", routes::read_declaration)?,
             queues: input.list("the queues", |input| {
-                Ok((input.topic_id("a topic's id")?, routes::read_queue(input)?))
+                Ok(StoredQueue {
+                    topic: input.topic_id("a topic's id")?,
+                    declaration: routes::read_queue(input)?,
+                    stay: routes::read_stay(input)?,
+                })
             })?,
             bindings: input.list("the bindings", routes::read_binding)?,
         })

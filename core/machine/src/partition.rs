@@ -257,7 +257,7 @@ impl Partition {
 
 /// Whether records may go from between others: compaction takes them, or consumers of a queue have settled them.
 fn may_lose_some(settings: &PartitionSettings) -> bool {
-    settings.compaction.is_some() || settings.is_queue
+    settings.compaction.is_some() || settings.queue.is_some()
 }
 
 #[cfg(test)]
@@ -274,7 +274,7 @@ mod tests {
             message_bytes_max: 1,
             timestamp_type: TimestampType::Create,
             compaction: None,
-            is_queue: false,
+            queue: None,
         };
         let open = OpenPartition {
             catalogue_version: 1,

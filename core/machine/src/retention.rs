@@ -43,7 +43,7 @@ pub fn retention_due(
     for run in runs {
         let old = settings.retention_ms.is_some_and(|ms| is_old(&run, now, ms));
         let too_many = settings.retention_bytes.is_some_and(|kept| live.saturating_sub(run.bytes) >= kept);
-        let is_settled = settings.is_queue && run.end <= settled;
+        let is_settled = settings.queue.is_some() && run.end <= settled;
         if !old && !too_many && !is_settled {
             break;
         }

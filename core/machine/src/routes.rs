@@ -8,8 +8,8 @@ use forebay_model::exchange::{
     QueueName, RoutingKey,
 };
 use forebay_model::limits::ARGUMENT_DEPTH_MAX;
-use forebay_model::queue::{NamespaceName, QueueDeclaration, QueueSettings};
-use forebay_model::{Attempts, ShardId, Timestamp, TopicId};
+use forebay_model::queue::{NamespaceName, QueueDeclaration, QueueRules, QueueSettings};
+use forebay_model::{Attempts, NodeId, ShardId, Timestamp, TopicId};
 
 use crate::codec::{DecodeError, Reader, Writer};
 
@@ -42,6 +42,8 @@ pub enum RouteChange {
     Unbind(Binding),
     /// Makes a queue, with a topic of its own.
     CreateQueue(CreateQueue),
+    /// Deletes queues that stay no longer, in all namespaces: this one's name says nothing.
+    EndStays(EndOfStay),
 }
 
 /// See [`RouteChange::CreateQueue`]. It goes with its topic.
@@ -53,6 +55,69 @@ pub struct CreateQueue {
     pub id: TopicId,
     /// Where its partition goes.
     pub shard: ShardId,
+    /// How long it stays.
+    pub stay: Stay,
+}
+
+/// One run of a node's process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Process {
+    /// The node.
+    pub node: NodeId,
+    /// A number that was drawn at its start.
+    pub run: u64,
+}
+
+/// How long a queue stays if nobody deletes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stay {
+    /// For ever.
+    ForEver,
+    /// As long as a process.
+    Process(Process),
+    /// As long as this connection of a process, and nobody else may use it.
+    Connection(Process, u64),
+}
+
+/// Whose queues stay no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndOfStay {
+    /// Those of one connection.
+    Connection(Process, u64),
+    /// Those of all processes that this node was before this one.
+    Before(Process),
+}
+
+impl EndOfStay {
+    /// The node whose queues these are.
+    pub(crate) fn node(self) -> NodeId {
+        match self {
+            EndOfStay::Connection(process, _) | EndOfStay::Before(process) => process.node,
+        }
+    }
+
+    /// Whether it ends such a stay.
+    pub(crate) fn ends(self, stay: Stay) -> bool {
+        match (self, stay) {
+            (_, Stay::ForEver) | (EndOfStay::Connection(..), Stay::Process(_)) => false,
+            (EndOfStay::Connection(process, connection), Stay::Connection(of, its)) => {
+                (process, connection) == (of, its)
+            }
+            (EndOfStay::Before(process), Stay::Process(of) | Stay::Connection(of, _)) => {
+                of.node == process.node && of.run != process.run
+            }
+        }
+    }
+}
+
+impl Stay {
+    /// The node whose process it depends on.
+    pub(crate) fn node(self) -> Option<NodeId> {
+        match self {
+            Stay::ForEver => None,
+            Stay::Process(process) | Stay::Connection(process, _) => Some(process.node),
+        }
+    }
 }
 
 /// A queue of the catalogue, beside its topic.
@@ -62,6 +127,8 @@ pub struct Queue {
     pub namespace: NamespaceName,
     /// As it was declared.
     pub declaration: QueueDeclaration,
+    /// How long it stays.
+    pub stay: Stay,
 }
 
 /// The queue that a topic is, if it is one. Cheap to clone.
@@ -73,6 +140,7 @@ mod number {
     pub(super) const BIND: u8 = 2;
     pub(super) const UNBIND: u8 = 3;
     pub(super) const CREATE_QUEUE: u8 = 4;
+    pub(super) const END_STAYS: u8 = 5;
 }
 
 pub(crate) fn encode_route(route: &Route, out: &mut Writer) {
@@ -100,6 +168,16 @@ pub(crate) fn encode_route(route: &Route, out: &mut Writer) {
             queue(&create.declaration, out);
             out.topic_id(create.id);
             out.uint(create.shard.0);
+            stay(create.stay, out);
+        }
+        RouteChange::EndStays(end) => {
+            out.u8(number::END_STAYS);
+            match end {
+                EndOfStay::Connection(process, connection) => {
+                    stay(Stay::Connection(*process, *connection), out);
+                }
+                EndOfStay::Before(process) => stay(Stay::Process(*process), out),
+            }
         }
     }
 }
@@ -117,6 +195,12 @@ pub(crate) fn decode_route(input: &mut Reader<'_>) -> Read<Route> {
             declaration: read_queue(input)?,
             id: input.topic_id("a topic's id")?,
             shard: ShardId(input.narrow("a shard")?),
+            stay: read_stay(input)?,
+        }),
+        number::END_STAYS => RouteChange::EndStays(match read_stay(input)? {
+            Stay::Connection(process, connection) => EndOfStay::Connection(process, connection),
+            Stay::Process(process) => EndOfStay::Before(process),
+            Stay::ForEver => return Err(DecodeError::Invalid("the end of a stay")),
         }),
         _ => return Err(DecodeError::Invalid("a change of routes")),
     };
@@ -191,31 +275,103 @@ pub(crate) fn read_binding(input: &mut Reader<'_>) -> Read<Binding> {
     })
 }
 
-const QUEUE_IS_DURABLE: u8 = 1;
+/// Shared with the checkpoint.
+pub(crate) fn stay(stay: Stay, out: &mut Writer) {
+    let process = |process: Process, out: &mut Writer| {
+        out.uint(process.node.0);
+        out.raw(&process.run.to_le_bytes());
+    };
+    match stay {
+        Stay::ForEver => out.u8(0),
+        Stay::Process(of) => {
+            out.u8(1);
+            process(of, out);
+        }
+        Stay::Connection(of, connection) => {
+            out.u8(2);
+            process(of, out);
+            out.uint(connection);
+        }
+    }
+}
+
+/// Shared with the checkpoint.
+pub(crate) fn read_stay(input: &mut Reader<'_>) -> Read<Stay> {
+    let process = |input: &mut Reader<'_>| {
+        Ok(Process {
+            node: NodeId(input.uint("a node")?),
+            run: u64::from_le_bytes(input.array("a process")?),
+        })
+    };
+    Ok(match input.u8("a stay")? {
+        0 => Stay::ForEver,
+        1 => Stay::Process(process(input)?),
+        2 => Stay::Connection(process(input)?, input.uint("a connection")?),
+        _ => return Err(DecodeError::Invalid("a stay")),
+    })
+}
+
+mod queue_flag {
+    pub(super) const DURABLE: u8 = 1;
+    pub(super) const EXCLUSIVE: u8 = 2;
+    pub(super) const AUTO_DELETE: u8 = 4;
+    pub(super) const SINGLE_ACTIVE: u8 = 8;
+    pub(super) const ALL: u8 = DURABLE | EXCLUSIVE | AUTO_DELETE | SINGLE_ACTIVE;
+}
 
 pub(crate) fn queue(queue: &QueueDeclaration, out: &mut Writer) {
     out.text(queue.name.as_str());
-    out.u8(if queue.durable { QUEUE_IS_DURABLE } else { 0 });
+    let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
+    out.u8(flag(queue.durable, queue_flag::DURABLE)
+        | flag(queue.exclusive, queue_flag::EXCLUSIVE)
+        | flag(queue.auto_delete, queue_flag::AUTO_DELETE)
+        | flag(queue.settings.single_active, queue_flag::SINGLE_ACTIVE));
     out.option(queue.settings.attempts_max, |out, attempts| out.uint(attempts.0));
     out.option(queue.settings.lease_ms, |out, ms| out.uint(ms));
+    out.option(queue.settings.expires_ms, |out, ms| out.uint(ms));
     arguments(&queue.arguments, out);
 }
 
 pub(crate) fn read_queue(input: &mut Reader<'_>) -> Read<QueueDeclaration> {
     let name = read_queue_name(input)?;
     let flags = input.u8("the flags of a queue")?;
-    if flags & !QUEUE_IS_DURABLE != 0 {
+    if flags & !queue_flag::ALL != 0 {
         return Err(DecodeError::Invalid("the flags of a queue"));
     }
     let settings = QueueSettings {
         attempts_max: input.option("attempts", |input| Ok(Attempts(input.narrow("attempts")?)))?,
         lease_ms: input.option("a lease", |input| input.narrow("a lease"))?,
+        expires_ms: input.option("an expiry", |input| input.uint("an expiry"))?,
+        single_active: flags & queue_flag::SINGLE_ACTIVE != 0,
     };
     Ok(QueueDeclaration {
         name,
-        durable: flags & QUEUE_IS_DURABLE != 0,
+        durable: flags & queue_flag::DURABLE != 0,
+        exclusive: flags & queue_flag::EXCLUSIVE != 0,
+        auto_delete: flags & queue_flag::AUTO_DELETE != 0,
         arguments: read_arguments(input)?,
         settings,
+    })
+}
+
+/// What the shard of a queue has to know of it. Shared with the checkpoint.
+pub(crate) fn queue_rules(rules: &QueueRules, out: &mut Writer) {
+    let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
+    out.u8(flag(rules.auto_delete, queue_flag::AUTO_DELETE)
+        | flag(rules.single_active, queue_flag::SINGLE_ACTIVE));
+    out.option(rules.expires_ms, |out, ms| out.uint(ms));
+}
+
+/// Shared with the checkpoint.
+pub(crate) fn read_queue_rules(input: &mut Reader<'_>) -> Read<QueueRules> {
+    let flags = input.u8("the flags of a queue")?;
+    if flags & !(queue_flag::AUTO_DELETE | queue_flag::SINGLE_ACTIVE) != 0 {
+        return Err(DecodeError::Invalid("the flags of a queue"));
+    }
+    Ok(QueueRules {
+        auto_delete: flags & queue_flag::AUTO_DELETE != 0,
+        single_active: flags & queue_flag::SINGLE_ACTIVE != 0,
+        expires_ms: input.option("an expiry", |input| input.uint("an expiry"))?,
     })
 }
 

@@ -77,14 +77,23 @@ fn route() -> impl Strategy<Value = Route> {
         internal: false,
         arguments: Arguments::default(),
     });
-    let create =
-        (queue(), topic(), 0..3u32, prop::option::of(0..30u16)).prop_map(|(name, id, shard, tries)| {
-            let settings =
-                QueueSettings { attempts_max: tries.map(Attempts), lease_ms: tries.map(u32::from) };
-            let declaration =
-                QueueDeclaration { name, durable: true, arguments: Arguments::default(), settings };
-            RouteChange::CreateQueue(CreateQueue { declaration, id, shard: ShardId(shard) })
-        });
+    let create = (queue(), topic(), 0..3u32, prop::option::of(0..30u16), stay()).prop_map(
+        |(name, id, shard, tries, stay)| {
+            let settings = QueueSettings {
+                attempts_max: tries.map(Attempts),
+                lease_ms: tries.map(u32::from),
+                expires_ms: tries.map(u64::from),
+                single_active: tries == Some(1),
+            };
+            let auto_delete = shard == 1;
+            let declaration = QueueDeclaration { settings, auto_delete, ..QueueDeclaration::of(name) };
+            RouteChange::CreateQueue(CreateQueue { declaration, id, shard: ShardId(shard), stay })
+        },
+    );
+    let end = (process(), any::<bool>()).prop_map(|(process, before)| match before {
+        true => EndOfStay::Before(process),
+        false => EndOfStay::Connection(process, process.run),
+    });
     let change = prop_oneof![
         3 => declare.prop_map(RouteChange::DeclareExchange),
         1 => (exchange(), any::<bool>()).prop_map(|(name, if_unused)| RouteChange::DeleteExchange {
@@ -94,9 +103,22 @@ fn route() -> impl Strategy<Value = Route> {
         4 => binding.clone().prop_map(RouteChange::Bind),
         2 => binding.prop_map(RouteChange::Unbind),
         3 => create,
+        1 => end.prop_map(RouteChange::EndStays),
     ];
     (namespace, change)
         .prop_map(|(namespace, change)| Route { namespace: NamespaceName::parse(namespace).unwrap(), change })
+}
+
+fn process() -> impl Strategy<Value = Process> {
+    (1..3u64, 0..2u64).prop_map(|(node, run)| Process { node: NodeId(node), run })
+}
+
+fn stay() -> impl Strategy<Value = Stay> {
+    prop_oneof![
+        Just(Stay::ForEver),
+        process().prop_map(Stay::Process),
+        process().prop_map(|process| Stay::Connection(process, process.run)),
+    ]
 }
 
 fn policy() -> impl Strategy<Value = CleanupPolicy> {
@@ -275,7 +297,7 @@ fn open() -> impl Strategy<Value = OpenPartition> {
                 message_bytes_max,
                 timestamp_type,
                 compaction,
-                is_queue: false,
+                queue: None,
             }
         },
     );
@@ -841,7 +863,7 @@ proptest! {
                 retention_bytes: None,
                 message_bytes_max: 100,
                 timestamp_type: TimestampType::Create,
-                compaction: None, is_queue: false };
+                compaction: None, queue: None };
             let open = OpenPartition {
                 catalogue_version: 1,
                 partition: PartitionId(id),

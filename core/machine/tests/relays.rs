@@ -77,7 +77,7 @@ impl Shard {
             message_bytes_max: 1_000,
             timestamp_type: TimestampType::Create,
             compaction: None,
-            is_queue: false,
+            queue: None,
         };
         shard.apply(Command::OpenPartition(OpenPartition {
             catalogue_version: 1,

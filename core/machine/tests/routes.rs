@@ -7,7 +7,9 @@ use forebay_model::exchange::{
 };
 use forebay_model::limits::ARGUMENT_DEPTH_MAX;
 use forebay_model::queue::{NamespaceName, QueueDeclaration, QueueSettings};
-use forebay_model::{Attempts, LogIndex, LogTime, Refusal, ShardId, Term, Timestamp, TopicId, TopicName};
+use forebay_model::{
+    Attempts, LogIndex, LogTime, NodeId, Refusal, ShardId, Term, Timestamp, TopicId, TopicName,
+};
 
 struct Shard {
     machine: Machine,
@@ -87,10 +89,19 @@ fn queue(name: &str) -> QueueName {
 }
 
 fn create(name: &str, id: u8) -> RouteChange {
-    let settings = QueueSettings { attempts_max: Some(Attempts(20)), lease_ms: Some(1_800_000) };
+    create_for(name, id, Stay::ForEver)
+}
+
+fn create_for(name: &str, id: u8, stay: Stay) -> RouteChange {
+    let settings = QueueSettings {
+        attempts_max: Some(Attempts(20)),
+        lease_ms: Some(1_800_000),
+        expires_ms: Some(60_000),
+        single_active: true,
+    };
     let arguments = Arguments::new(&[Argument::new("x-queue-type", HeaderValue::text("quorum"))]).unwrap();
-    let declaration = QueueDeclaration { name: queue(name), durable: true, arguments, settings };
-    RouteChange::CreateQueue(CreateQueue { declaration, id: TopicId([id; 16]), shard: ShardId(1) })
+    let declaration = QueueDeclaration { arguments, settings, ..QueueDeclaration::of(queue(name)) };
+    RouteChange::CreateQueue(CreateQueue { declaration, id: TopicId([id; 16]), shard: ShardId(1), stay })
 }
 
 fn bind(source: &str, destination: &str, arguments: &[Argument]) -> Binding {
@@ -141,6 +152,48 @@ fn a_queue_comes_and_goes_with_its_topic() {
     let Outcome::TopicCreated(again) = shard.change(create("orders", 3)) else { panic!("not created") };
     assert_ne!(shard.exchanges().queue(&queue("orders")), id);
     assert_ne!(again.partitions[0].id, topic.partitions[0].id);
+}
+
+#[test]
+fn queues_that_stay_for_somebody_go_with_it() {
+    let mut shard = Shard::new(MACHINE_VERSION_QUEUES);
+    let process = |node, run| Process { node: NodeId(node), run };
+    let stays = [
+        ("for ever", Stay::ForEver),
+        ("this run", Stay::Process(process(1, 7))),
+        ("before", Stay::Process(process(1, 6))),
+        ("mine", Stay::Connection(process(1, 7), 3)),
+        ("yours", Stay::Connection(process(1, 7), 4)),
+        ("mine before", Stay::Connection(process(1, 6), 3)),
+        ("elsewhere", Stay::Connection(process(2, 6), 3)),
+    ];
+    for (id, (name, stay)) in (1..).zip(stays) {
+        shard.apply(Command::Route(Route {
+            namespace: NamespaceName::default(),
+            change: create_for(name, id, stay),
+        }));
+    }
+    shard.change(RouteChange::Bind(bind("amq.topic", "mine", &[])));
+    let left = |shard: &Shard| -> Vec<String> {
+        shard.exchanges().queues().map(|(name, _)| name.as_str().to_owned()).collect()
+    };
+    assert_eq!(left(&shard).len(), 7);
+
+    let end = |end| RouteChange::EndStays(end);
+    assert!(!shard.changes(end(EndOfStay::Connection(process(1, 7), 5))), "it had none");
+    assert!(shard.changes(end(EndOfStay::Connection(process(1, 7), 3))));
+    assert_eq!(left(&shard), ["before", "elsewhere", "for ever", "mine before", "this run", "yours"]);
+    assert_eq!(shard.exchanges().bindings_len(), 0, "bindings go with their queue");
+
+    let mut restored = shard.restored();
+    for shard in [&mut shard, &mut restored] {
+        assert!(shard.changes(end(EndOfStay::Before(process(1, 7)))));
+        assert_eq!(left(shard), ["elsewhere", "for ever", "this run", "yours"]);
+        assert!(!shard.changes(end(EndOfStay::Before(process(1, 7)))));
+        // Deleted by somebody, it is nobody's any more.
+        shard.apply(Command::DeleteTopic { id: TopicId([5; 16]) });
+        assert!(!shard.changes(end(EndOfStay::Connection(process(1, 7), 4))));
+    }
 }
 
 #[test]

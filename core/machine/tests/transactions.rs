@@ -108,7 +108,7 @@ impl World {
                 message_bytes_max: 1_000,
                 timestamp_type: TimestampType::Create,
                 compaction: None,
-                is_queue: false,
+                queue: None,
             };
             world.apply(Command::OpenPartition(OpenPartition {
                 catalogue_version: 1,

@@ -69,6 +69,10 @@ pub struct QueueDeclaration {
     pub name: QueueName,
     /// Whether it survives a restart.
     pub durable: bool,
+    /// Whether only the connection that declares it may use it; it goes with that.
+    pub exclusive: bool,
+    /// Whether it goes with the last of its consumers.
+    pub auto_delete: bool,
     /// What else was said, as it was said: who declares it again has to say the same.
     pub arguments: Arguments,
     /// What follows from that.
@@ -82,6 +86,46 @@ pub struct QueueSettings {
     pub attempts_max: Option<Attempts>,
     /// For how long a consumer may have a message without settling it, in milliseconds; `None` for the default.
     pub lease_ms: Option<u32>,
+    /// When nobody has used it for so many milliseconds, it goes; `None` where it stays.
+    pub expires_ms: Option<u64>,
+    /// Whether one of its consumers gets all messages, until it is no more.
+    pub single_active: bool,
+}
+
+/// What those who keep a queue's messages have to know of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueueRules {
+    /// See [`QueueDeclaration::auto_delete`].
+    pub auto_delete: bool,
+    /// See [`QueueSettings::single_active`].
+    pub single_active: bool,
+    /// See [`QueueSettings::expires_ms`].
+    pub expires_ms: Option<u64>,
+}
+
+impl QueueDeclaration {
+    /// A durable queue that everybody may use, of which nothing else was said.
+    #[must_use]
+    pub fn of(name: QueueName) -> QueueDeclaration {
+        QueueDeclaration {
+            name,
+            durable: true,
+            exclusive: false,
+            auto_delete: false,
+            arguments: Arguments::default(),
+            settings: QueueSettings::default(),
+        }
+    }
+
+    /// What those who keep its messages have to know of it.
+    #[must_use]
+    pub fn rules(&self) -> QueueRules {
+        QueueRules {
+            auto_delete: self.auto_delete,
+            single_active: self.settings.single_active,
+            expires_ms: self.settings.expires_ms,
+        }
+    }
 }
 
 impl QueueSettings {
@@ -146,6 +190,8 @@ pub enum RouteAsk {
     },
     /// Drops what waits in a queue. What consumers have is theirs.
     PurgeQueue(QueueName),
+    /// Deletes the queues that only this connection may use, in all namespaces.
+    LeaveQueues,
 }
 
 /// The answer of a namespace.
@@ -176,7 +222,7 @@ pub struct QueueView {
     pub topic: TopicId,
     /// Messages that nobody has.
     pub ready: u64,
-    /// Consumers that wait for messages, as this node knows them.
+    /// Its consumers.
     pub consumers: u32,
 }
 
@@ -196,6 +242,8 @@ pub enum RouteRefusal {
         /// As it is, in words.
         current: String,
     },
+    /// Only another connection may use the queue.
+    LockedQueue(QueueName),
     /// Somebody consumes from the queue, and it was to be deleted only if nobody does.
     QueueInUse,
     /// Messages wait in the queue, and it was to be deleted only if none does.
@@ -211,6 +259,9 @@ impl fmt::Display for RouteRefusal {
             RouteRefusal::Exchange(refusal) => refusal.fmt(f),
             RouteRefusal::InequivalentQueue { argument, asked, current } => {
                 write!(f, "the queue differs in '{argument}': asked for '{asked}', it is '{current}'")
+            }
+            RouteRefusal::LockedQueue(name) => {
+                write!(f, "only another connection may use the queue '{name}'")
             }
             RouteRefusal::QueueInUse => f.write_str("somebody consumes from the queue"),
             RouteRefusal::QueueNotEmpty => f.write_str("messages wait in the queue"),

@@ -144,6 +144,8 @@ pub enum Refusal {
     UnknownSubscription,
     /// The asker does not hold these records: its lease has ended, they were settled before, or somebody set the subscription back.
     NotHeld,
+    /// Somebody consumes from it alone, or would have to do so and is not alone.
+    ConsumedByOthers,
 
     // Users.
     /// The name or the secret that came with it is wrong; nobody is told which.
@@ -241,6 +243,7 @@ impl Refusal {
             Refusal::InvalidPattern(_) => "invalid_pattern",
             Refusal::UnknownSubscription => "unknown_subscription",
             Refusal::NotHeld => "not_held",
+            Refusal::ConsumedByOthers => "consumed_by_others",
             Refusal::WrongCredentials => "wrong_credentials",
             Refusal::UnknownCredential => "unknown_credential",
             Refusal::InvalidCredential(_) => "invalid_credential",

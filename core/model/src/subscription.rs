@@ -164,6 +164,21 @@ pub struct Delivery {
     pub attempt: Attempts,
 }
 
+/// Announces a consumer of a partition: it is one of those that a queue has until it ends, also while it receives nothing.
+#[derive(Clone, Debug)]
+pub struct Join {
+    /// Of which subscription.
+    pub subscription: GroupId,
+    /// Who.
+    pub consumer: ConsumerNumber,
+    /// Of what.
+    pub partition: PartitionRef,
+    /// Only if there is no other, and nobody else until it ends.
+    pub exclusive: bool,
+    /// Those with a higher one are served first.
+    pub priority: i32,
+}
+
 /// Says what becomes of records that a consumer received.
 #[derive(Clone, Debug)]
 pub struct SettleDeliveries {
@@ -203,8 +218,12 @@ pub enum SubscriptionRequest {
     Receive(Receive),
     /// Say what becomes of them.
     Settle(SettleDeliveries),
+    /// A consumer comes.
+    Join(Join),
     /// This consumer is no more: what it has goes back.
     EndConsumer(ConsumerNumber),
+    /// This consumer wants nothing more and counts no more, and is told nothing. What it has stays its own.
+    Leave(ConsumerNumber),
     /// This consumer waits for no more records: its receive, if one is open, is answered with what there is. What it has stays its own.
     EndReceive(ConsumerNumber),
     /// Where a subscription stands.
@@ -250,8 +269,12 @@ pub enum SubscriptionReply {
     Receive(ReceivedAll),
     /// To [`SubscriptionRequest::Settle`].
     Settle(SettledAll),
+    /// To [`SubscriptionRequest::Join`].
+    Join(Result<(), Refusal>),
     /// To [`SubscriptionRequest::EndConsumer`].
     EndConsumer,
+    /// To [`SubscriptionRequest::Leave`].
+    Leave,
     /// To [`SubscriptionRequest::EndReceive`]: the receive is being answered; that answer may come later than this.
     EndReceive,
     /// To [`SubscriptionRequest::Describe`], [`SubscriptionRequest::Reset`] and [`SubscriptionRequest::Drop`].

@@ -98,6 +98,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         if !effects.dropped.is_empty() || !effects.trimmed.is_empty() {
             self.reclaim.mark_dirty();
         }
+        self.watch_queues(&effects.opened);
         for partition in effects.dropped.drain(..) {
             self.index.forget(partition);
             self.deliveries.forget(partition);
@@ -173,10 +174,13 @@ impl<T: Clone + Send + 'static> Shard<T> {
     }
 
     fn own_applied(&mut self, own: Own, outcomes: impl Iterator<Item = Outcome>) {
+        let outcomes: Vec<Outcome> = outcomes.collect();
         if own == Own::Provision {
             self.provisioning = false;
+            // What is refused is asked for again, but not at once.
+            self.provision_again = !outcomes.iter().any(|outcome| matches!(outcome, Outcome::Refused(_)));
         }
-        self.warn_of_refusals(own, outcomes);
+        self.warn_of_refusals(own, outcomes.into_iter());
     }
 
     fn warn_of_refusals(&self, what: impl std::fmt::Debug, outcomes: impl Iterator<Item = Outcome>) {
@@ -199,7 +203,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
                 Own::Provision => self.provisioning = false,
                 // It may have been the raise of the version, which somebody will need again.
                 Own::Housekeeping => self.version_asked = 0,
-                Own::Relays => {}
+                Own::Relays | Own::Unused => {}
             },
             Asking::Append(ticket, _) => self.answers.push((ticket, Answer::Published(Err(refusal.clone())))),
             Asking::Propose(ticket) => self.answers.push((ticket, Answer::Outcomes(Err(refusal.clone())))),

@@ -7,7 +7,6 @@ use forebay_model::group::GroupRequest;
 use forebay_model::subscription::Received;
 use forebay_replication::ReadToken;
 
-use crate::delivery::refuse_admin;
 use crate::refuse_group;
 use crate::shard::Shard;
 use crate::work::{Answer, Read, SubscriptionWork, Trim};
@@ -34,7 +33,7 @@ impl<T> Behind<T> {
             Behind::Barrier(ticket) => Some((ticket, Answer::Barrier(Err(refusal.clone())))),
             Behind::Group(ticket, request) => Some((ticket, Answer::Group(refuse_group(&request, refusal)))),
             Behind::Trim(trim) => Some(trim.refuse(refusal)),
-            Behind::Subscriptions(ticket, _) => Some((ticket, refuse_admin(refusal))),
+            Behind::Subscriptions(ticket, work) => Some((ticket, work.refuse(refusal))),
             Behind::Received(ticket, received) => {
                 let refused = received.iter().map(|_| Err(refusal.clone()));
                 Some((ticket, Answer::Received(refused.collect())))

@@ -61,7 +61,7 @@ pub use board::{Board, ShardStatus};
 pub use checkpoint::RestoreError;
 pub use cold::ColdDone;
 pub use compaction::CompactionDone;
-pub use delivery::{BeginDone, Consumer, ReceiveDone};
+pub use delivery::{Attendee, BeginDone, Consumer, ReceiveDone};
 pub use forebay_record::{PropertyReaders, ReadProperties, message_batch};
 pub use guard::{DiskGuard, GuardState};
 pub use intake::{check_timestamps, compressed, takes_long};

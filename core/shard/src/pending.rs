@@ -67,6 +67,8 @@ pub(crate) enum Own {
     Relays,
     /// Settings of the machine, the log's time.
     Housekeeping,
+    /// The end of a queue that nobody uses.
+    Unused,
 }
 
 /// The askers of one turn's commands, in order; each asked for so many.

@@ -114,7 +114,7 @@ fn open(
             retention_bytes: set.retention_bytes.unwrap_or(defaults.retention_bytes).filter(|_| deletes),
             message_bytes_max: set.message_bytes_max.unwrap_or(defaults.message_bytes_max),
             timestamp_type: set.timestamp_type.unwrap_or(defaults.timestamp_type),
-            is_queue: topic.queue.is_some(),
+            queue: topic.queue.as_ref().map(|queue| queue.declaration.rules()),
             compaction: cleanup.policy.compacts().then_some(Compaction {
                 tombstone_ms: cleanup.tombstone_ms,
                 lag_ms_min: cleanup.lag_ms_min,

@@ -14,11 +14,11 @@ use std::time::Duration;
 use forebay_env::Monotonic;
 use forebay_env::fault::{Fault, planted};
 use forebay_machine::{
-    Command, Instance, MACHINE_VERSION_RELAYS, Outcome, Relay, RelayedEnd, TransactionState,
+    Command, EndOfStay, Instance, MACHINE_VERSION_RELAYS, Outcome, Relay, RelayedEnd, TransactionState,
 };
 use forebay_model::limits::MIB;
 use forebay_model::transaction::TransactionalId;
-use forebay_model::{LogTime, ProducerEpoch, Refusal, ShardId, Timestamp};
+use forebay_model::{LogTime, ProducerEpoch, Refusal, ShardId, Timestamp, TopicId};
 use forebay_record::batch::transaction_mark;
 
 use crate::entry::SLOT_PAYLOAD;
@@ -53,6 +53,13 @@ pub enum Passed {
         target: ShardId,
         /// Everything up to this number.
         up_to: u64,
+    },
+    /// To shard 0: queues that stayed for somebody who is no more.
+    EndStays(EndOfStay),
+    /// To shard 0: nobody uses a queue any more that is to go then.
+    Unused {
+        /// The queue's topic.
+        topic: TopicId,
     },
 }
 
@@ -137,6 +144,8 @@ impl<T: Clone + Send + 'static> Shard<T> {
         }
         match passed {
             Passed::Items { source, items } => self.take_relays(now, source, Arc::unwrap_or_clone(items)),
+            Passed::Unused { topic } => self.delete_unused(topic),
+            Passed::EndStays(end) => self.end_stays(end),
             Passed::Done { target, up_to } => {
                 let first = self.machine.relays().waiting().find(|(waiting, _)| *waiting == target);
                 if first.is_some_and(|(_, first)| first <= up_to) {

@@ -141,7 +141,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
 
     /// Before where the consumers of a queue have settled everything.
     fn settled(&self, partition: &Partition) -> Offset {
-        if !partition.settings.is_queue {
+        if partition.settings.queue.is_none() {
             return partition.start;
         }
         let progress = self.machine.subscriptions().get(&queue_key(partition));
@@ -150,7 +150,8 @@ impl<T: Clone + Send + 'static> Shard<T> {
 
     /// Consumers of a queue have settled something: a round begins soon if that is much.
     pub(crate) fn queue_settled(&mut self, now: Monotonic, partition: PartitionId) {
-        let Some(partition) = self.machine.partition(partition).filter(|one| one.settings.is_queue) else {
+        let Some(partition) = self.machine.partition(partition).filter(|one| one.settings.queue.is_some())
+        else {
             return;
         };
         // What lies behind something that is not settled cannot be trimmed, and goes all the same.
@@ -269,7 +270,11 @@ fn over_gaps(look: &Look, due: Option<TrimDue>, seen: &[(Offset, Offset, Timesta
         None if seen.len() < ENTRIES_PER_PARTITION_MAX => look.settled,
         None => return due,
     };
-    if look.partition.settings.is_queue && next > start { Some(TrimDue { start: next, bytes }) } else { due }
+    if look.partition.settings.queue.is_some() && next > start {
+        Some(TrimDue { start: next, bytes })
+    } else {
+        due
+    }
 }
 
 /// Whether it is the mark that ends a transaction. A payload of one record without a time and of just that length is taken for one

@@ -228,6 +228,8 @@ pub struct Shard<T> {
     /// The last wish that came true.
     pub(crate) reconciled: Option<Arc<Catalog>>,
     pub(crate) provisioning: bool,
+    /// Partitions were opened or dropped: that may have been all.
+    pub(crate) provision_again: bool,
     pub(crate) answers: Vec<(T, Answer)>,
     pub(crate) catalogue_version: u64,
     pub(crate) grown: Vec<PartitionId>,
@@ -332,6 +334,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
             wish: None,
             reconciled: None,
             provisioning: false,
+            provision_again: false,
             answers: Vec::new(),
             catalogue_version: 0,
             grown: Vec::new(),
@@ -414,6 +417,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         self.work_all(now, taken.work);
         self.group_timeouts(now);
         self.end_leases(now);
+        self.end_unused(now);
         self.sharers_timeout(now);
         self.look_for_old(now);
         self.compact(now);
@@ -432,6 +436,10 @@ impl<T: Clone + Send + 'static> Shard<T> {
         self.wake_receivers(now);
         // What readers wait for may be known already.
         self.pump(now);
+        if std::mem::take(&mut self.provision_again) {
+            // Nobody waits for the next turn where nothing has to be flushed.
+            self.provision(now);
+        }
         self.pending.expire(now, &mut self.answers);
         self.trimming.expire(now, &mut self.answers);
         self.notice();
@@ -623,6 +631,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         self.version_asked = 0;
         self.spoke_at = now;
         self.load_groups(now);
+        self.watch_all_queues();
         // What died before a restart or under another leader may not have been looked for.
         self.reclaim.mark_dirty();
         tracing::info!(shard = self.config.id.0, term = self.term.0, "leads");

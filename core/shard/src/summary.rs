@@ -236,7 +236,7 @@ mod tests {
                     message_bytes_max: 1,
                     timestamp_type: TimestampType::Create,
                     compaction: None,
-                    is_queue: false,
+                    queue: None,
                 },
                 catalogue_version: 1,
                 base_epoch: LeaderEpoch(0),

@@ -73,12 +73,6 @@ impl<W: Waits> Waiting<W> {
         numbers.into_iter().filter_map(|number| self.take(number)).collect()
     }
 
-    /// Those that wait for `partition`.
-    pub(crate) fn of(&self, partition: PartitionId) -> impl Iterator<Item = &W> {
-        let numbers = self.by_partition.get(&partition).into_iter().flatten();
-        numbers.filter_map(|number| self.reads.get(number))
-    }
-
     /// Takes out those that wait for `partition` and are `wanted`.
     pub(crate) fn wake_if(&mut self, partition: PartitionId, wanted: impl Fn(&W) -> bool) -> Vec<W> {
         let numbers = self.by_partition.get(&partition).into_iter().flatten();

@@ -18,7 +18,7 @@ use forebay_model::subscription::{
 use forebay_model::transaction::{Decision, Joining, TransactionListing, TransactionView, TransactionalId};
 use forebay_model::{GroupId, LeaderEpoch, LogIndex, Offset, PartitionId, Refusal, TopicId};
 
-use crate::delivery::{Consumer, refuse_admin};
+use crate::delivery::{Attendee, Consumer, refuse_admin};
 use crate::mailbox::{Lane, Parcel, Source};
 use crate::membership::MembersOrder;
 use crate::refuse_group;
@@ -126,10 +126,26 @@ pub enum SubscriptionWork {
     Describe(GroupId, Option<Vec<PartitionId>>),
     /// What waits for one in a partition, and who takes it.
     Count(SubscriptionKey),
+    /// A consumer comes, with its priority, and whether it wants to be alone.
+    Join(SubscriptionKey, Attendee),
+    /// A consumer counts no more.
+    Leave(Consumer),
     /// Begin again elsewhere.
     Reset(Vec<(SubscriptionKey, StartAt)>),
     /// Forget where one stands, in these partitions or in all that it reads here.
     Drop(GroupId, Option<Vec<PartitionId>>),
+}
+
+impl SubscriptionWork {
+    /// The answer that refuses it.
+    pub(crate) fn refuse(&self, refusal: &Refusal) -> Answer {
+        match self {
+            SubscriptionWork::Join(..) => Answer::Joined(Err(refusal.clone())),
+            // It is nowhere.
+            SubscriptionWork::Leave(_) => Answer::Joined(Ok(())),
+            _ => refuse_admin(refusal),
+        }
+    }
 }
 
 /// What a subscription has of a partition.
@@ -139,7 +155,7 @@ pub struct Counted {
     pub ready: u64,
     /// Records that consumers have.
     pub held: u64,
-    /// Consumers that wait for records or have some.
+    /// Consumers that have joined.
     pub consumers: u32,
 }
 
@@ -359,6 +375,8 @@ pub enum Answer {
     ConsumerEnded,
     /// To [`Work::Sharing`].
     Sharing(SharingAnswer),
+    /// To [`SubscriptionWork::Join`] and [`SubscriptionWork::Leave`].
+    Joined(Result<(), Refusal>),
     /// To [`SubscriptionWork::Count`].
     Counted(Counted),
     /// To [`Work::Subscriptions`]: one per partition that was named, in order, or that was found; by topic id.
@@ -414,7 +432,7 @@ impl<T> Work<T> {
             // It has nothing here.
             Work::EndConsumer(ticket, _) => (ticket, Answer::ConsumerEnded),
             Work::EndSource(_) => return None,
-            Work::Subscriptions(ticket, _) => (ticket, refuse_admin(refusal)),
+            Work::Subscriptions(ticket, work) => (ticket, work.refuse(refusal)),
             Work::Sharing(ticket, work) => (ticket, work.refuse(refusal)),
         })
     }

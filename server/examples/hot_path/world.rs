@@ -240,6 +240,7 @@ fn config(dir: &Path) -> NodeConfig {
         cluster: None,
         shards_sync: 1,
         shards_async: 0,
+        temporary_shard: false,
         insist_on_shards: forebay_server::identity::Insist::Yes,
         advertised: Default::default(),
         defaults: TopicDefaults {

@@ -34,6 +34,7 @@ pub fn config(dir: &Path) -> NodeConfig {
         cluster: None,
         shards_sync: 1,
         shards_async: 1,
+        temporary_shard: false,
         insist_on_shards: forebay_server::identity::Insist::Yes,
         advertised: BTreeMap::new(),
         defaults: TopicDefaults {
@@ -135,6 +136,12 @@ impl Running {
         let address: SocketAddr = "127.0.0.1:9092".parse().unwrap();
         let client = ClientInfo { protocol: "test", peer: address, local: address };
         self.desk.open(ConnectionId(number), self.inbox.clone(), client);
+    }
+
+    /// The end of one of them.
+    #[allow(dead_code, reason = "most tests need one")]
+    pub fn disconnect(&self, number: u64) {
+        self.desk.close(ConnectionId(number));
     }
 
     /// Asks over one of them.

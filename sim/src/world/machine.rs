@@ -214,6 +214,7 @@ impl Machine {
             cluster: Some("simulated-cluster-0001".to_owned()),
             shards_sync: sizes.shards_sync,
             shards_async: sizes.shards_async,
+            temporary_shard: false,
             insist_on_shards: forebay_server::identity::Insist::Yes,
             advertised: BTreeMap::new(),
             defaults: TopicDefaults {

@@ -3,7 +3,7 @@
 
 use forebay_model::acl::{Operation, ResourceKind};
 use forebay_model::subscription::{
-    Attend, Receive, ReceivedAll, SettleDeliveries, SettledAll, SubscriptionReply, SubscriptionRequest,
+    Attend, Join, Receive, ReceivedAll, SettleDeliveries, SettledAll, SubscriptionReply, SubscriptionRequest,
     SubscriptionSettings, SubscriptionState,
 };
 use forebay_model::{GroupId, PartitionRef, Refusal, Reply, Request, TopicId};
@@ -23,6 +23,7 @@ impl Inner {
         let group = |operation, id: &GroupId| judge.refusal(operation, ResourceKind::Group, &id.0);
         let no = match &request {
             SubscriptionRequest::Receive(Receive { subscription, .. })
+            | SubscriptionRequest::Join(Join { subscription, .. })
             | SubscriptionRequest::Settle(SettleDeliveries { subscription, .. })
             | SubscriptionRequest::Reset { subscription, .. } => group(Operation::Read, subscription),
             SubscriptionRequest::Attend(attend) => attending(judge, attend),
@@ -34,6 +35,7 @@ impl Inner {
             }
             // What it has it may give back, whatever it may do now. Of the others each is looked at.
             SubscriptionRequest::EndConsumer(_)
+            | SubscriptionRequest::Leave(_)
             | SubscriptionRequest::EndReceive(_)
             | SubscriptionRequest::Settings(Some(_))
             | SubscriptionRequest::Alter { .. } => None,
@@ -44,6 +46,10 @@ impl Inner {
         match request {
             SubscriptionRequest::Receive(r) => receiving(judge, r),
             SubscriptionRequest::Settle(r) => settling(judge, r),
+            SubscriptionRequest::Join(ref join) => {
+                let no = judge.topic(Operation::Read, &join.partition.topic);
+                self.whole(asker, no, Request::Subscription(request))
+            }
             SubscriptionRequest::Describe { subscription, partitions } => {
                 describing(judge, subscription, partitions)
             }

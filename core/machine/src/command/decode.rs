@@ -100,8 +100,9 @@ fn decode_body(number: u64, input: &mut Reader<'_>) -> Read<Command> {
         }),
         number::OPEN_PARTITION => Command::OpenPartition(open_partition(input)?),
         number::OPEN_QUEUE => {
+            let rules = routes::read_queue_rules(input)?;
             let mut open = open_partition(input)?;
-            open.settings.is_queue = true;
+            open.settings.queue = Some(rules);
             Command::OpenPartition(open)
         }
         number::DROP_PARTITION => Command::DropPartition {
@@ -423,7 +424,7 @@ pub(crate) fn partition_settings(input: &mut Reader<'_>) -> Read<PartitionSettin
         message_bytes_max: input.narrow("a size limit")?,
         timestamp_type: timestamp_type(input)?,
         compaction: None,
-        is_queue: false,
+        queue: None,
     })
 }
 

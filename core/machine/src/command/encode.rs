@@ -449,6 +449,9 @@ pub(crate) fn partition_settings(settings: &PartitionSettings, out: &mut Writer)
 }
 
 fn open_partition(c: &OpenPartition, out: &mut Writer) -> u64 {
+    if let Some(rules) = &c.settings.queue {
+        routes::queue_rules(rules, out);
+    }
     out.uint(c.catalogue_version);
     out.uint(c.partition.0);
     out.topic_id(c.topic);
@@ -458,7 +461,7 @@ fn open_partition(c: &OpenPartition, out: &mut Writer) -> u64 {
     if let Some(settings) = &c.settings.compaction {
         compaction(settings, out);
     }
-    if c.settings.is_queue { number::OPEN_QUEUE } else { number::OPEN_PARTITION }
+    if c.settings.queue.is_some() { number::OPEN_QUEUE } else { number::OPEN_PARTITION }
 }
 
 fn append(c: &Append, out: &mut Writer) -> u64 {

@@ -564,7 +564,7 @@ fn parse_command(words: &Words<'_>) -> Command {
                     fresh_bytes: words.or("fresh-bytes", 0),
                     fresh_ms: words.or("fresh-ms", 0),
                 }),
-                is_queue: false,
+                queue: None,
             },
             base_epoch: LeaderEpoch(words.or("base-epoch", 0)),
         }),

@@ -21,6 +21,11 @@ impl<T: Clone + Send + 'static> Shard<T> {
             SubscriptionWork::Describe(..) | SubscriptionWork::Count(_) => {
                 self.wait_behind_barrier(Behind::Subscriptions(ticket, work))
             }
+            SubscriptionWork::Join(key, joining) => self.join(ticket, &key, joining),
+            SubscriptionWork::Leave(consumer) => {
+                self.leave(consumer);
+                self.answers.push((ticket, Answer::Joined(Ok(()))));
+            }
             SubscriptionWork::Reset(items) => {
                 self.raise_version_to(MACHINE_VERSION_SUBSCRIPTIONS);
                 let keys = items.iter().map(|(key, _)| key.clone()).collect();
@@ -52,6 +57,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         let (name, partitions) = match work {
             SubscriptionWork::Describe(name, partitions) => (name, partitions),
             SubscriptionWork::Count(key) => {
+                self.touch(&key);
                 let answer = self.count(&key).map_or_else(|refusal| refuse_admin(&refusal), Answer::Counted);
                 return self.answers.push((ticket, answer));
             }
@@ -70,10 +76,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         let held = progress.map_or(0, |progress| self.deliveries.held(key, progress));
         // Without one nobody has received anything yet.
         let unsettled = progress.map_or(records, |progress| progress.unsettled(end));
-        let mut consumers = self.deliveries.holders(key);
-        let waiting = self.receiving.of(key.partition).filter(|work| work.subscription == key.name);
-        consumers.extend(waiting.map(|work| work.consumer));
-        let consumers = u32::try_from(consumers.len()).unwrap_or(u32::MAX);
+        let consumers = u32::try_from(self.deliveries.attendance.count(key)).unwrap_or(u32::MAX);
         Ok(Counted { ready: unsettled.saturating_sub(held), held, consumers })
     }
 

@@ -269,11 +269,6 @@ impl Ledger {
         held.filter_map(|range| range.within(cursor, Offset(u64::MAX))).map(OffsetRange::len).sum()
     }
 
-    /// Who holds some.
-    pub(super) fn holders(&self) -> impl Iterator<Item = Consumer> + '_ {
-        self.holds.values().map(|hold| hold.consumer)
-    }
-
     /// What is held by a consumer.
     pub(super) fn of_consumer(&self, consumer: Consumer) -> Vec<OffsetRange> {
         self.held_if(|hold| hold.consumer == consumer)

@@ -2,6 +2,8 @@
 //! through the log, and whatever is lost with a leader is handed out again.
 
 mod admin;
+mod attend;
+mod attendance;
 mod begin;
 mod ledger;
 mod read;
@@ -16,6 +18,8 @@ use forebay_model::subscription::{ConsumerNumber, DeliveryRules};
 use forebay_model::{GroupId, PartitionId};
 
 pub(crate) use self::admin::refuse_admin;
+use self::attendance::Attendance;
+pub use self::attendance::Attendee;
 pub use self::begin::BeginDone;
 pub(crate) use self::ledger::{Lease, Ledger};
 pub use self::read::ReceiveDone;
@@ -53,6 +57,8 @@ pub(crate) struct Deliveries {
     reading: BTreeMap<u64, Reading>,
     /// Subscriptions with records that have become free.
     freed: BTreeSet<SubscriptionKey>,
+    /// Who consumes from queues.
+    attendance: Attendance,
 }
 
 impl Deliveries {
@@ -81,11 +87,6 @@ impl Deliveries {
         ledger.map_or(0, |ledger| ledger.held(progress.cursor()))
     }
 
-    /// Who has some of them.
-    fn holders(&self, key: &SubscriptionKey) -> BTreeSet<Consumer> {
-        self.ledgers.get(key).map(|ledger| ledger.holders().collect()).unwrap_or_default()
-    }
-
     /// A lease of this ledger ends then, or earlier ones do.
     fn wake_at(&mut self, key: &SubscriptionKey, at: Monotonic) {
         let before = self.timers.get(key).copied();
@@ -111,7 +112,8 @@ impl Deliveries {
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Monotonic> {
-        self.by_time.first().map(|(at, _)| *at)
+        let lease = self.by_time.first().map(|(at, _)| *at);
+        lease.into_iter().chain(self.attendance.next_deadline()).min()
     }
 
     /// Where this consumer may have something; nothing from here on.
@@ -149,6 +151,7 @@ impl Deliveries {
                 .map(|reading| reading.consumer)
                 .filter(|consumer| consumer.source == source),
         );
+        found.extend(self.attendance.of_source(source));
         found.sort_unstable();
         found.dedup();
         found
@@ -162,6 +165,7 @@ impl Deliveries {
         for key in keys {
             self.remove(&key);
         }
+        self.attendance.forget(partition);
     }
 
     /// Forgets a ledger with nothing in it.

@@ -57,7 +57,9 @@ impl<T: Clone + Send + 'static> Shard<T> {
     /// Wakes the receives that wait for records that have become free, and those whose time is up.
     pub(crate) fn wake_receivers(&mut self, now: Monotonic) {
         for key in std::mem::take(&mut self.deliveries.freed) {
-            for work in self.receiving.wake_if(key.partition, |work| work.subscription == key.name) {
+            let mut woken = self.receiving.wake_if(key.partition, |work| work.subscription == key.name);
+            self.most_urgent_first(key.partition, &mut woken);
+            for work in woken {
                 self.receive(now, work, Patience::Wait);
             }
         }
@@ -68,9 +70,22 @@ impl<T: Clone + Send + 'static> Shard<T> {
 
     /// Wakes the receives that wait for this partition.
     pub(crate) fn wake_receivers_of(&mut self, now: Monotonic, partition: PartitionId) {
-        for work in self.receiving.wake(partition) {
+        let mut woken = self.receiving.wake(partition);
+        self.most_urgent_first(partition, &mut woken);
+        for work in woken {
             self.receive(now, work, Patience::Wait);
         }
+    }
+
+    /// Those of equal priority keep the order in which they came.
+    fn most_urgent_first(&self, partition: PartitionId, woken: &mut [ReceiveWork<T>]) {
+        if woken.len() < 2 {
+            return;
+        }
+        woken.sort_by_cached_key(|work| {
+            let key = SubscriptionKey { partition, name: work.subscription.clone() };
+            self.deliveries.attendance.rank(&key, work.consumer)
+        });
     }
 
     /// What of a partition can be handed out now. Asks for what is missing to hand out more.
@@ -80,6 +95,9 @@ impl<T: Clone + Send + 'static> Shard<T> {
             self.machine.partition(item.partition).ok_or_else(|| self.no_partition(item.partition))?;
         let visible = self.visible_end(partition, rules.isolation);
         let key = SubscriptionKey { partition: item.partition, name: work.subscription.clone() };
+        if self.deliveries.attendance.stands_by(&key, work.consumer) {
+            return Ok(None);
+        }
         let Some(progress) = self.machine.subscriptions().get(&key) else {
             self.open_subscription(key, rules.begin);
             return Ok(None);

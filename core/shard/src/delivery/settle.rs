@@ -133,6 +133,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
 
     /// Gives back what a consumer has. Nobody knows whether it got to look at it: that counts as an attempt.
     pub(crate) fn end_consumer(&mut self, consumer: Consumer) {
+        self.leave(consumer);
         self.deliveries.stop_reading(consumer);
         for key in self.deliveries.take_consumer(consumer) {
             let how = Settlement::Release { counts: true };

@@ -177,7 +177,7 @@ impl<T: Clone + Send + 'static> Shard<T> {
         let mut left = SETTLED_LOOKED_AT_MAX;
         let from = std::mem::take(&mut self.reclaim.queues_from);
         let mut later = None;
-        for partition in self.machine.partitions_from(from).filter(|one| one.settings.is_queue) {
+        for partition in self.machine.partitions_from(from).filter(|one| one.settings.queue.is_some()) {
             let Some(progress) = self.machine.subscriptions().get(&queue_key(partition)) else { continue };
             let span = progress.delivered().0.saturating_sub(progress.cursor().0);
             if span > left {

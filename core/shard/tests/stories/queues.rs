@@ -8,6 +8,7 @@ use forebay_env::IoClass;
 use forebay_machine::{Command, Compaction, Next, PartitionSettings, SubscriptionKey};
 use forebay_model::fetch::{Isolation, OffsetTarget};
 use forebay_model::publish::{Confirm, PayloadKind};
+use forebay_model::queue::QueueRules;
 use forebay_model::queue::{QUEUE_SUBSCRIPTION, QueueSettings};
 use forebay_model::subscription::{
     ConsumerNumber, OffsetRange, ReceiveForm, ReceivedRecords, Settlement, Verdict,
@@ -28,7 +29,7 @@ const QUEUE: u64 = 1;
 const OTHER: u64 = 2;
 
 fn queue() -> PartitionSettings {
-    PartitionSettings { is_queue: true, ..settings() }
+    PartitionSettings { queue: Some(QueueRules::default()), ..settings() }
 }
 
 fn name() -> GroupId {
@@ -186,7 +187,7 @@ fn messages_and_records_of_one_queue_are_received_as_they_are_stored() {
         let first = world.receive_as(ReceiveForm::Payloads, 1);
         assert!(first.records.is_empty());
         assert_eq!(bodies(&first), ["a"]);
-        assert_eq!(world.counted(), Counted { ready: 3, held: 1, consumers: 1 });
+        assert_eq!(world.counted(), Counted { ready: 3, held: 1, consumers: 0 });
         let mut rest = Vec::new();
         while rest.len() < 3 {
             rest.extend(bodies(&world.receive_as(ReceiveForm::Payloads, 10)));
@@ -448,7 +449,7 @@ fn a_receive_that_is_ended_while_files_are_read_for_it_is_answered_with_nothing(
     world.read(Read::EndFetch(ticket));
     world.settle();
     assert!(world.answer(ticket).is_some());
-    assert_eq!(world.counted(), Counted { ready: 0, held: 1, consumers: 1 });
+    assert_eq!(world.counted(), Counted { ready: 0, held: 1, consumers: 0 });
     world.accept(2, 2);
 }
 

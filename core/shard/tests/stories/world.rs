@@ -153,7 +153,7 @@ pub fn settings() -> PartitionSettings {
         message_bytes_max: 64 << 20,
         timestamp_type: TimestampType::Create,
         compaction: None,
-        is_queue: false,
+        queue: None,
     }
 }
 

@@ -5,7 +5,7 @@ use forebay_kit::model::exchange::{Argument, Arguments, ExchangeRefusal, HeaderV
 use forebay_kit::model::queue::QueueSettings;
 use forebay_kit::model::{Attempts, Timestamp};
 
-use super::exception::{Done, Exception, not_implemented, precondition};
+use super::exception::{Exception, not_implemented, precondition};
 use crate::wire::table::{TableView, Value};
 use crate::wire::{ReplyCode, Table};
 
@@ -65,20 +65,21 @@ pub(super) struct QueueArguments {
 pub(super) const QUEUE_TYPE: &str = "x-queue-type";
 const DELIVERY_LIMIT: &str = "x-delivery-limit";
 const CONSUMER_TIMEOUT: &str = "x-consumer-timeout";
+const EXPIRES: &str = "x-expires";
+const SINGLE_ACTIVE: &str = "x-single-active-consumer";
+const CONSUMER_PRIORITY: &str = "x-priority";
 /// How often a quorum queue tries again where nothing else was said. RabbitMQ's default.
 const DELIVERY_LIMIT_DEFAULT: i64 = 20;
 
 /// Arguments that RabbitMQ knows, and this broker does not do.
-const REFUSED: [&str; 24] = [
+const REFUSED: [&str; 22] = [
     "x-message-ttl",
-    "x-expires",
     "x-max-length",
     "x-max-length-bytes",
     "x-overflow",
     "x-dead-letter-exchange",
     "x-dead-letter-routing-key",
     "x-dead-letter-strategy",
-    "x-single-active-consumer",
     "x-max-priority",
     "x-queue-mode",
     "x-queue-version",
@@ -97,15 +98,8 @@ const REFUSED: [&str; 24] = [
 ];
 
 /// Arguments of consumers that RabbitMQ knows, and this broker does not do.
-const REFUSED_OF_CONSUMERS: [&str; 7] = [
-    "x-priority",
-    "x-cancel-on-ha-failover",
-    "x-stream-offset",
-    "x-stream-filter",
-    "x-stream-match-unfiltered",
-    "x-credit",
-    "rabbitmq:stream-filter",
-];
+const REFUSED_OF_CONSUMERS: [&str; 5] =
+    ["x-stream-offset", "x-stream-filter", "x-stream-match-unfiltered", "x-credit", "rabbitmq:stream-filter"];
 
 /// Reads the arguments of a queue. Those that nobody knows are ignored, as with RabbitMQ.
 pub(super) fn queue_arguments(table: &Table, about: &str) -> Result<QueueArguments, Exception> {
@@ -115,23 +109,34 @@ pub(super) fn queue_arguments(table: &Table, about: &str) -> Result<QueueArgumen
     }
     let queue_type = queue_type(table, about)?;
     let mut kept = vec![Argument::new(QUEUE_TYPE, HeaderValue::text(queue_type.name()))];
-    for name in [DELIVERY_LIMIT, CONSUMER_TIMEOUT] {
+    for name in [DELIVERY_LIMIT, CONSUMER_TIMEOUT, EXPIRES, SINGLE_ACTIVE] {
         if let Some(value) = table.get(name) {
             kept.push(Argument::new(name, header(value)));
         }
     }
     let attempts_max = delivery_limit(table, queue_type, about)?;
-    let lease_ms = consumer_timeout(table, about)?;
-    Ok(QueueArguments { queue_type, settings: QueueSettings { attempts_max, lease_ms }, kept })
+    let settings = QueueSettings {
+        attempts_max,
+        lease_ms: milliseconds_of(table, CONSUMER_TIMEOUT, about)?,
+        expires_ms: milliseconds_of(table, EXPIRES, about)?.map(u64::from),
+        single_active: flag(table, SINGLE_ACTIVE, about)?,
+    };
+    Ok(QueueArguments { queue_type, settings, kept })
 }
 
-/// Refuses what a consumer asks for and would not get.
-pub(super) fn check_consumer_arguments(table: &Table) -> Done {
+/// The priority of a consumer. What it asks for and would not get is refused.
+pub(super) fn consumer_arguments(table: &Table) -> Result<i32, Exception> {
     let refused = table.fields().find_map(|(name, _)| known(&REFUSED_OF_CONSUMERS, name));
-    match refused {
-        Some(name) => Err(not_implemented(format_args!("argument '{name}' of a consumer"))),
-        None => Ok(()),
+    if let Some(name) = refused {
+        return Err(not_implemented(format_args!("argument '{name}' of a consumer")));
     }
+    let Some(value) = table.get(CONSUMER_PRIORITY) else { return Ok(0) };
+    let about = "consumer";
+    let priority =
+        value.as_integer().ok_or_else(|| invalid(CONSUMER_PRIORITY, about, unacceptable(value)))?;
+    // What is more than can be told apart is as much as can be.
+    let bounded = priority.clamp(i32::MIN.into(), i32::MAX.into());
+    Ok(i32::try_from(bounded).unwrap_or(i32::MAX))
 }
 
 fn known(names: &[&'static str], name: &[u8]) -> Option<&'static str> {
@@ -194,14 +199,22 @@ fn delivery_limit(table: &Table, of: QueueType, about: &str) -> Result<Option<At
     Ok(u16::try_from(limit).ok().and_then(|limit| limit.checked_add(1)).map(Attempts))
 }
 
-fn consumer_timeout(table: &Table, about: &str) -> Result<Option<u32>, Exception> {
-    let Some(value) = table.get(CONSUMER_TIMEOUT) else { return Ok(None) };
-    let ms = value.as_integer().ok_or_else(|| invalid(CONSUMER_TIMEOUT, about, unacceptable(value)))?;
+fn milliseconds_of(table: &Table, name: &str, about: &str) -> Result<Option<u32>, Exception> {
+    let Some(value) = table.get(name) else { return Ok(None) };
+    let ms = value.as_integer().ok_or_else(|| invalid(name, about, unacceptable(value)))?;
     match u32::try_from(ms) {
-        Ok(0) => Err(invalid(CONSUMER_TIMEOUT, about, "{value_zero,0}")),
+        Ok(0) => Err(invalid(name, about, "{value_zero,0}")),
         Ok(ms) => Ok(Some(ms)),
-        Err(_) if ms < 0 => Err(invalid(CONSUMER_TIMEOUT, about, format_args!("{{value_negative,{ms}}}"))),
-        Err(_) => Err(invalid(CONSUMER_TIMEOUT, about, format_args!("{{value_too_large,{ms}}}"))),
+        Err(_) if ms < 0 => Err(invalid(name, about, format_args!("{{value_negative,{ms}}}"))),
+        Err(_) => Err(invalid(name, about, format_args!("{{value_too_large,{ms}}}"))),
+    }
+}
+
+fn flag(table: &Table, name: &str, about: &str) -> Result<bool, Exception> {
+    match table.get(name) {
+        None => Ok(false),
+        Some(Value::Bool(is_set)) => Ok(is_set),
+        Some(other) => Err(invalid(name, about, unacceptable(other))),
     }
 }
 

@@ -11,6 +11,7 @@ use forebay_kit::model::Reply;
 use forebay_kit::model::exchange::QueueName;
 use forebay_kit::model::subscription::{ConsumerNumber, SubscriptionReply};
 
+use super::attendance::{Cancelling, Joining};
 use super::confirms::{Confirms, Verdict};
 use super::consumers::{Consumer, Getting, Unacked};
 use super::exception::{Done, Exception, command_invalid, not_implemented, precondition};
@@ -62,8 +63,12 @@ pub(super) enum Waiting {
     Route(Then),
     /// A message.
     Get(Getting),
+    /// Its queue's answer to a consumer that comes.
+    Join(Box<Joining>),
     /// The last messages of a consumer that ends.
-    Cancel { number: ConsumerNumber, tag: ShortStr, no_wait: bool },
+    Cancel(Cancelling),
+    /// Its queue's answer to a consumer that ends.
+    Leave(Cancelling),
     /// The end of so many consumers, and with it of the channel.
     Close { consumers: usize },
 }
@@ -229,6 +234,12 @@ impl Channel {
             (Some(Waiting::Get(getting)), Reply::Subscription(SubscriptionReply::Receive(received))) => {
                 self.got(shared, getting, received)
             }
+            (Some(Waiting::Join(joining)), Reply::Subscription(SubscriptionReply::Join(joined))) => {
+                self.joined(shared, *joining, joined)
+            }
+            (Some(Waiting::Leave(cancelling)), Reply::Subscription(SubscriptionReply::Leave)) => {
+                self.left(shared, cancelling)
+            }
             (waiting, reply) => {
                 return Err(SessionError::Bug(format!("{reply:?} for a channel that waits for {waiting:?}")));
             }
@@ -284,6 +295,9 @@ impl Channel {
         for (number, consumer) in std::mem::take(&mut self.consumers) {
             shared.budget.give(consumer.reserved() * UNACKED_BYTES);
             numbers.push(number);
+        }
+        if let Some(Waiting::Join(joining)) = self.waiting.take_if(|it| matches!(it, Waiting::Join(_))) {
+            numbers.push(joining.number);
         }
         self.tags.clear();
         shared.budget.give(std::mem::take(&mut self.unacked).len() * UNACKED_BYTES);

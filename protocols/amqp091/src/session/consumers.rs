@@ -9,6 +9,7 @@ use forebay_kit::model::subscription::{
 use forebay_kit::model::{Attempts, Offset, Refusal, TopicId};
 
 use super::arguments::{self, QueueType};
+use super::attendance::{self, Cancelling, Joining};
 use super::channel::{Channel, Waiting};
 use super::exception::{Done, Exception, not_implemented, precondition};
 use super::publish::DIRECT_REPLY_TO;
@@ -43,13 +44,17 @@ pub(super) struct Consumer {
     /// It wants no more, and is there until all that it has is settled.
     is_cancelled: bool,
     retry_at: Option<Instant>,
+    exclusive: bool,
+    priority: i32,
+    /// Its queue may have lost sight of it.
+    may_be_unknown: bool,
 }
 
 /// A queue that messages come from.
 #[derive(Clone, Debug)]
 pub(super) struct Source {
-    queue: QueueName,
-    topic: TopicId,
+    pub(super) queue: QueueName,
+    pub(super) topic: TopicId,
     queue_type: QueueType,
 }
 
@@ -59,6 +64,8 @@ pub(super) struct Consuming {
     tag: ShortStr,
     no_ack: bool,
     no_wait: bool,
+    pub(super) exclusive: bool,
+    pub(super) priority: i32,
 }
 
 /// A message that was asked for without a consumer.
@@ -115,13 +122,10 @@ impl From<&QueueView> for Source {
 
 impl Channel {
     pub(super) fn consume(&mut self, shared: &mut Shared, method: BasicConsume) -> Done {
-        if method.exclusive {
-            return Err(not_implemented("exclusive consumers"));
-        }
         if method.queue == DIRECT_REPLY_TO {
             return Err(not_implemented("direct reply-to"));
         }
-        arguments::check_consumer_arguments(&method.arguments)?;
+        let priority = arguments::consumer_arguments(&method.arguments)?;
         let queue = self.named(shared, &method.queue)?;
         let tag = match method.consumer_tag.is_empty() {
             true => shared.names.consumer(shared.now),
@@ -132,7 +136,8 @@ impl Channel {
             let why = format!("attempt to reuse consumer tag '{tag}'");
             return Err(Exception::new(ReplyCode::NotAllowed, why));
         }
-        let consuming = Consuming { tag, no_ack: method.no_ack, no_wait: method.no_wait };
+        let BasicConsume { no_ack, no_wait, exclusive, .. } = method;
+        let consuming = Consuming { tag, no_ack, no_wait, exclusive, priority };
         self.find_for_consumer(shared, queue, consuming)
     }
 
@@ -143,24 +148,31 @@ impl Channel {
         consuming: Consuming,
         queue: QueueView,
     ) -> Done {
-        let Consuming { tag, no_ack, no_wait } = consuming;
         let from = Source::from(&queue);
         if from.queue_type == QueueType::Quorum && self.global_prefetch != 0 {
             let about = shared.queue(&from.queue);
             return Err(not_implemented(format_args!("{about} does not support global qos")));
         }
-        let number = shared.new_consumer()?;
-        let prefix = DeliveryPrefix::new(self.place.channel, &tag);
+        self.join(shared, consuming, from)
+    }
+
+    /// A consumer may have messages from now on.
+    pub(super) fn begin(&mut self, shared: &mut Shared, number: ConsumerNumber, joining: Joining) -> Done {
+        let Joining { consuming, from, .. } = joining;
+        let Consuming { tag, no_ack, no_wait, exclusive, priority } = consuming;
         let consumer = Consumer {
             tag: tag.clone(),
             from,
-            prefix,
+            prefix: DeliveryPrefix::new(self.place.channel, &tag),
             no_ack,
+            exclusive,
+            priority,
             prefetch: self.prefetch,
             unacked: 0,
             open: None,
             is_cancelled: false,
             retry_at: None,
+            may_be_unknown: false,
         };
         self.consumers.insert(number, consumer);
         self.tags.insert(tag.clone(), number);
@@ -173,24 +185,24 @@ impl Channel {
         let number = self.tags.remove(&tag);
         let consumer = number.and_then(|number| self.consumers.get_mut(&number).map(|found| (number, found)));
         // As with RabbitMQ, it is well if there is no such consumer.
-        if let Some((number, consumer)) = consumer {
-            consumer.is_cancelled = true;
-            if consumer.open.is_some() {
-                shared.end_receive(number);
-                self.waiting = Some(Waiting::Cancel { number, tag, no_wait });
-                return Ok(());
-            }
-            self.bury(shared, number);
+        let Some((number, consumer)) = consumer else { return self.cancelled(shared, tag, no_wait) };
+        consumer.is_cancelled = true;
+        let cancelling = Cancelling { number, tag, no_wait };
+        if consumer.open.is_some() {
+            shared.end_receive(number);
+            self.waiting = Some(Waiting::Cancel(cancelling));
+            return Ok(());
         }
-        self.cancelled(shared, tag, no_wait)
+        self.leave(shared, cancelling);
+        Ok(())
     }
 
-    fn cancelled(&self, shared: &mut Shared, consumer_tag: ShortStr, no_wait: bool) -> Done {
+    pub(super) fn cancelled(&self, shared: &mut Shared, consumer_tag: ShortStr, no_wait: bool) -> Done {
         if no_wait { Ok(()) } else { shared.say(self.place.channel, &BasicCancelOk { consumer_tag }) }
     }
 
     /// Ends a consumer that wants no more, once all that it had is settled.
-    fn bury(&mut self, shared: &mut Shared, number: ConsumerNumber) {
+    pub(super) fn bury(&mut self, shared: &mut Shared, number: ConsumerNumber) {
         let is_done =
             |consumer: &Consumer| consumer.is_cancelled && consumer.unacked == 0 && consumer.open.is_none();
         if self.consumers.get(&number).is_some_and(is_done) {
@@ -208,6 +220,11 @@ impl Channel {
         for (number, consumer) in &mut self.consumers {
             if !consumer.may_ask(shared.now) {
                 continue;
+            }
+            if std::mem::take(&mut consumer.may_be_unknown) {
+                let Consumer { from, exclusive, priority, .. } = consumer;
+                let join = attendance::join(shared, *number, from.topic, *exclusive, *priority);
+                shared.join(Call::Rejoin, join);
             }
             let room = if consumer.no_ack { u32::MAX } else { room };
             let wanted = consumer.credit().min(room);
@@ -252,10 +269,9 @@ impl Channel {
             }
         }
         match self.waiting.take() {
-            Some(Waiting::Cancel { number: ended, tag, no_wait }) if ended == number => {
-                self.bury(shared, number);
-                self.cancelled(shared, tag, no_wait)?;
-                self.advance(shared)
+            Some(Waiting::Cancel(cancelling)) if cancelling.number == number => {
+                self.leave(shared, cancelling);
+                Ok(())
             }
             waiting => {
                 self.waiting = waiting;
@@ -317,6 +333,8 @@ impl Channel {
             _ if consumer.is_cancelled => Ok(()),
             refusal if refusals::passes(refusal) => {
                 consumer.retry_at = Some(shared.now + crate::limits::RETRY_AFTER);
+                // Who consumes from a queue is known to its leader alone, which may be another one.
+                consumer.may_be_unknown = true;
                 shared.retry_soon();
                 Ok(())
             }
@@ -354,6 +372,18 @@ impl Channel {
             return Err(Exception::new(
                 ReplyCode::ResourceError,
                 "the limit UNACKED_PER_CHANNEL_MAX is reached",
+            ));
+        }
+        if queue.declaration.settings.single_active
+            && QueueType::declared(&queue.declaration.arguments) == QueueType::Quorum
+        {
+            let about = shared.queue(&queue.declaration.name);
+            return Err(Exception::new(
+                ReplyCode::ResourceLocked,
+                format_args!(
+                    "cannot obtain access to locked {about}. basic.get operations are not supported by quorum queues with single \
+                     active consumer"
+                ),
             ));
         }
         if queue.ready == 0 {

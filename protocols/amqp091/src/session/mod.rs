@@ -16,6 +16,7 @@
 //! confirms of one input go together.
 
 mod arguments;
+mod attendance;
 mod budget;
 mod channel;
 mod confirms;
@@ -483,6 +484,11 @@ impl AmqpSession {
         if !is_late && self.asks() {
             return;
         }
+        if std::mem::take(&mut self.shared.has_queues) {
+            // Whoever hears that the connection is closed finds them gone.
+            self.shared.route(Call::LeaveQueues, RouteAsk::LeaveQueues);
+            return;
+        }
         match why {
             Leaving::Client => {
                 let _ = self.shared.say(ChannelId::CONNECTION, &ConnectionCloseOk {});
@@ -561,7 +567,9 @@ impl AmqpSession {
                     self.at(place, Channel::consumer_ended);
                 }
             }
-            (Call::EndReceive, Reply::Subscription(SubscriptionReply::EndReceive)) => {}
+            (Call::EndReceive, Reply::Subscription(SubscriptionReply::EndReceive))
+            | (Call::Rejoin, Reply::Subscription(SubscriptionReply::Join(_)))
+            | (Call::LeaveQueues, Reply::Route(_)) => {}
             (call, reply) => return Err(SessionError::Bug(format!("{reply:?} to {call:?}"))),
         }
         Ok(())

@@ -67,11 +67,12 @@ pub(super) struct Agreed {
 const GUEST: &str = "guest";
 
 /// What RabbitMQ's clients may rely on; each of these is so.
-const CAPABILITIES: [&str; 6] = [
+const CAPABILITIES: [&str; 7] = [
     "publisher_confirms",
     "exchange_exchange_bindings",
     "basic.nack",
     "consumer_cancel_notify",
+    "consumer_priorities",
     "per_consumer_qos",
     AUTHENTICATION_FAILURE_CLOSE,
 ];

@@ -16,6 +16,14 @@ pub(super) fn route(shared: &Shared, about: &str, refusal: RouteRefusal) -> Exce
         RouteRefusal::InequivalentQueue { argument, asked, current } => {
             inequivalent(about, &argument, &asked, &current)
         }
+        RouteRefusal::LockedQueue(name) => Exception::new(
+            ReplyCode::ResourceLocked,
+            format_args!(
+                "cannot obtain exclusive access to locked {}. It could be originally declared on another connection or the exclusive \
+                 property value does not match that of the original declaration.",
+                shared.queue(&name)
+            ),
+        ),
         RouteRefusal::QueueInUse => precondition(format_args!("{about} in use")),
         RouteRefusal::QueueNotEmpty => precondition(format_args!("{about} not empty")),
         RouteRefusal::Broker(refusal) => broker(shared, about, &refusal),

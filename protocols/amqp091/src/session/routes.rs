@@ -10,7 +10,7 @@ use forebay_kit::model::queue::{QueueDeclaration, RouteAnswer, RouteAsk, RouteRe
 use super::arguments::{QueueType, arguments, queue_arguments};
 use super::channel::{Channel, Waiting};
 use super::consumers::Consuming;
-use super::exception::{Done, Exception, not_found, not_implemented, precondition};
+use super::exception::{Done, Exception, not_found, precondition};
 use super::refusals;
 use super::shared::{Call, Shared};
 use crate::wire::method::{
@@ -85,6 +85,7 @@ impl Channel {
             (Next::Nothing, _) => Ok(()),
             (Next::Say(method), _) => shared.say(channel, &method),
             (Next::Declared { no_wait }, RouteAnswer::Queue(queue)) => {
+                shared.has_queues |= queue.declaration.exclusive;
                 let name = queue.declaration.name;
                 self.last_queue = Some(name.clone());
                 if no_wait {
@@ -313,11 +314,17 @@ fn declaration(shared: &mut Shared, method: &QueueDeclare) -> Result<QueueDeclar
     if said.queue_type == QueueType::Quorum {
         check_quorum(method, &about)?;
     }
-    check_flags(method, &about)?;
     let name = if name.is_empty() { text(&shared.names.queue(shared.now)) } else { name };
     let name = queue_name(shared, &name)?;
     let arguments = Arguments::new(&said.kept).map_err(|why| refusals::exchange(shared, &about, why))?;
-    Ok(QueueDeclaration { name, durable: true, arguments, settings: said.settings })
+    Ok(QueueDeclaration {
+        name,
+        durable: method.durable,
+        exclusive: method.exclusive,
+        auto_delete: method.auto_delete,
+        arguments,
+        settings: said.settings,
+    })
 }
 
 /// What a quorum queue cannot be.
@@ -331,22 +338,6 @@ fn check_quorum(method: &QueueDeclare, about: &str) -> Done {
         QueueDeclare { durable: false, .. } => cannot("non-durable"),
         QueueDeclare { exclusive: true, .. } => cannot("exclusive-owner"),
         QueueDeclare { auto_delete: true, .. } => cannot("auto-delete"),
-        _ => Ok(()),
-    }
-}
-
-/// What RabbitMQ has and this broker has not.
-fn check_flags(method: &QueueDeclare, about: &str) -> Done {
-    match method {
-        QueueDeclare { exclusive: true, .. } => {
-            Err(not_implemented(format_args!("exclusive=true for {about}")))
-        }
-        QueueDeclare { auto_delete: true, .. } => {
-            Err(not_implemented(format_args!("auto_delete=true for {about}")))
-        }
-        QueueDeclare { durable: false, .. } => {
-            Err(not_implemented(format_args!("durable=false for {about}")))
-        }
         _ => Ok(()),
     }
 }

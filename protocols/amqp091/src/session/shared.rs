@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use forebay_kit::model::exchange::QueueName;
 use forebay_kit::model::queue::{NamespaceName, QUEUE_SUBSCRIPTION, RouteAsk, RouteRequest};
-use forebay_kit::model::subscription::{ConsumerNumber, Receive, SettleDeliveries, SubscriptionRequest};
+use forebay_kit::model::subscription::{
+    ConsumerNumber, Join, Receive, SettleDeliveries, SubscriptionRequest,
+};
 use forebay_kit::model::{GroupId, Refusal, Request};
 use forebay_kit::{BytesMut, ConnectionInfo, Instant, Output, Token};
 
@@ -44,6 +46,10 @@ pub(super) enum Call {
     Post(Vec<Posting>),
     /// Settlements, and how often they were tried.
     Settle(SettleDeliveries, u32),
+    /// A consumer that had come before comes again: its queue may have lost sight of it.
+    Rejoin,
+    /// The queues of the connection that go with it.
+    LeaveQueues,
     /// A consumer that is no more, and the channel that waits for this.
     EndConsumer(Option<Place>),
     /// A consumer that waits for no more messages: its receive is what is waited for.
@@ -62,6 +68,8 @@ pub(super) struct Shared {
     pub(super) user: String,
     /// Whether the client wants to hear that a consumer has ended.
     pub(super) tells_cancels: bool,
+    /// Queues were declared that go with the connection.
+    pub(super) has_queues: bool,
     pub(super) names: Names,
     pub(super) budget: Budget,
     pub(super) publishes: Publishes,
@@ -95,6 +103,7 @@ impl Shared {
             namespace: NamespaceName::default(),
             user: String::new(),
             tells_cancels: false,
+            has_queues: false,
             names: Names::new(info.peer, connection),
             budget: Budget::new(&info.memory),
             publishes: Publishes::new(info.requests_open_max),
@@ -161,6 +170,16 @@ impl Shared {
 
     pub(super) fn end_receive(&mut self, number: ConsumerNumber) {
         self.call(Call::EndReceive, Request::Subscription(SubscriptionRequest::EndReceive(number)));
+    }
+
+    /// Announces a consumer to its queue.
+    pub(super) fn join(&mut self, call: Call, join: Join) {
+        self.call(call, Request::Subscription(SubscriptionRequest::Join(join)));
+    }
+
+    /// A consumer of a queue counts no more.
+    pub(super) fn leave(&mut self, call: Call, number: ConsumerNumber) {
+        self.call(call, Request::Subscription(SubscriptionRequest::Leave(number)));
     }
 
     /// Gives back what a consumer has; what was settled before is settled. A channel may wait for it.

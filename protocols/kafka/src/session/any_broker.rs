@@ -250,6 +250,8 @@ impl AnyBroker {
                 items: r.items.iter().map(|_| self.well(())).collect(),
             }),
             SubscriptionRequest::EndConsumer(_) => SubscriptionReply::EndConsumer,
+            SubscriptionRequest::Join(_) => SubscriptionReply::Join(Ok(())),
+            SubscriptionRequest::Leave(_) => SubscriptionReply::Leave,
             SubscriptionRequest::EndReceive(_) => SubscriptionReply::EndReceive,
             SubscriptionRequest::Describe { partitions: Some(these), .. } => self.states(these.clone()),
             SubscriptionRequest::Reset { items, .. } => {
@@ -692,6 +694,7 @@ pub(super) fn refusals() -> Vec<Refusal> {
         Refusal::InvalidPattern("why".into()),
         Refusal::UnknownSubscription,
         Refusal::NotHeld,
+        Refusal::ConsumedByOthers,
         Refusal::WrongCredentials,
         Refusal::UnknownCredential,
         Refusal::InvalidCredential("why".into()),

@@ -118,6 +118,8 @@ pub(super) fn code(refusal: &Refusal, area: Area) -> ErrorCode {
         Refusal::InvalidPattern(_) => ErrorCode::InvalidRegularExpression,
         Refusal::UnknownSubscription => ErrorCode::GroupIdNotFound,
         Refusal::NotHeld => ErrorCode::InvalidRecordState,
+        // No member of a share group asks for that.
+        Refusal::ConsumedByOthers => ErrorCode::InvalidRequest,
 
         Refusal::WrongCredentials => ErrorCode::SaslAuthenticationFailed,
         Refusal::UnknownCredential => ErrorCode::ResourceNotFound,

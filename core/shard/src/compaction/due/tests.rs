@@ -29,7 +29,7 @@ fn partition(end: u64, bytes: u64) -> Partition {
         message_bytes_max: 1_000,
         timestamp_type: TimestampType::Create,
         compaction: Some(compaction()),
-        is_queue: false,
+        queue: None,
     };
     let open = OpenPartition {
         catalogue_version: 1,

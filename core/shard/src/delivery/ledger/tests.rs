@@ -54,7 +54,7 @@ impl World {
                 message_bytes_max: 1,
                 timestamp_type: TimestampType::Create,
                 compaction: None,
-                is_queue: false,
+                queue: None,
             },
             base_epoch: LeaderEpoch(0),
         }));

@@ -66,9 +66,12 @@ fn consuming(messages: usize, prefetch: u16) -> Pair {
     pair.say(1, qos(prefetch, false));
     pair.is_held = true;
     pair.say(1, consume("c"));
-    let (token, request) = pair.asked();
-    for (token, reply) in pair.desk.ask(token, request) {
-        pair.answer(token, reply);
+    // Whether there is the queue, and that somebody consumes from it.
+    for _ in 0..2 {
+        let (token, request) = pair.asked();
+        for (token, reply) in pair.desk.ask(token, request) {
+            pair.answer(token, reply);
+        }
     }
     assert_eq!(pair.names(), ["basic.qos-ok", "basic.consume-ok"]);
     pair.release();
@@ -327,14 +330,10 @@ fn what_consumers_cannot_ask_for() {
         pair.connection_error()
     };
     let not_implemented = |why: &str| (540, format!("NOT_IMPLEMENTED - {why}"));
-    assert_eq!(
-        refused(BasicConsume { exclusive: true, ..consume("c") }),
-        not_implemented("exclusive consumers")
-    );
-    let arguments = TableBuilder::new().put("x-priority", Value::I32(1)).finish().unwrap();
+    let arguments = TableBuilder::new().put("x-stream-offset", Value::text("first")).finish().unwrap();
     assert_eq!(
         refused(BasicConsume { arguments, ..consume("c") }),
-        not_implemented("argument 'x-priority' of a consumer")
+        not_implemented("argument 'x-stream-offset' of a consumer")
     );
     let direct = BasicConsume { queue: short("amq.rabbitmq.reply-to"), no_ack: true, ..Default::default() };
     assert_eq!(refused(direct), not_implemented("direct reply-to"));
@@ -494,4 +493,54 @@ fn what_is_taken_out_of_a_queue_comes_behind_what_was_said_before() {
         pair.answer(token, reply);
     }
     assert!(pair.calls.iter().any(|(_, request)| asks(request)), "now it is");
+}
+
+#[test]
+fn a_queue_is_told_of_its_consumers() {
+    let mut pair = queue(Table::EMPTY);
+    let arguments = TableBuilder::new().put("x-priority", Value::I32(-7)).finish().unwrap();
+    pair.say(1, BasicConsume { arguments, exclusive: true, ..consume("a") });
+    pair.say(1, consume("b"));
+    assert_eq!(pair.names(), ["basic.consume-ok", "basic.consume-ok"]);
+    let told: Vec<_> = pair.desk.joined.iter().map(|join| (join.exclusive, join.priority)).collect();
+    assert_eq!(told, [(true, -7), (false, 0)]);
+    pair.say(1, QueueDeclare { queue: short("q"), passive: true, ..Default::default() });
+    let Method::QueueDeclareOk(found) = pair.one() else { panic!("the queue is there") };
+    assert_eq!(found.consumer_count, 2);
+    pair.is_held = true;
+    pair.say(1, BasicCancel { consumer_tag: short("a"), no_wait: false });
+    while pair.desk.joined.len() == 2 {
+        assert!(pair.all().is_empty(), "the queue has not heard of it");
+        let (token, request) = pair.asked();
+        for (token, reply) in pair.desk.ask(token, request) {
+            pair.answer(token, reply);
+        }
+    }
+    pair.release();
+    assert_eq!(pair.names(), ["basic.cancel-ok"]);
+    pair.say(1, ChannelClose::default());
+    assert!(pair.desk.joined.is_empty());
+}
+
+#[test]
+fn who_cannot_be_alone_or_beside_somebody_is_refused() {
+    let mut pair = queue(Table::EMPTY);
+    pair.desk.refuse_joins.push_back(Refusal::ConsumedByOthers);
+    pair.say(1, consume("c"));
+    let why = "ACCESS_REFUSED - queue 'q' in vhost '/' in exclusive use";
+    assert_eq!(pair.channel_error(), (403, why.into(), "60.20".into()));
+    pair.open_channel(2);
+    pair.say(2, consume("c"));
+    assert_eq!(pair.names(), ["basic.consume-ok"], "the tag is free");
+}
+
+#[test]
+fn a_consumer_that_may_be_forgotten_comes_again() {
+    let mut pair = queue(Table::EMPTY);
+    pair.desk.refuse_receives.push_back(Refusal::NotLeader { leader: None });
+    pair.say(1, consume("c"));
+    assert_eq!(pair.desk.joined.len(), 1);
+    pair.later(RETRY_AFTER);
+    assert_eq!(pair.desk.joined.len(), 2, "it is told again");
+    assert_eq!(pair.desk.waiting().len(), 1);
 }

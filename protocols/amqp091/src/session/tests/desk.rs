@@ -9,7 +9,7 @@ use forebay_kit::model::queue::{
     QueueDeclaration, QueueView, RouteAnswer, RouteAsk, RouteRefusal, RouteReply,
 };
 use forebay_kit::model::subscription::{
-    ConsumerNumber, Delivery, OffsetRange, Receive, ReceivedAll, ReceivedPayload, ReceivedRecords,
+    ConsumerNumber, Delivery, Join, OffsetRange, Receive, ReceivedAll, ReceivedPayload, ReceivedRecords,
     SettleDeliveries, SettledAll, Settlement, SubscriptionReply, SubscriptionRequest, Verdict,
 };
 use forebay_kit::model::{
@@ -32,6 +32,10 @@ pub(super) struct Desk {
     pub(super) asked: Vec<Request>,
     /// What the next settlements are refused for.
     pub(super) refuse_settles: VecDeque<Refusal>,
+    /// What the next consumers are refused for.
+    pub(super) refuse_joins: VecDeque<Refusal>,
+    /// Consumers that queues were told of.
+    pub(super) joined: Vec<Join>,
     /// What the next receives are refused for.
     pub(super) refuse_receives: VecDeque<Refusal>,
 }
@@ -120,6 +124,10 @@ impl Desk {
                 let gone = self.queues.remove(name.as_str());
                 Ok(RouteAnswer::Removed { messages: gone.map_or(0, |queue| queue.ready()) })
             }
+            RouteAsk::LeaveQueues => {
+                self.queues.retain(|_, queue| !queue.declaration.exclusive);
+                Ok(RouteAnswer::Done)
+            }
             RouteAsk::PurgeQueue(name) => {
                 let messages = self.find(&name)?.ready;
                 let queue = self.queues.get_mut(name.as_str()).unwrap();
@@ -137,7 +145,11 @@ impl Desk {
             declaration: queue.declaration.clone(),
             topic: queue.topic,
             ready: queue.ready(),
-            consumers: 0,
+            consumers: self
+                .joined
+                .iter()
+                .filter(|join| join.partition.topic == TopicRef::Id(queue.topic))
+                .count() as u32,
         })
     }
 
@@ -190,7 +202,17 @@ impl Desk {
                 return answers;
             }
             SubscriptionRequest::Settle(settle) => SubscriptionReply::Settle(self.settle(&settle)),
+            SubscriptionRequest::Join(join) => {
+                let refused = self.refuse_joins.pop_front();
+                self.joined.push(join);
+                SubscriptionReply::Join(refused.map_or(Ok(()), Err))
+            }
+            SubscriptionRequest::Leave(number) => {
+                self.joined.retain(|join| join.consumer != number);
+                SubscriptionReply::Leave
+            }
             SubscriptionRequest::EndConsumer(number) => {
+                self.joined.retain(|join| join.consumer != number);
                 self.give_back(number);
                 SubscriptionReply::EndConsumer
             }

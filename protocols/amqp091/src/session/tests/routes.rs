@@ -1,13 +1,13 @@
 //! exchange.* and queue.*.
 
 use forebay_kit::model::Attempts;
-use forebay_kit::model::exchange::{Destination, ExchangeName, ExchangeRefusal};
-use forebay_kit::model::queue::RouteRefusal;
+use forebay_kit::model::exchange::{Destination, ExchangeName, ExchangeRefusal, QueueName};
+use forebay_kit::model::queue::{QueueSettings, RouteRefusal};
 
 use super::*;
 use crate::wire::method::{
-    ExchangeBind, ExchangeDeclare, ExchangeDelete, ExchangeUnbind, QueueBind, QueueDeclare, QueueDelete,
-    QueuePurge, QueueUnbind,
+    ConnectionClose, ExchangeBind, ExchangeDeclare, ExchangeDelete, ExchangeUnbind, QueueBind, QueueDeclare,
+    QueueDelete, QueuePurge, QueueUnbind,
 };
 
 fn exchange(name: &str, kind: &str) -> ExchangeDeclare {
@@ -217,17 +217,11 @@ fn what_quorum_queues_cannot_be_is_406() {
 #[test]
 fn what_this_broker_does_not_do_is_540() {
     let refused = |why: &str| (540, format!("NOT_IMPLEMENTED - {why} for queue 'q' in vhost '/'"));
-    assert_eq!(connection_error(QueueDeclare { durable: false, ..queue("q") }), refused("durable=false"));
-    assert_eq!(connection_error(QueueDeclare { exclusive: true, ..queue("q") }), refused("exclusive=true"));
-    assert_eq!(
-        connection_error(QueueDeclare { auto_delete: true, ..queue("q") }),
-        refused("auto_delete=true")
-    );
     assert_eq!(
         connection_error(with("q", "x-queue-type", Value::text("stream"))),
         refused("argument 'x-queue-type' with value 'stream'")
     );
-    for name in ["x-message-ttl", "x-dead-letter-exchange", "x-max-length", "x-max-priority", "x-expires"] {
+    for name in ["x-message-ttl", "x-dead-letter-exchange", "x-max-length", "x-max-priority", "x-overflow"] {
         assert_eq!(connection_error(with("q", name, Value::I32(1))), refused(&format!("argument '{name}'")));
     }
 }
@@ -260,6 +254,49 @@ fn a_queue_is_what_its_arguments_say() {
 }
 
 #[test]
+fn a_queue_lives_as_long_as_its_flags_say() {
+    let declared = |method: QueueDeclare| {
+        let mut pair = Pair::open();
+        pair.say(1, method);
+        assert_eq!(pair.names(), ["queue.declare-ok"]);
+        let found = &pair.desk.queues["q"].declaration;
+        (found.durable, found.exclusive, found.auto_delete, found.settings)
+    };
+    let none = QueueSettings::default();
+    assert_eq!(declared(QueueDeclare { durable: false, ..queue("q") }), (false, false, false, none));
+    assert_eq!(declared(QueueDeclare { exclusive: true, ..queue("q") }), (true, true, false, none));
+    assert_eq!(declared(QueueDeclare { auto_delete: true, ..queue("q") }), (true, false, true, none));
+    let expires = QueueSettings { expires_ms: Some(1_500), ..none };
+    assert_eq!(declared(with("q", "x-expires", Value::I32(1_500))).3, expires);
+    let single = QueueSettings { single_active: true, ..none };
+    assert_eq!(declared(with("q", "x-single-active-consumer", Value::Bool(true))).3, single);
+    let refused = |name: &str, value| {
+        let mut pair = Pair::open();
+        pair.say(1, with("q", name, value));
+        pair.channel_error().1
+    };
+    let why = "PRECONDITION_FAILED - invalid arg 'x-expires' for queue 'q' in vhost '/': {value_zero,0}";
+    assert_eq!(refused("x-expires", Value::I32(0)), why);
+    let why = "PRECONDITION_FAILED - invalid arg 'x-single-active-consumer' for queue 'q' in vhost '/': \
+               {unacceptable_type,longstr}";
+    assert_eq!(refused("x-single-active-consumer", Value::text("yes")), why);
+}
+
+#[test]
+fn a_connection_takes_its_queues_along_before_it_says_that_it_is_closed() {
+    let mut pair = Pair::open();
+    pair.say(1, QueueDeclare { exclusive: true, ..queue("q") });
+    pair.say(1, queue("stays"));
+    pair.all();
+    pair.is_held = true;
+    pair.say(0, ConnectionClose::default());
+    assert!(pair.all().is_empty() && pair.closed.is_none());
+    pair.release();
+    assert_eq!(pair.names(), ["connection.close-ok"]);
+    assert_eq!(pair.desk.queues.keys().collect::<Vec<_>>(), ["stays"]);
+}
+
+#[test]
 fn refusals_of_the_namespace_are_told_in_rabbitmqs_words() {
     let name = ExchangeName::parse("x").unwrap();
     let same = |argument: &str| (argument.to_owned(), "false".to_owned(), "true".to_owned());
@@ -271,6 +308,12 @@ fn refusals_of_the_namespace_are_told_in_rabbitmqs_words() {
     let broker = RouteRefusal::Broker;
     for (refusal, code, text) in [
         (differs, 406, inequivalent),
+        (
+            RouteRefusal::LockedQueue(QueueName::parse("q").unwrap()),
+            405,
+            "cannot obtain exclusive access to locked queue 'q' in vhost '/'. It could be originally declared on another connection or \
+             the exclusive property value does not match that of the original declaration.",
+        ),
         (RouteRefusal::QueueInUse, 406, "queue 'q' in vhost '/' in use"),
         (RouteRefusal::QueueNotEmpty, 406, "queue 'q' in vhost '/' not empty"),
         (exchange(ExchangeRefusal::InUse(name.clone())), 406, "exchange 'x' in vhost '/' in use"),
