@@ -11,6 +11,7 @@ mod imports;
 mod membership;
 mod memory_disk;
 mod paces;
+mod provision;
 mod queues;
 mod reclaim;
 mod relays;
