@@ -15,6 +15,7 @@ use super::attendance::{Cancelling, Joining};
 use super::confirms::{Confirms, Verdict};
 use super::consumers::{Consumer, Getting, Unacked};
 use super::exception::{Done, Exception, command_invalid, not_implemented, precondition};
+use super::replies::Replies;
 use super::routes::Then;
 use super::shared::{Place, Shared};
 use crate::limits::{CHANNEL_BYTES, UNACKED_BYTES};
@@ -51,6 +52,8 @@ pub(super) struct Channel {
     pub(super) last_delivery: u64,
     /// Who gets what is got without a consumer.
     pub(super) getter: Option<ConsumerNumber>,
+    /// Where answers come that a question asks for by the name of the pseudo-queue.
+    pub(super) replies: Option<Replies>,
     /// Consumers may ask for more.
     pub(super) is_stirred: bool,
     pub(super) is_over: bool,
@@ -96,6 +99,7 @@ impl Channel {
             unacked: BTreeMap::new(),
             last_delivery: 0,
             getter: None,
+            replies: None,
             is_stirred: false,
             is_over: false,
         })

@@ -12,9 +12,9 @@ use super::arguments::{self, QueueType};
 use super::attendance::{self, Cancelling, Joining};
 use super::channel::{Channel, Waiting};
 use super::exception::{Done, Exception, not_implemented, precondition};
-use super::publish::DIRECT_REPLY_TO;
 use super::received::{Received, received};
 use super::refusals;
+use super::replies::DIRECT_REPLY_TO;
 use super::settles::partition;
 use super::shared::{Call, Shared};
 use super::stored::Seen;
@@ -62,7 +62,7 @@ pub(super) struct Source {
 #[derive(Debug)]
 pub(super) struct Consuming {
     tag: ShortStr,
-    no_ack: bool,
+    pub(super) no_ack: bool,
     no_wait: bool,
     pub(super) exclusive: bool,
     pub(super) priority: i32,
@@ -122,11 +122,9 @@ impl From<&QueueView> for Source {
 
 impl Channel {
     pub(super) fn consume(&mut self, shared: &mut Shared, method: BasicConsume) -> Done {
-        if method.queue == DIRECT_REPLY_TO {
-            return Err(not_implemented("direct reply-to"));
-        }
         let priority = arguments::consumer_arguments(&method.arguments)?;
-        let queue = self.named(shared, &method.queue)?;
+        let is_for_replies = method.queue == DIRECT_REPLY_TO;
+        let queue = if is_for_replies { None } else { Some(self.named(shared, &method.queue)?) };
         let tag = match method.consumer_tag.is_empty() {
             true => shared.names.consumer(shared.now),
             false => method.consumer_tag.detached(),
@@ -138,7 +136,10 @@ impl Channel {
         }
         let BasicConsume { no_ack, no_wait, exclusive, .. } = method;
         let consuming = Consuming { tag, no_ack, no_wait, exclusive, priority };
-        self.find_for_consumer(shared, queue, consuming)
+        match queue {
+            Some(queue) => self.find_for_consumer(shared, queue, consuming),
+            None => self.consume_replies(shared, consuming),
+        }
     }
 
     /// The queue is there.
@@ -160,6 +161,7 @@ impl Channel {
     pub(super) fn begin(&mut self, shared: &mut Shared, number: ConsumerNumber, joining: Joining) -> Done {
         let Joining { consuming, from, .. } = joining;
         let Consuming { tag, no_ack, no_wait, exclusive, priority } = consuming;
+        self.note_replies(&from.queue, &tag);
         let consumer = Consumer {
             tag: tag.clone(),
             from,
@@ -183,6 +185,7 @@ impl Channel {
     pub(super) fn cancel(&mut self, shared: &mut Shared, method: BasicCancel) -> Done {
         let BasicCancel { consumer_tag: tag, no_wait } = method;
         let number = self.tags.remove(&tag);
+        self.forget_replies(&tag);
         let consumer = number.and_then(|number| self.consumers.get_mut(&number).map(|found| (number, found)));
         // As with RabbitMQ, it is well if there is no such consumer.
         let Some((number, consumer)) = consumer else { return self.cancelled(shared, tag, no_wait) };
@@ -354,6 +357,7 @@ impl Channel {
         consumer.is_cancelled = true;
         let consumer_tag = consumer.tag.clone();
         self.tags.remove(&consumer_tag);
+        self.forget_replies(&consumer_tag);
         self.bury(shared, number);
         if shared.tells_cancels {
             return shared.say(self.place.channel, &BasicCancel { consumer_tag, no_wait: true });

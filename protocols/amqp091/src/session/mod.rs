@@ -29,6 +29,7 @@ mod publish;
 mod publishes;
 mod received;
 mod refusals;
+mod replies;
 mod routes;
 mod settles;
 mod shared;

@@ -10,6 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use forebay_kit::Instant;
 
+use super::replies::REPLIES_PREFIX;
 use crate::wire::ShortStr;
 
 /// Where the names of one connection come from.
@@ -38,6 +39,11 @@ impl Names {
     /// A consumer's tag.
     pub(super) fn consumer(&mut self, now: Instant) -> ShortStr {
         ShortStr::shortened(&format!("amq.ctag-{}", self.next(now)))
+    }
+
+    /// The name of a queue for answers.
+    pub(super) fn replies(&mut self, now: Instant) -> String {
+        format!("{REPLIES_PREFIX}{}", self.next(now))
     }
 
     fn next(&mut self, now: Instant) -> String {

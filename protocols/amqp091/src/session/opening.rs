@@ -67,13 +67,14 @@ pub(super) struct Agreed {
 const GUEST: &str = "guest";
 
 /// What RabbitMQ's clients may rely on; each of these is so.
-const CAPABILITIES: [&str; 7] = [
+const CAPABILITIES: [&str; 8] = [
     "publisher_confirms",
     "exchange_exchange_bindings",
     "basic.nack",
     "consumer_cancel_notify",
     "consumer_priorities",
     "per_consumer_qos",
+    "direct_reply_to",
     AUTHENTICATION_FAILURE_CLOSE,
 ];
 const AUTHENTICATION_FAILURE_CLOSE: &str = "authentication_failure_close";

@@ -21,15 +21,14 @@ use crate::wire::{Content, OutgoingContent, Properties, ReplyCode, ShortStr, Tab
 const CC: &str = "CC";
 /// The header with further keys that nobody sees.
 const BCC: &str = "BCC";
-/// What a question names to be answered on its own connection.
-pub(super) const DIRECT_REPLY_TO: &str = "amq.rabbitmq.reply-to";
 
 impl Channel {
     pub(super) fn publish(&mut self, shared: &mut Shared, method: BasicPublish, content: Content) -> Done {
         if method.immediate {
             return Err(not_implemented("immediate=true"));
         }
-        let item = item(shared, &method, &content)?;
+        let replies_to = self.replies_to(&content.properties)?;
+        let item = item(shared, &method, &content, replies_to)?;
         let tag = self.confirms.as_mut().map(|confirms| confirms.next());
         let returned = method.mandatory.then(|| {
             let BasicPublish { exchange, routing_key, .. } = method;
@@ -99,14 +98,23 @@ impl Channel {
 }
 
 /// A message for the broker.
-fn item(shared: &Shared, method: &BasicPublish, content: &Content) -> Result<PostItem, Exception> {
+fn item(
+    shared: &Shared,
+    method: &BasicPublish,
+    content: &Content,
+    replies_to: Option<ShortStr>,
+) -> Result<PostItem, Exception> {
     let properties = &content.properties;
     check_user(shared, properties)?;
-    check_reply_to(properties)?;
     let ttl_ms = properties.expiration().map(expiration).transpose()?;
     let exchange = exchange(shared, &method.exchange)?;
     let (keys, has_bcc) = keys(method, properties)?;
-    let kept = if has_bcc { without_bcc(properties) } else { properties.clone() };
+    let mut kept = if has_bcc { without_bcc(properties) } else { properties.clone() };
+    if let Some(queue) = replies_to {
+        let mut list = kept.to_list();
+        list.reply_to = Some(queue);
+        kept = list.encode();
+    }
     Ok(PostItem {
         exchange,
         keys,
@@ -129,14 +137,6 @@ fn check_user(shared: &Shared, properties: &Properties) -> Done {
         }
         _ => Ok(()),
     }
-}
-
-/// Nobody can consume the answers yet, which is what RabbitMQ says where nobody does.
-fn check_reply_to(properties: &Properties) -> Done {
-    if properties.reply_to() == Some(DIRECT_REPLY_TO.as_bytes()) {
-        return Err(precondition("fast reply consumer does not exist"));
-    }
-    Ok(())
 }
 
 /// Milliseconds in decimal digits.

@@ -5,7 +5,7 @@ use forebay_kit::model::exchange::{
     Arguments, Binding, Declaration, Destination, ExchangeKind, ExchangeName, QueueName, RESERVED_PREFIX,
     RoutingKey,
 };
-use forebay_kit::model::queue::{QueueDeclaration, RouteAnswer, RouteAsk, RouteReply};
+use forebay_kit::model::queue::{QueueDeclaration, RouteAnswer, RouteAsk, RouteRefusal, RouteReply};
 
 use super::arguments::{QueueType, arguments, queue_arguments};
 use super::channel::{Channel, Waiting};
@@ -39,6 +39,12 @@ enum Next {
     /// A queue is there: its name and what waits is told, unless nobody wants to hear.
     Declared {
         no_wait: bool,
+    },
+    /// Somebody may wait for answers in this queue.
+    Replies {
+        queue: ShortStr,
+        no_wait: bool,
+        passive: bool,
     },
     /// Messages went.
     Purged {
@@ -76,9 +82,16 @@ impl Channel {
     ) -> Result<Done, SessionError> {
         let Then { about, method, next } = then;
         self.current = method;
-        let answer = match reply {
-            Ok(answer) => answer,
-            Err(refusal) => return Ok(Err(refusals::route(shared, &about, refusal).of(method))),
+        let answer = match (reply, &next) {
+            // It is somebody else's, as it should be.
+            (Ok(_) | Err(RouteRefusal::LockedQueue(_)), Next::Replies { queue, no_wait, .. }) => {
+                return Ok(self.said_replies(shared, queue.clone(), *no_wait));
+            }
+            (Err(_), Next::Replies { queue, passive: false, .. }) => {
+                return Ok(Err(refusals::reserved("queue", &text(queue)).of(method)));
+            }
+            (Ok(answer), _) => answer,
+            (Err(refusal), _) => return Ok(Err(refusals::route(shared, &about, refusal).of(method))),
         };
         let channel = self.place.channel;
         Ok(match (next, answer) {
@@ -106,6 +119,7 @@ impl Channel {
             }
             (Next::Purged { .. } | Next::Deleted { .. }, RouteAnswer::Removed { .. }) => Ok(()),
             (Next::Consume(consuming), RouteAnswer::Queue(queue)) => {
+                shared.has_queues |= queue.declaration.exclusive;
                 self.consume_from(shared, *consuming, queue).map_err(|why| why.of(method))
             }
             (Next::Get { no_ack }, RouteAnswer::Queue(queue)) => {
@@ -172,6 +186,9 @@ impl Channel {
 
     pub(super) fn declare_queue(&mut self, shared: &mut Shared, method: QueueDeclare) -> Done {
         let next = Next::Declared { no_wait: method.no_wait };
+        if self.find_replies(shared, &method)? {
+            return Ok(());
+        }
         if method.passive {
             let name = self.named(shared, &method.queue)?;
             return self.ask(shared, shared.queue(&name), RouteAsk::FindQueue(name), next);
@@ -226,6 +243,29 @@ impl Channel {
         consuming: Consuming,
     ) -> Done {
         let next = Next::Consume(Box::new(consuming));
+        self.ask(shared, shared.queue(&name), RouteAsk::FindQueue(name), next)
+    }
+
+    /// Makes the queue that a consumer is to have.
+    pub(super) fn declare_for_consumer(
+        &mut self,
+        shared: &mut Shared,
+        declaration: QueueDeclaration,
+        consuming: Consuming,
+    ) -> Done {
+        let about = shared.queue(&declaration.name);
+        self.ask(shared, about, RouteAsk::DeclareQueue(declaration), Next::Consume(Box::new(consuming)))
+    }
+
+    /// Looks whether somebody waits for answers in a queue.
+    pub(super) fn ask_for_replies(
+        &mut self,
+        shared: &mut Shared,
+        name: QueueName,
+        method: &QueueDeclare,
+    ) -> Done {
+        let QueueDeclare { queue, no_wait, passive, .. } = method;
+        let next = Next::Replies { queue: queue.clone(), no_wait: *no_wait, passive: *passive };
         self.ask(shared, shared.queue(&name), RouteAsk::FindQueue(name), next)
     }
 

@@ -335,8 +335,6 @@ fn what_consumers_cannot_ask_for() {
         refused(BasicConsume { arguments, ..consume("c") }),
         not_implemented("argument 'x-stream-offset' of a consumer")
     );
-    let direct = BasicConsume { queue: short("amq.rabbitmq.reply-to"), no_ack: true, ..Default::default() };
-    assert_eq!(refused(direct), not_implemented("direct reply-to"));
     let mut pair = queue(Table::EMPTY);
     pair.say(1, BasicConsume { queue: short("nope"), ..Default::default() });
     let why = "NOT_FOUND - no queue 'nope' in vhost '/'";

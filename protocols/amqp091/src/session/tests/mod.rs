@@ -8,6 +8,7 @@ mod document;
 mod hostile;
 mod opening;
 mod publishes;
+mod replies;
 mod routes;
 
 use std::collections::{BTreeMap, VecDeque};
