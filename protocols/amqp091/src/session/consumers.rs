@@ -221,7 +221,7 @@ impl Channel {
         }
         let room = self.room();
         for (number, consumer) in &mut self.consumers {
-            if !consumer.may_ask(shared.now) {
+            if !consumer.may_ask(shared.now) || shared.is_releasing(*number) {
                 continue;
             }
             if std::mem::take(&mut consumer.may_be_unknown) {
@@ -243,6 +243,13 @@ impl Channel {
             let receive = receive(shared, *number, consumer.from.topic, records_max, RECEIVE_WAIT_MS);
             shared.receive(Call::Receive(self.place, *number), receive);
         }
+    }
+
+    /// What one of its consumers gave back is there again.
+    pub(super) fn note_released(&mut self, number: ConsumerNumber) -> bool {
+        let is_one = self.consumers.contains_key(&number);
+        self.is_stirred |= is_one;
+        is_one
     }
 
     /// How many more deliveries the channel may have.

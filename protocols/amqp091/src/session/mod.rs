@@ -53,6 +53,7 @@ use self::exception::{Done, Exception, command_invalid, not_implemented};
 use self::heart::{Beat, Heart};
 use self::opening::{Introduction, Judgement, Opening, Way};
 use self::publishes::Posting;
+use self::settles::gives_back;
 use self::shared::{Call, Place, Shared};
 use crate::limits::{BACKLOG_BYTES_MAX, BACKLOG_COMMANDS_MAX, CLOSE_WAIT};
 use crate::wire::method::{
@@ -627,6 +628,16 @@ impl AmqpSession {
     fn settled(&mut self, settle: SettleDeliveries, tries: u32, settled: SettledAll) {
         if matches!(self.stage, Stage::Closing { .. }) {
             return;
+        }
+        self.shared.note_settled(&settle);
+        if gives_back(&settle) && !self.shared.is_releasing(settle.consumer) {
+            for (id, seat) in &mut self.channels {
+                if let Seat::Open(channel) = seat
+                    && channel.note_released(settle.consumer)
+                {
+                    self.touched.insert(ChannelId(*id));
+                }
+            }
         }
         if let Some(Err(refusal)) = settled.items.into_iter().next() {
             self.shared.unsettled(settle, tries, &refusal);

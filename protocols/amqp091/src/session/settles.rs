@@ -63,6 +63,12 @@ pub(super) enum Again {
     Never,
 }
 
+/// Whether messages are given back with it that come again.
+pub(super) fn gives_back(settle: &SettleDeliveries) -> bool {
+    let is_back = |verdict: &Verdict| matches!(verdict, Verdict::End(Settlement::Release { .. }));
+    settle.items.iter().flat_map(|item| &item.verdicts).any(|(_, verdict)| is_back(verdict))
+}
+
 pub(super) fn again(settle: SettleDeliveries, refusal: &Refusal) -> Again {
     match refusal {
         Refusal::NotHeld => halves(settle),

@@ -76,6 +76,8 @@ pub(super) struct Shared {
     pub(super) settles: Settles,
     /// Settlements to be tried again.
     waiting: VecDeque<(SettleDeliveries, u32)>,
+    /// Settlements under way with which these consumers give something back.
+    releasing: BTreeMap<ConsumerNumber, u32>,
     /// When to try again what could not be done.
     pub(super) retry_at: Option<Instant>,
     subscription: GroupId,
@@ -109,6 +111,7 @@ impl Shared {
             publishes: Publishes::new(info.requests_open_max),
             settles: Settles::default(),
             waiting: VecDeque::new(),
+            releasing: BTreeMap::new(),
             retry_at: None,
             subscription: GroupId(QUEUE_SUBSCRIPTION.into()),
             last_consumer: 0,
@@ -227,8 +230,28 @@ impl Shared {
     }
 
     fn settle(&mut self, settle: SettleDeliveries, tries: u32) {
+        if settles::gives_back(&settle) {
+            *self.releasing.entry(settle.consumer).or_default() += 1;
+        }
         let request = Request::Subscription(SubscriptionRequest::Settle(settle.clone()));
         self.call(Call::Settle(settle, tries), request);
+    }
+
+    /// A settlement was answered.
+    pub(super) fn note_settled(&mut self, settle: &SettleDeliveries) {
+        if settles::gives_back(settle)
+            && let Some(open) = self.releasing.get_mut(&settle.consumer)
+        {
+            *open -= 1;
+            if *open == 0 {
+                self.releasing.remove(&settle.consumer);
+            }
+        }
+    }
+
+    /// Whether what a consumer gave back is on its way: it comes again before anything that lies behind it.
+    pub(super) fn is_releasing(&self, number: ConsumerNumber) -> bool {
+        self.releasing.contains_key(&number)
     }
 
     /// A settlement was refused. What a consumer had that is no more has gone back.

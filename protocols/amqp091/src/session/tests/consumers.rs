@@ -542,3 +542,21 @@ fn a_consumer_that_may_be_forgotten_comes_again() {
     assert_eq!(pair.desk.joined.len(), 2, "it is told again");
     assert_eq!(pair.desk.waiting().len(), 1);
 }
+
+#[test]
+fn what_a_consumer_gave_back_comes_before_what_lies_behind() {
+    let mut pair = consuming(4, 2);
+    assert_eq!(bodies(&mut pair), ["0", "1"]);
+    pair.is_held = true;
+    pair.say(1, BasicNack { delivery_tag: DeliveryTag(1), requeue: true, multiple: false });
+    let (token, settle) = pair.asked();
+    assert!(matches!(settle, Request::Subscription(SubscriptionRequest::Settle(_))), "{settle:?}");
+    assert!(pair.calls.is_empty(), "nothing more is asked for before it is there again");
+    for (token, reply) in pair.desk.ask(token, settle) {
+        pair.answer(token, reply);
+    }
+    pair.release();
+    assert_eq!(bodies(&mut pair), ["0"]);
+    pair.say(1, ack(2, false));
+    assert_eq!(bodies(&mut pair), ["2"]);
+}
