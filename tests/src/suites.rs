@@ -2,6 +2,7 @@
 
 mod acls;
 mod administration;
+mod amqp;
 mod assigned;
 mod clients;
 mod commands;
@@ -55,6 +56,7 @@ pub fn all(rounds: u32) -> Vec<Suite> {
     all.extend(transactions::suites());
     all.extend(assigned::suites());
     all.extend(logins::suites());
+    all.extend(amqp::suites());
     all.push(shares::suite());
     all.extend(acls::suites());
     all.extend(compaction::suites());
